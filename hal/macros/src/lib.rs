@@ -1,0 +1,2 @@
+//! The `#[ktest]` attribute.
+#![forbid(unsafe_code)]

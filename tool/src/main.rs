@@ -1,0 +1,3 @@
+//! The `ochre` command.
+#![forbid(unsafe_code)]
+fn main() {}
