@@ -1,0 +1,7 @@
+//! Picks the machine. The only `cfg(target_arch)` of this crate.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86_64;
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("hal has no module for this architecture yet: see src/arch/");

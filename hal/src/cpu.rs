@@ -1,0 +1,57 @@
+//! The processor that runs this code.
+
+use crate::irq::Event;
+
+/// The largest number of processors that the kernel is built for.
+pub const MAX_CPUS: usize = 64;
+
+/// A processor's number, dense from 0 (the one that booted).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CpuId(u32);
+
+impl CpuId {
+    /// The number as an index below [`MAX_CPUS`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The processor that runs the caller.
+#[must_use]
+pub fn current() -> CpuId {
+    CpuId(0)
+}
+
+/// Processors that run the kernel.
+#[must_use]
+pub fn count() -> usize {
+    1
+}
+
+/// Sleeps until an interrupt arrives and returns it. An interrupt that came
+/// before the call but was not yet taken ends the sleep at once: there is no
+/// gap between looking and sleeping in which one could be lost.
+#[must_use]
+pub fn wait_for_interrupt() -> Event {
+    unimplemented!()
+}
+
+/// A counter of processor cycles, for statistics.
+#[must_use]
+pub fn cycles() -> u64 {
+    unimplemented!()
+}
+
+/// The value of `AT_HWCAP` for programs (x86: CPUID leaf 1 EDX).
+#[must_use]
+pub fn hwcap() -> u64 {
+    unimplemented!()
+}
+
+/// `/proc/cpuinfo`'s lines for one processor, without the trailing blank line.
+#[must_use]
+pub fn describe(cpu: CpuId) -> alloc::string::String {
+    let _ = cpu;
+    unimplemented!()
+}

@@ -1,0 +1,44 @@
+//! Interrupts as values.
+
+/// What an interrupt was for; already acknowledged at the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// This processor's alarm ([`clock::set_alarm`](crate::clock::set_alarm)).
+    Timer,
+    /// A device's line fired.
+    Line(Line),
+    /// Another processor asks this one to look at its queues.
+    Reschedule,
+    /// Nothing to do (spurious, or handled inside `hal`).
+    Nothing,
+}
+
+/// A device interrupt line (global system interrupt number).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line(pub(crate) u8);
+
+impl Line {
+    /// The line's number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// Takes one pending interrupt, if there is one: the executor's window.
+#[must_use]
+pub fn poll_pending() -> Option<Event> {
+    unimplemented!()
+}
+
+/// Lets `line` interrupt the boot processor.
+pub fn unmask(line: Line) {
+    let _ = line;
+    unimplemented!()
+}
+
+/// Stops `line` from interrupting.
+pub fn mask(line: Line) {
+    let _ = line;
+    unimplemented!()
+}

@@ -1,0 +1,32 @@
+//! The machine, behind a sound safe interface.
+//!
+//! Everything that can break memory safety lives here: boot, traps, page
+//! tables, frames, device registers. The kernel above is
+//! `#![forbid(unsafe_code)]` and reaches the machine only through the items of
+//! this crate, none of which lets safe code cause undefined behaviour.
+//!
+//! # Interrupts are events
+//!
+//! The kernel runs with interrupts disabled. An interrupt is taken in three
+//! places only: in user mode, where it ends [`user::UserContext::run`]; in
+//! [`cpu::wait_for_interrupt`]; and in [`irq::poll_pending`]. Each *returns*
+//! the event to safe code. No handler runs beside kernel code on the same
+//! processor.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod arch;
+pub mod boot;
+pub mod clock;
+pub mod cpu;
+pub mod debug;
+pub mod entropy;
+pub mod irq;
+pub mod ktest;
+pub mod memory;
+pub mod power;
+pub mod serial;
+pub mod user;
+
+pub use ochre_macros::ktest;

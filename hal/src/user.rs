@@ -1,0 +1,270 @@
+//! A program's processor state, and running it.
+
+use alloc::boxed::Box;
+
+use crate::irq::Event;
+use crate::memory::{OutOfMemory, SpaceRef};
+
+/// Why user mode was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trap {
+    /// The system call instruction; see [`UserContext::syscall`].
+    Syscall,
+    /// An access that the page tables do not allow.
+    PageFault {
+        /// The address accessed, any 64-bit value.
+        address: u64,
+        /// What was tried.
+        access: Access,
+    },
+    /// Another exception.
+    Exception(Exception),
+    /// A device or the timer; taken and acknowledged.
+    Interrupt(Event),
+}
+
+/// A kind of memory access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+/// An exception raised by a program, in the terms in which Linux reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// What happened.
+    pub kind: ExceptionKind,
+    /// The machine's number of it (x86: the vector), for `siginfo` and messages.
+    pub number: u32,
+    /// The machine's error code.
+    pub code: u64,
+}
+
+/// See [`Exception`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExceptionKind {
+    /// Integer division by zero or overflow (SIGFPE, `FPE_INTDIV`).
+    IntegerDivide,
+    /// A floating-point error; the value is the `si_code` (`FPE_*`).
+    FloatingPoint(i32),
+    /// A breakpoint instruction (SIGTRAP, `SI_KERNEL`).
+    Breakpoint,
+    /// A single step or hardware breakpoint (SIGTRAP, `TRAP_TRACE`).
+    Step,
+    /// An instruction that does not exist or is not allowed (SIGILL, `ILL_ILLOPN`).
+    IllegalInstruction,
+    /// A privileged or otherwise protected operation (SIGSEGV, `SI_KERNEL`).
+    Protection,
+    /// A misaligned access (SIGBUS, `BUS_ADRALN`).
+    Alignment,
+    /// Stack segment or other bus-like error (SIGBUS, `SI_KERNEL`).
+    Bus,
+    /// `into` or `bound` (SIGSEGV, `SI_KERNEL`).
+    Overflow,
+}
+
+/// A thread's user-mode registers, floating-point state included.
+///
+/// The floating-point registers stay in the processor across traps; they are
+/// written back by [`leave`](UserContext::leave), which a thread's poll calls
+/// before the processor goes on to something else.
+#[derive(Debug)]
+pub struct UserContext {
+    _registers: Box<[u64; 24]>,
+}
+
+/// A system call as the program made it.
+#[derive(Clone, Copy, Debug)]
+pub struct SyscallRequest {
+    /// The number.
+    pub number: u64,
+    /// The six arguments.
+    pub arguments: [u64; 6],
+}
+
+impl UserContext {
+    /// A context of zeroes with initial floating-point state.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] for the save area.
+    pub fn new() -> Result<UserContext, OutOfMemory> {
+        unimplemented!()
+    }
+
+    /// A copy for a new thread or process.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] for the save area.
+    pub fn duplicate(&mut self) -> Result<UserContext, OutOfMemory> {
+        unimplemented!()
+    }
+
+    /// Everything back to the state of a fresh program that starts at `entry`
+    /// with the stack pointer `stack`.
+    pub fn reset(&mut self, entry: u64, stack: u64) {
+        let _ = (entry, stack);
+        unimplemented!()
+    }
+
+    /// Runs the program until it traps. Any register content is safe: what the
+    /// machine does not accept becomes a fault of the program.
+    pub fn run(&mut self, space: &SpaceRef) -> Trap {
+        let _ = space;
+        unimplemented!()
+    }
+
+    /// Takes the floating-point state out of the processor, so that the
+    /// context may go on elsewhere. Cheap when it did not run.
+    pub fn leave(&mut self) {
+        unimplemented!()
+    }
+
+    /// The system call that the last [`Trap::Syscall`] stands for.
+    #[must_use]
+    pub fn syscall(&self) -> SyscallRequest {
+        unimplemented!()
+    }
+
+    /// Sets the system call's result register (negative errors as Linux has them).
+    pub fn set_syscall_result(&mut self, value: i64) {
+        let _ = value;
+        unimplemented!()
+    }
+
+    /// Rewinds to the system call instruction with the original number, so
+    /// that it is made again; valid right after [`Trap::Syscall`] and before
+    /// other registers were changed.
+    pub fn rewind_syscall(&mut self) {
+        unimplemented!()
+    }
+
+    /// Like [`rewind_syscall`](UserContext::rewind_syscall) but with another number (`restart_syscall`).
+    pub fn rewind_as(&mut self, number: u64) {
+        let _ = number;
+        unimplemented!()
+    }
+
+    /// The instruction pointer.
+    #[must_use]
+    pub fn instruction_pointer(&self) -> u64 {
+        unimplemented!()
+    }
+
+    /// The stack pointer.
+    #[must_use]
+    pub fn stack_pointer(&self) -> u64 {
+        unimplemented!()
+    }
+
+    /// Sets the stack pointer (`clone` with a new stack).
+    pub fn set_stack_pointer(&mut self, value: u64) {
+        let _ = value;
+        unimplemented!()
+    }
+
+    /// The thread pointer (x86: FS base).
+    #[must_use]
+    pub fn thread_pointer(&self) -> u64 {
+        unimplemented!()
+    }
+
+    /// Sets the thread pointer; false if the machine cannot hold the value.
+    #[must_use]
+    pub fn set_thread_pointer(&mut self, value: u64) -> bool {
+        let _ = value;
+        unimplemented!()
+    }
+
+    /// The second base register where there is one (x86: GS base).
+    #[must_use]
+    pub fn second_pointer(&self) -> u64 {
+        unimplemented!()
+    }
+
+    /// Sets the second base register; false if the machine cannot hold the value or has none.
+    #[must_use]
+    pub fn set_second_pointer(&mut self, value: u64) -> bool {
+        let _ = value;
+        unimplemented!()
+    }
+
+    /// Saves the context in a signal frame (Linux's layout: ucontext, siginfo,
+    /// floating-point state) below `delivery.stack_top`, through `write`, and
+    /// redirects the program to the handler.
+    ///
+    /// # Errors
+    /// What `write` answered; the context is then unchanged.
+    pub fn enter_signal_handler<E>(
+        &mut self,
+        delivery: &SignalDelivery,
+        write: &mut WriteUser<'_, E>,
+    ) -> Result<(), E> {
+        let _ = (delivery, write);
+        unimplemented!()
+    }
+
+    /// Restores the context from the signal frame at the stack pointer
+    /// (`rt_sigreturn`). The frame is the program's to forge: privileged bits
+    /// are masked and an invalid floating-point image is an error.
+    ///
+    /// # Errors
+    /// What `read` answered, or `None` for a frame the machine refuses.
+    pub fn leave_signal_handler<E>(
+        &mut self,
+        read: &mut ReadUser<'_, E>,
+    ) -> Result<SignalRestore, Option<E>> {
+        let _ = read;
+        unimplemented!()
+    }
+
+    /// Registers for a person: one line each, for fault reports.
+    pub fn describe(&self, out: &mut dyn core::fmt::Write) -> core::fmt::Result {
+        let _ = out;
+        unimplemented!()
+    }
+}
+
+/// Writes bytes at a user address, for signal frames.
+pub type WriteUser<'a, E> = dyn FnMut(u64, &[u8]) -> Result<(), E> + 'a;
+
+/// Reads bytes at a user address, for signal frames.
+pub type ReadUser<'a, E> = dyn FnMut(u64, &mut [u8]) -> Result<(), E> + 'a;
+
+/// What a signal handler's frame needs besides the registers.
+#[derive(Clone, Debug)]
+pub struct SignalDelivery {
+    /// The signal's number.
+    pub signal: u32,
+    /// The handler's address.
+    pub handler: u64,
+    /// `sa_restorer`: where the handler returns to.
+    pub restorer: u64,
+    /// Whether the handler takes three arguments.
+    pub siginfo: bool,
+    /// The `siginfo_t`, 128 bytes.
+    pub info: [u8; 128],
+    /// The mask to restore on return.
+    pub mask: u64,
+    /// Highest address (exclusive) that the frame may use: the alternate stack's end or the stack pointer.
+    pub stack_top: u64,
+    /// Whether `stack_top` is the current stack pointer, so that the red zone below it must be left alone.
+    pub on_current_stack: bool,
+    /// `uc_stack`: base, flags, size.
+    pub alternate_stack: (u64, u32, u64),
+    /// Fault details for `ucontext` (x86: `cr2`, `trapno`, `err`).
+    pub fault: (u64, u64, u64),
+}
+
+/// What `rt_sigreturn` restores besides the registers.
+#[derive(Clone, Copy, Debug)]
+pub struct SignalRestore {
+    /// The signal mask.
+    pub mask: u64,
+    /// `uc_stack`: base, flags, size.
+    pub alternate_stack: (u64, u32, u64),
+}

@@ -1,0 +1,20 @@
+//! Locks and cells for kernels.
+//!
+//! `no_std`, knows nothing of Ochre. All atomics come through [`primitive`], so
+//! that a model checker can take their place.
+//!
+//! What is here today is what the first kernel needs: [`SpinLock`] and
+//! [`Once`]. Guards are `!Send`: a future that holds one across an await is
+//! not `Send`, and an executor that wants `Send` futures refuses it.
+#![cfg_attr(not(any(test, loom)), no_std)]
+#![expect(
+    unsafe_code,
+    reason = "locks are built from UnsafeCell; checked by loom and Miri"
+)]
+
+mod once;
+pub mod primitive;
+mod spin_lock;
+
+pub use once::Once;
+pub use spin_lock::{SpinLock, SpinLockGuard};
