@@ -6,6 +6,8 @@
 
 use crate::memory::UserFrame;
 
+pub(crate) mod memory_map;
+
 /// What the loader handed over, checked.
 #[derive(Debug)]
 pub struct BootInfo {

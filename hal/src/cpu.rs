@@ -1,5 +1,7 @@
 //! The processor that runs this code.
 
+use alloc::string::String;
+
 use crate::irq::Event;
 
 /// The largest number of processors that the kernel is built for.
@@ -51,7 +53,7 @@ pub fn hwcap() -> u64 {
 
 /// `/proc/cpuinfo`'s lines for one processor, without the trailing blank line.
 #[must_use]
-pub fn describe(cpu: CpuId) -> alloc::string::String {
+pub fn describe(cpu: CpuId) -> String {
     let _ = cpu;
     unimplemented!()
 }

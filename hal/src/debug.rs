@@ -3,23 +3,104 @@
 //! Until a port is set nothing is written anywhere: boot is silent unless
 //! asked.
 
+use core::fmt;
+
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicU16, Ordering};
+
+use crate::arch::x86_64::port;
+
+/// The log port; 0 while there is none.
+///
+/// ORDERING: Relaxed throughout: a lone value, set in boot; nothing is published by it.
+static LOG_PORT: AtomicU16 = AtomicU16::new(0);
+
+/// Whether reports of a dying kernel also go to the first serial port.
+static TO_SERIAL: AtomicBool = AtomicBool::new(false);
+
 /// Sends the kernel log to an output-only byte port (QEMU's `isa-debugcon`).
 /// Ports other than 0x402 and 0xe9 are refused with `false`: an arbitrary port
 /// write could reprogram a device.
 #[must_use]
 pub fn set_log_port(port: u16) -> bool {
-    let _ = port;
-    unimplemented!()
+    let known = matches!(port, 0x402 | 0xe9);
+    if known {
+        LOG_PORT.store(port, Ordering::Relaxed);
+    }
+    known
 }
 
 /// Whether panics are also painted on the first serial port.
 pub fn set_panic_to_serial(yes: bool) {
-    let _ = yes;
-    unimplemented!()
+    TO_SERIAL.store(yes, Ordering::Relaxed);
 }
 
 /// Writes bytes to the log port, if one is set.
 pub fn write(bytes: &[u8]) {
-    let _ = bytes;
-    unimplemented!()
+    let port = LOG_PORT.load(Ordering::Relaxed);
+    if port == 0 {
+        return;
+    }
+    for byte in bytes {
+        // SAFETY: `set_log_port` admits debug consoles only: they print the
+        // byte on the host and do nothing else.
+        unsafe { port::write_u8(port, *byte) };
+    }
+}
+
+/// Looks for `ochre.log=` on the command line, so that a failure before the
+/// kernel reads it can be seen.
+pub(crate) fn configure_early(cmdline: &[u8]) {
+    for word in cmdline.split(|byte| *byte == b' ') {
+        let known = match word.strip_prefix(b"ochre.log=") {
+            Some(b"0x402") => set_log_port(0x402),
+            Some(b"0xe9") => set_log_port(0xe9),
+            _ => true,
+        };
+        debug_assert!(known, "both ports are on the list");
+    }
+}
+
+/// The log as a place to format to.
+pub(crate) struct Log;
+
+impl fmt::Write for Log {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        write(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// The log and, where asked for, the first serial port: for reports of a
+/// kernel that is about to stop.
+pub(crate) struct LastWords;
+
+impl fmt::Write for LastWords {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        write(text.as_bytes());
+        if TO_SERIAL.load(Ordering::Relaxed) {
+            for byte in text.bytes() {
+                if byte == b'\n' {
+                    serial_byte(b'\r');
+                }
+                serial_byte(byte);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Polls one byte out of the first serial port, whatever state its owner left
+/// it in; gives up on a port that never gets ready.
+fn serial_byte(byte: u8) {
+    const DATA: u16 = 0x3f8;
+    const LINE_STATUS: u16 = 0x3fd;
+    for _ in 0..100_000 {
+        // SAFETY: a 16550's line status register; reading clears error bits only.
+        let status = unsafe { port::read_u8(LINE_STATUS) };
+        if status & 0x20 != 0 {
+            break;
+        }
+    }
+    // SAFETY: a 16550's transmit register: the byte goes out on the line.
+    unsafe { port::write_u8(DATA, byte) };
 }

@@ -13,6 +13,14 @@
 //! the event to safe code. No handler runs beside kernel code on the same
 //! processor.
 #![cfg_attr(not(test), no_std)]
+#![expect(
+    unsafe_code,
+    reason = "the machine is touched here so that the kernel need not"
+)]
+#![expect(
+    dead_code,
+    reason = "being brought up: the callers of some parts come with the next ones"
+)]
 
 extern crate alloc;
 

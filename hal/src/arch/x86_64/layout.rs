@@ -1,0 +1,99 @@
+//! Where the kernel image and the early mappings lie.
+//!
+//! The image is linked at `KERNEL_OFFSET` plus its physical address
+//! (`kernel.ld`). The boot code maps the first [`EARLY_DIRECT_BYTES`] of
+//! physical memory at [`DIRECT_MAP`]; the memory module replaces that by the
+//! final tables.
+
+use core::ops::Range;
+
+/// An image address minus this is its physical address.
+pub(crate) const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
+
+/// Physical address 0 in the direct map of all memory.
+pub(crate) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
+
+/// How much the boot code maps at [`DIRECT_MAP`] before the memory module takes over.
+pub(crate) const EARLY_DIRECT_BYTES: u64 = 4 << 30;
+
+/// Bytes of a kernel stack, without its guard page.
+pub(crate) const STACK_BYTES: usize = 64 << 10;
+
+/// A stack with a page below it that the final page tables leave out.
+#[repr(C, align(4096))]
+pub(crate) struct Stack<const BYTES: usize> {
+    guard: [u8; 4096],
+    bytes: [u8; BYTES],
+}
+
+impl<const BYTES: usize> Stack<BYTES> {
+    /// An empty stack.
+    pub(crate) const fn new() -> Stack<BYTES> {
+        Stack {
+            guard: [0; 4096],
+            bytes: [0; BYTES],
+        }
+    }
+}
+
+#[cfg(target_os = "none")]
+mod symbols {
+    // The linker script defines all of these; only their addresses are used.
+    unsafe extern "C" {
+        pub(super) safe static __ochre_image_start: u8;
+        pub(super) safe static __ochre_text_start: u8;
+        pub(super) safe static __ochre_text_end: u8;
+        pub(super) safe static __ochre_rodata_start: u8;
+        pub(super) safe static __ochre_rodata_end: u8;
+        pub(super) safe static __ochre_data_start: u8;
+        pub(super) safe static __ochre_data_end: u8;
+        pub(super) safe static __ochre_image_end: u8;
+    }
+}
+
+/// On a host there is no image; the ranges are empty.
+#[cfg(not(target_os = "none"))]
+#[expect(
+    non_upper_case_globals,
+    reason = "stand-ins for the linker's symbols on a host"
+)]
+mod symbols {
+    pub(super) static __ochre_image_start: u8 = 0;
+    pub(super) use __ochre_image_start as __ochre_text_start;
+    pub(super) use __ochre_image_start as __ochre_text_end;
+    pub(super) use __ochre_image_start as __ochre_rodata_start;
+    pub(super) use __ochre_image_start as __ochre_rodata_end;
+    pub(super) use __ochre_image_start as __ochre_data_start;
+    pub(super) use __ochre_image_start as __ochre_data_end;
+    pub(super) use __ochre_image_start as __ochre_image_end;
+}
+
+fn between(start: &u8, end: &u8) -> Range<u64> {
+    core::ptr::from_ref(start).addr() as u64..core::ptr::from_ref(end).addr() as u64
+}
+
+/// The kernel's code: read and execute.
+pub(crate) fn text() -> Range<u64> {
+    between(&symbols::__ochre_text_start, &symbols::__ochre_text_end)
+}
+
+/// The kernel's constants: read only.
+pub(crate) fn rodata() -> Range<u64> {
+    between(&symbols::__ochre_rodata_start, &symbols::__ochre_rodata_end)
+}
+
+/// The kernel's data, zeroed data and boot stacks: read and write.
+pub(crate) fn data() -> Range<u64> {
+    between(&symbols::__ochre_data_start, &symbols::__ochre_data_end)
+}
+
+/// The whole image.
+pub(crate) fn image() -> Range<u64> {
+    between(&symbols::__ochre_image_start, &symbols::__ochre_image_end)
+}
+
+/// The image in physical memory.
+pub(crate) fn image_physical() -> Range<u64> {
+    let image = image();
+    image.start.wrapping_sub(KERNEL_OFFSET)..image.end.wrapping_sub(KERNEL_OFFSET)
+}

@@ -1,0 +1,58 @@
+//! From the first line of Rust to the kernel's first line.
+
+use ochre_sync::Once;
+
+use crate::boot::BootInfo;
+
+use super::layout;
+use super::pvh::{self, Handover, Physical};
+
+// `entry!` defines the symbol with exactly this signature.
+unsafe extern "Rust" {
+    safe fn ochre_kernel_main(boot: BootInfo) -> !;
+}
+
+/// What the loader handed over; set once, before anything reads it.
+static HANDOVER: Once<Handover> = Once::new();
+
+/// The boot code's only caller: once, on the boot stack.
+pub(super) extern "C" fn start(start_info: u64) -> ! {
+    let handover = match pvh::read(&EarlyMap, start_info) {
+        Ok(handover) => handover,
+        Err(error) => {
+            // There is no command line to say otherwise, so tell the usual port.
+            let _ = crate::debug::set_log_port(0x402);
+            panic!("the loader's start info is unusable: {error:?}");
+        }
+    };
+    let _ = HANDOVER.set(handover);
+    let handover = HANDOVER.get().expect("it was set on the line before");
+    crate::debug::configure_early(handover.cmdline());
+    ochre_kernel_main(BootInfo {
+        cmdline: handover.cmdline(),
+        initramfs: None,
+    })
+}
+
+/// Physical memory through the boot code's mapping.
+struct EarlyMap;
+
+impl Physical for EarlyMap {
+    fn read(&self, address: u64, to: &mut [u8]) -> Option<()> {
+        let end = address.checked_add(to.len() as u64)?;
+        if end > layout::EARLY_DIRECT_BYTES {
+            return None;
+        }
+        let from = core::ptr::with_exposed_provenance::<u8>(
+            usize::try_from(layout::DIRECT_MAP.checked_add(address)?).ok()?,
+        );
+        for (index, byte) in to.iter_mut().enumerate() {
+            // SAFETY: in bounds of the mapping that the check above keeps to.
+            let at = unsafe { from.add(index) };
+            // SAFETY: the boot code mapped the first `EARLY_DIRECT_BYTES` at
+            // `DIRECT_MAP`; nothing else runs, so nothing writes there.
+            *byte = unsafe { at.read_volatile() };
+        }
+        Some(())
+    }
+}
