@@ -1,3 +1,18 @@
-//! The safe kernel.
+//! The safe kernel: all policy, no unsafe code.
+//!
+//! Folders are the design: [`sched`] runs threads as tasks, [`process`] owns
+//! what a program has, [`memory`] its address space, [`signal`] what interrupts
+//! it, [`vfs`] and `fs` its files, `ipc` pipes and events, `tty` and
+//! `device` the outside, `time` clocks; [`syscall`] is the way in.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod memory;
+pub mod process;
+pub mod sched;
+pub mod signal;
+pub mod syscall;
+pub mod vfs;
+pub mod wait;

@@ -1,3 +1,11 @@
-//! Linux numbers, structures and errors.
+//! Linux's numbers, structures and errors: what a program may rely on.
+//!
+//! Knows nothing of Ochre and has no unsafe code. Structures are plain data
+//! (`zerocopy`), with their sizes asserted.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+pub mod errno;
+pub mod table;
+
+pub use errno::Errno;

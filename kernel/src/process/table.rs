@@ -1,0 +1,1 @@
+//! Every process by number, and how they are related.

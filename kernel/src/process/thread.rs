@@ -1,0 +1,243 @@
+//! A thread: registers, what interrupts it, and the loop that runs it.
+//!
+//! # The poll
+//! A thread is a task. Its poll first goes on with the system call in flight,
+//! if there is one; then, until something has to wait or the time slice is
+//! over: do pending work (exit, stop, signals), run user mode, handle why it
+//! came back. Entering user mode is never inside a future.
+//!
+//! # Who may use what when
+//! `state` is the poll's alone: it is locked for the whole poll and only
+//! `try_lock`ed, so a second user would be found at once. Everything else is
+//! shared: atomics, or its own lock.
+
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use bitflags::bitflags;
+use ochre_abi::Errno;
+use ochre_executor::Task;
+use ochre_hal::cpu;
+use ochre_hal::user::{Trap, UserContext};
+use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
+use ochre_sync::{Once, SpinLock};
+
+use super::{ExitStatus, Pid, Process};
+use crate::memory::AddressSpace;
+use crate::sched::{self, Entity, TaskRef};
+use crate::signal::{self, ThreadSignals};
+use crate::syscall::{self, Call, Outcome, SysResult};
+
+bitflags! {
+    /// What a thread has to do before it goes back to user mode.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Work: u32 {
+        /// Look for signals to deliver.
+        const SIGNAL = 1;
+        /// End: the thread or its process is exiting.
+        const EXIT = 2;
+        /// Stop until continued.
+        const STOP = 4;
+    }
+}
+
+/// What [`signal::handle_work`] wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Back to user mode.
+    Run,
+    /// Wait for a wake-up (stopped), then look again.
+    Sleep,
+    /// The thread is over.
+    End,
+}
+
+/// What only the thread's own poll touches.
+pub struct ThreadState {
+    /// The registers.
+    pub user: UserContext,
+    /// The address space it runs in.
+    pub space: Arc<AddressSpace>,
+    /// The system call that waits, if one does.
+    call: Option<Pin<Box<dyn Future<Output = SysResult> + Send>>>,
+    /// The restart code that the last call ended with, until it is decided
+    /// whether a handler runs.
+    pub restart: Option<Errno>,
+}
+
+/// A thread of a program.
+pub struct Thread {
+    /// Its number.
+    pub tid: Pid,
+    /// What it shares with the other threads.
+    pub process: Arc<Process>,
+    task: Once<Weak<Task<Entity>>>,
+    work: AtomicU32,
+    state: SpinLock<ThreadState>,
+    /// Signals for this thread alone.
+    pub signals: SpinLock<ThreadSignals>,
+    /// The name that `prctl(PR_SET_NAME)` sets, NUL-padded.
+    pub name: SpinLock<[u8; 16]>,
+    /// Where to write zero and wake a futex when the thread ends; 0 for nowhere.
+    pub clear_child_tid: AtomicU64,
+    /// Cycles in user mode.
+    pub user_cycles: AtomicU64,
+    /// Cycles in the kernel.
+    pub kernel_cycles: AtomicU64,
+    /// The status that `exit(2)` gave.
+    exit_code: AtomicU32,
+}
+
+impl Thread {
+    /// Whether something is to be done before user mode; ends interruptible waits.
+    #[inline]
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        // ORDERING: Acquire pairs with `add_work`'s Release: what the work is
+        // about is visible.
+        self.work.load(Ordering::Acquire) != 0
+    }
+
+    /// The work to do.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        Work::from_bits_retain(self.work.load(Ordering::Acquire))
+    }
+
+    /// Adds work; the caller wakes the thread.
+    pub fn add_work(&self, work: Work) {
+        // ORDERING: Release; see `has_work`.
+        self.work.fetch_or(work.bits(), Ordering::Release);
+    }
+
+    /// Takes work off the list, before looking at what it is about.
+    pub fn clear_work(&self, work: Work) {
+        // ORDERING: AcqRel: what is looked at after this cannot be older.
+        self.work.fetch_and(!work.bits(), Ordering::AcqRel);
+    }
+
+    /// Makes the thread look at its work.
+    pub fn wake(&self) {
+        if let Some(task) = self.task.get().and_then(Weak::upgrade) {
+            task.wake();
+        }
+    }
+
+    /// The thread's task, while it lives.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskRef> {
+        self.task.get().and_then(Weak::upgrade)
+    }
+
+    /// Ends this thread alone.
+    pub fn begin_exit(&self, status: i32) {
+        self.exit_code
+            .store(ExitStatus::exited(status).raw(), Ordering::Relaxed);
+        self.add_work(Work::EXIT);
+    }
+
+    /// One poll of the thread's task.
+    pub fn poll(self: &Arc<Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self
+            .state
+            .try_lock()
+            .expect("a thread is polled by one processor at a time");
+        let poll = self.advance(&mut state, context);
+        state.user.leave();
+        poll
+    }
+
+    fn advance(self: &Arc<Self>, state: &mut ThreadState, context: &mut Context<'_>) -> Poll<()> {
+        let mut entered = cpu::cycles();
+        let mut serving = u64::MAX;
+        if let Some(future) = &mut state.call {
+            match future.as_mut().poll(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(result) => {
+                    state.call = None;
+                    Self::finish(state, result);
+                }
+            }
+        }
+        loop {
+            if self.has_work() {
+                match signal::handle_work(self, state) {
+                    Next::Run => {}
+                    Next::Sleep => return Poll::Pending,
+                    Next::End => return Poll::Ready(()),
+                }
+            }
+            if let Some(restart) = state.restart.take() {
+                signal::restart_without_handler(state, restart);
+            }
+            let left = cpu::cycles();
+            self.count(&self.kernel_cycles, left.wrapping_sub(entered));
+            sched::note_kernel_time(left.wrapping_sub(entered), serving);
+            let trap = state.user.run(state.space.root());
+            entered = cpu::cycles();
+            self.count(&self.user_cycles, entered.wrapping_sub(left));
+            serving = u64::MAX;
+            match trap {
+                Trap::Syscall => {
+                    let request = state.user.syscall();
+                    serving = request.number;
+                    let outcome = syscall::dispatch(
+                        &mut Call {
+                            thread: self,
+                            user: &mut state.user,
+                            space: &mut state.space,
+                        },
+                        &request,
+                    );
+                    match outcome {
+                        Outcome::Done(result) => Self::finish(state, result),
+                        Outcome::Resume => {}
+                        Outcome::Wait(mut future) => match future.as_mut().poll(context) {
+                            Poll::Ready(result) => Self::finish(state, result),
+                            Poll::Pending => {
+                                state.call = Some(future);
+                                return Poll::Pending;
+                            }
+                        },
+                    }
+                }
+                Trap::PageFault { address, access } => {
+                    if let Err(fault) = state.space.fault(address, access) {
+                        signal::send_fault(self, state, fault);
+                    }
+                }
+                Trap::Exception(exception) => signal::send_exception(self, state, exception),
+                Trap::Interrupt(event) => {
+                    sched::interrupt::dispatch(event);
+                    if sched::slice_is_over() {
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn finish(state: &mut ThreadState, result: SysResult) {
+        match result {
+            Ok(value) => state.user.set_syscall_result(value as i64),
+            Err(errno) if errno.is_restart() => state.restart = Some(errno),
+            Err(errno) => state.user.set_syscall_result(-i64::from(errno.number())),
+        }
+    }
+
+    /// Adds to a counter that only this poll writes: a load and a store are
+    /// enough, and cheaper than a locked addition.
+    #[inline]
+    fn count(&self, counter: &AtomicU64, cycles: u64) {
+        // ORDERING: Relaxed; statistics with one writer.
+        counter.store(
+            counter.load(Ordering::Relaxed).wrapping_add(cycles),
+            Ordering::Relaxed,
+        );
+    }
+}

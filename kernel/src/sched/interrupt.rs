@@ -1,0 +1,45 @@
+//! What each interrupt event sets going.
+
+use ochre_hal::irq::{self, Event, Line};
+use ochre_sync::SpinLock;
+
+use super::cpu;
+use crate::wait::WaitQueue;
+
+/// Lines that have somebody waiting for them.
+const LINES: usize = 64;
+
+static QUEUES: SpinLock<[Option<WaitQueue>; LINES]> = SpinLock::new([const { None }; LINES]);
+
+/// Handles one event. Wakes tasks; does no work of its own.
+pub fn dispatch(event: Event) {
+    match event {
+        Event::Timer => cpu::this().on_alarm(),
+        Event::Line(line) => {
+            let queue = QUEUES
+                .lock()
+                .get(usize::from(line.number()))
+                .cloned()
+                .flatten();
+            if let Some(queue) = queue {
+                queue.wake();
+            }
+        }
+        Event::Reschedule | Event::Nothing => {}
+    }
+}
+
+/// Has `queue` woken whenever `line` fires, and lets it fire.
+///
+/// Returns false for a line number that no machine here has.
+#[must_use]
+pub fn connect(line: Line, queue: WaitQueue) -> bool {
+    let mut queues = QUEUES.lock();
+    let Some(slot) = queues.get_mut(usize::from(line.number())) else {
+        return false;
+    };
+    *slot = Some(queue);
+    drop(queues);
+    irq::unmask(line);
+    true
+}

@@ -1,0 +1,11 @@
+//! The way in: decoding, dispatch, and how a call ends.
+
+mod argument;
+mod dispatch;
+mod outcome;
+pub mod process;
+pub mod sched;
+
+pub use argument::{Fd, FromArgument, Ptr};
+pub use dispatch::{dispatch, unknown_calls};
+pub use outcome::{Call, IntoOutcome, Outcome, SysResult};

@@ -1,0 +1,94 @@
+//! From number to handler, by a table built at compile time.
+//!
+//! An unknown number answers ENOSYS; how often each was asked for stands in
+//! `/proc/ochre/unknown_syscalls`.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use ochre_abi::Errno;
+use ochre_hal::user::SyscallRequest;
+use ochre_sync::SpinLock;
+
+use super::{Call, Outcome};
+
+/// Highest number in the table plus one.
+const LIMIT: usize = 512;
+
+/// Unknown numbers remembered one by one; more are counted under the last.
+const UNKNOWN_LIMIT: usize = 256;
+
+type Handler = fn(&mut Call<'_>, &[u64; 6]) -> Outcome;
+
+macro_rules! dispatch_table {
+    ($($name:ident = $x86:tt, $arm:tt: $family:ident($($argument:ident: $type:ty),*) $status:literal;)*) => {
+        /// Shims that decode registers and call the handler of the same name.
+        mod shims {
+            #[expect(unused_imports, reason = "used by the rows whose arguments have these types")]
+            use crate::syscall::{Call, Fd, FromArgument, IntoOutcome, Outcome, Ptr};
+
+            $(
+                #[inline]
+                pub(super) fn $name(call: &mut Call<'_>, registers: &[u64; 6]) -> Outcome {
+                    let [$($argument,)* ..] = *registers;
+                    crate::syscall::$family::$name(
+                        call
+                        $(, <$type as FromArgument>::from_argument($argument))*
+                    )
+                    .into_outcome()
+                }
+            )*
+        }
+
+        const fn handlers() -> [Option<Handler>; LIMIT] {
+            let mut table: [Option<Handler>; LIMIT] = [None; LIMIT];
+            $(
+                let number: Option<usize> = ochre_abi::arch_number!($x86, $arm);
+                if let Some(number) = number {
+                    assert!(table[number].is_none(), "two rows have one number");
+                    table[number] = Some(shims::$name);
+                }
+            )*
+            table
+        }
+    };
+}
+
+ochre_abi::syscall_table!(dispatch_table);
+
+static HANDLERS: [Option<Handler>; LIMIT] = handlers();
+
+static UNKNOWN: SpinLock<BTreeMap<u64, u64>> = SpinLock::new(BTreeMap::new());
+
+/// Handles one call.
+#[inline]
+pub fn dispatch(call: &mut Call<'_>, request: &SyscallRequest) -> Outcome {
+    let handler = usize::try_from(request.number)
+        .ok()
+        .and_then(|number| HANDLERS.get(number))
+        .copied()
+        .flatten();
+    match handler {
+        Some(handler) => handler(call, &request.arguments),
+        None => unknown(request.number),
+    }
+}
+
+#[cold]
+fn unknown(number: u64) -> Outcome {
+    let mut counts = UNKNOWN.lock();
+    if counts.len() < UNKNOWN_LIMIT || counts.contains_key(&number) {
+        let count = counts.entry(number).or_insert(0);
+        *count = count.saturating_add(1);
+    } else if let Some(mut last) = counts.last_entry() {
+        let count = last.get_mut();
+        *count = count.saturating_add(1);
+    }
+    Outcome::error(Errno::ENOSYS)
+}
+
+/// Unknown numbers and how often each was asked for.
+#[must_use]
+pub fn unknown_calls() -> Vec<(u64, u64)> {
+    UNKNOWN.lock().iter().map(|(n, c)| (*n, *c)).collect()
+}

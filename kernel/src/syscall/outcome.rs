@@ -1,0 +1,94 @@
+//! How a system call ends: now, later, or not at all.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::future::Future;
+use core::pin::Pin;
+
+use ochre_abi::Errno;
+use ochre_hal::user::UserContext;
+
+use crate::memory::AddressSpace;
+use crate::process::{Process, Thread};
+
+/// A result register's value or an error.
+pub type SysResult = Result<usize, Errno>;
+
+/// What a handler answers.
+#[must_use]
+pub enum Outcome {
+    /// The call is over.
+    Done(SysResult),
+    /// The call has to wait; the thread polls the future until it is over.
+    Wait(Pin<Box<dyn Future<Output = SysResult> + Send>>),
+    /// The call changed the user context itself (`execve`, `rt_sigreturn`) or
+    /// ended the thread: the result register stays as it is.
+    Resume,
+}
+
+impl Outcome {
+    /// An error.
+    pub fn error(errno: Errno) -> Outcome {
+        Outcome::Done(Err(errno))
+    }
+
+    /// Waits for a future of exactly its own size.
+    pub fn wait(future: impl Future<Output = SysResult> + Send + 'static) -> Outcome {
+        Outcome::Wait(Box::pin(future))
+    }
+}
+
+/// What a handler may return: an [`Outcome`], or a result that is one.
+pub trait IntoOutcome {
+    /// The outcome.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for Outcome {
+    #[inline]
+    fn into_outcome(self) -> Outcome {
+        self
+    }
+}
+
+impl IntoOutcome for SysResult {
+    #[inline]
+    fn into_outcome(self) -> Outcome {
+        Outcome::Done(self)
+    }
+}
+
+impl IntoOutcome for Result<(), Errno> {
+    #[inline]
+    fn into_outcome(self) -> Outcome {
+        Outcome::Done(self.map(|()| 0))
+    }
+}
+
+impl IntoOutcome for Result<Outcome, Errno> {
+    #[inline]
+    fn into_outcome(self) -> Outcome {
+        self.unwrap_or_else(Outcome::error)
+    }
+}
+
+/// A system call being handled: who makes it and on what it works.
+///
+/// Borrowed from the thread's poll, so it cannot be kept in a future: a handler
+/// that waits clones the `Arc`s it needs.
+pub struct Call<'a> {
+    /// The calling thread.
+    pub thread: &'a Arc<Thread>,
+    /// Its registers.
+    pub user: &'a mut UserContext,
+    /// Its address space; `execve` replaces it.
+    pub space: &'a mut Arc<AddressSpace>,
+}
+
+impl Call<'_> {
+    /// The calling process.
+    #[inline]
+    pub fn process(&self) -> &Arc<Process> {
+        &self.thread.process
+    }
+}

@@ -1,0 +1,7 @@
+//! Files: what can be opened, and what was opened.
+
+mod file;
+mod io;
+
+pub use file::{Events, File, OpenFile, StatusFlags};
+pub use io::{Sink, Source};

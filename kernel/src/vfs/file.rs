@@ -1,0 +1,204 @@
+//! Open files: the behaviour behind a descriptor, and what opening adds to it.
+//!
+//! Operations never wait. One that would has to answer EAGAIN, and the file
+//! says through [`File::poll`] when it is worth trying again; the system call
+//! layer makes blocking calls of the two. So no file is ever locked across a
+//! wait, and poll, select, epoll and blocking reads are one mechanism.
+
+use alloc::sync::Arc;
+use core::any::Any;
+
+use bitflags::bitflags;
+use ochre_abi::Errno;
+use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
+
+use super::{Sink, Source};
+use crate::syscall::Call;
+use crate::wait::PollTable;
+
+bitflags! {
+    /// Readiness, with the numbers of poll(2) and epoll(7).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Events: u32 {
+        /// Data to read.
+        const IN = 0x001;
+        /// Urgent data.
+        const PRI = 0x002;
+        /// Room to write.
+        const OUT = 0x004;
+        /// An error is pending; always reported.
+        const ERR = 0x008;
+        /// The other end is closed; always reported.
+        const HUP = 0x010;
+        /// Not an open descriptor; poll(2) only.
+        const NVAL = 0x020;
+        /// Normal data to read.
+        const RDNORM = 0x040;
+        /// Priority band data to read.
+        const RDBAND = 0x080;
+        /// Room for normal data.
+        const WRNORM = 0x100;
+        /// Room for priority data.
+        const WRBAND = 0x200;
+        /// The other end stopped writing.
+        const RDHUP = 0x2000;
+    }
+}
+
+impl Events {
+    /// What a readable file reports.
+    pub const READABLE: Events = Events::IN.union(Events::RDNORM);
+    /// What a writable file reports.
+    pub const WRITABLE: Events = Events::OUT.union(Events::WRNORM);
+}
+
+bitflags! {
+    /// File status flags: what `fcntl(F_GETFL)` shows, without the access mode.
+    /// The numbers are those of the generic ABI (`O_*`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct StatusFlags: u32 {
+        /// Writes go to the end.
+        const APPEND = 0o2000;
+        /// Calls that would wait fail with EAGAIN.
+        const NONBLOCK = 0o4000;
+        /// Accepted and without effect here.
+        const DSYNC = 0o10000;
+        /// Signal-driven input.
+        const ASYNC = 0o20000;
+        /// Accepted and without effect on memory file systems.
+        const DIRECT = 0o40000;
+        /// Always set in what 64-bit Linux shows for openat with O_LARGEFILE.
+        const LARGEFILE = 0o100000;
+        /// Do not record accesses.
+        const NOATIME = 0o1000000;
+        /// Only a place in the tree; no reading or writing.
+        const PATH = 0o10000000;
+    }
+}
+
+/// The behaviour of an open file.
+///
+/// Positions: a file that has one (regular files, directories) is given
+/// `position` and leaves the new one there; others ignore it.
+pub trait File: Any + Send + Sync {
+    /// Reads at `position`, as much as is there. `Ok(0)` with room in the sink
+    /// and no fault is the end of the file.
+    ///
+    /// # Errors
+    /// EAGAIN when it would wait; EINVAL for what cannot be read; others as read(2).
+    fn read(&self, sink: &mut Sink<'_>, position: &mut u64) -> Result<usize, Errno> {
+        let _ = (sink, position);
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes at `position`.
+    ///
+    /// # Errors
+    /// EAGAIN when it would wait; EINVAL for what cannot be written; others as write(2).
+    fn write(&self, source: &mut Source<'_>, position: &mut u64) -> Result<usize, Errno> {
+        let _ = (source, position);
+        Err(Errno::EINVAL)
+    }
+
+    /// What the file is ready for now; registers at every queue that announces
+    /// a change when a table is given. Files that never wait are always ready.
+    fn poll(&self, table: Option<&mut PollTable>) -> Events {
+        let _ = table;
+        Events::READABLE | Events::WRITABLE
+    }
+
+    /// Whether the file has positions (lseek, pread).
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    /// Device control.
+    ///
+    /// # Errors
+    /// ENOTTY for a request the file does not know; others as ioctl(2).
+    fn ioctl(&self, call: &mut Call<'_>, request: u32, argument: u64) -> Result<usize, Errno> {
+        let _ = (call, request, argument);
+        Err(Errno::ENOTTY)
+    }
+
+    /// The file as itself, for calls that want one kind (epoll, timerfd, pipes).
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// An open file description: what `open` made and descriptors share.
+pub struct OpenFile {
+    file: Arc<dyn File>,
+    readable: bool,
+    writable: bool,
+    flags: AtomicU32,
+    position: SpinLock<u64>,
+}
+
+impl OpenFile {
+    /// A description of `file` with position 0.
+    #[must_use]
+    pub fn new(
+        file: Arc<dyn File>,
+        readable: bool,
+        writable: bool,
+        flags: StatusFlags,
+    ) -> OpenFile {
+        OpenFile {
+            file,
+            readable,
+            writable,
+            flags: AtomicU32::new(flags.bits()),
+            position: SpinLock::new(0),
+        }
+    }
+
+    /// The behaviour.
+    #[inline]
+    #[must_use]
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// Whether it was opened for reading.
+    #[inline]
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Whether it was opened for writing.
+    #[inline]
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// The status flags.
+    #[inline]
+    #[must_use]
+    pub fn flags(&self) -> StatusFlags {
+        // ORDERING: Relaxed; flags stand alone.
+        StatusFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// Replaces the status flags.
+    pub fn set_flags(&self, flags: StatusFlags) {
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+    }
+
+    /// The position, locked.
+    pub fn position(&self) -> &SpinLock<u64> {
+        &self.position
+    }
+}
+
+impl core::fmt::Debug for OpenFile {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("OpenFile")
+            .field("readable", &self.readable)
+            .field("writable", &self.writable)
+            .field("flags", &self.flags())
+            .finish_non_exhaustive()
+    }
+}

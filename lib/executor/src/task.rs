@@ -1,0 +1,240 @@
+//! A task: its state word, and the waker.
+//!
+//! # States
+//!
+//! ```text
+//!             wake (1)              begin (2)
+//!   Idle ───────────────▶ Queued ───────────────▶ Running ──┐
+//!    ▲                      ▲                       │  │    │ wake (3)
+//!    │ Pending (4)          │ Pending (5)           │  │    ▼
+//!    └──────────────────────┼───────────────────────┘  │  Notified
+//!                           └──────────────────────────┼────┘
+//!                                            Ready (6) ▼
+//!                                                     Done
+//! ```
+//!
+//! 1. `wake`: the task is put on a run queue, by the one that made the step.
+//! 2. `run`: only the owner of a queue entry may begin, so one processor polls.
+//! 3. `wake` while running: remembered, so that no wake-up falls between the
+//!    body's last look and its going to sleep.
+//! 4. and 5. the poll ended with `Pending`; a notified task is queued again.
+//! 6. the poll ended with `Ready`; wakes are ignored from then on.
+
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use core::task::{Context, Poll, Waker};
+
+use ochre_sync::primitive::atomic::{AtomicU8, Ordering};
+
+const IDLE: u8 = 0;
+const QUEUED: u8 = 1;
+const RUNNING: u8 = 2;
+const NOTIFIED: u8 = 3;
+const DONE: u8 = 4;
+
+/// What a task does, and where it waits to do it.
+pub trait Body: Send + Sync + Sized + 'static {
+    /// Goes on with the task until it waits or ends. Never called on two
+    /// processors at once.
+    fn poll(task: &Arc<Task<Self>>, context: &mut Context<'_>) -> Poll<()>;
+
+    /// Puts a task that became runnable on a run queue. Never fails and never
+    /// allocates: room is reserved when a task is made.
+    fn enqueue(task: Arc<Task<Self>>);
+}
+
+/// How [`Task::run`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// The task waits for a wake-up.
+    Waiting,
+    /// The task was woken while it ran, or yielded: it is queued again.
+    Requeued,
+    /// The task has ended.
+    Done,
+}
+
+/// A unit of scheduling.
+#[derive(Debug)]
+pub struct Task<B> {
+    state: AtomicU8,
+    body: B,
+}
+
+impl<B: Body> Task<B> {
+    /// A task that waits for its first [`wake`](Task::wake).
+    pub fn new(body: B) -> Arc<Task<B>> {
+        Arc::new(Task {
+            state: AtomicU8::new(IDLE),
+            body,
+        })
+    }
+
+    /// What the task does.
+    #[inline]
+    pub fn body(&self) -> &B {
+        &self.body
+    }
+
+    /// Makes the task runnable (transitions 1 and 3).
+    #[inline]
+    pub fn wake(self: &Arc<Self>) {
+        // ORDERING: AcqRel on each step: Release so that what the waker wrote
+        // before is seen by the poll that this wake-up leads to (`run`'s
+        // Acquire), also when the task is already queued or notified.
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let next = match state {
+                IDLE => QUEUED,
+                RUNNING => NOTIFIED,
+                DONE => return,
+                other => other,
+            };
+            match self
+                .state
+                .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(IDLE) => return B::enqueue(Arc::clone(self)),
+                Ok(_) => return,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Whether the task waits and nobody has woken it.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        // ORDERING: Relaxed; a hint for statistics.
+        self.state.load(Ordering::Relaxed) == IDLE
+    }
+
+    /// Whether the task has ended.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release of the ending poll.
+        self.state.load(Ordering::Acquire) == DONE
+    }
+
+    /// Polls a task taken from a run queue (transitions 2, 4, 5 and 6).
+    ///
+    /// # Panics
+    /// If the task was not queued: the caller must own its queue entry.
+    pub fn run(self: Arc<Self>) -> Polled {
+        // ORDERING: Acquire pairs with the Release in `wake`.
+        let before = self.state.swap(RUNNING, Ordering::Acquire);
+        assert_eq!(before, QUEUED, "a task is run only from a run queue");
+        let waker = Waker::from(Arc::clone(&self));
+        let poll = B::poll(&self, &mut Context::from_waker(&waker));
+        if poll.is_ready() {
+            // ORDERING: Release publishes the body's last writes to `is_done`.
+            self.state.store(DONE, Ordering::Release);
+            return Polled::Done;
+        }
+        // ORDERING: Release publishes the body's state to the processor that
+        // polls next; Acquire on failure sees what the waker wrote.
+        match self
+            .state
+            .compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => Polled::Waiting,
+            Err(_) => {
+                // ORDERING: Release as above; nobody else leaves NOTIFIED.
+                self.state.store(QUEUED, Ordering::Release);
+                B::enqueue(self);
+                Polled::Requeued
+            }
+        }
+    }
+}
+
+impl<B: Body> Wake for Task<B> {
+    fn wake(self: Arc<Self>) {
+        Task::wake(&self);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        Task::wake(self);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{Body, Polled, Task};
+    use core::sync::atomic::{AtomicU32, Ordering};
+    use core::task::{Context, Poll};
+    use std::sync::Arc;
+    use std::sync::Mutex;
+
+    /// Counts polls; queues into a list; ends when told.
+    struct Probe {
+        polls: AtomicU32,
+        wake_self: bool,
+        end_after: u32,
+        queue: Arc<Mutex<Vec<Arc<Task<Probe>>>>>,
+    }
+
+    impl Body for Probe {
+        fn poll(task: &Arc<Task<Self>>, context: &mut Context<'_>) -> Poll<()> {
+            let polls = task.body().polls.fetch_add(1, Ordering::Relaxed) + 1;
+            if task.body().wake_self {
+                context.waker().wake_by_ref();
+            }
+            if polls >= task.body().end_after {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn enqueue(task: Arc<Task<Self>>) {
+            let queue = Arc::clone(&task.body().queue);
+            queue.lock().expect("no test panics here").push(task);
+        }
+    }
+
+    fn probe(wake_self: bool, end_after: u32) -> (Arc<Task<Probe>>, impl Fn() -> Vec<Polled>) {
+        let queue = Arc::new(Mutex::new(Vec::new()));
+        let task = Task::new(Probe {
+            polls: AtomicU32::new(0),
+            wake_self,
+            end_after,
+            queue: Arc::clone(&queue),
+        });
+        let drain = move || {
+            let mut results = Vec::new();
+            loop {
+                let Some(task) = queue.lock().expect("no test panics here").pop() else {
+                    return results;
+                };
+                results.push(task.run());
+            }
+        };
+        (task, drain)
+    }
+
+    #[test]
+    fn waking_twice_queues_once() {
+        let (task, drain) = probe(false, 9);
+        task.wake();
+        task.wake();
+        assert_eq!(drain(), [Polled::Waiting]);
+        assert!(task.is_waiting());
+    }
+
+    #[test]
+    fn a_wake_while_running_is_not_lost() {
+        let (task, drain) = probe(true, 3);
+        task.wake();
+        assert_eq!(drain(), [Polled::Requeued, Polled::Requeued, Polled::Done]);
+    }
+
+    #[test]
+    fn a_task_that_ended_is_not_queued_again() {
+        let (task, drain) = probe(false, 1);
+        task.wake();
+        assert_eq!(drain(), [Polled::Done]);
+        task.wake();
+        assert_eq!(drain(), []);
+        assert!(task.is_done());
+    }
+}
