@@ -1,0 +1,158 @@
+//! The buddy allocator against a model: a set of free frame numbers.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert, prop_assert_eq, proptest};
+use proptest::prop_oneof;
+
+use super::Buddy;
+use crate::record::Record;
+use crate::source::{FrameSource, MAX_ORDER};
+
+fn records(count: usize) -> Vec<Record> {
+    (0..count).map(|_| Record::default()).collect()
+}
+
+#[test]
+fn merges_back_to_the_blocks_it_began_with() {
+    let records = records(5000);
+    let mut buddy = Buddy::new(&records);
+    buddy.add(3..5000);
+    let before = buddy.blocks_by_order();
+    let frames: Vec<u32> = core::iter::from_fn(|| buddy.allocate(0)).collect();
+    assert_eq!(frames.len(), 4997);
+    assert_eq!(buddy.free_frames(), 0);
+    for frame in frames {
+        buddy.free(frame, 0);
+    }
+    assert_eq!(buddy.blocks_by_order(), before);
+}
+
+#[test]
+fn says_none_when_exhausted() {
+    let records = records(16);
+    let mut buddy = Buddy::new(&records);
+    assert_eq!(buddy.allocate(0), None);
+    buddy.add(0..16);
+    assert_eq!(buddy.allocate(5), None);
+    assert_eq!(buddy.allocate(MAX_ORDER + 1), None);
+    assert_eq!(buddy.allocate(4), Some(0));
+    assert_eq!(buddy.allocate(0), None);
+}
+
+#[test]
+fn leaves_frames_without_a_record_alone() {
+    let records = records(8);
+    let mut buddy = Buddy::new(&records);
+    buddy.add(4..100);
+    assert_eq!(buddy.free_frames(), 4);
+}
+
+#[test]
+fn hands_out_the_block_freed_last() {
+    let records = records(64);
+    let mut buddy = Buddy::new(&records);
+    buddy.add(0..64);
+    let frames: Vec<u32> = (0..8).filter_map(|_| buddy.allocate(0)).collect();
+    buddy.free(frames[4], 0);
+    buddy.free(frames[0], 0);
+    assert_eq!(buddy.allocate(0), Some(frames[0]));
+    assert_eq!(buddy.allocate(0), Some(frames[4]));
+}
+
+#[test]
+fn gives_back_the_tail_of_a_run() {
+    let records = records(64);
+    let mut buddy = Buddy::new(&records);
+    buddy.add(0..64);
+    let start = buddy.allocate_run(5).expect("64 frames are free");
+    assert_eq!(buddy.free_frames(), 59);
+    buddy.free_run(start, 5);
+    assert_eq!(buddy.free_frames(), 64);
+    assert_eq!(buddy.blocks_by_order()[6], 1);
+    assert_eq!(buddy.allocate_run(0), None);
+    assert_eq!(buddy.allocate_run(65), None);
+}
+
+#[test]
+fn notices_a_frame_freed_twice() {
+    let cases: [(u32, &[u8]); 3] = [(0, &[0, 0]), (0, &[3, 0]), (8, &[3, 3])];
+    for (offset, orders) in cases {
+        let result = std::panic::catch_unwind(|| {
+            let records = records(64);
+            let mut buddy = Buddy::new(&records);
+            buddy.add(0..64);
+            assert_eq!(buddy.allocate(6), Some(0));
+            for &order in orders {
+                buddy.free(offset, order);
+            }
+        });
+        assert!(result.is_err(), "{offset} {orders:?}");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Allocate(u8),
+    Run(u32),
+    Free(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0_u8..=MAX_ORDER).prop_map(Step::Allocate),
+        Just(Step::Allocate(0)),
+        (1_u32..70).prop_map(Step::Run),
+        (0_usize..64).prop_map(Step::Free),
+        (0_usize..64).prop_map(Step::Free),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 3 } else { 256 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+    #[test]
+    fn agrees_with_a_set_of_frames(
+        start in 0_u32..50,
+        len in 1_u32..1500,
+        steps in proptest::collection::vec(step(), 0..if cfg!(miri) { 30 } else { 200 }),
+    ) {
+        let records = records((start + len) as usize);
+        let mut buddy = Buddy::new(&records);
+        buddy.add(start..start + len);
+        let whole = buddy.blocks_by_order();
+        let mut free: BTreeSet<u32> = (start..start + len).collect();
+        let mut held: Vec<(u32, u32)> = Vec::new();
+        for step in steps {
+            let (count, got) = match step {
+                Step::Allocate(order) => (1 << order, buddy.allocate(order)),
+                Step::Run(count) => (count, buddy.allocate_run(count)),
+                Step::Free(which) => {
+                    if !held.is_empty() {
+                        let (frame, count) = held.swap_remove(which % held.len());
+                        buddy.free_run(frame, count);
+                        free.extend(frame..frame + count);
+                    }
+                    continue;
+                }
+            };
+            if let Some(frame) = got {
+                prop_assert!(frame.is_multiple_of(count.next_power_of_two()));
+                for part in frame..frame + count {
+                    prop_assert!(free.remove(&part), "{part} was not free");
+                }
+                held.push((frame, count));
+            } else if count == 1 {
+                prop_assert!(free.is_empty());
+            }
+            prop_assert_eq!(buddy.free_frames(), free.len());
+        }
+        for (frame, count) in held {
+            buddy.free_run(frame, count);
+        }
+        prop_assert_eq!(buddy.blocks_by_order(), whole);
+    }
+}
