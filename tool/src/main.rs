@@ -1,3 +1,8 @@
-//! The `ochre` command.
+//! The `ochre` command: everything it does is in the library.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ochre_tool::cli::main()
+}

@@ -1,0 +1,145 @@
+//! The command line of `ochre`.
+
+mod options;
+mod run;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use self::options::{FileToPack, MachineOptions, Variable};
+use crate::{doctor, report, status};
+
+/// Runs Linux programs on the Ochre kernel, in a machine of their own.
+///
+/// Without a command: a shell in this terminal, or one that reads its commands
+/// from a pipe.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ochre",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = EXAMPLES,
+)]
+struct Cli {
+    #[command(flatten)]
+    machine: MachineOptions,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ochre                               a shell; 'exit' or Ctrl-A x ends it
+  echo 'uname -a; exit 7' | ochre     a shell that reads a pipe; ochre exits with 7
+  ochre run ls -l /                   a program of this host, its libraries packed in
+  ochre run --memory 64M --smp 2 -- python3 -c 'print(1)'
+  ochre run --root ./rootfs /bin/sh   a program of a folder that is the guest's root
+
+Exit status: that of the guest's program (128+n if signal n killed it);
+124 if its time was up, 125 if the machine gave no status, 127 if the program
+was not found. Keys, with a terminal: Ctrl-A x leaves at once, Ctrl-A a sends
+Ctrl-A. What is missing (QEMU, the Rust target, busybox) is brought in on
+Debian-like hosts; elsewhere you are told the command: see 'ochre doctor'.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A shell in the guest, on busybox
+    Shell(MachineOptions),
+    /// Runs a program of this host, or of a folder, in a guest
+    #[command(
+        after_help = RUN_EXAMPLES,
+        override_usage = "ochre run [OPTIONS] PROGRAM [ARGS]...",
+    )]
+    Run(RunOptions),
+    /// Says what is there and what is missing
+    Doctor,
+}
+
+const RUN_EXAMPLES: &str = "\
+PROGRAM is searched in PATH and put into the guest under the same path, with
+its interpreter and the shared libraries that its ELF header names; busybox
+serves all other commands. What it opens by itself is added with --file:
+
+  ochre run --file /usr/lib/python3.11 python3 -c 'import json; print(json)'
+  ochre run --file ./script.sh:/tmp/script.sh sh /tmp/script.sh
+  seq 10 | ochre run --timeout 10 sort -rn | head -3
+
+With --root DIR, DIR is the whole root file system and PROGRAM is inside it.";
+
+#[derive(Debug, Args)]
+struct RunOptions {
+    #[command(flatten)]
+    machine: MachineOptions,
+    /// Use this folder as the guest's root file system
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Set an environment variable, or pass this host's value of it
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<Variable>,
+    /// Pack a file or folder of this host, at the same path or at GUEST
+    #[arg(long, value_name = "HOST[:GUEST]")]
+    file: Vec<FileToPack>,
+    /// The directory to start in
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    directory: PathBuf,
+    /// The program and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        value_name = "PROGRAM [ARGS]"
+    )]
+    command: Vec<OsString>,
+}
+
+/// The whole command: reads the arguments, does what they say, gives the exit
+/// code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => run::shell(&cli.machine),
+        Some(Command::Shell(machine)) => run::shell(&machine),
+        Some(Command::Run(options)) => run::program(&options),
+        Some(Command::Doctor) => Ok(doctor::print()),
+    };
+    done.unwrap_or_else(|error| {
+        report::say(format!("{error:#}"));
+        if error.is::<run::NotFound>() {
+            ExitCode::from(run::NOT_FOUND)
+        } else {
+            ExitCode::from(status::NO_STATUS)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Command};
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_program_is_the_programs() {
+        let cli = Cli::parse_from(["ochre", "run", "--smp", "2", "ls", "-v", "--smp", "--", "x"]);
+        let Some(Command::Run(run)) = cli.command else {
+            panic!("not run");
+        };
+        assert_eq!(run.command, ["ls", "-v", "--smp", "--", "x"]);
+        assert_eq!(run.machine.smp, 2);
+        assert!(!run.machine.verbose);
+        assert!(Cli::try_parse_from(["ochre", "run", "--bogus", "ls"]).is_err());
+        assert!(Cli::try_parse_from(["ochre", "run"]).is_err());
+    }
+
+    #[test]
+    fn no_command_is_the_shell() {
+        let cli = Cli::parse_from(["ochre", "--memory", "64M", "--machine", "q35"]);
+        assert!(cli.command.is_none());
+        assert_eq!(cli.machine.memory.bytes(), 64 << 20);
+    }
+}

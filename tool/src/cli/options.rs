@@ -1,0 +1,114 @@
+//! Options that several commands share, and how their values are read.
+
+use core::{convert::Infallible, str::FromStr, time::Duration};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use crate::{guest::DEFAULT_MEMORY, machine::Machine, size::Size};
+
+/// The machine that a guest gets.
+#[derive(Clone, Debug, Args)]
+pub(super) struct MachineOptions {
+    /// Number of processors
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub(super) smp: u32,
+    /// Memory, like 64M or 2G
+    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    pub(super) memory: Size,
+    /// Kind of machine
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) machine: Machine,
+    /// End the guest after so many seconds, with exit status 124
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(super) timeout: Option<Duration>,
+    /// Show the kernel's log on standard error
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "a number of seconds is wanted, like 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// An environment variable for the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    /// `None` if this host has no such variable.
+    pub(super) value: Option<OsString>,
+}
+
+impl FromStr for Variable {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.split_once('=') {
+            Some((name, value)) => Self {
+                name: name.to_owned(),
+                value: Some(value.into()),
+            },
+            None => Self {
+                name: text.to_owned(),
+                value: env::var_os(text),
+            },
+        })
+    }
+}
+
+/// A file or folder to pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileToPack {
+    pub(super) host: PathBuf,
+    pub(super) guest: PathBuf,
+}
+
+impl FromStr for FileToPack {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, guest) = text.split_once(':').unwrap_or((text, ""));
+        let host = std::path::absolute(host).map_err(|error| format!("{host}: {error}"))?;
+        let guest = if guest.is_empty() {
+            host.clone()
+        } else {
+            Path::new("/").join(guest)
+        };
+        Ok(Self { host, guest })
+    }
+}
+
+const _: () = assert!(
+    DEFAULT_MEMORY.bytes() == 512 << 20,
+    "the default in MachineOptions is a text"
+);
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::{FileToPack, Variable, seconds};
+
+    #[test]
+    fn values() {
+        let variable: Variable = "A=b=c".parse().unwrap();
+        assert_eq!(variable.name, "A");
+        assert_eq!(variable.value.unwrap(), "b=c");
+        let variable: Variable = "NO_SUCH_VARIABLE_HERE".parse().unwrap();
+        assert_eq!(variable.value, None);
+        let file: FileToPack = "/a/b:c".parse().unwrap();
+        assert_eq!((file.host, file.guest), ("/a/b".into(), "/c".into()));
+        let file: FileToPack = "/a/b".parse().unwrap();
+        assert_eq!(file.host, file.guest);
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert!(seconds("-1").is_err() && seconds("x").is_err() && seconds("inf").is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! `ochre shell` and `ochre run`: from options to a guest, and from its end to an exit code.
+
+use core::fmt;
+use std::{
+    env,
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    thread,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+    iterator::Signals,
+};
+
+use super::{RunOptions, options::MachineOptions};
+use crate::{
+    bridge::{Event, Sink},
+    guest::{End, Guest, Outcome, Running},
+    host, kernel_build, paths, report,
+    rootfs::{self, GUEST_PATH, Program},
+    setup,
+    terminal::{self, RawLines, RawMode},
+};
+
+/// The exit code for a program that is not there, as in shells.
+pub(super) const NOT_FOUND: u8 = 127;
+
+/// How many lines of the log explain a machine without a status.
+const TAIL_LINES: usize = 12;
+
+/// The program is not there.
+#[derive(Debug)]
+pub(super) struct NotFound(PathBuf);
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not in PATH", self.0.display())
+    }
+}
+
+impl core::error::Error for NotFound {}
+
+/// A shell on busybox.
+pub(super) fn shell(options: &MachineOptions) -> Result<ExitCode> {
+    setup::ensure_qemu()?;
+    let tree = rootfs::shell(&setup::ensure_busybox()?)?;
+    let interactive = terminal::is_interactive();
+    let guest = guest(options)?
+        .tree(tree)
+        .program("/bin/sh")
+        // A dash in front makes it a login shell, which reads /etc/profile.
+        .name(if interactive { "-sh" } else { "sh" })
+        .directory("/root");
+    if interactive {
+        report::say(terminal::LEAVE_HINT);
+    }
+    run(guest, options)
+}
+
+/// A program of the host or of a folder.
+pub(super) fn program(options: &RunOptions) -> Result<ExitCode> {
+    setup::ensure_qemu()?;
+    let (name, arguments) = options
+        .command
+        .split_first()
+        .context("no program was named")?;
+    let name = Path::new(name);
+    let (path, program) = match &options.root {
+        Some(dir) => {
+            let tree = rootfs::folder(dir)?;
+            let path = rootfs::find_in(&tree, name).map_err(|_| NotFound(name.to_owned()))?;
+            let environment = Vec::new();
+            (path, Program { tree, environment })
+        }
+        None => {
+            let found = host::find_command(name).ok_or_else(|| NotFound(name.to_owned()))?;
+            let path = std::path::absolute(found)?;
+            let program = rootfs::program(&path, &setup::ensure_busybox()?)?;
+            (path, program)
+        }
+    };
+    let mut program = program;
+    for file in &options.file {
+        program
+            .add(&file.guest, &file.host)
+            .with_context(|| format!("packing {}", file.host.display()))?;
+    }
+    ensure!(
+        program.tree.exists(&options.directory),
+        "--directory {} is not in the guest's root",
+        options.directory.display()
+    );
+    let mut guest = guest(&options.machine)?
+        .tree(program.tree)
+        .program(path)
+        .name(name)
+        .args(arguments)
+        .directory(&options.directory);
+    for (name, value) in &program.environment {
+        guest = guest.env(name, value);
+    }
+    for variable in &options.env {
+        if let Some(value) = &variable.value {
+            guest = guest.env(&variable.name, value);
+        }
+    }
+    run(guest, &options.machine)
+}
+
+/// What every guest of ours has.
+fn guest(options: &MachineOptions) -> Result<Guest> {
+    let guest = Guest::with_kernel(kernel_build::build(&[])?)
+        .machine(options.machine)
+        .memory(options.memory)
+        .processors(options.smp)
+        .stdin_ours()
+        .env("PATH", GUEST_PATH)
+        .env("HOME", "/root")
+        .env("USER", "root")
+        .env("LOGNAME", "root");
+    Ok(match options.timeout {
+        Some(timeout) => guest.timeout(timeout),
+        None => guest,
+    })
+}
+
+/// Runs the guest on our own standard input, output and error.
+fn run(mut guest: Guest, options: &MachineOptions) -> Result<ExitCode> {
+    let interactive = terminal::is_interactive();
+    if interactive {
+        let (rows, columns) = terminal::window_size().unwrap_or((24, 80));
+        let kind = env::var_os("TERM").unwrap_or_else(|| "vt100".into());
+        guest = guest.console(rows, columns).env("TERM", kind);
+    }
+    let log_path = paths::new_log()?;
+    let log = File::create(&log_path)
+        .with_context(|| format!("making the log {}", log_path.display()))?;
+    let log: Sink = if options.verbose {
+        let shown: Sink = if interactive {
+            Box::new(RawLines(io::stderr()))
+        } else {
+            Box::new(io::stderr())
+        };
+        Box::new(Both(log, shown))
+    } else {
+        Box::new(log)
+    };
+    let guest = guest
+        .stdout_to(Box::new(BufWriter::with_capacity(64 << 10, io::stdout())))
+        .stderr_to(Box::new(io::stderr()))
+        .log_to(log);
+    let raw = interactive.then(RawMode::enter).transpose()?;
+    let outcome = guest.start().and_then(|running| {
+        pass_on_signals(&running)?;
+        running.wait()
+    });
+    drop(raw);
+    let outcome = outcome?;
+    explain(&outcome, &log_path, interactive);
+    Ok(ExitCode::from(outcome.exit_code()))
+}
+
+fn pass_on_signals(running: &Running) -> Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let events = running.events();
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            if events.send(Event::Signal(signal)).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Says why a machine left no status.
+fn explain(outcome: &Outcome, log_path: &Path, interactive: bool) {
+    match outcome.end {
+        End::Qemu(_) if outcome.status.is_some() => return,
+        End::Qemu(_) => {}
+        End::Left if interactive => {
+            // The cursor is wherever the guest left it.
+            let _ = writeln!(io::stderr());
+            return;
+        }
+        End::TimedOut => {
+            report::say("the time was up");
+            return;
+        }
+        End::Left | End::OutputGone | End::Signal(_) => return,
+    }
+    let log = std::fs::read(log_path).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+    let mut text = format!("the machine gave no exit status: {}\n", outcome.end);
+    if !outcome.qemu_errors.trim().is_empty() {
+        text.push_str(outcome.qemu_errors.trim_end());
+        text.push('\n');
+    }
+    if tail.trim().is_empty() {
+        text.push_str("The kernel's log is empty.");
+    } else {
+        text.push_str(&format!(
+            "The end of the kernel's log (all of it: {}):\n{tail}",
+            log_path.display()
+        ));
+    }
+    report::say(text);
+}
+
+/// Writes everything to two places; the second may fail.
+struct Both(File, Sink);
+
+impl Write for Both {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.1.write_all(bytes);
+        self.0.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.1.flush();
+        self.0.flush()
+    }
+}

@@ -1,0 +1,430 @@
+//! A guest to run: what it is made of, and what came of it.
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! use ochre_tool::{Guest, rootfs, setup};
+//!
+//! let outcome = Guest::new()?
+//!     .tree(rootfs::shell(&setup::ensure_busybox()?)?)
+//!     .program("/bin/sh")
+//!     .args(["-c", "cat; exit 7"])
+//!     .stdin("hello\n")
+//!     .run()?;
+//! assert_eq!(outcome.status, Some(7));
+//! assert_eq!(outcome.stdout, b"hello\n");
+//! # Ok(())
+//! # }
+//! ```
+
+mod running;
+
+use core::{fmt, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    io::Cursor,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+pub use self::running::{End, Outcome, Running};
+use crate::{
+    bridge::{Form, Sink},
+    cmdline::CommandLine,
+    cpio, kernel_build,
+    machine::{Accelerator, EXIT_PORT, Hardware, LOG_PORT, Machine, STATUS_PORT},
+    qemu::{self, Emulator, Start},
+    rootfs,
+    size::Size,
+    tree::Tree,
+};
+
+/// How much memory a guest has unless told otherwise.
+pub const DEFAULT_MEMORY: Size = Size::from_mib(512);
+
+/// A guest to run.
+pub struct Guest {
+    kernel: PathBuf,
+    foreign_command_line: Option<String>,
+    hardware: Hardware,
+    root: Root,
+    program: Option<OsString>,
+    arguments: Vec<OsString>,
+    environment: Vec<OsString>,
+    directory: Option<PathBuf>,
+    extra_words: Vec<String>,
+    log_level: Option<&'static str>,
+    console: Option<Console>,
+    protect_init: bool,
+    stdin: Stdin,
+    timeout: Option<Duration>,
+    stdout: Output,
+    stderr: Output,
+    log: Output,
+}
+
+enum Root {
+    None,
+    Tree(Tree),
+    Archive(PathBuf),
+}
+
+#[derive(Clone, Copy)]
+struct Console {
+    rows: u16,
+    columns: u16,
+}
+
+enum Stdin {
+    /// Whoever has the [`Running`] sends it.
+    Later,
+    Bytes(Vec<u8>),
+    /// Our own.
+    Ours,
+}
+
+enum Output {
+    Capture,
+    To(Sink),
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest")
+            .field("kernel", &self.kernel)
+            .field("hardware", &self.hardware)
+            .field("program", &self.program)
+            .field("arguments", &self.arguments)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Guest {
+    /// A guest with the current sources' kernel, built if need be.
+    ///
+    /// # Errors
+    /// If the kernel does not build.
+    pub fn new() -> Result<Self> {
+        Ok(Self::with_kernel(kernel_build::build(&[])?))
+    }
+
+    /// A guest with this kernel of ours.
+    pub fn with_kernel(kernel: impl Into<PathBuf>) -> Self {
+        Self {
+            kernel: kernel.into(),
+            foreign_command_line: None,
+            hardware: Hardware {
+                machine: Machine::default(),
+                accelerator: Accelerator::best(),
+                memory: DEFAULT_MEMORY,
+                processors: 1,
+            },
+            root: Root::None,
+            program: None,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: None,
+            extra_words: Vec::new(),
+            log_level: None,
+            console: None,
+            protect_init: false,
+            stdin: Stdin::Bytes(Vec::new()),
+            timeout: None,
+            stdout: Output::Capture,
+            stderr: Output::Capture,
+            log: Output::Capture,
+        }
+    }
+
+    /// A guest with a kernel that is not ours (a Linux bzImage) and that
+    /// kernel's own command line. Input and output go over the first serial
+    /// line byte for byte; [`Guest::program`] and its like mean nothing to it.
+    pub fn with_foreign_kernel(kernel: impl Into<PathBuf>, command_line: &str) -> Self {
+        let mut guest = Self::with_kernel(kernel);
+        guest.foreign_command_line = Some(command_line.to_owned());
+        guest
+    }
+
+    /// The kind of machine.
+    pub fn machine(mut self, machine: Machine) -> Self {
+        self.hardware.machine = machine;
+        self
+    }
+
+    /// The memory.
+    pub fn memory(mut self, memory: Size) -> Self {
+        self.hardware.memory = memory;
+        self
+    }
+
+    /// The number of processors.
+    pub fn processors(mut self, processors: u32) -> Self {
+        self.hardware.processors = processors;
+        self
+    }
+
+    /// What executes the guest's instructions.
+    pub fn accelerator(mut self, accelerator: Accelerator) -> Self {
+        self.hardware.accelerator = accelerator;
+        self
+    }
+
+    /// Counts time in instructions, so that equal runs are equal to the
+    /// instruction.
+    pub fn counted(self) -> Self {
+        self.accelerator(Accelerator::Counted)
+    }
+
+    /// The root file system.
+    pub fn tree(mut self, tree: Tree) -> Self {
+        self.root = Root::Tree(tree);
+        self
+    }
+
+    /// The root file system as an archive that is written already.
+    pub fn archive(mut self, path: impl Into<PathBuf>) -> Self {
+        self.root = Root::Archive(path.into());
+        self
+    }
+
+    /// The root file system: a folder of the host.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn folder(self, dir: &Path) -> Result<Self> {
+        Ok(self.tree(rootfs::folder(dir)?))
+    }
+
+    /// The program that is process 1: its path in the guest, which is its
+    /// first argument too unless [`Guest::name`] says otherwise.
+    pub fn program(mut self, path: impl Into<OsString>) -> Self {
+        let path = path.into();
+        if self.arguments.is_empty() {
+            self.arguments.push(path.clone());
+        }
+        self.program = Some(path);
+        self
+    }
+
+    /// The program's argument number zero.
+    pub fn name(mut self, name: impl Into<OsString>) -> Self {
+        let name = name.into();
+        match self.arguments.first_mut() {
+            Some(first) => *first = name,
+            None => self.arguments.push(name),
+        }
+        self
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// More arguments.
+    pub fn args<S: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// An environment variable.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let mut variable = name.as_ref().to_owned();
+        variable.push("=");
+        variable.push(value);
+        self.environment.push(variable);
+        self
+    }
+
+    /// The directory that the program starts in.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
+        self
+    }
+
+    /// More words for the kernel's command line, as they are.
+    pub fn words(mut self, words: impl Into<String>) -> Self {
+        self.extra_words.push(words.into());
+        self
+    }
+
+    /// How much the kernel logs: `error`, `warn`, `info`, `debug`, `trace`.
+    pub fn log_level(mut self, level: &'static str) -> Self {
+        self.log_level = Some(level);
+        self
+    }
+
+    /// Gives the guest a terminal of this size instead of three pipes.
+    pub fn console(mut self, rows: u16, columns: u16) -> Self {
+        self.console = Some(Console { rows, columns });
+        self
+    }
+
+    /// Protects process 1 from signals, as Linux does with `init`.
+    pub fn protect_init(mut self) -> Self {
+        self.protect_init = true;
+        self
+    }
+
+    /// Standard input: these bytes, then the end.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Stdin::Bytes(bytes.into());
+        self
+    }
+
+    /// Standard input: what is sent with [`Running::send`].
+    pub fn stdin_later(mut self) -> Self {
+        self.stdin = Stdin::Later;
+        self
+    }
+
+    /// Standard input: our own; with [`Guest::console`], the terminal's keys.
+    pub fn stdin_ours(mut self) -> Self {
+        self.stdin = Stdin::Ours;
+        self
+    }
+
+    /// The longest that it may run.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Passes standard output on instead of keeping it.
+    pub fn stdout_to(mut self, sink: Sink) -> Self {
+        self.stdout = Output::To(sink);
+        self
+    }
+
+    /// Passes standard error on instead of keeping it.
+    pub fn stderr_to(mut self, sink: Sink) -> Self {
+        self.stderr = Output::To(sink);
+        self
+    }
+
+    /// Passes the kernel's log on instead of keeping it.
+    pub fn log_to(mut self, sink: Sink) -> Self {
+        self.log = Output::To(sink);
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// If it cannot be started. A guest that fails is an [`Outcome`].
+    pub fn run(self) -> Result<Outcome> {
+        self.start()?.wait()
+    }
+
+    /// Starts it. The thread that calls this must live until the guest ends:
+    /// the host's kernel ends QEMU with it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(self) -> Result<Running> {
+        let command_line = self.command_line()?;
+        let dir = qemu::run_dir()?;
+        let initrd = match &self.root {
+            Root::None => None,
+            Root::Archive(path) => Some(path.clone()),
+            Root::Tree(tree) => {
+                let path = dir.path().join("root.cpio");
+                cpio::write_file(tree, &path).context("packing the guest's root")?;
+                Some(path)
+            }
+        };
+        let ours = self.foreign_command_line.is_none();
+        let escaped = ours && self.console.is_none();
+        let (emulator, sockets) = Emulator::start(Start {
+            hardware: self.hardware,
+            kernel: &self.kernel,
+            initrd: initrd.as_deref(),
+            command_line: command_line.as_str(),
+            second_serial: escaped,
+            dir,
+        })?;
+        let form = if escaped { Form::Escaped } else { Form::Plain };
+        let outputs = [self.stdout, self.stderr, self.log];
+        let mut running = Running::new(emulator, sockets, form, self.timeout, outputs)?;
+        match self.stdin {
+            Stdin::Later => {}
+            Stdin::Bytes(bytes) => running.feed(Cursor::new(bytes)),
+            Stdin::Ours if self.console.is_some() => running.feed_keys(std::io::stdin()),
+            Stdin::Ours => running.feed(std::io::stdin()),
+        }
+        Ok(running)
+    }
+
+    fn command_line(&self) -> Result<CommandLine> {
+        let mut line = CommandLine::new();
+        if let Some(foreign) = &self.foreign_command_line {
+            line.raw(foreign);
+            return Ok(line);
+        }
+        line.word("ochre.log", LOG_PORT)?;
+        line.word("ochre.status", STATUS_PORT)?;
+        line.word("ochre.exit", EXIT_PORT)?;
+        line.word("ochre.hostname", rootfs::HOSTNAME)?;
+        match self.console {
+            Some(Console { rows, columns }) => {
+                line.word("ochre.stdio", "console")?;
+                line.word("ochre.winsize", format!("{rows}x{columns}"))?;
+            }
+            None => line.word("ochre.stdio", "pipe")?,
+        }
+        if let Some(level) = self.log_level {
+            line.word("ochre.loglevel", level)?;
+        }
+        if self.protect_init {
+            line.word("ochre.mode", "system")?;
+        }
+        if let Some(program) = &self.program {
+            line.word("init", program)?;
+        }
+        for argument in &self.arguments {
+            line.word("ochre.arg", argument)?;
+        }
+        for variable in &self.environment {
+            line.word("ochre.env", variable)?;
+        }
+        if let Some(directory) = &self.directory {
+            line.word("ochre.cwd", directory)?;
+        }
+        for words in &self.extra_words {
+            line.raw(words);
+        }
+        Ok(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Guest;
+
+    #[test]
+    fn the_kernel_is_told_everything() {
+        let guest = Guest::with_kernel("/k")
+            .program("/bin/sh")
+            .name("-sh")
+            .arg("a b")
+            .env("A", "1 2")
+            .directory("/root")
+            .words("quiet");
+        assert_eq!(
+            guest.command_line().unwrap().as_str(),
+            "ochre.log=0x402 ochre.status=0x403 ochre.exit=0xf4 ochre.hostname=ochre \
+             ochre.stdio=pipe init=/bin/sh ochre.arg=-sh ochre.arg=a%20b ochre.env=A=1%202 \
+             ochre.cwd=/root quiet"
+        );
+        let guest = Guest::with_kernel("/k").console(24, 80).protect_init();
+        let line = guest.command_line().unwrap();
+        assert!(
+            line.as_str()
+                .contains("ochre.stdio=console ochre.winsize=24x80")
+        );
+        assert!(line.as_str().contains("ochre.mode=system"));
+        let guest = Guest::with_foreign_kernel("/k", "console=ttyS0").program("/x");
+        assert_eq!(guest.command_line().unwrap().as_str(), "console=ttyS0");
+    }
+}

@@ -1,0 +1,305 @@
+//! A guest that runs, and the outcome it has in the end.
+
+use core::{fmt, time::Duration};
+use std::{
+    io::{self, Read},
+    sync::{
+        Arc, OnceLock,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    time::Instant,
+};
+
+use anyhow::{Result, anyhow};
+
+use super::Output;
+use crate::{
+    bridge::{self, Capture, Event, Form, Input, Sink, Source},
+    qemu::{Emulator, Sockets},
+    status::{self, QemuExit},
+};
+
+/// How long the last output may take once QEMU was killed: its reader may be
+/// asleep.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// A guest that runs. Dropping it ends it.
+#[derive(Debug)]
+pub struct Running {
+    emulator: Emulator,
+    input: Option<Input>,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    open: Vec<Source>,
+    started: Instant,
+    deadline: Option<Instant>,
+    first_output: Arc<OnceLock<Instant>>,
+    stdout: Capture,
+    stderr: Capture,
+    log: Capture,
+    qemu_errors: Capture,
+}
+
+/// What came of a guest.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The status of process 1 (128+n if signal n killed it), if the machine
+    /// ended in order.
+    pub status: Option<u8>,
+    /// Why it ended.
+    pub end: End,
+    /// What it wrote to standard output, or to its terminal; empty if that
+    /// was passed on.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error; empty if that was passed on.
+    pub stderr: Vec<u8>,
+    /// The kernel's log; empty if that was passed on.
+    pub log: String,
+    /// What QEMU itself had to say.
+    pub qemu_errors: String,
+    /// How long it ran, from just after QEMU's start.
+    pub elapsed: Duration,
+    /// When the first byte of standard output came, from the same moment.
+    pub first_output: Option<Duration>,
+}
+
+/// Why a guest ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself.
+    Qemu(QemuExit),
+    /// Its time was up.
+    TimedOut,
+    /// The person at the terminal left it.
+    Left,
+    /// Nobody was there any more to read its standard output.
+    OutputGone,
+    /// We were sent this signal.
+    Signal(i32),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Qemu(exit) => exit.fmt(f),
+            Self::TimedOut => f.write_str("its time was up"),
+            Self::Left => f.write_str("it was left"),
+            Self::OutputGone => f.write_str("its standard output was closed"),
+            Self::Signal(signal) => write!(f, "signal {signal} came"),
+        }
+    }
+}
+
+impl Outcome {
+    /// The exit code for a command that ran the guest.
+    pub fn exit_code(&self) -> u8 {
+        let of_signal = |signal: i32| u8::try_from(signal.saturating_add(128)).unwrap_or(255);
+        match (self.end, self.status) {
+            (End::Qemu(_), Some(status)) => status,
+            (End::Qemu(_), None) => status::NO_STATUS,
+            (End::TimedOut, _) => status::TIMED_OUT,
+            (End::Left, _) => 0,
+            // What a program that writes to a closed pipe dies of: SIGPIPE.
+            (End::OutputGone, _) => of_signal(13),
+            (End::Signal(signal), _) => of_signal(signal),
+        }
+    }
+
+    /// The last lines of the log.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let all: Vec<&str> = self.log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+impl Running {
+    pub(super) fn new(
+        emulator: Emulator,
+        sockets: Sockets,
+        form: Form,
+        timeout: Option<Duration>,
+        [stdout, stderr, log]: [Output; 3],
+    ) -> Result<Self> {
+        let (sender, events) = mpsc::channel();
+        let started = Instant::now();
+        let mut running = Self {
+            emulator,
+            input: Some(Input::new(sockets.com1.try_clone()?, form)),
+            events,
+            sender,
+            open: Vec::new(),
+            started,
+            deadline: timeout.map(|timeout| started + timeout),
+            first_output: Arc::default(),
+            stdout: Capture::default(),
+            stderr: Capture::default(),
+            log: Capture::default(),
+            qemu_errors: Capture::default(),
+        };
+        let first = Arc::clone(&running.first_output);
+        let sink = stdout.sink(&running.stdout);
+        running.pump(Source::Stdout, sockets.com1, sink, first);
+        if let Some(com2) = sockets.com2 {
+            let sink = stderr.sink(&running.stderr);
+            running.pump(Source::Stderr, com2, sink, Arc::default());
+        }
+        let sink = log.sink(&running.log);
+        running.pump(Source::Log, sockets.log, sink, Arc::default());
+        let sink = Box::new(running.qemu_errors.clone());
+        running.pump(Source::Qemu, sockets.errors, sink, Arc::default());
+        Ok(running)
+    }
+
+    fn pump(
+        &mut self,
+        source: Source,
+        from: impl Read + Send + 'static,
+        sink: Sink,
+        first: Arc<OnceLock<Instant>>,
+    ) {
+        self.open.push(source);
+        bridge::pump(source, from, sink, first, self.sender.clone());
+    }
+
+    /// Gives the input to a thread that sends everything from `from`.
+    pub(super) fn feed(&mut self, from: impl Read + Send + 'static) {
+        if let Some(input) = self.input.take() {
+            bridge::feed(from, input);
+        }
+    }
+
+    /// Gives the input to a thread that sends what is typed.
+    pub(super) fn feed_keys(&mut self, from: impl Read + Send + 'static) {
+        if let Some(input) = self.input.take() {
+            bridge::feed_keys(from, input, self.sender.clone());
+        }
+    }
+
+    /// Where things that happen outside can be told; for signals.
+    pub fn events(&self) -> Sender<Event> {
+        self.sender.clone()
+    }
+
+    /// The process id of QEMU.
+    pub fn id(&self) -> u32 {
+        self.emulator.id()
+    }
+
+    /// Sends input to a guest that was started with `stdin_later`.
+    ///
+    /// # Errors
+    /// If QEMU has ended, or the input comes from elsewhere.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        match &mut self.input {
+            Some(input) => input.send(bytes.as_ref()),
+            None => Err(io::Error::other("the guest's input comes from elsewhere")),
+        }
+    }
+
+    /// Says that no more input will come.
+    ///
+    /// # Errors
+    /// If QEMU has ended, or the input comes from elsewhere.
+    pub fn end_input(&mut self) -> io::Result<()> {
+        match &mut self.input {
+            Some(input) => input.end(),
+            None => Err(io::Error::other("the guest's input comes from elsewhere")),
+        }
+    }
+
+    /// Waits until `text` appears in what was written to standard output (or
+    /// the terminal) since the last call; gives and forgets everything up to
+    /// its end.
+    ///
+    /// # Errors
+    /// If it does not appear in time. What was written is in the error.
+    pub fn expect(&mut self, text: impl AsRef<[u8]>, timeout: Duration) -> Result<Vec<u8>> {
+        let text = text.as_ref();
+        let find = |kept: &[u8]| {
+            kept.windows(text.len())
+                .position(|window| window == text)
+                .map(|at| at + text.len())
+        };
+        let Some(end) = self.stdout.wait_for(timeout, find) else {
+            return Err(anyhow!(
+                "waited {timeout:?} for {:?}; there came {:?}; the log says:\n{}",
+                String::from_utf8_lossy(text),
+                String::from_utf8_lossy(&self.stdout.take()),
+                String::from_utf8_lossy(&self.log.take()),
+            ));
+        };
+        Ok(self.stdout.take_first(end))
+    }
+
+    /// Ends the machine without asking the guest.
+    pub fn kill(&mut self) {
+        self.emulator.kill();
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// If waiting itself fails.
+    pub fn wait(mut self) -> Result<Outcome> {
+        let end = self.wait_for_end();
+        let elapsed = self.started.elapsed();
+        let (exit, status) = self.emulator.wait()?;
+        Ok(Outcome {
+            status: if end.is_none() { status } else { None },
+            end: end.unwrap_or(End::Qemu(exit)),
+            stdout: self.stdout.take(),
+            stderr: self.stderr.take(),
+            log: String::from_utf8_lossy(&self.log.take()).into_owned(),
+            qemu_errors: String::from_utf8_lossy(&self.qemu_errors.take()).into_owned(),
+            elapsed,
+            first_output: self
+                .first_output
+                .get()
+                .map(|first| first.saturating_duration_since(self.started)),
+        })
+    }
+
+    /// Waits until all output has been passed on. If something else ended the
+    /// guest, says what.
+    fn wait_for_end(&mut self) -> Option<End> {
+        let mut end = None;
+        while !self.open.is_empty() {
+            let event = match self.deadline {
+                None => self
+                    .events
+                    .recv()
+                    .map_err(|_| RecvTimeoutError::Disconnected),
+                Some(deadline) => self
+                    .events
+                    .recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            };
+            let cause = match event {
+                Ok(Event::Closed(source)) => {
+                    self.open.retain(|&open| open != source);
+                    continue;
+                }
+                Ok(Event::OutputGone) => End::OutputGone,
+                Ok(Event::Leave) => End::Left,
+                Ok(Event::Signal(signal)) => End::Signal(signal),
+                Err(RecvTimeoutError::Timeout) if end.is_none() => End::TimedOut,
+                // The last output does not go anywhere.
+                Err(_) => break,
+            };
+            if end.is_none() {
+                end = Some(cause);
+                self.emulator.kill();
+                self.deadline = Some(Instant::now() + DRAIN);
+            }
+        }
+        end
+    }
+}
+
+impl Output {
+    fn sink(self, capture: &Capture) -> Sink {
+        match self {
+            Self::Capture => Box::new(capture.clone()),
+            Self::To(sink) => sink,
+        }
+    }
+}

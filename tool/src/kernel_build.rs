@@ -1,0 +1,209 @@
+//! Builds the kernel with cargo, always in release mode, and keeps one image per set of features.
+//!
+//! Cargo itself decides whether anything has to be compiled, so every run asks
+//! it. Kernels with different features share cargo's folder; the images are
+//! copied out of it, so that two of them can be used at the same time.
+
+use std::{
+    env, fs,
+    io::{BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    paths,
+    report::Task,
+    setup::{self, KERNEL_TARGET},
+};
+
+/// Environment variables that would change how the kernel is compiled, set by
+/// whoever runs us for a purpose of his own (loom, Miri, a cargo that runs us
+/// as a test).
+const NOT_FOR_THE_KERNEL: [&str; 8] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_MAKEFLAGS",
+    "MAKEFLAGS",
+];
+
+/// Builds the kernel with these features and gives the path of its image.
+///
+/// # Errors
+/// If the target cannot be had or the kernel does not compile; the compiler's
+/// messages are in the error.
+pub fn build(features: &[&str]) -> Result<PathBuf> {
+    setup::ensure_kernel_target()?;
+    let target_dir = paths::target()?;
+    let _held = paths::lock("kernel")?;
+    let task = Task::new(if features.is_empty() {
+        "building the kernel".to_owned()
+    } else {
+        format!("building the kernel ({})", features.join(", "))
+    });
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(paths::workspace()?)
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "ochre-kernel",
+            "--bin",
+            "ochre-kernel",
+        ])
+        .args(["--target", KERNEL_TARGET, "--target-dir"])
+        .arg(&target_dir)
+        .args(["--features", &features.join(",")]);
+    for variable in NOT_FOR_THE_KERNEL {
+        command.env_remove(variable);
+    }
+    run(&mut command, &task)?;
+    let built = target_dir.join(KERNEL_TARGET).join("release/ochre-kernel");
+    let mut name = String::from("ochre-kernel");
+    for feature in features {
+        name.push('-');
+        name.push_str(feature);
+    }
+    let image = paths::cache("kernel")?.join(name);
+    copy_if_changed(&built, &image)?;
+    Ok(image)
+}
+
+/// Runs cargo with its progress turned into ours.
+fn run(command: &mut Command, task: &Task) -> Result<()> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        // Cargo writes its bar only to a terminal unless told so; the width is
+        // for the parser below.
+        .env("CARGO_TERM_PROGRESS_WHEN", "always")
+        .env("CARGO_TERM_PROGRESS_WIDTH", "120")
+        .env("CARGO_TERM_COLOR", "never")
+        .env_remove("CARGO_TERM_VERBOSE")
+        .env_remove("CARGO_TERM_QUIET")
+        .spawn()
+        .context("running cargo")?;
+    let stderr = child.stderr.take().context("cargo without errors")?;
+    let mut messages = String::new();
+    for_each_line(stderr, |line| match Progress::of(line) {
+        Progress::Compiling(what) => task.at(what),
+        Progress::Building { done, total, at } => {
+            // The bar is for work; a build that is up to date passes in silence.
+            if done < total {
+                task.progress(done, total, at);
+            }
+        }
+        Progress::Other => {
+            messages.push_str(line);
+            messages.push('\n');
+        }
+    })?;
+    if !child.wait()?.success() {
+        bail!("the kernel does not build:\n{}", messages.trim_end());
+    }
+    Ok(())
+}
+
+/// Lines end at a newline or, in a bar that is redrawn, at a carriage return.
+fn for_each_line(from: impl Read, mut each: impl FnMut(&str)) -> Result<()> {
+    let mut line = Vec::new();
+    for byte in BufReader::new(from).bytes() {
+        match byte? {
+            b'\n' | b'\r' => {
+                let text = String::from_utf8_lossy(&line);
+                if !text.trim().is_empty() {
+                    each(&text);
+                }
+                line.clear();
+            }
+            other => line.push(other),
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Progress<'a> {
+    Compiling(&'a str),
+    Building { done: u64, total: u64, at: &'a str },
+    Other,
+}
+
+impl<'a> Progress<'a> {
+    fn of(line: &'a str) -> Self {
+        let text = line.trim_start();
+        if let Some(what) = text.strip_prefix("Compiling ") {
+            return Self::Compiling(what);
+        }
+        Self::bar(text).unwrap_or(Self::Other)
+    }
+
+    /// `Building [====>      ] 3/12: log, ochre-abi`
+    fn bar(text: &'a str) -> Option<Self> {
+        let rest = text.strip_prefix("Building [")?;
+        let (_, rest) = rest.split_once(']')?;
+        let (count, at) = rest.split_once(':').unwrap_or((rest, ""));
+        let (done, total) = count.trim().split_once('/')?;
+        Some(Self::Building {
+            done: done.parse().ok()?,
+            total: total.parse().ok()?,
+            at: at.trim(),
+        })
+    }
+}
+
+/// Replaces the image in one step, so that a QEMU that is just reading the old
+/// one goes on reading the old one.
+fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
+    if fs::read(to).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let fresh = to.with_extension(format!("{}", std::process::id()));
+    fs::write(&fresh, bytes).with_context(|| format!("writing {}", fresh.display()))?;
+    fs::rename(&fresh, to).with_context(|| format!("writing {}", to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Progress, for_each_line};
+
+    #[test]
+    fn cargos_progress_is_understood() {
+        let check = |line, expected| assert_eq!(Progress::of(line), expected, "{line}");
+        check("   Compiling log v0.4.1", Progress::Compiling("log v0.4.1"));
+        check(
+            "    Building [===>   ] 3/12: log, abi ",
+            Progress::Building {
+                done: 3,
+                total: 12,
+                at: "log, abi",
+            },
+        );
+        check(
+            "    Building [=======] 12/12",
+            Progress::Building {
+                done: 12,
+                total: 12,
+                at: "",
+            },
+        );
+        check("error: no", Progress::Other);
+        check("    Finished `release` profile", Progress::Other);
+    }
+
+    #[test]
+    fn lines_end_at_either_end() {
+        let mut lines = Vec::new();
+        for_each_line(&b"a\rb\n\r\n c\n"[..], |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["a", "b", " c"]);
+    }
+}

@@ -1,0 +1,207 @@
+//! The hardware that a guest gets, as QEMU's arguments.
+//!
+//! Whatever the machine, the guest sees the same few devices at fixed places:
+//!
+//! | device | where | carries |
+//! | --- | --- | --- |
+//! | 16550 serial | port 0x3f8, irq 4 | the terminal, or standard input and output |
+//! | 16550 serial | port 0x2f8, irq 3 | standard error (not with a terminal) |
+//! | debug console | port 0x402 | the kernel's log |
+//! | debug console | port 0x403 | the status of process 1, one byte |
+//! | debug exit | port 0xf4 | the end of the machine |
+
+use std::{ffi::OsString, path::Path};
+
+use crate::{host, size::Size};
+
+/// The port of the kernel's log.
+pub const LOG_PORT: &str = "0x402";
+/// The port of the status byte.
+pub const STATUS_PORT: &str = "0x403";
+/// The port that ends the machine.
+pub const EXIT_PORT: &str = "0xf4";
+
+/// The kinds of machines that Ochre boots on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Machine {
+    /// The smallest and fastest: no PCI, no BIOS to speak of.
+    #[default]
+    Microvm,
+    /// A PC with PCI Express.
+    Q35,
+    /// A PC of the nineties.
+    Pc,
+}
+
+impl Machine {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Microvm, Self::Q35, Self::Pc];
+
+    /// QEMU's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Microvm => "microvm",
+            Self::Q35 => "q35",
+            Self::Pc => "pc",
+        }
+    }
+}
+
+/// What executes the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// The processor itself.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
+    /// QEMU's translator with time counted in instructions: one processor, and
+    /// two runs with the same input are the same to the instruction.
+    Counted,
+}
+
+impl Accelerator {
+    /// The fastest one that works here.
+    pub fn best() -> Self {
+        if host::kvm_is_usable() {
+            Self::Kvm
+        } else {
+            Self::Tcg
+        }
+    }
+}
+
+/// The hardware of one guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Hardware {
+    /// The kind of machine.
+    pub machine: Machine,
+    /// What executes its instructions.
+    pub accelerator: Accelerator,
+    /// How much memory it has.
+    pub memory: Size,
+    /// How many processors it has.
+    pub processors: u32,
+}
+
+/// The files and sockets that QEMU opens.
+#[derive(Clone, Copy, Debug)]
+pub struct Wiring<'a> {
+    /// The kernel: an ELF file with a PVH note, or a Linux bzImage.
+    pub kernel: &'a Path,
+    /// The initial file system.
+    pub initrd: Option<&'a Path>,
+    /// The kernel's command line.
+    pub command_line: &'a str,
+    /// The socket of the first serial line.
+    pub com1: &'a Path,
+    /// The socket of the second serial line, if there is one.
+    pub com2: Option<&'a Path>,
+    /// The socket of the kernel's log.
+    pub log: &'a Path,
+    /// The file that the status byte is written to.
+    pub status: &'a Path,
+}
+
+impl Hardware {
+    /// QEMU's arguments.
+    pub fn arguments(&self, wiring: &Wiring<'_>) -> Vec<OsString> {
+        let mut arguments = Arguments::default();
+        arguments.flags("-nodefaults -no-user-config -no-reboot -display none");
+        arguments.pair("-M", self.machine.name());
+        match self.accelerator {
+            Accelerator::Kvm => arguments.flags("-accel kvm -cpu host"),
+            Accelerator::Tcg => arguments.flags("-accel tcg -cpu max"),
+            Accelerator::Counted => arguments.flags(
+                "-accel tcg -cpu max -icount shift=0,sleep=off -seed 1 \
+                 -rtc base=2026-01-01,clock=vm",
+            ),
+        }
+        arguments.pair("-m", format!("{}k", self.memory.kib_rounded_up()));
+        arguments.pair("-smp", self.processors.to_string());
+        arguments.pair("-kernel", wiring.kernel);
+        if let Some(initrd) = wiring.initrd {
+            arguments.pair("-initrd", initrd);
+        }
+        arguments.pair("-append", wiring.command_line);
+        arguments.socket("com1", wiring.com1);
+        arguments.pair("-device", "isa-serial,iobase=0x3f8,irq=4,chardev=com1");
+        if let Some(com2) = wiring.com2 {
+            arguments.socket("com2", com2);
+            arguments.pair("-device", "isa-serial,iobase=0x2f8,irq=3,chardev=com2");
+        }
+        arguments.socket("log", wiring.log);
+        arguments.pair(
+            "-device",
+            format!("isa-debugcon,iobase={LOG_PORT},chardev=log"),
+        );
+        arguments.chardev("file,id=status,path=", wiring.status);
+        arguments.pair(
+            "-device",
+            format!("isa-debugcon,iobase={STATUS_PORT},chardev=status"),
+        );
+        arguments.pair(
+            "-device",
+            format!("isa-debug-exit,iobase={EXIT_PORT},iosize=4"),
+        );
+        arguments.0
+    }
+}
+
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn flags(&mut self, words: &str) {
+        self.0.extend(words.split_whitespace().map(OsString::from));
+    }
+
+    fn pair(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.push(name.into());
+        self.0.push(value.into());
+    }
+
+    fn socket(&mut self, id: &str, path: &Path) {
+        self.chardev(&format!("socket,id={id},path="), path);
+    }
+
+    /// A comma in a path would end the value; QEMU reads two as one.
+    fn chardev(&mut self, start: &str, path: &Path) {
+        let path = path.to_string_lossy().replace(',', ",,");
+        self.pair("-chardev", format!("{start}{path}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Accelerator, Hardware, Machine, Wiring};
+    use crate::size::Size;
+
+    #[test]
+    fn arguments_name_every_device() {
+        let hardware = Hardware {
+            machine: Machine::Q35,
+            accelerator: Accelerator::Tcg,
+            memory: Size::from_mib(64),
+            processors: 2,
+        };
+        let arguments = hardware.arguments(&Wiring {
+            kernel: Path::new("/k"),
+            initrd: None,
+            command_line: "a=b c",
+            com1: Path::new("/s,1"),
+            com2: None,
+            log: Path::new("/l"),
+            status: Path::new("/st"),
+        });
+        let arguments: Vec<_> = arguments.iter().map(|a| a.to_str().unwrap()).collect();
+        let has = |name, value| arguments.windows(2).any(|pair| pair == [name, value]);
+        assert!(has("-M", "q35") && has("-m", "65536k") && has("-smp", "2"));
+        assert!(has("-chardev", "socket,id=com1,path=/s,,1"));
+        assert!(has("-append", "a=b c"));
+        assert!(has("-device", "isa-debug-exit,iobase=0xf4,iosize=4"));
+        assert!(!arguments.contains(&"-initrd"));
+        assert!(!arguments.iter().any(|argument| argument.contains("com2")));
+    }
+}

@@ -1,0 +1,159 @@
+//! Finds what a run needs on the host, and fetches or installs what is missing where that is possible.
+//!
+//! Each `ensure_*` function looks first and says nothing when all is there.
+//! Where something is missing and cannot be brought in (not root, or not a
+//! Debian-like host), the error names the command to type.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::{
+    debian::{self, Packages},
+    elf_needs,
+    host::{self, Package},
+    paths,
+    report::Task,
+};
+
+/// The target that the kernel is built for.
+pub const KERNEL_TARGET: &str = "x86_64-unknown-none";
+
+/// The emulator's command; the environment variable `OCHRE_QEMU` names another.
+pub const QEMU: &str = "qemu-system-x86_64";
+
+/// The emulator.
+pub const QEMU_PACKAGE: Package = Package {
+    what: "QEMU, the machine that Ochre runs in",
+    apt: "qemu-system-x86",
+    dnf: "qemu-system-x86-core",
+    pacman: "qemu-system-x86",
+    brew: "brew install qemu",
+};
+
+/// A busybox that needs no libraries.
+pub const BUSYBOX_PACKAGE: Package = Package {
+    what: "a statically linked busybox, the guest's shell",
+    apt: "busybox-static",
+    dnf: "busybox",
+    pacman: "busybox",
+    brew: "put a static x86-64 Linux busybox somewhere in PATH (brew has none)",
+};
+
+/// Where QEMU is, if it is there.
+pub fn find_qemu() -> Option<PathBuf> {
+    host::find_command(env::var_os("OCHRE_QEMU").unwrap_or_else(|| QEMU.into()))
+}
+
+/// Where QEMU is; installs it if need be.
+///
+/// # Errors
+/// If it is not there and cannot be installed.
+pub fn ensure_qemu() -> Result<PathBuf> {
+    if let Some(path) = find_qemu() {
+        return Ok(path);
+    }
+    if let Some(other) = env::var_os("OCHRE_QEMU") {
+        bail!("OCHRE_QEMU names {}, which is not there", other.display());
+    }
+    if !host::can_install() {
+        bail!(missing(&QEMU_PACKAGE));
+    }
+    debian::install(&[QEMU_PACKAGE.apt])?;
+    find_qemu().with_context(|| format!("{QEMU} is not there after its installation"))
+}
+
+/// Whether the compiler can build for the kernel's target.
+pub fn has_kernel_target() -> bool {
+    // Asked of rustc and not of rustup: distributions ship targets without it.
+    let Ok(output) = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--print", "target-libdir", "--target", KERNEL_TARGET])
+        .stderr(Stdio::null())
+        .output()
+    else {
+        return false;
+    };
+    let dir = String::from_utf8_lossy(&output.stdout);
+    let dir = Path::new(dir.trim());
+    output.status.success()
+        && fs::read_dir(dir).is_ok_and(|mut files| {
+            files.any(|file| {
+                file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+            })
+        })
+}
+
+/// Makes sure that the compiler can build for the kernel's target.
+///
+/// # Errors
+/// If it cannot, and rustup is not there or fails.
+pub fn ensure_kernel_target() -> Result<()> {
+    if has_kernel_target() {
+        return Ok(());
+    }
+    let command = format!("rustup target add {KERNEL_TARGET}");
+    if host::find_command("rustup").is_none() {
+        bail!(
+            "the Rust target {KERNEL_TARGET} is missing.\n\
+             With Rust from rustup.rs:  {command}\n\
+             With a distribution's Rust, install its package for that target."
+        );
+    }
+    let task = Task::new(format!("adding the Rust target {KERNEL_TARGET}"));
+    task.begin();
+    let output = Command::new("rustup")
+        .args(["target", "add", KERNEL_TARGET])
+        .stdin(Stdio::null())
+        .output()
+        .context("running rustup")?;
+    ensure!(
+        output.status.success(),
+        "{command} failed:\n{}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    Ok(())
+}
+
+/// A static busybox that is on the host already or was fetched before.
+pub fn find_busybox() -> Option<PathBuf> {
+    let fetched = paths::target()
+        .ok()?
+        .join("ochre/roots/busybox-static/bin/busybox");
+    [host::find_command("busybox"), Some(fetched)]
+        .into_iter()
+        .flatten()
+        .find(|path| elf_needs::is_static(path))
+}
+
+/// A static busybox; fetched if need be, not installed.
+///
+/// # Errors
+/// If there is none and it cannot be fetched.
+pub fn ensure_busybox() -> Result<PathBuf> {
+    if let Some(path) = find_busybox() {
+        return Ok(path);
+    }
+    if !host::is_debian_like() {
+        bail!(missing(&BUSYBOX_PACKAGE));
+    }
+    let dir = Packages::new([BUSYBOX_PACKAGE.apt])
+        .fetch()
+        .with_context(|| missing(&BUSYBOX_PACKAGE))?;
+    let path = ["bin/busybox", "usr/bin/busybox"]
+        .into_iter()
+        .map(|path| dir.join(path))
+        .find(|path| elf_needs::is_static(path));
+    path.context("the package busybox-static holds no static busybox")
+}
+
+fn missing(package: &Package) -> String {
+    format!(
+        "{} is missing. To install it:\n{}",
+        package.what,
+        package.commands()
+    )
+}
