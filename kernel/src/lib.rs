@@ -9,6 +9,8 @@
 
 extern crate alloc;
 
+pub mod config;
+pub mod log_sink;
 pub mod memory;
 pub mod process;
 pub mod sched;

@@ -3,10 +3,10 @@
 mod exit_status;
 mod group;
 mod id;
-mod table;
+pub mod table;
 mod thread;
 
 pub use exit_status::ExitStatus;
-pub use group::Process;
+pub use group::{Process, Report, VforkGate};
 pub use id::Pid;
 pub use thread::{Next, Thread, ThreadState, Work};

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::thread::Work;
 use super::{ExitStatus, Pid, Thread};
@@ -32,8 +32,51 @@ pub struct Process {
     pub signals: ProcessSignals,
     /// Woken when a child changes state.
     pub child_changed: WaitQueue,
+    /// Woken when a thread of the process ends.
+    pub threads_changed: WaitQueue,
+    /// What `wait` may still report of a process that lives.
+    pub report: SpinLock<Report>,
+    /// Set when the parent that called `vfork` may go on, and the queue it waits on.
+    pub vfork: VforkGate,
     /// How it ends, once that is settled.
     exit: SpinLock<Option<ExitStatus>>,
+}
+
+/// Stops and continuations that the parent has not asked after yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report {
+    /// The signal that stopped the process, until it was reported or continued.
+    pub stopped: Option<u32>,
+    /// Whether it was continued since the last report.
+    pub continued: bool,
+}
+
+/// Where a parent waits until its `vfork` child has its own memory or is gone.
+#[derive(Debug, Default)]
+pub struct VforkGate {
+    open: AtomicBool,
+    queue: WaitQueue,
+}
+
+impl VforkGate {
+    /// Lets the parent go on.
+    pub fn open(&self) {
+        // ORDERING: Release; the parent sees what the child did before.
+        self.open.store(true, Ordering::Release);
+        self.queue.wake();
+    }
+
+    /// Whether the parent may go on.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Woken when the gate opens.
+    #[must_use]
+    pub fn queue(&self) -> &WaitQueue {
+        &self.queue
+    }
 }
 
 impl Process {
@@ -42,6 +85,11 @@ impl Process {
     pub fn parent_pid(&self) -> Pid {
         // ORDERING: Relaxed; the number stands alone.
         Pid(self.parent.load(Ordering::Relaxed))
+    }
+
+    /// Gives the process another parent; the caller holds the process table.
+    pub(super) fn set_parent(&self, parent: Pid) {
+        self.parent.store(parent.0, Ordering::Relaxed);
     }
 
     /// Settles how the process ends (the first call wins) and tells every thread.

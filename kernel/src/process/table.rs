@@ -1,1 +1,278 @@
-//! Every process by number, and how they are related.
+//! Every process and thread by number, and how they are related.
+//!
+//! # Lock protocol
+//! One lock for all relations: numbers, parents and children, groups and
+//! sessions. It is the outermost lock of the kernel's process side: locks of a
+//! process (signals, threads) may be taken under it, never the other way.
+//! Nothing under it touches user memory or drops the last handle to a process.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ochre_abi::Errno;
+use ochre_sync::{SpinLock, SpinLockGuard};
+
+use super::{Pid, Process, Thread};
+
+/// Highest number plus one; what `/proc/sys/kernel/pid_max` says.
+pub const PID_MAX: u32 = 32768;
+
+/// Where numbers go on after the highest: low ones are left to what started
+/// with the machine.
+const AFTER_WRAP: u32 = 300;
+
+/// How a process stands to others.
+pub struct Relations {
+    /// The process.
+    pub process: Arc<Process>,
+    /// Its children, oldest first.
+    pub children: Vec<Pid>,
+    /// Its process group.
+    pub group: Pid,
+    /// Its session.
+    pub session: Pid,
+    /// Whether it has called `execve` since its parent made it.
+    pub has_executed: bool,
+    /// Whether it has ended and waits for its parent to ask.
+    pub is_zombie: bool,
+}
+
+/// The table; see the module's lock protocol.
+pub struct Table {
+    processes: BTreeMap<Pid, Relations>,
+    threads: BTreeMap<Pid, Arc<Thread>>,
+    groups: BTreeMap<Pid, Vec<Pid>>,
+    last: u32,
+}
+
+static TABLE: SpinLock<Table> = SpinLock::new(Table {
+    processes: BTreeMap::new(),
+    threads: BTreeMap::new(),
+    groups: BTreeMap::new(),
+    last: 0,
+});
+
+/// Locks the table.
+pub fn lock() -> SpinLockGuard<'static, Table> {
+    TABLE.lock()
+}
+
+/// The process with a number, zombies included.
+#[must_use]
+pub fn process(pid: Pid) -> Option<Arc<Process>> {
+    lock().process(pid)
+}
+
+/// The thread with a number.
+#[must_use]
+pub fn thread(tid: Pid) -> Option<Arc<Thread>> {
+    lock().threads.get(&tid).cloned()
+}
+
+impl Table {
+    /// The process with a number, zombies included.
+    #[must_use]
+    pub fn process(&self, pid: Pid) -> Option<Arc<Process>> {
+        self.relations(pid).map(|of| Arc::clone(&of.process))
+    }
+
+    /// The thread with a number.
+    #[must_use]
+    pub fn thread(&self, tid: Pid) -> Option<&Arc<Thread>> {
+        self.threads.get(&tid)
+    }
+
+    /// How a process stands to others.
+    #[must_use]
+    pub fn relations(&self, pid: Pid) -> Option<&Relations> {
+        self.processes.get(&pid)
+    }
+
+    /// How a process stands to others. Change groups through
+    /// [`set_group`](Table::set_group).
+    pub fn relations_mut(&mut self, pid: Pid) -> Option<&mut Relations> {
+        self.processes.get_mut(&pid)
+    }
+
+    /// All processes, zombies included, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &Relations> {
+        self.processes.values()
+    }
+
+    /// Threads alive.
+    #[must_use]
+    pub fn thread_count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// The number given last.
+    #[must_use]
+    pub fn last_pid(&self) -> Pid {
+        Pid(self.last)
+    }
+
+    /// The members of a process group, zombies included; empty if there is none.
+    #[must_use]
+    pub fn group(&self, group: Pid) -> &[Pid] {
+        self.groups.get(&group).map_or(&[], Vec::as_slice)
+    }
+
+    /// The living members of a process group.
+    pub fn group_processes(&self, group: Pid) -> impl Iterator<Item = &Arc<Process>> {
+        self.group(group)
+            .iter()
+            .filter_map(|pid| self.processes.get(pid))
+            .filter(|of| !of.is_zombie)
+            .map(|of| &of.process)
+    }
+
+    /// The session of a process group, if the group exists.
+    #[must_use]
+    pub fn session_of_group(&self, group: Pid) -> Option<Pid> {
+        let member = self.group(group).first()?;
+        Some(self.relations(*member)?.session)
+    }
+
+    /// A number that no process, thread, group or session has.
+    ///
+    /// # Errors
+    /// EAGAIN when all are taken.
+    pub fn allocate(&mut self) -> Result<Pid, Errno> {
+        for _ in 1..PID_MAX {
+            self.last = if self.last + 1 < PID_MAX {
+                self.last + 1
+            } else {
+                AFTER_WRAP
+            };
+            let pid = Pid(self.last);
+            let taken = self.processes.contains_key(&pid)
+                || self.threads.contains_key(&pid)
+                || self.groups.contains_key(&pid)
+                || self.processes.values().any(|of| of.session == pid);
+            if !taken {
+                return Ok(pid);
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// Adds a new process to its parent's children, its group and session.
+    ///
+    /// # Errors
+    /// ENOMEM; then nothing was added.
+    pub fn insert(&mut self, process: Arc<Process>, group: Pid, session: Pid) -> Result<(), Errno> {
+        let pid = process.pid;
+        let parent = process.parent_pid();
+        self.groups
+            .entry(group)
+            .or_default()
+            .try_reserve(1)
+            .map_err(|_| Errno::ENOMEM)?;
+        if let Some(parent) = self.processes.get_mut(&parent) {
+            if parent.children.try_reserve(1).is_err() {
+                return Err(Errno::ENOMEM);
+            }
+            parent.children.push(pid);
+        }
+        self.groups.entry(group).or_default().push(pid);
+        self.processes.insert(
+            pid,
+            Relations {
+                process,
+                children: Vec::new(),
+                group,
+                session,
+                has_executed: false,
+                is_zombie: false,
+            },
+        );
+        Ok(())
+    }
+
+    /// Adds a thread.
+    pub fn insert_thread(&mut self, thread: Arc<Thread>) {
+        self.threads.insert(thread.tid, thread);
+    }
+
+    /// Takes a thread out.
+    pub fn remove_thread(&mut self, tid: Pid) -> Option<Arc<Thread>> {
+        self.threads.remove(&tid)
+    }
+
+    /// Moves a process to another group.
+    ///
+    /// # Errors
+    /// ESRCH; ENOMEM, then nothing changed.
+    pub fn set_group(&mut self, pid: Pid, group: Pid) -> Result<(), Errno> {
+        let old = self.relations(pid).ok_or(Errno::ESRCH)?.group;
+        if old == group {
+            return Ok(());
+        }
+        let members = self.groups.entry(group).or_default();
+        members.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        members.push(pid);
+        self.leave_group(pid, old);
+        if let Some(of) = self.relations_mut(pid) {
+            of.group = group;
+        }
+        Ok(())
+    }
+
+    fn leave_group(&mut self, pid: Pid, group: Pid) {
+        if let Some(members) = self.groups.get_mut(&group) {
+            members.retain(|member| *member != pid);
+            if members.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+    }
+
+    /// Takes a process that its parent has asked after out of the table. The
+    /// caller drops it after giving back the lock.
+    pub fn remove(&mut self, pid: Pid) -> Option<Arc<Process>> {
+        let of = self.processes.remove(&pid)?;
+        self.leave_group(pid, of.group);
+        if let Some(parent) = self.processes.get_mut(&of.process.parent_pid()) {
+            parent.children.retain(|child| *child != pid);
+        }
+        Some(of.process)
+    }
+
+    /// Gives the children of `from` to `to`; returns them. They keep their
+    /// order behind those that `to` has. If memory for the list is short the
+    /// children are listed nowhere but still know their parent, so that only
+    /// the order of `wait` suffers.
+    pub fn reparent(&mut self, from: Pid, to: Pid) -> Vec<Pid> {
+        let children = match self.relations_mut(from) {
+            Some(of) => core::mem::take(&mut of.children),
+            None => return Vec::new(),
+        };
+        for child in &children {
+            if let Some(of) = self.processes.get(child) {
+                of.process.set_parent(to);
+            }
+        }
+        if let Some(of) = self.relations_mut(to) {
+            of.children.extend_from_slice(&children);
+        }
+        children
+    }
+
+    /// Whether a process group is orphaned: no member has a parent that is in
+    /// another group of the same session (setpgid(2)). `without` is a process
+    /// taken for gone.
+    #[must_use]
+    pub fn is_orphaned(&self, group: Pid, without: Option<Pid>) -> bool {
+        !self
+            .group(group)
+            .iter()
+            .filter(|pid| Some(**pid) != without)
+            .filter_map(|pid| self.relations(*pid))
+            .filter(|of| !of.is_zombie)
+            .any(|of| {
+                self.relations(of.process.parent_pid())
+                    .is_some_and(|parent| parent.session == of.session && parent.group != group)
+            })
+    }
+}

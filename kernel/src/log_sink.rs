@@ -1,0 +1,114 @@
+//! The kernel log: lines to the log port, and the last of them in memory.
+//!
+//! Written through the `log` crate. The ring is what `syslog(2)` and
+//! `/proc/kmsg` read.
+
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use log::{LevelFilter, Log, Metadata, Record};
+use ochre_hal::{clock, debug};
+use ochre_sync::SpinLock;
+
+/// Bytes of log kept in memory.
+const RING: usize = 16 * 1024;
+
+/// The longest line; the rest is cut.
+const LINE: usize = 512;
+
+struct Ring {
+    bytes: [u8; RING],
+    /// Bytes ever written.
+    written: usize,
+}
+
+static KEPT: SpinLock<Ring> = SpinLock::new(Ring {
+    bytes: [0; RING],
+    written: 0,
+});
+
+struct Sink;
+
+/// A line being put together without the heap.
+struct Line {
+    bytes: [u8; LINE],
+    len: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = LINE - 1 - self.len;
+        let part = text.len().min(room);
+        self.bytes[self.len..self.len + part].copy_from_slice(&text.as_bytes()[..part]);
+        self.len += part;
+        Ok(())
+    }
+}
+
+impl Log for Sink {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let mut line = Line {
+            bytes: [0; LINE],
+            len: 0,
+        };
+        let now_us = clock::now_ns() / 1000;
+        let written = writeln!(
+            line,
+            "[{:5}.{:06}] {:5} {}",
+            now_us / 1_000_000,
+            now_us % 1_000_000,
+            record.level(),
+            record.args()
+        );
+        if written.is_ok() {
+            if line.len > 0 && line.bytes[line.len - 1] != b'\n' {
+                line.bytes[line.len] = b'\n';
+                line.len += 1;
+            }
+            let bytes = &line.bytes[..line.len];
+            debug::write(bytes);
+            keep(bytes);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn keep(bytes: &[u8]) {
+    let mut ring = KEPT.lock();
+    for byte in bytes {
+        let at = ring.written % RING;
+        ring.bytes[at] = *byte;
+        ring.written += 1;
+    }
+}
+
+/// The last lines, oldest first; the first may be cut.
+///
+/// # Errors
+/// When there is no memory for the copy.
+pub fn kept() -> Result<Vec<u8>, alloc::collections::TryReserveError> {
+    let ring = KEPT.lock();
+    let count = ring.written.min(RING);
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(count)?;
+    for index in ring.written - count..ring.written {
+        copy.push(ring.bytes[index % RING]);
+    }
+    Ok(copy)
+}
+
+/// Starts logging at `level`.
+pub fn start(level: LevelFilter) {
+    static SINK: Sink = Sink;
+    if log::set_logger(&SINK).is_ok() {
+        log::set_max_level(level);
+    }
+}
