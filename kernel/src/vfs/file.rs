@@ -14,6 +14,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
 use super::{Sink, Source};
+use crate::memory::Backing;
 use crate::syscall::Call;
 use crate::wait::PollTable;
 
@@ -111,6 +112,11 @@ pub trait File: Any + Send + Sync {
     /// Whether the file has positions (lseek, pread).
     fn is_seekable(&self) -> bool {
         false
+    }
+
+    /// What mmap(2) maps; `None` for a file that cannot be mapped (ENODEV).
+    fn backing(&self) -> Option<Arc<dyn Backing>> {
+        None
     }
 
     /// Device control.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod errno;
+pub mod mman;
 pub mod table;
 
 pub use errno::Errno;

@@ -1,0 +1,84 @@
+//! What is mapped from files: objects that give out their pages.
+//!
+//! A backing is the page cache of one object seen by address spaces: a file of
+//! tmpfs, a shared anonymous object. Its frames are shared with it: an address
+//! space maps them, and copies before a private mapping writes.
+//!
+//! # Lock protocol
+//! Methods are called with the address space locked. A backing may take its own
+//! locks, and must never touch user memory or an address space under them other
+//! than through cursors, which resolve no fault.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use ochre_abi::Errno;
+use ochre_hal::memory::UserFrame;
+
+/// Which file it is, as `/proc/PID/maps` and shared futexes tell files apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+/// An object whose pages can be mapped.
+pub trait Backing: Send + Sync {
+    /// The frame of page `index`, made present if it was not (a hole).
+    ///
+    /// # Errors
+    /// ENOMEM when there is no frame; anything else (ENXIO past the last page)
+    /// becomes SIGBUS.
+    fn page(&self, index: u64) -> Result<UserFrame, Errno>;
+
+    /// Visits pages of a range that are present already, in any order; pages
+    /// not visited are faulted in one by one. Makes neighbours cheap.
+    fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
+        let _ = (pages, visit);
+    }
+
+    /// Bytes in the object.
+    fn size(&self) -> u64;
+
+    /// Which object it is.
+    fn identity(&self) -> Identity;
+
+    /// The name for `/proc/PID/maps`.
+    fn path(&self) -> Vec<u8>;
+
+    /// Whether mapping it means anonymous memory (`/dev/zero`).
+    fn is_anonymous(&self) -> bool {
+        false
+    }
+}
+
+/// The backing of `/dev/zero`: mapping it is mapping no file at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ZeroBacking;
+
+impl Backing for ZeroBacking {
+    fn page(&self, _index: u64) -> Result<UserFrame, Errno> {
+        Err(Errno::ENXIO)
+    }
+
+    fn size(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            device: 0,
+            inode: 0,
+        }
+    }
+
+    fn path(&self) -> Vec<u8> {
+        b"/dev/zero".to_vec()
+    }
+
+    fn is_anonymous(&self) -> bool {
+        true
+    }
+}
