@@ -5,3 +5,6 @@ pub(crate) mod x86_64;
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("hal has no module for this architecture yet: see src/arch/");
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64 as machine;

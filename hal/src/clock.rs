@@ -1,28 +1,29 @@
 //! Time: a monotonic count of nanoseconds, one alarm per processor, the wall clock at boot.
 
+use crate::arch::machine::clock as machine;
+
 /// Nanoseconds since boot; never goes back.
 #[must_use]
 pub fn now_ns() -> u64 {
-    unimplemented!()
+    machine::now_ns()
 }
 
 /// Asks for an [`Event::Timer`](crate::irq::Event::Timer) on this processor at
 /// `deadline_ns` (monotonic; a past one fires at once), replacing an earlier
 /// request; `None` withdraws it.
 pub fn set_alarm(deadline_ns: Option<u64>) {
-    let _ = deadline_ns;
-    unimplemented!()
+    machine::set_alarm(deadline_ns);
 }
 
 /// The wall clock at monotonic time zero, in nanoseconds since the Unix epoch,
 /// from the machine's battery-backed clock.
 #[must_use]
 pub fn boot_wall_ns() -> u64 {
-    unimplemented!()
+    machine::boot_wall_ns()
 }
 
 /// The time stamp counter's frequency in hertz, as calibrated at boot.
 #[must_use]
 pub fn counter_hz() -> u64 {
-    unimplemented!()
+    machine::counter_hz()
 }

@@ -7,7 +7,7 @@ use core::fmt;
 
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU16, Ordering};
 
-use crate::arch::x86_64::port;
+use crate::arch::machine::port::Port;
 
 /// The log port; 0 while there is none.
 ///
@@ -40,10 +40,11 @@ pub fn write(bytes: &[u8]) {
     if port == 0 {
         return;
     }
+    // SAFETY: `set_log_port` admits debug consoles only: they print the byte
+    // on the host and do nothing else.
+    let console: Port<u8> = unsafe { Port::new(port) };
     for byte in bytes {
-        // SAFETY: `set_log_port` admits debug consoles only: they print the
-        // byte on the host and do nothing else.
-        unsafe { port::write_u8(port, *byte) };
+        console.write(*byte);
     }
 }
 
@@ -92,15 +93,14 @@ impl fmt::Write for LastWords {
 /// Polls one byte out of the first serial port, whatever state its owner left
 /// it in; gives up on a port that never gets ready.
 fn serial_byte(byte: u8) {
-    const DATA: u16 = 0x3f8;
-    const LINE_STATUS: u16 = 0x3fd;
+    // SAFETY: a 16550's transmit register: the byte goes out on the line.
+    const DATA: Port<u8> = unsafe { Port::new(0x3f8) };
+    // SAFETY: a 16550's line status register; reading clears error bits only.
+    const LINE_STATUS: Port<u8> = unsafe { Port::new(0x3fd) };
     for _ in 0..100_000 {
-        // SAFETY: a 16550's line status register; reading clears error bits only.
-        let status = unsafe { port::read_u8(LINE_STATUS) };
-        if status & 0x20 != 0 {
+        if LINE_STATUS.read() & 0x20 != 0 {
             break;
         }
     }
-    // SAFETY: a 16550's transmit register: the byte goes out on the line.
-    unsafe { port::write_u8(DATA, byte) };
+    DATA.write(byte);
 }

@@ -4,7 +4,8 @@
 /// is false where only jitter was to be had.
 #[must_use]
 pub fn seed() -> Seed {
-    unimplemented!()
+    let (bytes, hardware) = crate::arch::machine::random::seed();
+    Seed { bytes, hardware }
 }
 
 /// See [`seed`].

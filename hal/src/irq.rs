@@ -1,5 +1,7 @@
 //! Interrupts as values.
 
+use crate::arch::machine::interrupts as machine;
+
 /// What an interrupt was for; already acknowledged at the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -33,12 +35,10 @@ pub fn poll_pending() -> Option<Event> {
 
 /// Lets `line` interrupt the boot processor.
 pub fn unmask(line: Line) {
-    let _ = line;
-    unimplemented!()
+    machine::unmask(line);
 }
 
 /// Stops `line` from interrupting.
 pub fn mask(line: Line) {
-    let _ = line;
-    unimplemented!()
+    machine::mask(line);
 }

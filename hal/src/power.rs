@@ -1,5 +1,7 @@
 //! Ends the machine: power off with a status, reset, stop.
 
+use crate::arch::machine::power as machine;
+
 /// Ways to end that the command line named. Ports outside the short list of
 /// harmless ones (0x403 for the status, 0xf4 for the exit) are refused.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,28 +15,22 @@ pub struct ExitPorts {
 /// Says how to end the machine; `false` if a port is not acceptable.
 #[must_use]
 pub fn configure(ports: ExitPorts) -> bool {
-    let _ = ports;
-    unimplemented!()
+    machine::configure(ports)
 }
 
 /// Ends the machine with process 1's status: status port and debug exit where
 /// configured, else ACPI power off, else a halt.
 pub fn power_off(status: u8) -> ! {
-    let _ = status;
-    unimplemented!()
+    machine::power_off(status)
 }
 
 /// Resets the machine.
 pub fn reboot() -> ! {
-    unimplemented!()
+    machine::reboot()
 }
 
 /// Ends the machine after a kernel failure: debug exit with value 1, or stops
 /// for ever.
 pub fn fail() -> ! {
-    // SAFETY: QEMU's `isa-debug-exit`, or nothing at all.
-    unsafe { crate::arch::x86_64::port::write_u8(0xf4, 1) };
-    loop {
-        core::hint::spin_loop();
-    }
+    machine::fail()
 }

@@ -3,7 +3,13 @@
 //! Non-blocking: bytes move while the device takes or has them; the interrupt
 //! line says when to come again.
 
+use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
+
+use crate::arch::machine::uart::Uart;
 use crate::irq::Line;
+
+/// Whether the first and the second port are open.
+static OPEN: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
 
 /// Which port of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +20,12 @@ pub enum Which {
     Second,
 }
 
-/// An opened port. There is at most one per device.
+/// An opened port. There is at most one per device; dropping it closes the
+/// port, with its interrupts off.
 #[derive(Debug)]
 pub struct SerialPort {
-    _private: (),
+    which: Which,
+    uart: Uart,
 }
 
 impl SerialPort {
@@ -25,37 +33,56 @@ impl SerialPort {
     /// `None` where there is no such device or it is already open.
     #[must_use]
     pub fn open(which: Which) -> Option<SerialPort> {
-        let _ = which;
-        unimplemented!()
+        // ORDERING: Acquire pairs with the Release in `drop`: the new owner
+        // comes after everything the old one did.
+        if OPEN[which as usize].swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let Some(uart) = Uart::open(which) else {
+            // ORDERING: Relaxed; a failed probe leaves nothing to publish.
+            OPEN[which as usize].store(false, Ordering::Relaxed);
+            return None;
+        };
+        Some(SerialPort { which, uart })
     }
 
     /// The port's interrupt line.
     #[must_use]
     pub fn line(&self) -> Line {
-        unimplemented!()
+        crate::arch::machine::interrupts::line_of_isa(match self.which {
+            Which::First => 4,
+            Which::Second => 3,
+        })
     }
 
     /// Takes received bytes that are there now; returns how many.
     pub fn read(&mut self, to: &mut [u8]) -> usize {
-        let _ = to;
-        unimplemented!()
+        self.uart.read(to)
     }
 
     /// Hands over as many bytes as the device takes now; returns how many.
     pub fn write(&mut self, from: &[u8]) -> usize {
-        let _ = from;
-        unimplemented!()
+        self.uart.write(from)
     }
 
-    /// Whether arriving bytes raise the line.
+    /// Whether arriving bytes raise the line. The line is an edge: after an
+    /// event, read until nothing is left, or no further event comes.
     pub fn set_receive_interrupt(&mut self, on: bool) {
-        let _ = on;
-        unimplemented!()
+        self.uart.set_receive_interrupt(on);
     }
 
-    /// Whether an empty transmitter raises the line.
+    /// Whether an empty transmitter raises the line. Turn it off when there is
+    /// nothing more to write.
     pub fn set_transmit_interrupt(&mut self, on: bool) {
-        let _ = on;
-        unimplemented!()
+        self.uart.set_transmit_interrupt(on);
+    }
+}
+
+impl Drop for SerialPort {
+    fn drop(&mut self) {
+        self.uart.set_receive_interrupt(false);
+        self.uart.set_transmit_interrupt(false);
+        // ORDERING: Release; see `open`.
+        OPEN[self.which as usize].store(false, Ordering::Release);
     }
 }

@@ -1,80 +1,90 @@
-//! Port input and output.
+//! Port I/O, typed: the only `in` and `out` instructions of this crate.
 //!
-//! A port is a device's door: writing to one can start a transfer into any
-//! memory. So the functions are unsafe and each caller names the device it
-//! owns and why the access cannot reach memory.
+//! A [`Port`] is a promise made once, where it is constructed: that no value
+//! written there and no read from there can break memory safety (no DMA, no
+//! change of what memory means). From then on using it is safe. The type is
+//! private to the machine's module, so the promise is made in few places.
 
 use core::arch::asm;
+use core::marker::PhantomData;
 
-/// Reads a byte.
-///
-/// # Safety
-/// Reading `port` must have no effect on memory.
-pub(crate) unsafe fn read_u8(port: u16) -> u8 {
-    let value;
-    // SAFETY: the caller vouches for the port; the instruction itself touches
-    // no memory and no flags.
-    unsafe {
-        asm!("in al, dx", out("al") value, in("dx") port, options(nomem, nostack, preserves_flags));
-    }
-    value
+/// An I/O port that takes and gives values of type `T`.
+#[derive(Debug)]
+pub(crate) struct Port<T> {
+    number: u16,
+    width: PhantomData<fn(T) -> T>,
 }
 
-/// Writes a byte.
-///
-/// # Safety
-/// Writing `value` to `port` must have no effect on memory.
-pub(crate) unsafe fn write_u8(port: u16, value: u8) {
-    // SAFETY: the caller vouches for the port and the value.
-    unsafe {
-        asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags));
+impl<T> Clone for Port<T> {
+    fn clone(&self) -> Port<T> {
+        *self
     }
 }
 
-/// Reads 16 bits.
-///
-/// # Safety
-/// As [`read_u8`].
-pub(crate) unsafe fn read_u16(port: u16) -> u16 {
-    let value;
-    // SAFETY: as in `read_u8`.
-    unsafe {
-        asm!("in ax, dx", out("ax") value, in("dx") port, options(nomem, nostack, preserves_flags));
-    }
-    value
-}
+impl<T> Copy for Port<T> {}
 
-/// Writes 16 bits.
-///
-/// # Safety
-/// As [`write_u8`].
-pub(crate) unsafe fn write_u16(port: u16, value: u16) {
-    // SAFETY: the caller vouches for the port and the value.
-    unsafe {
-        asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags));
+impl<T> Port<T> {
+    /// The port with this number.
+    ///
+    /// # Safety
+    /// No read or write of the port, at any time and in any order, may affect
+    /// memory safety.
+    pub(crate) const unsafe fn new(number: u16) -> Port<T> {
+        Port {
+            number,
+            width: PhantomData,
+        }
     }
 }
 
-/// Reads 32 bits.
-///
-/// # Safety
-/// As [`read_u8`].
-pub(crate) unsafe fn read_u32(port: u16) -> u32 {
-    let value;
-    // SAFETY: as in `read_u8`.
-    unsafe {
-        asm!("in eax, dx", out("eax") value, in("dx") port, options(nomem, nostack, preserves_flags));
+impl Port<u8> {
+    /// Reads the port.
+    pub(crate) fn read(self) -> u8 {
+        let value: u8;
+        // SAFETY: `new` was promised that reading this port is harmless; the
+        // instruction touches `al` and `dx` only.
+        unsafe {
+            asm!("in al, dx", out("al") value, in("dx") self.number, options(nomem, nostack, preserves_flags));
+        }
+        value
     }
-    value
+
+    /// Writes the port.
+    pub(crate) fn write(self, value: u8) {
+        // SAFETY: `new` was promised that writing this port is harmless.
+        unsafe {
+            asm!("out dx, al", in("al") value, in("dx") self.number, options(nomem, nostack, preserves_flags));
+        }
+    }
 }
 
-/// Writes 32 bits.
-///
-/// # Safety
-/// As [`write_u8`].
-pub(crate) unsafe fn write_u32(port: u16, value: u32) {
-    // SAFETY: the caller vouches for the port and the value.
-    unsafe {
-        asm!("out dx, eax", in("dx") port, in("eax") value, options(nomem, nostack, preserves_flags));
+impl Port<u16> {
+    /// Writes the port.
+    pub(crate) fn write(self, value: u16) {
+        // SAFETY: `new` was promised that writing this port is harmless.
+        unsafe {
+            asm!("out dx, ax", in("ax") value, in("dx") self.number, options(nomem, nostack, preserves_flags));
+        }
+    }
+}
+
+impl Port<u32> {
+    /// Reads the port.
+    pub(crate) fn read(self) -> u32 {
+        let value: u32;
+        // SAFETY: `new` was promised that reading this port is harmless; the
+        // instruction touches `eax` and `dx` only.
+        unsafe {
+            asm!("in eax, dx", out("eax") value, in("dx") self.number, options(nomem, nostack, preserves_flags));
+        }
+        value
+    }
+
+    /// Writes the port.
+    pub(crate) fn write(self, value: u32) {
+        // SAFETY: `new` was promised that writing this port is harmless.
+        unsafe {
+            asm!("out dx, eax", in("eax") value, in("dx") self.number, options(nomem, nostack, preserves_flags));
+        }
     }
 }

@@ -4,6 +4,7 @@ use ochre_sync::Once;
 
 use crate::boot::BootInfo;
 
+use super::devices;
 use super::layout;
 use super::pvh::{self, Handover, Physical};
 
@@ -28,6 +29,7 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     let _ = HANDOVER.set(handover);
     let handover = HANDOVER.get().expect("it was set on the line before");
     crate::debug::configure_early(handover.cmdline());
+    devices::init(&EarlyMap, &handover.ram, handover.rsdp);
     ochre_kernel_main(BootInfo {
         cmdline: handover.cmdline(),
         initramfs: None,

@@ -1,0 +1,162 @@
+//! Interrupt vectors: who has which, and what each means as an [`Event`].
+//!
+//! | vectors | for |
+//! |---|---|
+//! | 0x20..0x30 | the 8259s' spurious interrupts; masked otherwise |
+//! | 0x30..0xd0 | device lines, by global number |
+//! | 0xef | this processor's timer |
+//! | 0xfe | another processor asks to look at the queues |
+//! | 0xff | the local APIC's spurious interrupt, not to be acknowledged |
+//!
+//! The assignment is fixed: nothing is allocated, and a vector tells its line.
+//!
+//! An edge or a level, a line is acknowledged at once. Who handles the event
+//! must quiet the device before interrupts are next let in, or it comes again.
+
+use ochre_sync::{Once, SpinLock};
+
+use super::acpi::Platform;
+use super::apic;
+use super::ioapic::{IoApic, Trigger};
+use super::{clock, pic};
+use crate::irq::{Event, Line};
+
+/// Vector of line 0.
+const VECTOR_LINE_0: u8 = 0x30;
+
+/// One past the last line's vector.
+const VECTOR_LINES_END: u8 = 0xd0;
+
+/// Vector of the local APIC's timer.
+pub(super) const VECTOR_TIMER: u8 = 0xef;
+
+/// Vector by which processors wake each other.
+const VECTOR_RESCHEDULE: u8 = 0xfe;
+
+/// Vector of the local APIC's spurious interrupt.
+pub(super) const VECTOR_SPURIOUS: u8 = 0xff;
+
+/// The legacy lines of a PC.
+const ISA_LINES: usize = 16;
+
+/// I/O APICs that are used at most.
+pub(super) const IO_APICS_MAX: usize = 8;
+
+static IO_APICS: SpinLock<[Option<IoApic>; IO_APICS_MAX]> =
+    SpinLock::new([const { None }; IO_APICS_MAX]);
+
+/// Where the legacy lines end, and how each is driven.
+static ISA: Once<[(Line, Trigger); ISA_LINES]> = Once::new();
+
+/// Sets up the controllers; every line stays masked.
+pub(super) fn init(platform: &Platform) {
+    pic::disable();
+    apic::init();
+    let mut io_apics = IO_APICS.lock();
+    for (slot, found) in io_apics.iter_mut().zip(platform.io_apics.iter().flatten()) {
+        *slot = IoApic::new(found.address, found.first_line);
+    }
+    let mut isa = core::array::from_fn(|index| (Line(index as u8), Trigger::default()));
+    for (entry, found) in isa.iter_mut().zip(platform.isa_overrides) {
+        if let Some(found) = found {
+            *entry = (Line(found.line), found.trigger);
+        }
+    }
+    let _ = ISA.set(isa);
+}
+
+/// The global line of a legacy one.
+pub(crate) fn line_of_isa(number: u8) -> Line {
+    ISA.get()
+        .and_then(|isa| isa.get(usize::from(number)))
+        .map_or(Line(number), |entry| entry.0)
+}
+
+/// Lets `line` interrupt the boot processor.
+pub(crate) fn unmask(line: Line) {
+    let (Some(vector), Some(processor)) =
+        (vector_of(line), apic::local().and_then(apic::LocalApic::id))
+    else {
+        return;
+    };
+    let trigger = trigger_of(line);
+    if let Some(io_apic) = IO_APICS
+        .lock()
+        .iter_mut()
+        .flatten()
+        .find(|io_apic| io_apic.serves(line.0))
+    {
+        io_apic.unmask(line.0, vector, trigger, processor);
+    }
+}
+
+/// Stops `line` from interrupting.
+pub(crate) fn mask(line: Line) {
+    if let Some(io_apic) = IO_APICS
+        .lock()
+        .iter_mut()
+        .flatten()
+        .find(|io_apic| io_apic.serves(line.0))
+    {
+        io_apic.mask(line.0);
+    }
+}
+
+/// Takes note of the interrupt that came by `vector` (32 or more), tells its
+/// controller, and says what it was.
+pub(crate) fn acknowledge(vector: u8) -> Event {
+    if vector == VECTOR_SPURIOUS || vector < VECTOR_LINE_0 {
+        return Event::Nothing;
+    }
+    if let Some(apic) = apic::local() {
+        apic.end_of_interrupt();
+    }
+    match vector {
+        VECTOR_TIMER => clock::timer_fired(),
+        VECTOR_RESCHEDULE => Event::Reschedule,
+        VECTOR_LINE_0..VECTOR_LINES_END => Event::Line(Line(vector - VECTOR_LINE_0)),
+        _ => Event::Nothing,
+    }
+}
+
+fn vector_of(line: Line) -> Option<u8> {
+    VECTOR_LINE_0
+        .checked_add(line.0)
+        .filter(|vector| *vector < VECTOR_LINES_END)
+}
+
+/// How the line is driven: a legacy line as the tables say, else as PCI's are.
+fn trigger_of(line: Line) -> Trigger {
+    let isa = ISA.get().map_or(&[][..], |isa| &isa[..]);
+    isa.iter().find(|entry| entry.0 == line).map_or(
+        Trigger {
+            level: true,
+            active_low: true,
+        },
+        |entry| entry.1,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VECTOR_LINE_0, acknowledge, vector_of};
+    use crate::irq::{Event, Line};
+
+    #[test]
+    fn a_line_comes_back_from_its_vector() {
+        for number in 0..=u8::MAX {
+            match vector_of(Line(number)) {
+                Some(vector) => assert_eq!(acknowledge(vector), Event::Line(Line(number))),
+                None => assert!(number >= 160, "line {number} has no vector"),
+            }
+        }
+    }
+
+    #[test]
+    fn vectors_of_nobody_are_nothing() {
+        for vector in [0x20, VECTOR_LINE_0 - 1, 0xd0, 0xe0, 0xff] {
+            assert_eq!(acknowledge(vector), Event::Nothing);
+        }
+        assert_eq!(acknowledge(0xfe), Event::Reschedule);
+    }
+}
