@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use crate::arch::machine;
 use crate::irq::Event;
 
 /// The largest number of processors that the kernel is built for.
@@ -36,19 +37,19 @@ pub fn count() -> usize {
 /// gap between looking and sleeping in which one could be lost.
 #[must_use]
 pub fn wait_for_interrupt() -> Event {
-    unimplemented!()
+    machine::window::wait()
 }
 
 /// A counter of processor cycles, for statistics.
 #[must_use]
 pub fn cycles() -> u64 {
-    unimplemented!()
+    machine::system::cycles()
 }
 
 /// The value of `AT_HWCAP` for programs (x86: CPUID leaf 1 EDX).
 #[must_use]
 pub fn hwcap() -> u64 {
-    unimplemented!()
+    u64::from(machine::features::get().leaf1_edx)
 }
 
 /// `/proc/cpuinfo`'s lines for one processor, without the trailing blank line.

@@ -30,7 +30,7 @@ impl Line {
 /// Takes one pending interrupt, if there is one: the executor's window.
 #[must_use]
 pub fn poll_pending() -> Option<Event> {
-    unimplemented!()
+    crate::arch::machine::window::poll()
 }
 
 /// Lets `line` interrupt the boot processor.

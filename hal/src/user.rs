@@ -1,7 +1,6 @@
 //! A program's processor state, and running it.
 
-use alloc::boxed::Box;
-
+use crate::arch::machine::context::Context;
 use crate::irq::Event;
 use crate::memory::{OutOfMemory, SpaceRef};
 
@@ -75,7 +74,7 @@ pub enum ExceptionKind {
 /// before the processor goes on to something else.
 #[derive(Debug)]
 pub struct UserContext {
-    _registers: Box<[u64; 24]>,
+    context: Context,
 }
 
 /// A system call as the program made it.
@@ -93,7 +92,8 @@ impl UserContext {
     /// # Errors
     /// [`OutOfMemory`] for the save area.
     pub fn new() -> Result<UserContext, OutOfMemory> {
-        unimplemented!()
+        let context = Context::new()?;
+        Ok(UserContext { context })
     }
 
     /// A copy for a new thread or process.
@@ -101,96 +101,94 @@ impl UserContext {
     /// # Errors
     /// [`OutOfMemory`] for the save area.
     pub fn duplicate(&mut self) -> Result<UserContext, OutOfMemory> {
-        unimplemented!()
+        let context = self.context.duplicate()?;
+        Ok(UserContext { context })
     }
 
     /// Everything back to the state of a fresh program that starts at `entry`
     /// with the stack pointer `stack`.
     pub fn reset(&mut self, entry: u64, stack: u64) {
-        let _ = (entry, stack);
-        unimplemented!()
+        self.context.reset(entry, stack);
     }
 
     /// Runs the program until it traps. Any register content is safe: what the
     /// machine does not accept becomes a fault of the program.
+    #[inline]
     pub fn run(&mut self, space: &SpaceRef) -> Trap {
-        let _ = space;
-        unimplemented!()
+        self.context.run(space)
     }
 
     /// Takes the floating-point state out of the processor, so that the
     /// context may go on elsewhere. Cheap when it did not run.
+    #[inline]
     pub fn leave(&mut self) {
-        unimplemented!()
+        self.context.leave();
     }
 
     /// The system call that the last [`Trap::Syscall`] stands for.
     #[must_use]
+    #[inline]
     pub fn syscall(&self) -> SyscallRequest {
-        unimplemented!()
+        self.context.syscall()
     }
 
     /// Sets the system call's result register (negative errors as Linux has them).
+    #[inline]
     pub fn set_syscall_result(&mut self, value: i64) {
-        let _ = value;
-        unimplemented!()
+        self.context.set_syscall_result(value);
     }
 
     /// Rewinds to the system call instruction with the original number, so
     /// that it is made again; valid right after [`Trap::Syscall`] and before
     /// other registers were changed.
     pub fn rewind_syscall(&mut self) {
-        unimplemented!()
+        self.context.rewind();
     }
 
     /// Like [`rewind_syscall`](UserContext::rewind_syscall) but with another number (`restart_syscall`).
     pub fn rewind_as(&mut self, number: u64) {
-        let _ = number;
-        unimplemented!()
+        self.context.rewind_as(number);
     }
 
     /// The instruction pointer.
     #[must_use]
     pub fn instruction_pointer(&self) -> u64 {
-        unimplemented!()
+        self.context.instruction_pointer()
     }
 
     /// The stack pointer.
     #[must_use]
     pub fn stack_pointer(&self) -> u64 {
-        unimplemented!()
+        self.context.stack_pointer()
     }
 
     /// Sets the stack pointer (`clone` with a new stack).
     pub fn set_stack_pointer(&mut self, value: u64) {
-        let _ = value;
-        unimplemented!()
+        self.context.set_stack_pointer(value);
     }
 
     /// The thread pointer (x86: FS base).
     #[must_use]
     pub fn thread_pointer(&self) -> u64 {
-        unimplemented!()
+        self.context.thread_pointer()
     }
 
     /// Sets the thread pointer; false if the machine cannot hold the value.
     #[must_use]
     pub fn set_thread_pointer(&mut self, value: u64) -> bool {
-        let _ = value;
-        unimplemented!()
+        self.context.set_thread_pointer(value)
     }
 
     /// The second base register where there is one (x86: GS base).
     #[must_use]
     pub fn second_pointer(&self) -> u64 {
-        unimplemented!()
+        self.context.second_pointer()
     }
 
     /// Sets the second base register; false if the machine cannot hold the value or has none.
     #[must_use]
     pub fn set_second_pointer(&mut self, value: u64) -> bool {
-        let _ = value;
-        unimplemented!()
+        self.context.set_second_pointer(value)
     }
 
     /// Saves the context in a signal frame (Linux's layout: ucontext, siginfo,
@@ -222,10 +220,12 @@ impl UserContext {
         unimplemented!()
     }
 
-    /// Registers for a person: one line each, for fault reports.
+    /// Registers for a person, in a few lines, for fault reports.
+    ///
+    /// # Errors
+    /// What `out` answered.
     pub fn describe(&self, out: &mut dyn core::fmt::Write) -> core::fmt::Result {
-        let _ = out;
-        unimplemented!()
+        self.context.describe(out)
     }
 }
 

@@ -13,6 +13,9 @@ pub(crate) const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
 /// Physical address 0 in the direct map of all memory.
 pub(crate) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 
+/// The end of the direct map: 46 bits of physical address.
+pub(crate) const DIRECT_MAP_END: u64 = DIRECT_MAP + crate::boot::memory_map::PHYSICAL_END;
+
 /// How much the boot code maps at [`DIRECT_MAP`] before the memory module takes over.
 pub(crate) const EARLY_DIRECT_BYTES: u64 = 4 << 30;
 

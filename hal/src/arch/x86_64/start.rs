@@ -4,9 +4,8 @@ use ochre_sync::Once;
 
 use crate::boot::BootInfo;
 
-use super::devices;
-use super::layout;
 use super::pvh::{self, Handover, Physical};
+use super::{devices, features, gdt, idt, layout, percpu};
 
 // `entry!` defines the symbol with exactly this signature.
 unsafe extern "Rust" {
@@ -18,6 +17,12 @@ static HANDOVER: Once<Handover> = Once::new();
 
 /// The boot code's only caller: once, on the boot stack.
 pub(super) extern "C" fn start(start_info: u64) -> ! {
+    // SAFETY: this is the boot processor's first call, and the only one.
+    unsafe { percpu::install_boot() };
+    // SAFETY: the boot processor's own block, once, before any trap.
+    unsafe { gdt::load(percpu::current()) };
+    // SAFETY: the line above loaded the segments and the task state.
+    unsafe { idt::load() };
     let handover = match pvh::read(&EarlyMap, start_info) {
         Ok(handover) => handover,
         Err(error) => {
@@ -29,6 +34,9 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     let _ = HANDOVER.set(handover);
     let handover = HANDOVER.get().expect("it was set on the line before");
     crate::debug::configure_early(handover.cmdline());
+    // SAFETY: once; this processor's tables are loaded and nothing has touched
+    // user pages.
+    unsafe { features::enable() };
     devices::init(&EarlyMap, &handover.ram, handover.rsdp);
     ochre_kernel_main(BootInfo {
         cmdline: handover.cmdline(),

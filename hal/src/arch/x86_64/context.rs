@@ -1,0 +1,316 @@
+//! A thread's user-mode state and the way into user mode and back.
+//!
+//! # Who holds the floating-point state
+//! Every context has a number of its own, never used again. `PerCpu::owner` is
+//! the number of the context whose state the processor's floating-point and
+//! base registers hold; `home` is the processor that last loaded the context.
+//! The registers are this context's if and only if both agree, so a context
+//! that runs again with nothing else in between loads nothing.
+//!
+//! | state | registers | save area |
+//! |---|---|---|
+//! | `live` | newer | stale |
+//! | not `live`, owner and home agree | same | same |
+//! | not `live`, else | another's | right |
+//!
+//! `run` makes it live, `leave` ends that. A live context that is run on
+//! another processor without `leave` loses what it computed since, which is
+//! the caller's mistake but shows it no other thread's state.
+//!
+//! # Invariants
+//! - `registers.cs` and `ss` are never loaded; the flags are always a
+//!   program's (`sanitize_flags`, or saved from user mode).
+//! - While a processor is in user mode its `PerCpu::registers` and `TSS.rsp0`
+//!   belong to the context in `run`; `load` sets them, and they stay right
+//!   until another context is loaded, because areas do not move.
+
+use core::fmt;
+
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
+
+use crate::memory::{OutOfMemory, SpaceRef};
+use crate::user::{Exception, ExceptionKind, SyscallRequest, Trap};
+
+use super::area::Area;
+use super::exceptions::{self, FloatingPoint};
+use super::percpu::{self, PerCpu};
+use super::registers::{Registers, VIA_NOTHING, VIA_SYSCALL, is_canonical};
+use super::{fpu, gdt, interrupts, report, system, trap};
+
+/// The next context's number; 0 is nobody's.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Bytes of the system call instruction.
+const SYSCALL_BYTES: u64 = 2;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(super) area: Area,
+    number: u64,
+    home: u32,
+    live: bool,
+    fs_base: u64,
+    gs_base: u64,
+}
+
+impl Context {
+    pub(crate) fn new() -> Result<Context, OutOfMemory> {
+        Ok(Context {
+            area: Area::new()?,
+            // ORDERING: Relaxed; only that no number is given twice matters.
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            home: u32::MAX,
+            live: false,
+            fs_base: 0,
+            gs_base: 0,
+        })
+    }
+
+    pub(crate) fn duplicate(&mut self) -> Result<Context, OutOfMemory> {
+        self.leave();
+        let mut twin = Context::new()?;
+        *twin.area.registers_mut() = self.area.registers().clone();
+        twin.area.image_mut().copy_from_slice(self.area.image());
+        twin.fs_base = self.fs_base;
+        twin.gs_base = self.gs_base;
+        Ok(twin)
+    }
+
+    pub(crate) fn reset(&mut self, entry: u64, stack: u64) {
+        *self.area.registers_mut() = Registers::user(entry, stack);
+        fpu::initialise(self.area.image_mut());
+        self.fs_base = 0;
+        self.gs_base = 0;
+        self.disown();
+    }
+
+    /// Makes the save area and the fields the truth: what the processor holds is stale.
+    pub(super) fn disown(&mut self) {
+        self.live = false;
+        self.home = u32::MAX;
+    }
+
+    #[inline]
+    pub(crate) fn run(&mut self, space: &SpaceRef) -> Trap {
+        let cpu = percpu::current();
+        space.activate();
+        if cpu.owner.get() != self.number || self.home != cpu.index {
+            self.load(cpu);
+        }
+        let registers = self.area.registers_mut();
+        if !is_canonical(registers.rip) {
+            registers.vector = VIA_NOTHING;
+            return protection();
+        }
+        self.live = true;
+        let pointer = self.area.registers_pointer();
+        // SAFETY: 1. `load` made this processor's pointers this area's, now or
+        // in an earlier run, and nothing was loaded since (`owner`); the area
+        // is exclusively borrowed. 2. Checked above; flags by the module's
+        // invariant. 3. `activate` loaded the space's tables.
+        unsafe { trap::enter_user(pointer) };
+        let registers = self.area.registers();
+        match registers.vector {
+            VIA_SYSCALL => Trap::Syscall,
+            14 => Trap::PageFault {
+                address: system::fault_address(),
+                access: exceptions::access(registers.error),
+            },
+            vector if vector < 32 => {
+                Trap::Exception(exceptions::classify(vector, registers.error, || {
+                    self.floating_point()
+                }))
+            }
+            // CAST: the stubs give 0..256 and the cases above took the rest.
+            vector => Trap::Interrupt(interrupts::acknowledge(vector as u8)),
+        }
+    }
+
+    /// Puts this context's state into the processor.
+    #[cold]
+    fn load(&mut self, cpu: &'static PerCpu) {
+        let pointer = self.area.registers_pointer();
+        cpu.registers.set(pointer);
+        let end = pointer.wrapping_add(1).addr() as u64;
+        // SAFETY: the area lives as long as the context, and user mode only
+        // runs inside `run`, which loads another's first if that is to run.
+        unsafe { gdt::set_trap_stack(cpu, end) };
+        // SAFETY: the setters admit addresses of the user half only.
+        unsafe { load_segments(self.fs_base, self.gs_base) };
+        // SAFETY: an area's image is aligned, long enough and initialised.
+        if !unsafe { fpu::load(self.area.image_pointer()) } {
+            // Never seen: images are checked. Not another thread's state, whatever happens.
+            fpu::initialise(self.area.image_mut());
+            // SAFETY: as above.
+            let loaded = unsafe { fpu::load(self.area.image_pointer()) };
+            assert!(loaded, "the processor refuses its own initial state");
+        }
+        cpu.owner.set(self.number);
+        self.home = cpu.index;
+    }
+
+    /// Whether this processor holds the context's state.
+    fn is_loaded(&self) -> bool {
+        let cpu = percpu::current();
+        cpu.owner.get() == self.number && self.home == cpu.index
+    }
+
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        if self.live {
+            self.live = false;
+            if self.is_loaded() {
+                // SAFETY: an area's image is aligned and long enough.
+                unsafe { fpu::save(self.area.image_pointer()) };
+            }
+        }
+    }
+
+    /// The floating-point units' status, for the code of a fault.
+    #[cold]
+    fn floating_point(&self) -> FloatingPoint {
+        let (mut control, mut status, mut mxcsr) = (0_u16, 0_u16, 0_u32);
+        // SAFETY: stores three control registers to locals; the state in the
+        // processor is this program's, which just faulted.
+        unsafe {
+            core::arch::asm!(
+                "fnstcw [{control}]", "fnstsw [{status}]", "stmxcsr [{mxcsr}]",
+                control = in(reg) &raw mut control,
+                status = in(reg) &raw mut status,
+                mxcsr = in(reg) &raw mut mxcsr,
+                options(nostack, preserves_flags),
+            );
+        }
+        FloatingPoint {
+            control,
+            status,
+            mxcsr,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn syscall(&self) -> SyscallRequest {
+        let registers = self.area.registers();
+        SyscallRequest {
+            number: registers.rax,
+            arguments: [
+                registers.rdi,
+                registers.rsi,
+                registers.rdx,
+                registers.r10,
+                registers.r8,
+                registers.r9,
+            ],
+        }
+    }
+
+    #[inline]
+    pub(crate) fn set_syscall_result(&mut self, value: i64) {
+        self.area.registers_mut().rax = value.cast_unsigned();
+    }
+
+    pub(crate) fn rewind_as(&mut self, number: u64) {
+        let registers = self.area.registers_mut();
+        registers.rip = registers.rip.wrapping_sub(SYSCALL_BYTES);
+        registers.rax = number;
+        registers.vector = VIA_NOTHING;
+    }
+
+    pub(crate) fn rewind(&mut self) {
+        let number = self.area.registers().error;
+        self.rewind_as(number);
+    }
+
+    pub(crate) fn instruction_pointer(&self) -> u64 {
+        self.area.registers().rip
+    }
+
+    pub(crate) fn stack_pointer(&self) -> u64 {
+        self.area.registers().rsp
+    }
+
+    pub(crate) fn describe(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        report::registers(out, self.area.registers())?;
+        writeln!(
+            out,
+            "fs base {:#x}  gs base {:#x}",
+            self.fs_base, self.gs_base
+        )
+    }
+
+    pub(crate) fn set_stack_pointer(&mut self, value: u64) {
+        self.area.registers_mut().rsp = value;
+    }
+
+    pub(crate) fn thread_pointer(&self) -> u64 {
+        self.fs_base
+    }
+
+    pub(crate) fn second_pointer(&self) -> u64 {
+        self.gs_base
+    }
+
+    pub(crate) fn set_thread_pointer(&mut self, value: u64) -> bool {
+        if value >= crate::memory::USER_END {
+            return false;
+        }
+        self.fs_base = value;
+        self.write_base(system::MSR_FS_BASE, value);
+        true
+    }
+
+    pub(crate) fn set_second_pointer(&mut self, value: u64) -> bool {
+        if value >= crate::memory::USER_END {
+            return false;
+        }
+        self.gs_base = value;
+        self.write_base(system::MSR_USER_GS_BASE, value);
+        true
+    }
+
+    /// Keeps the processor's copy of a base right, where it has one.
+    fn write_base(&self, register: u32, value: u64) {
+        if self.is_loaded() {
+            // SAFETY: a base register that only programs use, and a user address.
+            unsafe { system::write_msr(register, value) };
+        }
+    }
+}
+
+/// A fault that stands for a state which the processor would refuse.
+#[cold]
+fn protection() -> Trap {
+    Trap::Exception(Exception {
+        kind: ExceptionKind::Protection,
+        number: 13,
+        code: 0,
+    })
+}
+
+/// Empties the data segment registers, which a program may have loaded, and
+/// sets its two bases.
+///
+/// # Safety
+/// Both are addresses below the kernel's half.
+unsafe fn load_segments(fs_base: u64, gs_base: u64) {
+    // SAFETY: null selectors are allowed in all four. Clearing GS may clear
+    // its base, so the program's base is swapped in for that moment;
+    // interrupts are off and an NMI looks before it swaps.
+    unsafe {
+        core::arch::asm!(
+            "mov ds, {zero:e}",
+            "mov es, {zero:e}",
+            "mov fs, {zero:e}",
+            "swapgs",
+            "mov gs, {zero:e}",
+            "swapgs",
+            zero = in(reg) 0,
+            options(nostack, preserves_flags),
+        );
+    }
+    // SAFETY: only programs use FS; the caller says that it is a user address.
+    unsafe { system::write_msr(system::MSR_FS_BASE, fs_base) };
+    // SAFETY: as above; this is what `swapgs` brings for the program.
+    unsafe { system::write_msr(system::MSR_USER_GS_BASE, gs_base) };
+}

@@ -1,0 +1,341 @@
+//! The ways into the kernel and out of it, in assembly.
+//!
+//! # User mode
+//! [`enter_user`] saves the kernel's callee-saved registers and its stack
+//! pointer (in `PerCpu::kernel_stack`), loads a program's registers and goes.
+//! Every trap from user mode saves the program's registers to where
+//! `PerCpu::registers` points and *returns from `enter_user`*.
+//!
+//! - The system call instruction: the registers are stored one by one.
+//! - An exception or interrupt: `TSS.rsp0` is the end of the same
+//!   `Registers`, so the processor pushes the return frame right there and the
+//!   stub the rest.
+//!
+//! # Kernel mode
+//! An exception or interrupt in kernel mode pushes a `Registers` on the
+//! current stack and calls `fault::kernel_trap`.
+//!
+//! # Three that may come anywhere
+//! NMI, double fault and machine check have stacks of their own and may arrive
+//! between a mode switch and its `swapgs`. Their stub looks at the GS base
+//! itself: the kernel's is negative, a program's never is.
+//!
+//! # Why `sysretq` is safe
+//! With a non-canonical return address `sysretq` faults in kernel mode on the
+//! program's stack. `context.rs` enters with canonical addresses only, and the
+//! `iretq` path takes everything that did not come by the system call
+//! instruction. Should `iretq` fault all the same, the stub turns that into a
+//! protection fault of the program.
+
+use super::percpu::{KERNEL_STACK, REGISTERS, SCRATCH};
+use super::registers::{Registers, USER_CODE, USER_DATA, VIA_SYSCALL};
+use core::mem::offset_of;
+
+/// Bytes from one stub to the next.
+const STUB_BYTES: u64 = 16;
+
+/// Vectors for which the processor pushes an error code.
+const WITH_ERROR_CODE: u64 = 1 << 8
+    | 1 << 10
+    | 1 << 11
+    | 1 << 12
+    | 1 << 13
+    | 1 << 14
+    | 1 << 17
+    | 1 << 21
+    | 1 << 29
+    | 1 << 30;
+
+/// Vectors with a stack of their own.
+const PARANOID: u64 = 1 << 2 | 1 << 8 | 1 << 18;
+
+unsafe extern "C" {
+    /// The stubs, one per vector, [`STUB_BYTES`] apart.
+    safe static ochre_trap_stubs: u8;
+    /// The system call instruction's target.
+    safe static ochre_syscall_entry: u8;
+    /// Enters user mode with `registers` and returns when it traps.
+    ///
+    /// # Safety
+    /// 1. `registers` is valid for writes, and `PerCpu::registers` and
+    ///    `TSS.rsp0` of this processor belong to it.
+    /// 2. Its `rip` is canonical and its flags are a program's.
+    /// 3. The page table in CR3 has the kernel and, below, a program's pages.
+    #[link_name = "ochre_enter_user"]
+    pub(super) fn enter_user(registers: *mut Registers);
+}
+
+/// The address of a vector's stub.
+pub(super) fn stub(vector: u64) -> u64 {
+    (&raw const ochre_trap_stubs).addr() as u64 + vector * STUB_BYTES
+}
+
+/// The address of the system call entry.
+pub(super) fn syscall_entry() -> u64 {
+    (&raw const ochre_syscall_entry).addr() as u64
+}
+
+core::arch::global_asm!(
+    ".pushsection .text.ochre_trap, \"ax\", @progbits",
+
+    // One stub per vector. `push imm32` is written in bytes, since the
+    // assembler would take `push symbol` for a load from memory.
+    ".balign 16",
+    ".global ochre_trap_stubs",
+    "ochre_trap_stubs:",
+    ".set ochre_vector, 0",
+    ".rept 256",
+    ".balign {stub_bytes}",
+    ".if !((ochre_vector < 32) && ((({with_error} >> (ochre_vector & 31)) & 1) != 0))",
+    "push 0",
+    ".endif",
+    ".byte 0x68",
+    ".long ochre_vector",
+    ".if (ochre_vector < 32) && ((({paranoid} >> (ochre_vector & 31)) & 1) != 0)",
+    "jmp ochre_trap_paranoid",
+    ".else",
+    "jmp ochre_trap",
+    ".endif",
+    ".set ochre_vector, ochre_vector + 1",
+    ".endr",
+
+    // Stack: vector, error code, rip, cs, flags, rsp, ss.
+    ".balign 16",
+    "ochre_trap:",
+    "test byte ptr [rsp + 24], 3",
+    "jz 2f",
+
+    // From user mode; the stack is the thread's `Registers`.
+    "swapgs",
+    "push rdi",
+    "push rsi",
+    "push rdx",
+    "push rcx",
+    "push rax",
+    "push r8",
+    "push r9",
+    "push r10",
+    "push r11",
+    "push rbx",
+    "push rbp",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "3:",
+    "mov rsp, gs:[{kernel_stack}]",
+    // The gate left the program's flags but TF and IF: direction, alignment
+    // check (which would let the kernel touch user pages).
+    "push 2",
+    "popfq",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+
+    // From kernel mode. First the one instruction that runs in kernel mode
+    // with the program's GS base already in place.
+    "2:",
+    "push rax",
+    "lea rax, [rip + ochre_user_iretq]",
+    "cmp [rsp + 24], rax",
+    "pop rax",
+    "je 4f",
+    "push rdi",
+    "push rsi",
+    "push rdx",
+    "push rcx",
+    "push rax",
+    "push r8",
+    "push r9",
+    "push r10",
+    "push r11",
+    "push rbx",
+    "push rbp",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "cld",
+    "mov rdi, rsp",
+    "call {kernel_trap}",
+    "5:",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbp",
+    "pop rbx",
+    "pop r11",
+    "pop r10",
+    "pop r9",
+    "pop r8",
+    "pop rax",
+    "pop rcx",
+    "pop rdx",
+    "pop rsi",
+    "pop rdi",
+    "add rsp, 16",
+    "iretq",
+
+    // The way out refused the program's state: its registers are still in the
+    // context; say that it made a protection fault.
+    "4:",
+    "swapgs",
+    "mov rax, gs:[{registers}]",
+    "mov qword ptr [rax + {vector}], 13",
+    "mov qword ptr [rax + {error}], 0",
+    "jmp 3b",
+
+    ".balign 16",
+    "ochre_trap_paranoid:",
+    "push rdi",
+    "push rsi",
+    "push rdx",
+    "push rcx",
+    "push rax",
+    "push r8",
+    "push r9",
+    "push r10",
+    "push r11",
+    "push rbx",
+    "push rbp",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "cld",
+    "xor ebx, ebx",
+    "mov ecx, 0xc0000101",
+    "rdmsr",
+    "test edx, edx",
+    "js 6f",
+    "swapgs",
+    "inc ebx",
+    "6:",
+    "mov rdi, rsp",
+    "call {paranoid_trap}",
+    "test ebx, ebx",
+    "jz 5b",
+    "swapgs",
+    "jmp 5b",
+
+    // rcx = return address, r11 = flags; everything else is the program's.
+    // The order of the stores is the order of the structure.
+    ".balign 16",
+    ".global ochre_syscall_entry",
+    "ochre_syscall_entry:",
+    "swapgs",
+    "mov gs:[{scratch}], rsp",
+    "mov rsp, gs:[{registers}]",
+    "mov [rsp + {r15}], r15",
+    "mov [rsp + {r14}], r14",
+    "mov [rsp + {r13}], r13",
+    "mov [rsp + {r12}], r12",
+    "mov [rsp + {rbp}], rbp",
+    "mov [rsp + {rbx}], rbx",
+    "mov [rsp + {r11}], r11",
+    "mov [rsp + {r10}], r10",
+    "mov [rsp + {r9}], r9",
+    "mov [rsp + {r8}], r8",
+    "mov [rsp + {rax}], rax",
+    "mov [rsp + {rcx}], rcx",
+    "mov [rsp + {rdx}], rdx",
+    "mov [rsp + {rsi}], rsi",
+    "mov [rsp + {rdi}], rdi",
+    "mov qword ptr [rsp + {vector}], {via_syscall}",
+    "mov [rsp + {error}], rax",
+    "mov [rsp + {rip}], rcx",
+    "mov [rsp + {rflags}], r11",
+    "mov rax, gs:[{scratch}]",
+    "mov [rsp + {rsp}], rax",
+    "mov rsp, gs:[{kernel_stack}]",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+
+    ".balign 16",
+    ".global ochre_enter_user",
+    ".type ochre_enter_user, @function",
+    "ochre_enter_user:",
+    "push rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "mov gs:[{kernel_stack}], rsp",
+    "mov r15, [rdi + {r15}]",
+    "mov r14, [rdi + {r14}]",
+    "mov r13, [rdi + {r13}]",
+    "mov r12, [rdi + {r12}]",
+    "mov rbp, [rdi + {rbp}]",
+    "mov rbx, [rdi + {rbx}]",
+    "mov r10, [rdi + {r10}]",
+    "mov r9, [rdi + {r9}]",
+    "mov r8, [rdi + {r8}]",
+    "mov rax, [rdi + {rax}]",
+    "mov rdx, [rdi + {rdx}]",
+    "mov rsi, [rdi + {rsi}]",
+    "cmp qword ptr [rdi + {vector}], {via_syscall}",
+    "jne 7f",
+    "mov rcx, [rdi + {rip}]",
+    "mov r11, [rdi + {rflags}]",
+    "mov rsp, [rdi + {rsp}]",
+    "mov rdi, [rdi + {rdi}]",
+    "swapgs",
+    "sysretq",
+
+    "7:",
+    "push {user_data}",
+    "push [rdi + {rsp}]",
+    "push [rdi + {rflags}]",
+    "push {user_code}",
+    "push [rdi + {rip}]",
+    "mov r11, [rdi + {r11}]",
+    "mov rcx, [rdi + {rcx}]",
+    "mov rdi, [rdi + {rdi}]",
+    "swapgs",
+    "ochre_user_iretq:",
+    "iretq",
+    ".size ochre_enter_user, . - ochre_enter_user",
+    ".popsection",
+    stub_bytes = const STUB_BYTES,
+    with_error = const WITH_ERROR_CODE,
+    paranoid = const PARANOID,
+    kernel_stack = const KERNEL_STACK,
+    registers = const REGISTERS,
+    scratch = const SCRATCH,
+    via_syscall = const VIA_SYSCALL,
+    user_data = const USER_DATA,
+    user_code = const USER_CODE,
+    kernel_trap = sym super::fault::kernel_trap,
+    paranoid_trap = sym super::fault::paranoid_trap,
+    r15 = const offset_of!(Registers, r15),
+    r14 = const offset_of!(Registers, r14),
+    r13 = const offset_of!(Registers, r13),
+    r12 = const offset_of!(Registers, r12),
+    rbp = const offset_of!(Registers, rbp),
+    rbx = const offset_of!(Registers, rbx),
+    r11 = const offset_of!(Registers, r11),
+    r10 = const offset_of!(Registers, r10),
+    r9 = const offset_of!(Registers, r9),
+    r8 = const offset_of!(Registers, r8),
+    rax = const offset_of!(Registers, rax),
+    rcx = const offset_of!(Registers, rcx),
+    rdx = const offset_of!(Registers, rdx),
+    rsi = const offset_of!(Registers, rsi),
+    rdi = const offset_of!(Registers, rdi),
+    vector = const offset_of!(Registers, vector),
+    error = const offset_of!(Registers, error),
+    rip = const offset_of!(Registers, rip),
+    rflags = const offset_of!(Registers, rflags),
+    rsp = const offset_of!(Registers, rsp),
+);

@@ -1,0 +1,37 @@
+//! The two places where the kernel lets interrupts in.
+//!
+//! `sti` takes effect after the next instruction, so `sti; hlt` cannot lose an
+//! interrupt between the two: one that is pending arrives right after `hlt`
+//! began and ends it.
+
+use core::arch::asm;
+
+use crate::irq::Event;
+
+use super::percpu;
+
+/// Takes one pending interrupt, if there is one.
+pub(crate) fn poll() -> Option<Event> {
+    let cpu = percpu::current();
+    cpu.window.set(true);
+    // SAFETY: the window is open, so an interrupt's handler only records the
+    // event and closes it; interrupts are off again after this.
+    unsafe { asm!("sti", "nop", "cli") };
+    cpu.window.set(false);
+    cpu.event.take()
+}
+
+/// Sleeps until an interrupt arrives.
+pub(crate) fn wait() -> Event {
+    let cpu = percpu::current();
+    loop {
+        cpu.window.set(true);
+        // SAFETY: as in `poll`.
+        unsafe { asm!("sti", "hlt", "cli") };
+        cpu.window.set(false);
+        // Something that is not an interrupt (an NMI) also ends the sleep.
+        if let Some(event) = cpu.event.take() {
+            return event;
+        }
+    }
+}
