@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod config;
+pub mod ipc;
 pub mod log_sink;
 pub mod memory;
 pub mod process;

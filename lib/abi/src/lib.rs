@@ -5,8 +5,12 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod arch;
+pub mod clone;
 pub mod errno;
 pub mod mman;
+pub mod poll;
 pub mod table;
+pub mod wait;
 
 pub use errno::Errno;

@@ -25,29 +25,3 @@ macro_rules! syscall_table {
         }
     };
 }
-
-/// The number on the machine this is built for, as `Option<usize>`:
-/// `arch_number!(39, 172)`.
-#[cfg(target_arch = "x86_64")]
-#[macro_export]
-macro_rules! arch_number {
-    (-, $arm:tt) => {
-        None
-    };
-    ($x86:tt, $arm:tt) => {
-        Some($x86)
-    };
-}
-
-/// The number on the machine this is built for, as `Option<usize>`:
-/// `arch_number!(39, 172)`.
-#[cfg(target_arch = "aarch64")]
-#[macro_export]
-macro_rules! arch_number {
-    ($x86:tt, -) => {
-        None
-    };
-    ($x86:tt, $arm:tt) => {
-        Some($arm)
-    };
-}
