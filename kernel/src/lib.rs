@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod config;
 pub mod ipc;
+pub mod device;
 pub mod log_sink;
 pub mod memory;
 pub mod process;

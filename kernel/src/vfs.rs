@@ -3,5 +3,5 @@
 mod file;
 mod io;
 
-pub use file::{Events, File, OpenFile, StatusFlags};
+pub use file::{Events, File, OpenFile, StatusFlags, Transfer};
 pub use io::{Sink, Source};

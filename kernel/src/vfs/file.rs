@@ -15,6 +15,7 @@ use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
 use super::{Sink, Source};
 use crate::memory::Backing;
+use crate::process::Thread;
 use crate::syscall::Call;
 use crate::wait::PollTable;
 
@@ -78,6 +79,15 @@ bitflags! {
     }
 }
 
+/// Which way bytes go, seen from the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// From the file.
+    Read,
+    /// To the file.
+    Write,
+}
+
 /// The behaviour of an open file.
 ///
 /// Positions: a file that has one (regular files, directories) is given
@@ -100,6 +110,17 @@ pub trait File: Any + Send + Sync {
     fn write(&self, source: &mut Source<'_>, position: &mut u64) -> Result<usize, Errno> {
         let _ = (source, position);
         Err(Errno::EINVAL)
+    }
+
+    /// Asked before every try to read or write on behalf of a thread, retries
+    /// included. A terminal's job control is here: it may stop the thread's
+    /// group instead of letting it go on.
+    ///
+    /// # Errors
+    /// What the call is to answer instead; ERESTARTSYS after a signal was sent.
+    fn admit(&self, thread: &Arc<Thread>, transfer: Transfer) -> Result<(), Errno> {
+        let _ = (thread, transfer);
+        Ok(())
     }
 
     /// What the file is ready for now; registers at every queue that announces

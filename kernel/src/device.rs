@@ -1,0 +1,60 @@
+//! Character devices by number: what `/dev` holds and what opening it gives.
+//!
+//! The file system knows nodes and numbers only; everything behind a number
+//! is here. Numbers are Linux's (`Documentation/admin-guide/devices.txt`).
+
+use alloc::sync::Arc;
+
+use ochre_abi::Errno;
+
+use crate::process::Thread;
+use crate::vfs::File;
+
+mod number;
+
+pub use number::DeviceNumber;
+
+/// A node that devtmpfs has from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name under `/dev`.
+    pub name: &'static str,
+    /// The device.
+    pub number: DeviceNumber,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+const fn node(name: &'static str, major: u32, minor: u32, mode: u32) -> Node {
+    Node {
+        name,
+        number: DeviceNumber::new(major, minor),
+        mode,
+    }
+}
+
+/// The nodes of `/dev`.
+pub const NODES: &[Node] = &[
+    node("null", 1, 3, 0o666),
+    node("zero", 1, 5, 0o666),
+    node("full", 1, 7, 0o666),
+    node("random", 1, 8, 0o666),
+    node("urandom", 1, 9, 0o666),
+    node("tty", 5, 0, 0o666),
+    node("console", 5, 1, 0o600),
+    node("ttyS0", 4, 64, 0o660),
+];
+
+/// Opens the character device `number` on behalf of `thread`. `no_terminal`
+/// is `O_NOCTTY`: without it, opening a terminal may make it the session's.
+///
+/// # Errors
+/// ENXIO where there is no such device.
+pub fn open(
+    number: DeviceNumber,
+    thread: &Arc<Thread>,
+    no_terminal: bool,
+) -> Result<Arc<dyn File>, Errno> {
+    let _ = (number, thread, no_terminal);
+    Err(Errno::ENXIO)
+}
