@@ -1,0 +1,128 @@
+//! The groups of cases, in the order they run.
+
+mod clocks;
+mod clone;
+mod cow;
+mod descriptors;
+mod devices;
+mod directories;
+mod epoll;
+mod errors;
+mod events;
+pub(crate) mod exec;
+mod faults;
+mod files;
+mod futex;
+mod identity;
+mod jobcontrol;
+mod limits;
+mod links;
+mod locks;
+mod memory;
+mod mounts;
+mod names;
+mod permissions;
+mod pipes;
+mod poll;
+mod process;
+mod procfs;
+mod rename;
+mod signals;
+mod sigqueue;
+mod stat;
+mod system;
+mod threads;
+mod timers;
+mod tty;
+mod vectors;
+mod wait;
+mod wild;
+
+/// A group of cases.
+pub(crate) struct Group {
+    /// What `abi-test GROUP` calls it.
+    pub(crate) name: &'static str,
+    /// Whether its cases are about root's rights.
+    pub(crate) as_root: bool,
+    /// Runs the cases.
+    pub(crate) run: fn(),
+}
+
+macro_rules! groups {
+    ($($name:literal $(($root:ident))? => $run:path,)*) => {
+        &[$(Group { name: $name, as_root: false $(|| groups!(@$root))?, run: $run },)*]
+    };
+    (@root) => { true };
+}
+
+/// All groups.
+pub(crate) const ALL: &[Group] = groups![
+    "process" => process::run,
+    "sessions" => process::sessions,
+    "wait" => wait::run,
+    "waitid" => wait::waitid,
+    "clone" => clone::run,
+    "exec" => exec::run,
+    "exec-script" => exec::scripts,
+    "exec-state" => exec::state,
+    "auxv" => exec::auxv,
+    "signals" => signals::run,
+    "signal-masks" => signals::masks,
+    "signal-restart" => signals::restart,
+    "signal-defaults" => signals::defaults,
+    "sigaltstack" => signals::altstack,
+    "sigqueue" => sigqueue::run,
+    "sigtimedwait" => sigqueue::timedwait,
+    "faults" => faults::run,
+    "jobcontrol" => jobcontrol::run,
+    "brk" => memory::brk,
+    "mmap" => memory::mmap,
+    "mmap-file" => memory::mmap_file,
+    "mprotect" => memory::mprotect,
+    "mremap" => memory::mremap,
+    "madvise" => memory::madvise,
+    "cow" => cow::run,
+    "open" => files::open,
+    "read-write" => files::read_write,
+    "lseek" => files::lseek,
+    "truncate" => files::truncate,
+    "vectors" => vectors::run,
+    "sendfile" => vectors::sendfile,
+    "directories" => directories::run,
+    "getdents" => directories::getdents,
+    "links" => links::run,
+    "symlinks" => links::symlinks,
+    "rename" => rename::run,
+    "names" => names::run,
+    "stat" => stat::run,
+    "statx" => stat::statx,
+    "utimens" => stat::utimens,
+    "permissions" => permissions::run,
+    "ownership"(root) => permissions::as_root,
+    "mounts"(root) => mounts::run,
+    "locks" => locks::run,
+    "dup" => descriptors::dup,
+    "fcntl" => descriptors::fcntl,
+    "pipes" => pipes::run,
+    "poll" => poll::run,
+    "select" => poll::select,
+    "epoll" => epoll::run,
+    "eventfd" => events::eventfd,
+    "timerfd" => events::timerfd,
+    "itimers" => timers::run,
+    "clocks" => clocks::run,
+    "nanosleep" => clocks::nanosleep,
+    "devices" => devices::run,
+    "system" => system::run,
+    "prctl" => system::prctl,
+    "identity" => identity::run,
+    "identity-root"(root) => identity::as_root,
+    "rlimits" => limits::rlimits,
+    "limits" => limits::run,
+    "futex" => futex::run,
+    "threads" => threads::run,
+    "procfs" => procfs::run,
+    "errors" => errors::run,
+    "wild" => wild::run,
+    "tty" => tty::run,
+];

@@ -1,0 +1,112 @@
+//! Copy-on-write: parent and child each see only their own writes.
+
+use super::memory::fresh;
+use crate::call;
+use crate::report::{check, check_child, wait};
+use crate::sys;
+
+const PAGE: usize = 4096;
+
+/// The cases.
+pub(crate) fn run() {
+    let at = fresh(64);
+    for page in 0..64 {
+        sys::poke(at + page * PAGE, page as u8);
+    }
+    let mut ends = [0_i32; 2];
+    let _ = call!(SYS_pipe2, &mut ends, 0);
+    let child = sys::fork(|| {
+        let mut byte = [0_u8];
+        let _ = call!(SYS_read, ends[0], &mut byte, 1);
+        let old = (0..64)
+            .filter(|page| sys::peek(at + page * PAGE) == *page as u8)
+            .count();
+        for page in 0..64 {
+            sys::poke(at + page * PAGE + 1, 200);
+        }
+        old as i32
+    });
+    for page in 0..64 {
+        sys::poke(at + page * PAGE, 100);
+    }
+    let _ = call!(SYS_write, ends[1], b"x", 1);
+    check("child sees the old pages", wait(child));
+    check(
+        "parent keeps its own",
+        (0..64).all(|page| sys::peek(at + page * PAGE) == 100),
+    );
+    check(
+        "and not the child's",
+        (0..64).all(|page| sys::peek(at + page * PAGE + 1) == 0),
+    );
+
+    // The kernel's own writes break sharing as well.
+    let mut buffer = [b'-'; 32];
+    check_child("read(2) into a shared page", || {
+        let fd = call!(SYS_open, c"/dev/zero", 0, 0).unwrap_or(-1);
+        let _ = call!(SYS_read, fd, &mut buffer, 32);
+        i32::from(buffer[0])
+    });
+    check("parent's buffer", buffer[0] as char);
+    check_child("through three generations", || {
+        sys::poke(at, 1);
+        check_child("grandchild", || {
+            sys::poke(at, 2);
+            check_child("great-grandchild", || {
+                let before = sys::peek(at);
+                sys::poke(at, 3);
+                i32::from(before)
+            });
+            i32::from(sys::peek(at))
+        });
+        i32::from(sys::peek(at))
+    });
+    check("parent", sys::peek(at));
+
+    let never = fresh(4);
+    check_child("a page nobody touched", || i32::from(sys::peek(never)));
+    check_child("read, then written by the child", || {
+        sys::poke(never, 4);
+        i32::from(sys::peek(never))
+    });
+    check("parent", sys::peek(never));
+
+    check_child("PROT_READ page shared, then made writable", || {
+        let _ = call!(SYS_mprotect, at, PAGE, libc::PROT_READ);
+        check_child("child", || {
+            let _ = call!(SYS_mprotect, at, PAGE, libc::PROT_READ | libc::PROT_WRITE);
+            sys::poke(at, 50);
+            i32::from(sys::peek(at))
+        });
+        i32::from(sys::peek(at))
+    });
+    // Two pages of one file, private in both.
+    let fd = call!(SYS_open, c"f", libc::O_RDWR | libc::O_CREAT, 0o644).unwrap_or(-1);
+    let _ = call!(SYS_write, fd, b"file", 4);
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let file = call!(SYS_mmap, 0, PAGE, prot, libc::MAP_PRIVATE, fd, 0).unwrap_or(0) as usize;
+    check_child("private file page", || {
+        sys::poke(file, b'F');
+        i32::from(sys::peek(file))
+    });
+    check("parent", sys::peek(file) as char);
+    let shared = call!(SYS_mmap, 0, PAGE, prot, libc::MAP_SHARED, fd, 0).unwrap_or(0) as usize;
+    check_child("shared file page", || {
+        sys::poke(shared, b'S');
+        0
+    });
+    check("parent sees", sys::peek(shared) as char);
+    let mut byte = [0_u8];
+    let _ = call!(SYS_pread64, fd, &mut byte, 1, 0);
+    check("file has", byte[0] as char);
+    check("100 forks over dirty pages", {
+        let mut right = 0;
+        for round in 0..100_u8 {
+            sys::poke(at + 5, round);
+            let child = sys::fork(|| i32::from(sys::peek(at + 5)));
+            sys::poke(at + 5, 255);
+            right += i32::from(wait(child) == format!("exit {round}"));
+        }
+        right
+    });
+}

@@ -1,0 +1,379 @@
+//! The kernel's door, without glibc's opinions: one checked raw system call.
+//!
+//! Every case goes through [`call!`], which names the call, turns its
+//! arguments into registers by their types, and gives the answer as
+//! [`Ret`]. Nothing is cached, retried or emulated on the way, so what is
+//! printed is what the kernel answered.
+//!
+//! # Safety
+//!
+//! This is the one module of the program with `unsafe`. [`raw`] hands words to
+//! the kernel; memory stays sound because a pointer only becomes a word
+//! through [`Arg`] (from a live borrow, mutable where the kernel writes) or is
+//! a number that is no address of ours: zero, [`BAD`], [`KERNEL`],
+//! [`NONCANONICAL`], or a mapping that the case itself made. Calls that change
+//! the memory map touch only such mappings.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use crate::errno::Errno;
+
+/// An address that is never mapped: page zero.
+pub(crate) const BAD: usize = 0x10;
+/// An address in the kernel's half.
+pub(crate) const KERNEL: usize = 0xffff_ffff_8000_0000;
+/// An address that is in neither half.
+pub(crate) const NONCANONICAL: usize = 0x8000_0000_0000_0000 - 0x1000;
+
+/// What a call answered: its value, or the error number.
+pub(crate) type Ret = Result<i64, Errno>;
+
+/// What may stand as an argument of [`call!`].
+pub(crate) trait Arg {
+    /// The register's content.
+    fn word(self) -> usize;
+}
+
+macro_rules! int_args {
+    ($($int:ty),*) => { $(
+        impl Arg for $int {
+            fn word(self) -> usize {
+                // CAST: sign-extends, as C does for a `long` register.
+                self as usize
+            }
+        }
+    )* };
+}
+int_args!(i32, u32, i64, u64, usize, isize);
+
+impl Arg for &CStr {
+    fn word(self) -> usize {
+        self.as_ptr().expose_provenance()
+    }
+}
+
+impl<T: Copy> Arg for &[T] {
+    fn word(self) -> usize {
+        self.as_ptr().expose_provenance()
+    }
+}
+
+impl<T: Copy> Arg for &mut [T] {
+    fn word(self) -> usize {
+        self.as_mut_ptr().expose_provenance()
+    }
+}
+
+impl<T: Copy> Arg for &T {
+    fn word(self) -> usize {
+        core::ptr::from_ref(self).expose_provenance()
+    }
+}
+
+impl<T: Copy> Arg for &mut T {
+    fn word(self) -> usize {
+        core::ptr::from_mut(self).expose_provenance()
+    }
+}
+
+/// Calls the kernel: `call!(SYS_open, c"/x", libc::O_RDONLY, 0)`.
+#[macro_export]
+macro_rules! call {
+    ($nr:ident $(, $arg:expr)* $(,)?) => {
+        $crate::sys::raw(libc::$nr, &[$($crate::sys::Arg::word($arg)),*])
+    };
+}
+
+/// Makes the call `nr` with up to six argument words.
+pub(crate) fn raw(nr: i64, words: &[usize]) -> Ret {
+    let at = |i: usize| words.get(i).copied().unwrap_or(0);
+    // SAFETY: see the module's section; pointers are live borrows or no
+    // address of ours.
+    let answer = unsafe { libc::syscall(nr, at(0), at(1), at(2), at(3), at(4), at(5)) };
+    if answer == -1 {
+        Err(Errno::last())
+    } else {
+        Ok(answer)
+    }
+}
+
+/// C structures for which all zeroes is a value.
+///
+/// # Safety
+///
+/// Any bytes must be a valid value of the type.
+pub(crate) unsafe trait Plain: Copy {}
+
+macro_rules! plain {
+    ($($ty:ty),* $(,)?) => { $(
+        // SAFETY: a C structure of integers, and pointers only Rust would
+        // follow unsafely; zeroes are valid.
+        unsafe impl Plain for $ty {}
+    )* };
+}
+plain!(
+    libc::stat,
+    libc::statx,
+    libc::statfs,
+    libc::timespec,
+    libc::timeval,
+    libc::itimerval,
+    libc::itimerspec,
+    libc::rlimit,
+    libc::rusage,
+    libc::siginfo_t,
+    libc::stack_t,
+    libc::sysinfo,
+    libc::termios2,
+    libc::winsize,
+    libc::utsname,
+    libc::tms,
+    libc::flock,
+    libc::epoll_event,
+    libc::sigaction,
+    libc::iovec,
+);
+
+/// A structure of zeroes for the kernel to fill.
+pub(crate) fn zeroed<T: Plain>() -> T {
+    // SAFETY: `Plain` promises that zeroes are a valid value.
+    unsafe { core::mem::zeroed() }
+}
+
+/// Forks; the child runs `body` and leaves with its answer as exit status.
+pub(crate) fn fork(body: impl FnOnce() -> i32) -> i32 {
+    match call!(SYS_fork) {
+        Ok(0) => exit(body()),
+        Ok(pid) => pid as i32,
+        Err(error) => {
+            crate::report::check("fork", Err::<i64, _>(error));
+            exit(99)
+        }
+    }
+}
+
+/// Leaves at once, running nothing on the way.
+pub(crate) fn exit(status: i32) -> ! {
+    // SAFETY: `_exit` takes an integer and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Installs `handler` for `signal`.
+pub(crate) fn on_signal(
+    signal: i32,
+    flags: i32,
+    handler: extern "C" fn(i32, &libc::siginfo_t, usize),
+) {
+    let mut action: libc::sigaction = zeroed();
+    // CAST: sigaction keeps the handler as an integer.
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = flags | libc::SA_SIGINFO;
+    install(signal, &action);
+}
+
+/// Installs `handler` with `masked` blocked while it runs.
+pub(crate) fn on_signal_masking(
+    signal: i32,
+    flags: i32,
+    masked: i32,
+    handler: extern "C" fn(i32, &libc::siginfo_t, usize),
+) {
+    let mut action: libc::sigaction = zeroed();
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = flags | libc::SA_SIGINFO;
+    // SAFETY: `sa_mask` is a live set of ours.
+    let _ = unsafe { libc::sigaddset(&raw mut action.sa_mask, masked) };
+    install(signal, &action);
+}
+
+/// Sets `signal` to `SIG_IGN` or `SIG_DFL`.
+pub(crate) fn set_disposition(signal: i32, disposition: usize) {
+    let mut action: libc::sigaction = zeroed();
+    action.sa_sigaction = disposition;
+    install(signal, &action);
+}
+
+fn install(signal: i32, action: &libc::sigaction) {
+    // SAFETY: the action is a live borrow and its handler a function of this
+    // program with the three-argument signature `SA_SIGINFO` asks for.
+    let answer = unsafe { libc::sigaction(signal, action, core::ptr::null_mut()) };
+    assert_eq!(answer, 0, "sigaction({signal}): {}", Errno::last());
+}
+
+/// The fields of a siginfo that kernels fill by kind.
+pub(crate) struct SigInfo {
+    /// Address of a fault.
+    pub(crate) addr: usize,
+    /// Who sent it.
+    pub(crate) pid: i32,
+    /// The sender's user.
+    pub(crate) uid: u32,
+    /// Exit status of a child.
+    pub(crate) status: i32,
+    /// What `sigqueue` carried.
+    pub(crate) value: usize,
+}
+
+/// Reads every view of the union.
+pub(crate) fn siginfo(info: &libc::siginfo_t) -> SigInfo {
+    // SAFETY: the structure is 128 initialised bytes without padding that
+    // matters; every word of it is an integer.
+    let words: &[u32; 32] = unsafe { &*core::ptr::from_ref(info).cast() };
+    let long = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
+    SigInfo {
+        addr: long(4) as usize,
+        pid: words[4].cast_signed(),
+        uid: words[5],
+        status: words[6].cast_signed(),
+        value: long(6) as usize,
+    }
+}
+
+/// Reads a byte at an address that may fault.
+pub(crate) fn peek(addr: usize) -> u8 {
+    // SAFETY: a load outside any Rust object; if it faults, the fault is what
+    // the case is about.
+    unsafe { core::ptr::with_exposed_provenance::<u8>(addr).read_volatile() }
+}
+
+/// Writes a byte at an address that may fault.
+pub(crate) fn poke(addr: usize, byte: u8) {
+    // SAFETY: the case mapped the address, or means to fault there.
+    unsafe { core::ptr::with_exposed_provenance_mut::<u8>(addr).write_volatile(byte) }
+}
+
+/// A 32-bit word at an address the case mapped.
+pub(crate) fn peek32(addr: usize) -> u32 {
+    // SAFETY: as `peek`; the case gives an aligned address of its mapping.
+    unsafe { core::ptr::with_exposed_provenance::<u32>(addr).read_volatile() }
+}
+
+/// Runs the instructions at an address the case filled and made executable.
+pub(crate) fn jump(addr: usize) -> u64 {
+    // SAFETY: the case wrote a function there, or means to fault.
+    let function: extern "C" fn() -> u64 = unsafe { core::mem::transmute(addr) };
+    function()
+}
+
+/// Executes an instruction that faults by design.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// `ud2`.
+    Illegal,
+    /// An integer division by zero.
+    Divide,
+    /// A privileged instruction.
+    Privileged,
+    /// `int3`.
+    Breakpoint,
+    /// A load from an address in neither half.
+    NonCanonical,
+}
+
+/// Does `fault`.
+pub(crate) fn fault(fault: Fault) {
+    match fault {
+        Fault::Illegal => {
+            // SAFETY: traps before it changes anything.
+            unsafe { core::arch::asm!("ud2") }
+        }
+        Fault::Privileged => {
+            // SAFETY: not allowed in user mode, so it traps.
+            unsafe { core::arch::asm!("hlt") }
+        }
+        Fault::Breakpoint => {
+            // SAFETY: traps, changes nothing.
+            unsafe { core::arch::asm!("int3") }
+        }
+        Fault::Divide => {
+            // SAFETY: traps; would change only the registers it names.
+            unsafe {
+                core::arch::asm!(
+                    "div {zero:e}",
+                    zero = in(reg) 0_u32,
+                    inout("eax") 1_u32 => _,
+                    inout("edx") 0_u32 => _,
+                );
+            }
+        }
+        Fault::NonCanonical => {
+            // SAFETY: the load traps; would change only the register it names.
+            unsafe {
+                core::arch::asm!(
+                    "mov {byte}, byte ptr [{addr}]",
+                    byte = out(reg_byte) _,
+                    addr = in(reg) NONCANONICAL,
+                );
+            }
+        }
+    }
+}
+
+/// `clone` of a thread or process on a stack of its own; the child runs
+/// `body(argument)` and ends with its answer.
+pub(crate) fn clone_on_stack(
+    flags: i32,
+    stack: &mut [u64],
+    words: &mut [i32; 2],
+    body: extern "C" fn(*mut libc::c_void) -> i32,
+) -> Ret {
+    let top = stack.as_mut_ptr_range().end.cast::<libc::c_void>();
+    let [parent_tid, child_tid] = words;
+    let parent_tid = core::ptr::from_mut(parent_tid);
+    let child_tid = core::ptr::from_mut(child_tid);
+    // SAFETY: the stack and the words outlive the child (every case joins it
+    // before they go), and the body touches only atomics and system calls.
+    let answer = unsafe {
+        libc::clone(
+            body,
+            top,
+            flags,
+            core::ptr::null_mut(),
+            parent_tid,
+            core::ptr::null_mut::<libc::c_void>(),
+            child_tid,
+        )
+    };
+    if answer == -1 {
+        Err(Errno::last())
+    } else {
+        Ok(i64::from(answer))
+    }
+}
+
+/// The value of an entry of the auxiliary vector.
+pub(crate) fn auxv(kind: u64) -> u64 {
+    // SAFETY: `getauxval` reads the process's own vector.
+    unsafe { libc::getauxval(kind) }
+}
+
+/// Bytes of a NUL-terminated string the kernel put at `addr`.
+pub(crate) fn string_at(addr: u64) -> String {
+    let mut bytes = Vec::new();
+    for at in (addr as usize).. {
+        match peek(at) {
+            0 => break,
+            byte => bytes.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Moves the break by `delta` and says where it was, as glibc's `sbrk`.
+pub(crate) fn program_break(at: usize) -> usize {
+    raw(libc::SYS_brk, &[at]).map_or(0, |end| end as usize)
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Sets a signal to its default where the kernel lets one.
+pub(crate) fn set_disposition_if_possible(signal: i32) {
+    if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+        set_disposition(signal, libc::SIG_DFL);
+    }
+}
