@@ -202,8 +202,7 @@ impl UserContext {
         delivery: &SignalDelivery,
         write: &mut WriteUser<'_, E>,
     ) -> Result<(), E> {
-        let _ = (delivery, write);
-        unimplemented!()
+        self.context.enter_signal_handler(delivery, write)
     }
 
     /// Restores the context from the signal frame at the stack pointer
@@ -216,8 +215,7 @@ impl UserContext {
         &mut self,
         read: &mut ReadUser<'_, E>,
     ) -> Result<SignalRestore, Option<E>> {
-        let _ = read;
-        unimplemented!()
+        self.context.leave_signal_handler(read)
     }
 
     /// Registers for a person, in a few lines, for fault reports.

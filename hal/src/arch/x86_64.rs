@@ -30,6 +30,7 @@ pub(crate) mod pvh;
 pub(crate) mod random;
 mod registers;
 mod report;
+mod sigframe;
 mod start;
 pub(crate) mod system;
 mod trap;

@@ -40,6 +40,9 @@ use super::{fpu, gdt, interrupts, report, system, trap};
 /// The next context's number; 0 is nobody's.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
+/// [`Context::home`] of a context that no processor holds.
+const NOWHERE: u32 = u32::MAX;
+
 /// Bytes of the system call instruction.
 const SYSCALL_BYTES: u64 = 2;
 
@@ -60,7 +63,7 @@ impl Context {
             area: Area::new()?,
             // ORDERING: Relaxed; only that no number is given twice matters.
             number: NEXT.fetch_add(1, Ordering::Relaxed),
-            home: u32::MAX,
+            home: NOWHERE,
             live: false,
             fs_base: 0,
             gs_base: 0,
@@ -88,7 +91,7 @@ impl Context {
     /// Makes the save area and the fields the truth: what the processor holds is stale.
     pub(super) fn disown(&mut self) {
         self.live = false;
-        self.home = u32::MAX;
+        self.home = NOWHERE;
     }
 
     #[inline]
@@ -152,6 +155,9 @@ impl Context {
 
     /// Whether this processor holds the context's state.
     fn is_loaded(&self) -> bool {
+        if self.home == NOWHERE {
+            return false;
+        }
         let cpu = percpu::current();
         cpu.owner.get() == self.number && self.home == cpu.index
     }
