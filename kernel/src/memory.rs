@@ -1,7 +1,30 @@
 //! Programs' memory: address spaces, areas, faults, and copies to and from it.
+//!
+//! [`AddressSpace`] is the whole of it; its methods are spread over `space`
+//! (making, forking, copying), `fault`, `map`, `remap` and `advise` by what they
+//! do. [`area_map`](AreaMap) is the bookkeeping below, [`Backing`] what files
+//! offer to be mapped.
 
+mod advise;
+mod area;
+mod area_map;
 mod backing;
+mod facts;
+mod fault;
+mod layout;
+mod limits;
+mod map;
+mod remap;
+mod shared;
 mod space;
 
+pub use area::{Area, AreaFlags, Source};
+pub use area_map::AreaMap;
 pub use backing::{Backing, Identity, ZeroBacking};
+pub use facts::Facts;
+pub use layout::Layout;
+pub use limits::{Limits, UNLIMITED};
+pub use map::{MapRequest, Placement};
+pub use remap::RemapRequest;
+pub use shared::SharedMemory;
 pub use space::{AddressSpace, Fault};

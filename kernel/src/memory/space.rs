@@ -1,18 +1,31 @@
-//! An address space: areas and page table.
+//! An address space: areas and page table, and copies through them.
+//!
+//! The areas say what a program asked for; the page table holds the pages that
+//! exist so far. Both are behind one lock and change together: an area is
+//! always there before a page of it, and a page never outlives its area.
+//!
+//! Copies take no lock: they go through the page table as the program's own
+//! accesses do, and only a fault on the way looks at the areas.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use ochre_abi::Errno;
-use ochre_hal::memory::SpaceRef;
-use ochre_hal::user::Access;
+use ochre_hal::memory::{Flush, OutOfMemory, PAGE_SIZE, PageTable, SpaceRef};
+use ochre_hal::{memory, user::Access};
+use ochre_sync::{SpinLock, SpinLockGuard};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::area::{Area, AreaFlags};
+use super::area_map::AreaMap;
+use super::{Facts, Layout, Limits};
 use crate::syscall::Ptr;
 
 /// A fault that cannot be resolved, as a signal tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// `SIGSEGV` or `SIGBUS`.
+    /// `SIGSEGV`, `SIGBUS`, or `SIGKILL` when memory ran out.
     pub signal: u32,
     /// `si_code`: `SEGV_MAPERR`, `SEGV_ACCERR`, `BUS_ADRERR`...
     pub code: i32,
@@ -20,26 +33,161 @@ pub struct Fault {
     pub address: u64,
 }
 
+impl From<Fault> for Errno {
+    fn from(_: Fault) -> Errno {
+        Errno::EFAULT
+    }
+}
+
+/// What the lock of an address space guards.
+pub(super) struct Inner {
+    /// The pages that exist.
+    pub(super) table: PageTable,
+    /// What was asked for.
+    pub(super) areas: AreaMap,
+    /// Resource limits that count here.
+    pub(super) limits: Limits,
+    /// Where mappings go.
+    pub(super) layout: Layout,
+    /// The heap's start and its end as brk(2) last set it.
+    pub(super) heap: Range<u64>,
+    /// Flags of areas to come: `mlockall(MCL_FUTURE)`.
+    pub(super) future: AreaFlags,
+    /// What execve(2) put where.
+    pub(super) facts: Arc<Facts>,
+}
+
 /// A program's address space.
-#[derive(Debug)]
 pub struct AddressSpace {
-    _private: (),
+    root: SpaceRef,
+    inner: SpinLock<Inner>,
+}
+
+impl core::fmt::Debug for AddressSpace {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AddressSpace")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes that the kernel's own records of a fork may need, in frames.
+fn frames_for_areas(areas: usize) -> usize {
+    4 + areas * size_of::<Area>() * 2 / PAGE_SIZE
+}
+
+/// Joins flushes of one address space.
+pub(super) fn join(all: &mut Option<Flush>, one: Flush) {
+    match all {
+        Some(all) => all.join(one),
+        None => *all = Some(one),
+    }
 }
 
 impl AddressSpace {
-    /// The root, with which the program is run.
-    #[must_use]
-    pub fn root(&self) -> &SpaceRef {
-        unimplemented!()
-    }
-
-    /// Resolves a fault: makes `address` accessible for `access`, or says why not.
+    /// An address space with nothing in it.
     ///
     /// # Errors
-    /// The signal to send.
-    pub fn fault(&self, address: u64, access: Access) -> Result<(), Fault> {
-        let _ = (address, access);
-        unimplemented!()
+    /// [`OutOfMemory`] for the root table.
+    pub fn new(limits: Limits) -> Result<AddressSpace, OutOfMemory> {
+        let table = PageTable::new()?;
+        Ok(AddressSpace {
+            root: table.space().clone(),
+            inner: SpinLock::new(Inner {
+                table,
+                areas: AreaMap::new(),
+                limits,
+                layout: Layout::choose(limits.stack),
+                heap: 0..0,
+                future: AreaFlags::empty(),
+                facts: Arc::new(Facts::default()),
+            }),
+        })
+    }
+
+    /// The root, with which the program is run.
+    #[inline]
+    #[must_use]
+    pub fn root(&self) -> &SpaceRef {
+        &self.root
+    }
+
+    /// Areas and page table.
+    pub(super) fn inner(&self) -> SpinLockGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// The bases chosen for it.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.inner().layout
+    }
+
+    /// The resource limits that count here.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.inner().limits
+    }
+
+    /// Replaces the resource limits; `setrlimit(2)` calls it.
+    pub fn set_limits(&self, limits: Limits) {
+        self.inner().limits = limits;
+    }
+
+    /// A copy for a child process: private pages are shared until one side
+    /// writes, shared ones for good.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn fork(&self) -> Result<Arc<AddressSpace>, Errno> {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if !memory::has_headroom(frames_for_areas(inner.areas.len())) {
+            return Err(Errno::ENOMEM);
+        }
+        let mut table = PageTable::new().map_err(|OutOfMemory| Errno::ENOMEM)?;
+        let mut areas = inner.areas.clone();
+        let mut flush = None;
+        let mut result = Ok(());
+        for area in inner.areas.iter() {
+            if area.flags.contains(AreaFlags::DONT_FORK) {
+                areas.remove(area.range());
+            } else if !area.flags.contains(AreaFlags::WIPE_ON_FORK) {
+                match inner
+                    .table
+                    .share_into(&mut table, area.range(), !area.is_shared())
+                {
+                    Ok(one) => join(&mut flush, one),
+                    Err(OutOfMemory) => {
+                        result = Err(Errno::ENOMEM);
+                        break;
+                    }
+                }
+            }
+        }
+        if let Some(flush) = flush {
+            flush.flush();
+        }
+        result?;
+        // Locks are not inherited.
+        if areas
+            .iter()
+            .any(|area| area.flags.contains(AreaFlags::LOCKED))
+        {
+            areas.update(0..u64::MAX, |area| area.flags.remove(AreaFlags::LOCKED));
+        }
+        Ok(Arc::new(AddressSpace {
+            root: table.space().clone(),
+            inner: SpinLock::new(Inner {
+                table,
+                areas,
+                limits: inner.limits,
+                layout: inner.layout,
+                heap: inner.heap.clone(),
+                future: AreaFlags::empty(),
+                facts: Arc::clone(&inner.facts),
+            }),
+        }))
     }
 
     /// Copies from the program's memory, faulting pages in.
@@ -47,8 +195,15 @@ impl AddressSpace {
     /// # Errors
     /// EFAULT; then nothing may be assumed of `to`.
     pub fn read(&self, from: u64, to: &mut [u8]) -> Result<(), Errno> {
-        let _ = (from, to);
-        unimplemented!()
+        let mut done = 0;
+        while let Err(stop) = self
+            .root
+            .copy_in(from.wrapping_add(done as u64), &mut to[done..])
+        {
+            done += stop.copied;
+            self.fault(stop.address, Access::Read)?;
+        }
+        Ok(())
     }
 
     /// Copies to the program's memory, faulting pages in.
@@ -56,8 +211,15 @@ impl AddressSpace {
     /// # Errors
     /// EFAULT; part may be written.
     pub fn write(&self, to: u64, from: &[u8]) -> Result<(), Errno> {
-        let _ = (to, from);
-        unimplemented!()
+        let mut done = 0;
+        while let Err(stop) = self
+            .root
+            .copy_out(to.wrapping_add(done as u64), &from[done..])
+        {
+            done += stop.copied;
+            self.fault(stop.address, Access::Write)?;
+        }
+        Ok(())
     }
 
     /// Reads a plain structure.
@@ -87,7 +249,46 @@ impl AddressSpace {
     /// # Errors
     /// EFAULT, ENOMEM; `too_long` if no NUL came within the limit.
     pub fn read_string(&self, from: u64, limit: usize, too_long: Errno) -> Result<Vec<u8>, Errno> {
-        let _ = (from, limit, too_long);
-        unimplemented!()
+        let mut string = Vec::new();
+        self.append_string(from, limit, too_long, &mut string)?;
+        Ok(string)
+    }
+
+    /// Appends to `to` what [`read_string`](AddressSpace::read_string) reads.
+    ///
+    /// # Errors
+    /// As there; `to` may then have grown.
+    pub fn append_string(
+        &self,
+        from: u64,
+        limit: usize,
+        too_long: Errno,
+        to: &mut Vec<u8>,
+    ) -> Result<(), Errno> {
+        let first = to.len();
+        let mut done = 0;
+        let mut chunk = 64;
+        loop {
+            let room = chunk.min(limit - done);
+            if room == 0 {
+                return Err(too_long);
+            }
+            to.try_reserve(first + done + room - to.len())
+                .map_err(|_| Errno::ENOMEM)?;
+            to.resize(first + done + room, 0);
+            let at = from.wrapping_add(done as u64);
+            match self.root.copy_in_string(at, &mut to[first + done..]) {
+                Ok(Some(len)) => {
+                    to.truncate(first + done + len);
+                    return Ok(());
+                }
+                Ok(None) => done += room,
+                Err(stop) => {
+                    done += stop.copied;
+                    self.fault(stop.address, Access::Read)?;
+                }
+            }
+            chunk = (chunk * 2).min(PAGE_SIZE);
+        }
     }
 }

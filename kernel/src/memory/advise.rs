@@ -1,0 +1,279 @@
+//! madvise(2), mlock(2), msync(2) and mincore(2): what a program says or asks
+//! about ranges that are mapped already.
+
+use core::ops::Range;
+
+use alloc::vec::Vec;
+use ochre_abi::Errno;
+use ochre_abi::mman::Advice;
+use ochre_hal::{memory, user::Access};
+
+use super::AddressSpace;
+use super::area::{Area, AreaFlags, PAGE};
+use super::fault::Refusal;
+use super::map::page_range;
+use super::space::{Inner, join};
+
+/// What an advice means here.
+enum Meaning {
+    /// Nothing: all memory is always there.
+    Nothing,
+    /// These flags go.
+    Clear(AreaFlags),
+    /// These flags come.
+    Set(AreaFlags),
+    /// The pages go.
+    Drop,
+    /// The pages come.
+    Populate(Access),
+}
+
+impl Meaning {
+    fn of(advice: Advice) -> Meaning {
+        match advice {
+            Advice::Normal
+            | Advice::Random
+            | Advice::Sequential
+            | Advice::WillNeed
+            | Advice::Cold
+            | Advice::PageOut
+            | Advice::Mergeable
+            | Advice::Unmergeable
+            | Advice::HugePage
+            | Advice::NoHugePage => Meaning::Nothing,
+            Advice::DontNeed | Advice::Free => Meaning::Drop,
+            Advice::DontFork => Meaning::Set(AreaFlags::DONT_FORK),
+            Advice::DoFork => Meaning::Clear(AreaFlags::DONT_FORK),
+            Advice::WipeOnFork => Meaning::Set(AreaFlags::WIPE_ON_FORK),
+            Advice::KeepOnFork => Meaning::Clear(AreaFlags::WIPE_ON_FORK),
+            Advice::DontDump => Meaning::Set(AreaFlags::DONT_DUMP),
+            Advice::DoDump => Meaning::Clear(AreaFlags::DONT_DUMP),
+            Advice::PopulateRead => Meaning::Populate(Access::Read),
+            Advice::PopulateWrite => Meaning::Populate(Access::Write),
+        }
+    }
+
+    /// Whether an area cannot be advised so.
+    fn is_refused(advice: Advice, area: &Area) -> bool {
+        match advice {
+            Advice::DontNeed | Advice::Cold | Advice::PageOut => {
+                area.flags.contains(AreaFlags::LOCKED)
+            }
+            // Only memory without a backing can lose its content so.
+            Advice::Free => area.source.is_some() || area.flags.contains(AreaFlags::LOCKED),
+            Advice::WipeOnFork => area.source.is_some(),
+            _ => false,
+        }
+    }
+}
+
+impl AddressSpace {
+    /// Takes an advice about a range.
+    ///
+    /// # Errors
+    /// As madvise(2): EINVAL; ENOMEM if part is not mapped, the rest being
+    /// advised; EFAULT or ENOMEM if populating fails.
+    pub fn advise(&self, start: u64, len: u64, advice: Advice) -> Result<(), Errno> {
+        let range = page_range(start, len, Errno::EINVAL)?;
+        if range.is_empty() {
+            return Ok(());
+        }
+        let meaning = Meaning::of(advice);
+        if let Meaning::Populate(access) = meaning {
+            return self
+                .fault_in(range, Some(access))
+                .map_err(|refusal| match refusal {
+                    Refusal::NotAllowed => Errno::EINVAL,
+                    Refusal::NoPage => Errno::EFAULT,
+                    Refusal::NotMapped | Refusal::OutOfMemory => Errno::ENOMEM,
+                });
+        }
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let covered = inner.areas.covers(range.clone());
+        let refused = inner
+            .areas
+            .overlapping(range.clone())
+            .find(|area| Meaning::is_refused(advice, area))
+            .map(|area| area.start);
+        let range = range.start..refused.unwrap_or(range.end).max(range.start);
+        match meaning {
+            Meaning::Nothing | Meaning::Populate(_) => {}
+            Meaning::Drop => inner.drop_pages(range),
+            Meaning::Set(flags) => {
+                inner.change_flags(range, |area| area.flags.insert(flags))?;
+            }
+            Meaning::Clear(flags) => {
+                inner.change_flags(range, |area| area.flags.remove(flags))?;
+            }
+        }
+        if refused.is_some() {
+            return Err(Errno::EINVAL);
+        }
+        if !covered {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(())
+    }
+
+    /// Locks a range in memory, or what is mapped at all when there is none.
+    /// `unlimited` for a privileged program.
+    ///
+    /// # Errors
+    /// As mlock(2): ENOMEM, EAGAIN, EPERM.
+    pub fn lock(&self, range: Range<u64>, on_fault: bool, unlimited: bool) -> Result<(), Errno> {
+        {
+            let mut guard = self.inner();
+            let inner = &mut *guard;
+            let new: u64 = inner
+                .areas
+                .overlapping(range.clone())
+                .filter(|area| !area.flags.contains(AreaFlags::LOCKED))
+                .map(|area| area.end.min(range.end) - area.start.max(range.start))
+                .sum();
+            if !unlimited {
+                if inner.limits.locked == 0 {
+                    return Err(Errno::EPERM);
+                }
+                if inner.locked().saturating_add(new) > inner.limits.locked {
+                    return Err(Errno::ENOMEM);
+                }
+            }
+            let covered = inner.areas.covers(range.clone());
+            inner.change_flags(range.clone(), |area| area.flags.insert(AreaFlags::LOCKED))?;
+            if !covered {
+                return Err(Errno::ENOMEM);
+            }
+        }
+        if on_fault {
+            return Ok(());
+        }
+        self.fault_in(range, None).map_err(|refusal| match refusal {
+            Refusal::OutOfMemory => Errno::EAGAIN,
+            _ => Errno::ENOMEM,
+        })
+    }
+
+    /// Undoes [`lock`](AddressSpace::lock).
+    ///
+    /// # Errors
+    /// ENOMEM if part is not mapped.
+    pub fn unlock(&self, range: Range<u64>) -> Result<(), Errno> {
+        let mut inner = self.inner();
+        let covered = inner.areas.covers(range.clone());
+        inner.change_flags(range, |area| area.flags.remove(AreaFlags::LOCKED))?;
+        covered.then_some(()).ok_or(Errno::ENOMEM)
+    }
+
+    /// Locks, or no longer locks, what is mapped now and what will be.
+    ///
+    /// # Errors
+    /// As mlockall(2): ENOMEM, EPERM.
+    pub fn lock_all(
+        &self,
+        current: bool,
+        future: bool,
+        on_fault: bool,
+        unlimited: bool,
+    ) -> Result<(), Errno> {
+        let ranges = {
+            let mut inner = self.inner();
+            if !unlimited && inner.limits.locked == 0 {
+                return Err(Errno::EPERM);
+            }
+            if !unlimited && current && inner.total() > inner.limits.locked {
+                return Err(Errno::ENOMEM);
+            }
+            inner.future.set(AreaFlags::LOCKED, future);
+            let mut ranges = Vec::new();
+            if current {
+                ranges
+                    .try_reserve(inner.areas.len())
+                    .map_err(|_| Errno::ENOMEM)?;
+                ranges.extend(inner.areas.iter().map(Area::range));
+            }
+            ranges
+        };
+        for range in ranges {
+            // Pages that cannot be had now (a guard, past the end of a file)
+            // are no error here.
+            let _ = self.lock(range, on_fault, true);
+        }
+        Ok(())
+    }
+
+    /// Unlocks everything, and what will be mapped too.
+    pub fn unlock_all(&self) {
+        let mut inner = self.inner();
+        inner.future.remove(AreaFlags::LOCKED);
+        inner
+            .areas
+            .update(0..u64::MAX, |area| area.flags.remove(AreaFlags::LOCKED));
+    }
+
+    /// Says for each page of a range whether touching it needs no fault, one
+    /// byte a page, into `to`.
+    ///
+    /// # Errors
+    /// ENOMEM if part is not mapped.
+    pub fn residence(&self, start: u64, to: &mut [u8]) -> Result<(), Errno> {
+        let inner = self.inner();
+        let end = start
+            .checked_add(to.len() as u64 * PAGE)
+            .ok_or(Errno::ENOMEM)?;
+        if !inner.areas.covers(start..end) {
+            return Err(Errno::ENOMEM);
+        }
+        for (address, byte) in (start..end).step_by(PAGE as usize).zip(to) {
+            *byte = u8::from(inner.table.query(address).is_some());
+        }
+        Ok(())
+    }
+
+    /// Whether all of a range is mapped, and whether some of it is locked.
+    #[must_use]
+    pub fn is_mapped(&self, range: Range<u64>) -> (bool, bool) {
+        let inner = self.inner();
+        (
+            inner.areas.covers(range.clone()),
+            inner
+                .areas
+                .overlapping(range)
+                .any(|area| area.flags.contains(AreaFlags::LOCKED)),
+        )
+    }
+}
+
+impl Inner {
+    /// Bytes locked.
+    pub(super) fn locked(&self) -> u64 {
+        self.areas
+            .iter()
+            .filter(|area| area.flags.contains(AreaFlags::LOCKED))
+            .map(Area::bytes)
+            .sum()
+    }
+
+    fn change_flags(
+        &mut self,
+        range: Range<u64>,
+        change: impl FnMut(&mut Area),
+    ) -> Result<(), Errno> {
+        if !self.areas.has_room() || !memory::has_headroom(4) {
+            return Err(Errno::ENOMEM);
+        }
+        self.areas.update(range, change);
+        Ok(())
+    }
+
+    fn drop_pages(&mut self, range: Range<u64>) {
+        let mut flush = None;
+        for area in self.areas.overlapping(range.clone()) {
+            let part = area.start.max(range.start)..area.end.min(range.end);
+            join(&mut flush, self.table.unmap(part));
+        }
+        if let Some(flush) = flush {
+            flush.flush();
+        }
+    }
+}

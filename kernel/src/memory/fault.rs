@@ -1,0 +1,214 @@
+//! Faults: making a page exist when it is touched, or saying why it cannot.
+//!
+//! | page           | area              | access | becomes                           |
+//! |----------------|-------------------|--------|-----------------------------------|
+//! | absent         | anonymous         | read   | the shared zero frame, read-only  |
+//! | absent         | anonymous         | write  | a fresh zeroed frame              |
+//! | absent         | private, backed   | read   | the backing's frame, read-only    |
+//! | absent         | private, backed   | write  | a copy of the backing's frame     |
+//! | absent         | shared            | any    | the backing's frame               |
+//! | read-only      | private           | write  | writable if only it holds the frame, else a copy |
+//! | read-only      | shared            | write  | writable                          |
+//!
+//! A read of a backed page also maps neighbours that the backing has at hand:
+//! one fault instead of sixteen.
+
+use ochre_abi::Errno;
+use ochre_hal::memory::{OutOfMemory, Rights, USER_END, UserFrame};
+use ochre_hal::user::Access;
+
+use super::area::{Area, AreaFlags, GUARD_GAP, PAGE};
+use super::space::Inner;
+use super::{AddressSpace, Fault};
+
+const SIGBUS: u32 = 7;
+const SIGKILL: u32 = 9;
+const SIGSEGV: u32 = 11;
+const SEGV_MAPERR: i32 = 1;
+const SEGV_ACCERR: i32 = 2;
+const BUS_ADRERR: i32 = 2;
+const SI_KERNEL: i32 = 0x80;
+
+/// Pages mapped around a faulting one, aligned to their number.
+const AROUND: u64 = 16;
+
+/// Why a page cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No area is there.
+    NotMapped,
+    /// The area does not allow the access.
+    NotAllowed,
+    /// The backing has no such page.
+    NoPage,
+    /// No frame is left.
+    OutOfMemory,
+}
+
+impl From<OutOfMemory> for Refusal {
+    fn from(_: OutOfMemory) -> Refusal {
+        Refusal::OutOfMemory
+    }
+}
+
+impl Refusal {
+    fn at(self, address: u64) -> Fault {
+        let (signal, code) = match self {
+            Refusal::NotMapped => (SIGSEGV, SEGV_MAPERR),
+            Refusal::NotAllowed => (SIGSEGV, SEGV_ACCERR),
+            Refusal::NoPage => (SIGBUS, BUS_ADRERR),
+            Refusal::OutOfMemory => (SIGKILL, SI_KERNEL),
+        };
+        Fault {
+            signal,
+            code,
+            address,
+        }
+    }
+}
+
+impl AddressSpace {
+    /// Resolves a fault: makes `address` accessible for `access`, or says why not.
+    ///
+    /// # Errors
+    /// The signal to send. SIGKILL means that memory ran out.
+    pub fn fault(&self, address: u64, access: Access) -> Result<(), Fault> {
+        self.resolve(address, access)
+            .map_err(|refusal| refusal.at(address))
+    }
+
+    /// [`fault`](AddressSpace::fault) with the reason as such.
+    pub(super) fn resolve(&self, address: u64, access: Access) -> Result<(), Refusal> {
+        self.inner().resolve(address, access)
+    }
+}
+
+impl Inner {
+    /// Makes the page of `address` accessible.
+    pub(super) fn resolve(&mut self, address: u64, access: Access) -> Result<(), Refusal> {
+        let page = address & !(PAGE - 1);
+        if page >= USER_END {
+            return Err(Refusal::NotMapped);
+        }
+        if self.areas.get(page).is_none() {
+            self.grow_down(page)?;
+        }
+        let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
+        if !area.allows(access) {
+            return Err(Refusal::NotAllowed);
+        }
+        let write = access == Access::Write;
+        match self.table.query(page) {
+            Some(mapping) if write && !mapping.rights.contains(Rights::WRITE) => {
+                if !area.is_shared() && !is_only_mapped_here(&mapping.frame) {
+                    let copy = if mapping.frame.same_as(&UserFrame::shared_zero()) {
+                        UserFrame::zeroed()?
+                    } else {
+                        mapping.frame.duplicate()?
+                    };
+                    self.table.replace(page, copy, area.full_rights())?.flush();
+                } else {
+                    self.table
+                        .protect(page..page + PAGE, area.full_rights())
+                        .flush();
+                }
+                Ok(())
+            }
+            Some(mapping) => {
+                // There, and yet it faulted: another thread was faster, or the
+                // page was made inaccessible and is accessible again.
+                let rights = area.common_rights() | (mapping.rights & Rights::WRITE);
+                if rights != mapping.rights {
+                    self.table.protect(page..page + PAGE, rights).flush();
+                }
+                Ok(())
+            }
+            None => match &area.source {
+                Some(_) => self.map_backed(page, write),
+                None => {
+                    let (frame, rights) = if write {
+                        (UserFrame::zeroed()?, area.full_rights())
+                    } else {
+                        (UserFrame::shared_zero(), area.common_rights())
+                    };
+                    Ok(self.table.map(page, frame, rights)?)
+                }
+            },
+        }
+    }
+
+    /// Maps an absent page of an area with a backing, and perhaps its neighbours.
+    fn map_backed(&mut self, page: u64, write: bool) -> Result<(), Refusal> {
+        let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
+        let source = area.source.as_ref().ok_or(Refusal::NoPage)?;
+        let frame =
+            source
+                .backing
+                .page(area.index_of(source, page))
+                .map_err(|errno| match errno {
+                    Errno::ENOMEM => Refusal::OutOfMemory,
+                    _ => Refusal::NoPage,
+                })?;
+        if write && !area.is_shared() {
+            self.table
+                .map(page, frame.duplicate()?, area.full_rights())?;
+            return Ok(());
+        }
+        let rights = area.common_rights();
+        self.table.map(page, frame, rights)?;
+        if write {
+            return Ok(());
+        }
+        let first = (page & !(AROUND * PAGE - 1)).max(area.start);
+        let end = (page | (AROUND * PAGE - 1)).saturating_add(1).min(area.end);
+        let index = area.index_of(source, first);
+        let Some(index_end) = index.checked_add((end - first) / PAGE) else {
+            return Ok(());
+        };
+        let table = &mut self.table;
+        source
+            .backing
+            .present(index..index_end, &mut |at, neighbour| {
+                let Some(pages) = at.checked_sub(index).filter(|_| at < index_end) else {
+                    return;
+                };
+                let address = first + pages * PAGE;
+                if address != page && table.query(address).is_none() {
+                    // A neighbour that finds no table faults later, if ever.
+                    let _ = table.map(address, neighbour, rights);
+                }
+            });
+        Ok(())
+    }
+
+    /// Extends the stack above `page` down to it.
+    fn grow_down(&mut self, page: u64) -> Result<(), Refusal> {
+        let stack = self.areas.above(page).ok_or(Refusal::NotMapped)?;
+        if !stack.flags.contains(AreaFlags::GROWS_DOWN) || stack.end - page > self.limits.stack {
+            return Err(Refusal::NotMapped);
+        }
+        let start = stack.start;
+        let gap = match self.areas.below(page) {
+            Some(below) if keeps_distance(below) => below.end.saturating_add(GUARD_GAP),
+            _ => super::layout::LOWEST,
+        };
+        let total = self.total().saturating_add(start - page);
+        if page < gap || total > self.limits.address_space {
+            return Err(Refusal::NotMapped);
+        }
+        self.areas.extend_down(start, page);
+        Ok(())
+    }
+}
+
+/// Whether a stack must stay away from this area. Another stack and an
+/// inaccessible guard area of the program's own need no further gap.
+fn keeps_distance(area: &Area) -> bool {
+    !area.flags.contains(AreaFlags::GROWS_DOWN) && !area.protection.is_empty()
+}
+
+/// Whether the one mapping that was just looked up is all that holds the frame:
+/// the handle at hand and the page table's.
+fn is_only_mapped_here(frame: &UserFrame) -> bool {
+    frame.handles() == 2
+}

@@ -1,0 +1,398 @@
+//! Mapping, unmapping, protecting, and the heap.
+
+use core::ops::Range;
+
+use ochre_abi::Errno;
+use ochre_abi::mman::Protection;
+use ochre_hal::memory::USER_END;
+use ochre_hal::{memory, user::Access};
+
+use super::AddressSpace;
+use super::area::{Area, AreaFlags, PAGE, Source};
+use super::fault::Refusal;
+use super::layout::LOWEST;
+use super::space::{Inner, join};
+
+/// What stays mappable to `MAP_32BIT`.
+const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
+
+/// Frames that the kernel must have to spare before it makes new areas.
+const HEADROOM: usize = 4;
+
+/// Where a mapping goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// At the address if that is free, else anywhere; 0 for no wish.
+    Hint(u64),
+    /// As a hint, but below 2 GiB if not at the hint.
+    Below2G(u64),
+    /// At the address, in place of what is there.
+    Fixed(u64),
+    /// At the address, which must be free.
+    FixedNoReplace(u64),
+}
+
+/// A mapping to be made.
+#[derive(Clone, Debug)]
+pub struct MapRequest {
+    /// Where.
+    pub placement: Placement,
+    /// Bytes, not 0; rounded up to pages.
+    pub len: u64,
+    /// What the program may do.
+    pub protection: Protection,
+    /// What else the area is.
+    pub flags: AreaFlags,
+    /// What is mapped; `None` for private anonymous memory.
+    pub source: Option<Source>,
+    /// Whether the program may map the lowest addresses.
+    pub privileged: bool,
+    /// An error found already that counts only once the address is settled.
+    pub refusal: Option<Errno>,
+}
+
+/// Rounds up to pages; `None` on overflow.
+pub(super) fn page_up(bytes: u64) -> Option<u64> {
+    Some(bytes.checked_add(PAGE - 1)? & !(PAGE - 1))
+}
+
+/// A page-aligned range of user addresses.
+///
+/// # Errors
+/// EINVAL for a misaligned start; `beyond` if it leaves the user half.
+pub(super) fn page_range(start: u64, len: u64, beyond: Errno) -> Result<Range<u64>, Errno> {
+    if !start.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    let end = page_up(len)
+        .and_then(|len| start.checked_add(len))
+        .filter(|end| *end <= USER_END)
+        .ok_or(beyond)?;
+    Ok(start..end)
+}
+
+impl AddressSpace {
+    /// Makes a mapping and returns its address.
+    ///
+    /// # Errors
+    /// As mmap(2): EINVAL, ENOMEM, EEXIST, EPERM, or the request's own.
+    pub fn map(&self, request: MapRequest) -> Result<u64, Errno> {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let len = page_up(request.len)
+            .filter(|len| *len != 0)
+            .ok_or(Errno::ENOMEM)?;
+        if !inner.areas.has_room() || !memory::has_headroom(HEADROOM) {
+            return Err(Errno::ENOMEM);
+        }
+        let start = inner.place(request.placement, len, request.privileged)?;
+        if let Some(errno) = request.refusal {
+            return Err(errno);
+        }
+        let area = Area {
+            start,
+            end: start + len,
+            protection: request.protection,
+            flags: request.flags | inner.future,
+            source: request.source,
+        };
+        inner.check_limits(&area)?;
+        if matches!(request.placement, Placement::Fixed(_)) {
+            inner.unmap(area.range());
+        }
+        inner.areas.insert(area);
+        Ok(start)
+    }
+
+    /// Faults every page of a range in, as far as that goes (`MAP_POPULATE`).
+    pub fn populate(&self, range: Range<u64>) {
+        // The pages are only wanted early: an error comes again when they are used.
+        let _ = self.fault_in(range, None);
+    }
+
+    /// Faults every page of a range in: for `access`, or for whatever each
+    /// area allows most.
+    pub(super) fn fault_in(
+        &self,
+        range: Range<u64>,
+        access: Option<Access>,
+    ) -> Result<(), Refusal> {
+        let mut address = range.start;
+        while address < range.end {
+            let mut inner = self.inner();
+            let area = inner.areas.get(address).ok_or(Refusal::NotMapped)?;
+            let end = area.end.min(range.end);
+            let want = access.unwrap_or(if area.is_private_writable() {
+                Access::Write
+            } else {
+                Access::Read
+            });
+            if access.is_none() && area.protection.is_empty() {
+                address = end;
+                continue;
+            }
+            // The lock is given back after a few pages, for other threads.
+            let stop = end.min(address.saturating_add(64 * PAGE));
+            while address < stop {
+                inner.resolve(address, want)?;
+                address += PAGE;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes every mapping from a range.
+    ///
+    /// # Errors
+    /// EINVAL for a bad range, ENOMEM if that would make too many areas.
+    pub fn unmap(&self, start: u64, len: u64) -> Result<(), Errno> {
+        let range = page_range(start, len, Errno::EINVAL)?;
+        if range.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let mut inner = self.inner();
+        if !inner.areas.has_room() && !inner.is_edge(range.start) && !inner.is_edge(range.end) {
+            return Err(Errno::ENOMEM);
+        }
+        inner.unmap(range);
+        Ok(())
+    }
+
+    /// Changes what the program may do with a range; with `grows_down` from
+    /// the start of the stack-like area that holds `start`.
+    ///
+    /// # Errors
+    /// As mprotect(2): EINVAL, EACCES, ENOMEM. What comes before the culprit
+    /// is changed.
+    pub fn protect(
+        &self,
+        start: u64,
+        len: u64,
+        protection: Protection,
+        grows_down: bool,
+    ) -> Result<(), Errno> {
+        let mut range = page_range(start, len, Errno::ENOMEM)?;
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if !inner.areas.has_room() || !memory::has_headroom(HEADROOM) {
+            return Err(Errno::ENOMEM);
+        }
+        if grows_down {
+            let area = inner
+                .areas
+                .at_or_above(range.start)
+                .filter(|area| area.start < range.end)
+                .ok_or(Errno::ENOMEM)?;
+            if !area.flags.contains(AreaFlags::GROWS_DOWN) {
+                return Err(Errno::EINVAL);
+            }
+            range.start = area.start;
+        }
+        let mut result = Ok(());
+        let mut reached = range.start;
+        let mut flush = None;
+        for area in inner.areas.overlapping(range.clone()) {
+            if area.start > reached {
+                break;
+            }
+            let refused = protection.contains(Protection::WRITE)
+                && area.flags.contains(AreaFlags::NEVER_WRITE)
+                || protection.contains(Protection::EXECUTE)
+                    && area.flags.contains(AreaFlags::NEVER_EXECUTE);
+            if refused {
+                result = Err(Errno::EACCES);
+                break;
+            }
+            let end = area.end.min(range.end);
+            if area.protection != protection {
+                let mut changed = area.clone();
+                changed.protection = protection;
+                join(
+                    &mut flush,
+                    inner.table.protect(reached..end, changed.common_rights()),
+                );
+            }
+            reached = end;
+        }
+        if let Some(flush) = flush {
+            flush.flush();
+        }
+        if reached > range.start {
+            inner
+                .areas
+                .update(range.start..reached, |area| area.protection = protection);
+        }
+        result?;
+        if reached < range.end {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(())
+    }
+
+    /// Moves the end of the heap as brk(2) does and returns where it is then.
+    pub fn set_heap_end(&self, end: u64) -> u64 {
+        let mut inner = self.inner();
+        match inner.move_heap_end(end) {
+            Ok(()) => end,
+            Err(_) => inner.heap.end,
+        }
+    }
+
+    /// Says where the heap starts; it is empty then.
+    pub fn set_heap_start(&self, start: u64) {
+        self.inner().heap = start..start;
+    }
+}
+
+impl Inner {
+    /// Bytes mapped.
+    pub(super) fn total(&self) -> u64 {
+        self.areas.iter().map(Area::bytes).sum()
+    }
+
+    /// Whether no area goes across an address.
+    fn is_edge(&self, address: u64) -> bool {
+        self.areas
+            .get(address)
+            .is_none_or(|area| area.start == address)
+    }
+
+    /// Removes areas and pages.
+    pub(super) fn unmap(&mut self, range: Range<u64>) {
+        if !self.areas.is_free(range.clone()) {
+            self.table.unmap(range.clone()).flush();
+            self.areas.remove(range);
+        }
+    }
+
+    /// Finds the address of a mapping of `len` bytes, a multiple of pages.
+    pub(super) fn place(
+        &self,
+        placement: Placement,
+        len: u64,
+        privileged: bool,
+    ) -> Result<u64, Errno> {
+        if len > USER_END {
+            return Err(Errno::ENOMEM);
+        }
+        let (Placement::Fixed(address) | Placement::FixedNoReplace(address)) = placement else {
+            return self.place_freely(placement, len);
+        };
+        if address > USER_END - len {
+            return Err(Errno::ENOMEM);
+        }
+        if !address.is_multiple_of(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        if address < LOWEST && !privileged {
+            return Err(Errno::EPERM);
+        }
+        if matches!(placement, Placement::FixedNoReplace(_))
+            && !self.areas.is_free(address..address + len)
+        {
+            return Err(Errno::EEXIST);
+        }
+        Ok(address)
+    }
+
+    fn place_freely(&self, placement: Placement, len: u64) -> Result<u64, Errno> {
+        let (hint, below_2g) = match placement {
+            Placement::Hint(hint) => (hint, false),
+            Placement::Below2G(hint) => (hint, true),
+            Placement::Fixed(address) | Placement::FixedNoReplace(address) => (address, false),
+        };
+        let limit = if below_2g { BELOW_2G.end } else { USER_END };
+        if hint != 0 {
+            let hint = page_up(hint).unwrap_or(0).max(LOWEST);
+            let end = hint.checked_add(len).filter(|end| *end <= limit);
+            if let Some(end) = end
+                && self.areas.is_free_with_guard(hint..end)
+            {
+                return Ok(hint);
+            }
+        }
+        if below_2g {
+            return self.areas.find_free(len, BELOW_2G).ok_or(Errno::ENOMEM);
+        }
+        let base = self.layout.mmap_base;
+        self.areas
+            .find_free(len, LOWEST..base)
+            .or_else(|| self.areas.find_free(len, base..USER_END))
+            .ok_or(Errno::ENOMEM)
+    }
+
+    /// Whether limits and plain sense allow an area, which may replace others.
+    pub(super) fn check_limits(&self, area: &Area) -> Result<(), Errno> {
+        if self.limits.address_space != super::limits::UNLIMITED {
+            let replaced: u64 = self
+                .areas
+                .overlapping(area.range())
+                .map(|old| old.end.min(area.end) - old.start.max(area.start))
+                .sum();
+            let total = self.total() - replaced + area.bytes();
+            if total > self.limits.address_space {
+                return Err(Errno::ENOMEM);
+            }
+        }
+        if area.is_private_writable() {
+            if !area.flags.contains(AreaFlags::STACK)
+                && self.limits.data != super::limits::UNLIMITED
+            {
+                let data: u64 = self
+                    .areas
+                    .iter()
+                    .filter(|area| {
+                        area.is_private_writable() && !area.flags.contains(AreaFlags::GROWS_DOWN)
+                    })
+                    .map(Area::bytes)
+                    .sum();
+                if data.saturating_add(area.bytes()) > self.limits.data {
+                    return Err(Errno::ENOMEM);
+                }
+            }
+            // What could never be backed is refused at once; the rest is a
+            // promise that may be broken, as with Linux's heuristic.
+            if !area.flags.contains(AreaFlags::NO_RESERVE)
+                && area.bytes() / PAGE > memory::stats().total as u64
+            {
+                return Err(Errno::ENOMEM);
+            }
+        }
+        Ok(())
+    }
+
+    fn move_heap_end(&mut self, end: u64) -> Result<(), Errno> {
+        if end < self.heap.start || end > USER_END {
+            return Err(Errno::ENOMEM);
+        }
+        let old = page_up(self.heap.end).ok_or(Errno::ENOMEM)?;
+        let new = page_up(end).ok_or(Errno::ENOMEM)?;
+        if new < old {
+            self.unmap(new..old);
+        } else if new > old {
+            let data = &self.facts.data;
+            let used = (end - self.heap.start).saturating_add(data.end - data.start);
+            if used > self.limits.data
+                || !self.areas.has_room()
+                || !memory::has_headroom(HEADROOM)
+                || !self.areas.is_free_with_guard(old..new)
+            {
+                return Err(Errno::ENOMEM);
+            }
+            let area = Area {
+                start: old,
+                end: new,
+                protection: Protection::READ | Protection::WRITE,
+                flags: AreaFlags::HEAP | self.future,
+                source: None,
+            };
+            self.check_limits(&area)?;
+            self.areas.insert(area);
+        }
+        self.heap.end = end;
+        Ok(())
+    }
+}

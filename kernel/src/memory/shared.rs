@@ -1,0 +1,77 @@
+//! Shared anonymous memory: an object of pages without a file.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use ochre_abi::Errno;
+use ochre_hal::memory::{self, OutOfMemory, UserFrame};
+use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
+
+use super::area::PAGE;
+use super::{Backing, Identity};
+
+/// The device number that such objects have (Linux: that of its hidden tmpfs).
+const DEVICE: u64 = 1;
+
+static NEXT_INODE: AtomicU64 = AtomicU64::new(1);
+
+/// Pages shared by everyone who maps the object, zero to begin with.
+pub struct SharedMemory {
+    inode: u64,
+    pages: u64,
+    present: SpinLock<BTreeMap<u64, UserFrame>>,
+}
+
+impl SharedMemory {
+    /// An object of `pages` pages, none of which exists yet.
+    #[must_use]
+    pub fn new(pages: u64) -> SharedMemory {
+        SharedMemory {
+            // ORDERING: Relaxed; only the number matters.
+            inode: NEXT_INODE.fetch_add(1, Ordering::Relaxed),
+            pages,
+            present: SpinLock::new(BTreeMap::new()),
+        }
+    }
+}
+
+impl Backing for SharedMemory {
+    fn page(&self, index: u64) -> Result<UserFrame, Errno> {
+        if index >= self.pages {
+            return Err(Errno::ENXIO);
+        }
+        let mut present = self.present.lock();
+        if let Some(frame) = present.get(&index) {
+            return Ok(frame.clone());
+        }
+        if !memory::has_headroom(1) {
+            return Err(Errno::ENOMEM);
+        }
+        let frame = UserFrame::zeroed().map_err(|OutOfMemory| Errno::ENOMEM)?;
+        present.insert(index, frame.clone());
+        Ok(frame)
+    }
+
+    fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
+        for (index, frame) in self.present.lock().range(pages) {
+            visit(*index, frame.clone());
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.pages.saturating_mul(PAGE)
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            device: DEVICE,
+            inode: self.inode,
+        }
+    }
+
+    fn path(&self) -> Vec<u8> {
+        b"/dev/zero (deleted)".to_vec()
+    }
+}
