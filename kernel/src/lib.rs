@@ -10,8 +10,8 @@
 extern crate alloc;
 
 pub mod config;
-pub mod ipc;
 pub mod device;
+pub mod ipc;
 pub mod log_sink;
 pub mod memory;
 pub mod process;
