@@ -1,6 +1,7 @@
-//! What threads tell each other with: pipes, event counters, epoll.
+//! What threads tell each other with: pipes, event counters, epoll, futexes.
 
 pub mod epoll;
 pub mod eventfd;
+pub mod futex;
 pub mod pipe;
 mod ring;

@@ -19,7 +19,7 @@ use core::task::{Context, Poll, Waker};
 use ochre_abi::Errno;
 use ochre_sync::SpinLock;
 
-use crate::process::Thread;
+use crate::process::{Thread, Work};
 use crate::sched;
 
 /// Those who wait for one thing.
@@ -175,14 +175,29 @@ impl Interrupted {
 /// See [`Interrupted`].
 pub fn until<T, F>(thread: Arc<Thread>, deadline_ns: Option<u64>, condition: F) -> Until<F>
 where
-    F: FnMut(Option<&mut PollTable>) -> Option<T> + Unpin,
+    F: FnMut(Option<&mut PollTable>) -> Option<T>,
 {
     Until {
         thread,
         deadline_ns,
+        interrupted_by: Work::all(),
         timer: None,
         table: None,
         condition,
+    }
+}
+
+/// Like [`until`], but only the thread's end interrupts it.
+///
+/// # Errors
+/// See [`Interrupted`].
+pub fn until_killed<T, F>(thread: Arc<Thread>, condition: F) -> Until<F>
+where
+    F: FnMut(Option<&mut PollTable>) -> Option<T>,
+{
+    Until {
+        interrupted_by: Work::EXIT,
+        ..until(thread, None, condition)
     }
 }
 
@@ -191,14 +206,18 @@ where
 pub struct Until<F> {
     thread: Arc<Thread>,
     deadline_ns: Option<u64>,
+    interrupted_by: Work,
     timer: Option<sched::Timer>,
     table: Option<PollTable>,
     condition: F,
 }
 
+// The condition is never pinned: it is called through `&mut`.
+impl<F> Unpin for Until<F> {}
+
 impl<T, F> Future for Until<F>
 where
-    F: FnMut(Option<&mut PollTable>) -> Option<T> + Unpin,
+    F: FnMut(Option<&mut PollTable>) -> Option<T>,
 {
     type Output = Result<T, Interrupted>;
 
@@ -217,7 +236,7 @@ where
         if let Some(value) = found {
             return Poll::Ready(Ok(value));
         }
-        if this.thread.has_work() {
+        if this.thread.work().intersects(this.interrupted_by) {
             return Poll::Ready(Err(Interrupted::Signal));
         }
         if let Some(deadline) = this.deadline_ns {

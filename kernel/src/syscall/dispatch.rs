@@ -26,6 +26,7 @@ macro_rules! dispatch_table {
         mod shims {
             #[expect(unused_imports, reason = "used by the rows whose arguments have these types")]
             use crate::syscall::{Call, Fd, FromArgument, IntoOutcome, Outcome, Ptr};
+            use ochre_abi::clone::CloneArgs;
 
             $(
                 #[inline]

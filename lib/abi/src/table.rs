@@ -19,9 +19,17 @@ macro_rules! syscall_table {
         $callback! {
             sched_yield = 24, 124: sched() "complete";
             getpid = 39, 172: process() "complete";
+            clone = 56, 220: process(flags: u64, stack: u64, parent_tid: Ptr<u32>, fourth: u64, fifth: u64) "no namespaces, no PIDFD; THREAD wants FILES and FS";
+            fork = 57, -: process() "complete";
+            vfork = 58, -: process() "complete";
             exit = 60, 93: process(status: i32) "complete";
+            wait4 = 61, 260: process(pid: i32, status: Ptr<u32>, options: u32, usage: u64) "complete";
             getppid = 110, 173: process() "complete";
+            gettid = 186, 178: process() "complete";
+            set_tid_address = 218, 96: process(address: u64) "complete";
             exit_group = 231, 94: process(status: i32) "complete";
+            waitid = 247, 95: process(kind: u32, id: i32, info: u64, options: u32, usage: u64) "no P_PIDFD";
+            clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no set_tid, no cgroup";
         }
     };
 }

@@ -1,0 +1,276 @@
+//! Making processes and threads (clone(2)).
+//!
+//! Everything that can fail is done before the new process is in the table;
+//! then it is inserted and woken, and nothing can fail any more.
+
+use alloc::sync::Arc;
+
+use ochre_abi::Errno;
+use ochre_abi::clone::CloneFlags;
+use ochre_hal::memory;
+use ochre_hal::user::UserContext;
+
+use super::{Pid, Process, Thread, ThreadState, Work, table};
+use crate::memory::AddressSpace;
+use crate::sched;
+use crate::syscall::{Call, FromArgument, Outcome, Ptr};
+use crate::wait::{self, Interrupted, PollTable};
+
+/// Frames a new process takes at least: tables, save area, bookkeeping.
+const FRAMES_PER_PROCESS: usize = 16;
+
+/// Flags that are understood and carried out, or have no effect here.
+const KNOWN: CloneFlags = CloneFlags::VM
+    .union(CloneFlags::FS)
+    .union(CloneFlags::FILES)
+    .union(CloneFlags::SIGHAND)
+    .union(CloneFlags::PTRACE)
+    .union(CloneFlags::VFORK)
+    .union(CloneFlags::PARENT)
+    .union(CloneFlags::THREAD)
+    .union(CloneFlags::SYSVSEM)
+    .union(CloneFlags::SETTLS)
+    .union(CloneFlags::PARENT_SETTID)
+    .union(CloneFlags::CHILD_CLEARTID)
+    .union(CloneFlags::DETACHED)
+    .union(CloneFlags::UNTRACED)
+    .union(CloneFlags::CHILD_SETTID)
+    .union(CloneFlags::IO)
+    .union(CloneFlags::CLEAR_SIGHAND);
+
+/// What is to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// What is shared and set.
+    pub flags: CloneFlags,
+    /// Signal for the parent when the child ends; 0 for none.
+    pub exit_signal: u32,
+    /// The child's stack pointer; 0 to keep the parent's.
+    pub stack: u64,
+    /// Where `PARENT_SETTID` stores the number.
+    pub parent_tid: Ptr<u32>,
+    /// Where `CHILD_SETTID` stores and `CHILD_CLEARTID` clears the number.
+    pub child_tid: Ptr<u32>,
+    /// The thread pointer for `SETTLS`.
+    pub tls: u64,
+}
+
+impl Request {
+    /// What `fork(2)` asks for.
+    #[must_use]
+    pub fn fork(exit_signal: u32) -> Request {
+        Request {
+            flags: CloneFlags::empty(),
+            exit_signal,
+            stack: 0,
+            parent_tid: Ptr::from_argument(0),
+            child_tid: Ptr::from_argument(0),
+            tls: 0,
+        }
+    }
+
+    fn check(&self) -> Result<(), Errno> {
+        let flags = self.flags;
+        let needs = |flag, other| !flags.contains(flag) || flags.contains(other);
+        let consistent = KNOWN.contains(flags)
+            && needs(CloneFlags::SIGHAND, CloneFlags::VM)
+            && needs(CloneFlags::THREAD, CloneFlags::SIGHAND)
+            && !flags.contains(CloneFlags::SIGHAND | CloneFlags::CLEAR_SIGHAND)
+            // Threads share files and directories here, as pthreads do.
+            && needs(CloneFlags::THREAD, CloneFlags::FILES | CloneFlags::FS)
+            && self.exit_signal <= 64;
+        if consistent {
+            Ok(())
+        } else {
+            Err(Errno::EINVAL)
+        }
+    }
+}
+
+/// Makes a process or a thread; answers its number, for `VFORK` once the child
+/// has its own memory or is gone.
+///
+/// # Errors
+/// EINVAL for flags that contradict each other or are not known, EAGAIN,
+/// ENOMEM.
+pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
+    request.check()?;
+    if !memory::has_headroom(FRAMES_PER_PROCESS) {
+        return Err(Errno::ENOMEM);
+    }
+    let mut user = call.user.duplicate().map_err(|_| Errno::ENOMEM)?;
+    user.set_syscall_result(0);
+    if request.stack != 0 {
+        user.set_stack_pointer(request.stack);
+    }
+    if request.flags.contains(CloneFlags::SETTLS) && !user.set_thread_pointer(request.tls) {
+        return Err(Errno::EPERM);
+    }
+    let space = if request.flags.contains(CloneFlags::VM) {
+        Arc::clone(call.space)
+    } else {
+        call.space.fork()?
+    };
+    let child = if request.flags.contains(CloneFlags::THREAD) {
+        new_thread(call, request, user, space)?
+    } else {
+        new_process(call, request, user, space)?
+    };
+    let tid = child.tid;
+    if request.flags.contains(CloneFlags::PARENT_SETTID) {
+        // Like Linux: a bad address is the program's loss, the child exists.
+        let _ = call.space.write_value(request.parent_tid, &tid.0);
+    }
+    let gate = request
+        .flags
+        .contains(CloneFlags::VFORK)
+        .then(|| Arc::clone(&child.process));
+    child.wake();
+    Ok(match gate {
+        None => Outcome::Done(Ok(tid.as_usize())),
+        Some(child) => {
+            let thread = Arc::clone(call.thread);
+            Outcome::wait(async move {
+                wait_for_vfork(thread, &child).await;
+                Ok(tid.as_usize())
+            })
+        }
+    })
+}
+
+/// Waits for the child's memory; only the thread's own end cuts it short.
+async fn wait_for_vfork(thread: Arc<Thread>, child: &Process) {
+    let killed = Arc::clone(&thread);
+    let look = |table: Option<&mut PollTable>| {
+        if let Some(table) = table {
+            table.add(child.vfork.queue());
+        }
+        (child.vfork.is_open() || killed.work().contains(Work::EXIT)).then_some(())
+    };
+    while let Err(Interrupted::NoMemory) = wait::until_killed(Arc::clone(&thread), look).await {
+        sched::yield_now().await;
+    }
+}
+
+/// What the child writes and remembers about its own number.
+fn prepare_tid(thread: &Thread, request: &Request, space: &AddressSpace) {
+    if request.flags.contains(CloneFlags::CHILD_SETTID) {
+        let _ = space.write_value(request.child_tid, &thread.tid.0);
+    }
+    if request.flags.contains(CloneFlags::CHILD_CLEARTID) {
+        thread.set_clear_child_tid(request.child_tid.address());
+    }
+}
+
+fn new_thread(
+    call: &Call<'_>,
+    request: &Request,
+    user: UserContext,
+    space: Arc<AddressSpace>,
+) -> Result<Arc<Thread>, Errno> {
+    let process = Arc::clone(call.process());
+    process
+        .threads
+        .lock()
+        .try_reserve(1)
+        .map_err(|_| Errno::ENOMEM)?;
+    let tid = table::lock().allocate()?;
+    let thread = Thread::new(
+        tid,
+        Arc::clone(&process),
+        call.thread.child_signals(true),
+        *call.thread.name.lock(),
+        ThreadState::new(user, Arc::clone(&space)),
+    )?;
+    prepare_tid(&thread, request, &space);
+    let mut table = table::lock();
+    let mut threads = process.threads.lock();
+    if process.exit_status().is_some() {
+        return Err(Errno::EAGAIN);
+    }
+    threads.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    threads.push(Arc::clone(&thread));
+    table.insert_thread(Arc::clone(&thread));
+    Ok(thread)
+}
+
+fn new_process(
+    call: &Call<'_>,
+    request: &Request,
+    user: UserContext,
+    space: Arc<AddressSpace>,
+) -> Result<Arc<Thread>, Errno> {
+    let parent = call.process();
+    let pid = table::lock().allocate()?;
+    let parent_pid = if request.flags.contains(CloneFlags::PARENT) {
+        parent.parent_pid()
+    } else {
+        parent.pid
+    };
+    let process = Arc::new(Process::child_of(
+        parent,
+        pid,
+        parent_pid,
+        Arc::clone(&space),
+        request.flags,
+        request.exit_signal,
+    )?);
+    let thread = Thread::new(
+        pid,
+        Arc::clone(&process),
+        call.thread
+            .child_signals(request.flags.contains(CloneFlags::VM)),
+        *call.thread.name.lock(),
+        ThreadState::new(user, Arc::clone(&space)),
+    )?;
+    process
+        .threads
+        .lock()
+        .try_reserve(1)
+        .map_err(|_| Errno::ENOMEM)?;
+    process.threads.lock().push(Arc::clone(&thread));
+    prepare_tid(&thread, request, &space);
+    let mut table = table::lock();
+    let of = table.relations(parent.pid).ok_or(Errno::ESRCH)?;
+    let (group, session) = (of.group, of.session);
+    if let Err(errno) = table.insert(Arc::clone(&process), group, session) {
+        drop(table);
+        // The thread and its process hold each other; part them.
+        process.threads.lock().clear();
+        return Err(errno);
+    }
+    table.insert_thread(Arc::clone(&thread));
+    Ok(thread)
+}
+
+/// Makes process 1, whose only thread is not yet awake.
+///
+/// # Errors
+/// ENOMEM.
+pub fn first_process(process: Process, state: ThreadState) -> Result<Arc<Thread>, Errno> {
+    let process = Arc::new(process);
+    let pid = process.pid;
+    let thread = Thread::new(
+        pid,
+        Arc::clone(&process),
+        crate::signal::ThreadSignals::default(),
+        [0; 16],
+        state,
+    )?;
+    process.threads.lock().push(Arc::clone(&thread));
+    let mut table = table::lock();
+    table.insert(process, pid, pid)?;
+    table.insert_thread(Arc::clone(&thread));
+    Ok(thread)
+}
+
+/// The number of process 1, taken from the table.
+///
+/// # Errors
+/// EAGAIN if a process exists already.
+pub fn first_pid() -> Result<Pid, Errno> {
+    match table::lock().allocate()? {
+        Pid::INIT => Ok(Pid::INIT),
+        _ => Err(Errno::EAGAIN),
+    }
+}

@@ -1,0 +1,138 @@
+//! The end of threads and processes.
+//!
+//! A thread ends in its own poll. The last one takes the process down: its
+//! files, memory and timers go at once, its children get another parent, and
+//! what is left is a number and a status for the parent to ask after.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ochre_hal::power;
+
+use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState, table};
+use crate::ipc::futex;
+use crate::memory::AddressSpace;
+use crate::signal;
+
+/// Ends the calling thread, and its process if it is the last.
+pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
+    let process = &thread.process;
+    release_tid(thread, &state.space);
+    // The address space goes with the last handle.
+    state.space = AddressSpace::empty();
+    table::lock().remove_thread(thread.tid);
+    process.add_ended(thread);
+    thread.part_from_task();
+    let last = {
+        let mut threads = process.threads.lock();
+        threads.retain(|other| !Arc::ptr_eq(other, thread));
+        threads.is_empty()
+    };
+    if last {
+        let status = process
+            .exit_status()
+            .unwrap_or_else(|| thread.own_exit_status());
+        end_process(process, status);
+    } else {
+        process.threads_changed.wake();
+    }
+    Next::End
+}
+
+/// Clears the word that `CLONE_CHILD_CLEARTID` or `set_tid_address` named, and
+/// wakes who joins the thread.
+fn release_tid(thread: &Thread, space: &Arc<AddressSpace>) {
+    futex::release_robust_list(thread, space);
+    let address = thread.take_clear_child_tid();
+    // Nobody else can look at memory that nobody shares.
+    if address == 0 || Arc::strong_count(space) <= 2 {
+        return;
+    }
+    if space.write(address, &0_u32.to_ne_bytes()).is_ok()
+        && let Ok(key) = futex::key(space, address, true)
+    {
+        futex::wake(key, 1, u32::MAX);
+    }
+    if let Ok(key) = futex::key(space, address, false) {
+        futex::wake(key, 1, u32::MAX);
+    }
+}
+
+fn end_process(process: &Arc<Process>, status: ExitStatus) {
+    process.begin_group_exit(status);
+    process.release_resources();
+    process.vfork.open();
+    if process.pid == Pid::INIT {
+        end_machine(status);
+    }
+    signal::leave_session(process);
+    let mut table = table::lock();
+    let (group, session) = match table.relations(process.pid) {
+        Some(of) => (of.group, of.session),
+        None => return,
+    };
+    // Groups that this end leaves without anybody to look after them.
+    let children = table.reparent(process.pid, Pid::INIT);
+    let mut groups: Vec<Pid> = Vec::new();
+    for pid in children.iter().copied().chain([process.pid]) {
+        if let Some(of) = table.relations(pid)
+            && of.session == session
+            && !groups.contains(&of.group)
+        {
+            groups.push(of.group);
+        }
+    }
+    let orphaned: Vec<Arc<Process>> = groups
+        .into_iter()
+        .filter(|other| *other != group || process.pid != session)
+        .filter(|other| table.is_orphaned(*other, Some(process.pid)))
+        .filter(|other| {
+            table
+                .group_processes(*other)
+                .any(|member| member.report.lock().stopped.is_some())
+        })
+        .flat_map(|other| table.group_processes(other).cloned().collect::<Vec<_>>())
+        .collect();
+    let ended_children: Vec<Arc<Process>> = children
+        .iter()
+        .filter_map(|pid| table.relations(*pid))
+        .filter(|of| of.is_zombie)
+        .map(|of| Arc::clone(&of.process))
+        .collect();
+    if let Some(of) = table.relations_mut(process.pid) {
+        of.is_zombie = true;
+    }
+    let parent = table.process(process.parent_pid());
+    drop(table);
+    for member in orphaned {
+        signal::hang_up(&member);
+    }
+    for child in ended_children {
+        tell_parent(&child, table::process(Pid::INIT), child.final_status());
+    }
+    tell_parent(process, parent, status);
+}
+
+/// Tells the parent of an end, or takes the process out of the table at once
+/// if the parent does not want to know.
+fn tell_parent(process: &Arc<Process>, parent: Option<Arc<Process>>, status: ExitStatus) {
+    let wants = parent
+        .as_ref()
+        .is_some_and(|parent| signal::notify_exit(process, parent, status));
+    if !wants {
+        let removed = table::lock().remove(process.pid);
+        drop(removed);
+    }
+    if let Some(parent) = parent {
+        parent.child_changed.wake();
+    }
+}
+
+/// Process 1 is gone: so is the machine.
+fn end_machine(status: ExitStatus) -> ! {
+    match status.signal() {
+        Some(signal) => log::info!("process 1 was killed by signal {signal}: power off"),
+        None => log::info!("process 1 exited with {}: power off", status.as_shell()),
+    }
+    power::power_off(status.as_shell())
+}
