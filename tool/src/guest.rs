@@ -32,7 +32,7 @@ use crate::{
     bridge::{Form, Sink},
     cmdline::CommandLine,
     cpio, kernel_build,
-    machine::{Accelerator, EXIT_PORT, Hardware, LOG_PORT, Machine, STATUS_PORT},
+    machine::{Accelerator, EXIT_PORT, Hardware, Machine, STATUS_PORT},
     qemu::{self, Emulator, Start},
     rootfs,
     size::Size,
@@ -362,7 +362,7 @@ impl Guest {
             line.raw(foreign);
             return Ok(line);
         }
-        line.word("ochre.log", LOG_PORT)?;
+        line.word("ochre.log", self.hardware.machine.log_port())?;
         line.word("ochre.status", STATUS_PORT)?;
         line.word("ochre.exit", EXIT_PORT)?;
         line.word("ochre.hostname", rootfs::HOSTNAME)?;

@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | 16550 serial | port 0x3f8, irq 4 | the terminal, or standard input and output |
 //! | 16550 serial | port 0x2f8, irq 3 | standard error (not with a terminal) |
-//! | debug console | port 0x402 | the kernel's log |
+//! | debug console | port 0x402 (0xe9 with a BIOS) | the kernel's log |
 //! | debug console | port 0x403 | the status of process 1, one byte |
 //! | debug exit | port 0xf4 | the end of the machine |
 
@@ -14,8 +14,6 @@ use std::{ffi::OsString, path::Path};
 
 use crate::{host, size::Size};
 
-/// The port of the kernel's log.
-pub const LOG_PORT: &str = "0x402";
 /// The port of the status byte.
 pub const STATUS_PORT: &str = "0x403";
 /// The port that ends the machine.
@@ -36,6 +34,15 @@ pub enum Machine {
 impl Machine {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Microvm, Self::Q35, Self::Pc];
+
+    /// The port of the kernel's log. Where there is a BIOS it is another one,
+    /// because SeaBIOS writes its own story, at length, to port 0x402.
+    pub fn log_port(self) -> &'static str {
+        match self {
+            Self::Microvm => "0x402",
+            Self::Q35 | Self::Pc => "0xe9",
+        }
+    }
 
     /// QEMU's name for it.
     pub fn name(self) -> &'static str {
@@ -132,7 +139,10 @@ impl Hardware {
         arguments.socket("log", wiring.log);
         arguments.pair(
             "-device",
-            format!("isa-debugcon,iobase={LOG_PORT},chardev=log"),
+            format!(
+                "isa-debugcon,iobase={},chardev=log",
+                self.machine.log_port()
+            ),
         );
         arguments.chardev("file,id=status,path=", wiring.status);
         arguments.pair(
