@@ -1,2 +1,101 @@
 //! Developers' commands: everything CI runs is one of them, and each runs on a laptop.
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod check;
+mod count_unsafe;
+mod metadata;
+mod model;
+mod run;
+mod sources;
+mod syscalls;
+mod tidy;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Developers' commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Formatting, lints for the host and the kernel's target, tidy, documentation
+    Check,
+    /// All tests: the same as 'cargo test'
+    Test {
+        /// Passed on to 'cargo test'
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// The tests of the lib crates under Miri (needs a nightly toolchain)
+    Miri {
+        /// Only these crates, like ochre-sync
+        crates: Vec<String>,
+    },
+    /// The loom tests of the lib crates
+    Loom {
+        /// Only these crates, like ochre-sync
+        crates: Vec<String>,
+    },
+    /// Benchmarks, beside Linux in the same emulator
+    Bench {
+        /// Passed on to the benchmarks; '--help' tells more
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Lines and unsafe sites per crate of the kernel's image, dependencies included
+    CountUnsafe,
+    /// The rules of the house that no lint knows
+    Tidy,
+    /// Writes docs/syscalls.md from the table of system calls
+    Syscalls {
+        /// Only say whether it is up to date
+        #[arg(long)]
+        check: bool,
+    },
+    /// What is there and what is missing on this host
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Check => check::check()?,
+        Command::Test { args } => run::cargo(["test"])?.args(args).run()?,
+        Command::Miri { crates } => model::miri(&crates)?,
+        Command::Loom { crates } => model::loom(&crates)?,
+        Command::Bench { args } => {
+            run::cargo([
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                "ochre-bench",
+                "--",
+            ])?
+            .args(args)
+            .run()?;
+        }
+        Command::CountUnsafe => count_unsafe::print()?,
+        Command::Tidy => tidy::check()?,
+        Command::Syscalls { check: true } => syscalls::check()?,
+        Command::Syscalls { check: false } => syscalls::write()?,
+        Command::Doctor => return Ok(ochre_tool::doctor::print()),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask check`: all that can be said about the code without running it.
+
+use anyhow::Result;
+use ochre_tool::setup::{self, KERNEL_TARGET};
+
+use crate::{run::cargo, syscalls, tidy};
+
+/// Runs all checks; the first that fails ends it.
+pub(crate) fn check() -> Result<()> {
+    setup::ensure_kernel_target()?;
+    cargo(["fmt", "--all", "--check"])?.run()?;
+    eprintln!("$ cargo xtask tidy");
+    tidy::check()?;
+    eprintln!("$ cargo xtask syscalls --check");
+    syscalls::check()?;
+    let deny = ["--", "--deny", "warnings"];
+    cargo(["clippy", "--workspace", "--all-targets"])?
+        .args(deny)
+        .run()?;
+    for features in ["", "ktest"] {
+        cargo([
+            "clippy",
+            "--package",
+            "ochre-kernel",
+            "--package",
+            "ochre-hal",
+        ])?
+        .args(["--target", KERNEL_TARGET])
+        .args(["--features", &prefixed(features)])
+        .args(deny)
+        .run()?;
+    }
+    cargo([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ])?
+    .env("RUSTDOCFLAGS", "--deny warnings")
+    .run()
+}
+
+/// With several packages named, a feature needs its package's name in front.
+fn prefixed(feature: &str) -> String {
+    match feature {
+        "" => String::new(),
+        feature => format!("ochre-kernel/{feature}"),
+    }
+}

@@ -1,0 +1,69 @@
+//! The checkers of the lib crates: Miri for undefined behaviour, loom for interleavings.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+use ochre_tool::paths;
+
+use crate::{metadata::Metadata, run, sources};
+
+/// The crates that know nothing of the machine.
+fn lib_crates(only: &[String]) -> Result<Vec<(String, std::path::PathBuf)>> {
+    let lib = paths::workspace()?.join("lib");
+    let crates: Vec<_> = Metadata::of_kernel_image()?
+        .ours()
+        .filter(|package| package.dir.starts_with(&lib))
+        .map(|package| (package.name.clone(), package.dir.clone()))
+        .collect();
+    for name in only {
+        if !crates.iter().any(|(known, _)| known == name) {
+            bail!("{name} is not one of the crates in lib/");
+        }
+    }
+    Ok(crates
+        .into_iter()
+        .filter(|(name, _)| only.is_empty() || only.contains(name))
+        .collect())
+}
+
+/// Runs the tests of the lib crates under Miri.
+pub(crate) fn miri(only: &[String]) -> Result<()> {
+    if !run::cargo_of("nightly", ["miri", "--version"])?.succeeds() {
+        bail!(
+            "Miri is not there. To install it:\n  \
+             rustup toolchain install nightly --component miri,rust-src"
+        );
+    }
+    let mut command = run::cargo_of("nightly", ["miri", "test"])?
+        .env("MIRIFLAGS", "-Zmiri-strict-provenance")
+        .env("PROPTEST_CASES", "4")
+        .env("CARGO_TARGET_DIR", paths::target()?.join("miri"));
+    for (name, _) in lib_crates(only)? {
+        command = command.args(["--package", &name]);
+    }
+    command.run()
+}
+
+/// Runs the loom tests of those lib crates that have some.
+pub(crate) fn loom(only: &[String]) -> Result<()> {
+    let mut found = false;
+    for (name, dir) in lib_crates(only)? {
+        let mut has_tests = false;
+        for file in sources::rust_files(&dir)? {
+            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            has_tests |= text.contains("loom::model") || text.contains("model::Builder");
+        }
+        if has_tests {
+            found = true;
+            run::cargo(["test", "--release", "--package", &name, "loom"])?
+                .env("RUSTFLAGS", "--cfg loom")
+                .env("LOOM_MAX_PREEMPTIONS", "3")
+                .env("CARGO_TARGET_DIR", paths::target()?.join("loom"))
+                .run()?;
+        }
+    }
+    if !found {
+        bail!("none of these crates has a loom test");
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! `cargo xtask tidy`: the rules of the house that no lint knows. Also a test, so that `cargo test` says it too.
+//!
+//! Each rule is a function that adds what it finds to a list; all rules run,
+//! so that one run shows everything.
+
+mod crates;
+mod documents;
+mod files;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use ochre_tool::paths;
+
+use crate::{metadata::Metadata, sources};
+
+/// Everything that breaks a rule.
+#[derive(Debug, Default)]
+struct Findings(Vec<String>);
+
+impl Findings {
+    fn add(&mut self, place: impl AsRef<Path>, what: impl AsRef<str>) {
+        let place = place.as_ref().display();
+        self.0.push(format!("{place}: {}", what.as_ref()));
+    }
+}
+
+/// What the rules look at.
+struct House {
+    root: PathBuf,
+    metadata: Metadata,
+    files: Vec<SourceFile>,
+}
+
+/// One Rust file of ours.
+struct SourceFile {
+    /// From the root of the workspace.
+    path: PathBuf,
+    text: String,
+}
+
+/// Checks every rule.
+pub(crate) fn check() -> Result<()> {
+    let root = paths::workspace()?;
+    let mut files = Vec::new();
+    for path in sources::rust_files(&root)? {
+        let text = std::fs::read_to_string(&path)?;
+        let path = path.strip_prefix(&root)?.to_owned();
+        files.push(SourceFile { path, text });
+    }
+    let metadata = Metadata::of_kernel_image()?;
+    let house = House {
+        root,
+        metadata,
+        files,
+    };
+    let mut findings = Findings::default();
+    files::check(&house, &mut findings);
+    crates::check(&house, &mut findings)?;
+    documents::check(&house, &mut findings)?;
+    if findings.0.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} finding(s):\n{}",
+        findings.0.len(),
+        findings.0.join("\n")
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_house_is_tidy() {
+        super::check().unwrap();
+    }
+}
