@@ -1,4 +1,5 @@
 //! Links the kernel image with the machine's layout; does nothing on a host.
+#![forbid(unsafe_code)]
 
 fn main() {
     let none = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none");

@@ -51,7 +51,7 @@ pub fn write(tree: &Tree, out: impl Write) -> Result<()> {
 /// Writes the whole tree to a new file.
 ///
 /// # Errors
-/// As [`write`], and if the file cannot be made.
+/// As [`write()`], and if the file cannot be made.
 pub fn write_file(tree: &Tree, path: &Path) -> Result<()> {
     let file = fs::File::create(path).with_context(|| format!("making {}", path.display()))?;
     write(tree, io::BufWriter::with_capacity(1 << 20, file))

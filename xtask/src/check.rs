@@ -30,14 +30,9 @@ pub(crate) fn check() -> Result<()> {
         .args(deny)
         .run()?;
     }
-    cargo([
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ])?
-    .env("RUSTDOCFLAGS", "--deny warnings")
-    .run()
+    cargo(["doc", "--workspace", "--no-deps"])?
+        .env("RUSTDOCFLAGS", "--deny warnings")
+        .run()
 }
 
 /// With several packages named, a feature needs its package's name in front.

@@ -33,7 +33,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// The tests of the lib crates under Miri (needs a nightly toolchain)
+    /// The tests of the lib crates with unsafe code under Miri (needs a nightly toolchain)
     Miri {
         /// Only these crates, like ochre-sync
         crates: Vec<String>,

@@ -7,7 +7,10 @@ mod crates;
 mod documents;
 mod files;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, bail};
 use ochre_tool::paths;
@@ -37,6 +40,11 @@ struct SourceFile {
     /// From the root of the workspace.
     path: PathBuf,
     text: String,
+}
+
+/// The names of the crates that may hold unsafe code.
+pub(crate) fn trusted_crates() -> Result<BTreeSet<String>> {
+    crates::trusted(&paths::workspace()?)
 }
 
 /// Checks every rule.

@@ -1,6 +1,6 @@
 //! Readiness of many files at once (epoll(7)).
 //!
-//! Each watched file is an [`Item`], which is itself a waker registered at the
+//! Each watched file is an `Item`, which is itself a waker registered at the
 //! file's queues: a change puts the item on the instance's ready list, without
 //! allocating (room is reserved when the item is added). A wait takes items
 //! off the list, asks each file what it is ready for, and puts level-triggered

@@ -1,6 +1,6 @@
 //! Rules about crates: who may hold unsafe code, and who may depend on whom.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
@@ -11,9 +11,7 @@ use crate::metadata::Package;
 const TRUSTED: &str = "docs/trusted-base.md";
 
 pub(super) fn check(house: &House, findings: &mut Findings) -> Result<()> {
-    let text = fs::read_to_string(house.root.join(TRUSTED))
-        .with_context(|| format!("reading {TRUSTED}"))?;
-    let trusted = names_in_table(&text);
+    let trusted = trusted(&house.root)?;
     for package in house.metadata.ours() {
         unsafe_code(package, trusted.contains(&package.name), findings)?;
         direction(house, package, findings);
@@ -24,6 +22,13 @@ pub(super) fn check(house: &House, findings: &mut Findings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The names of the crates that may hold unsafe code.
+pub(super) fn trusted(root: &Path) -> Result<BTreeSet<String>> {
+    let text =
+        fs::read_to_string(root.join(TRUSTED)).with_context(|| format!("reading {TRUSTED}"))?;
+    Ok(names_in_table(&text))
 }
 
 /// The names in backquotes in the first column of a document's tables.
