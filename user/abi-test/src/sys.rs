@@ -1,6 +1,6 @@
 //! The kernel's door, without glibc's opinions: one checked raw system call.
 //!
-//! Every case goes through [`call!`], which names the call, turns its
+//! Every case goes through `call!`, which names the call, turns its
 //! arguments into registers by their types, and gives the answer as
 //! [`Ret`]. Nothing is cached, retried or emulated on the way, so what is
 //! printed is what the kernel answered.
@@ -29,7 +29,7 @@ pub(crate) const NONCANONICAL: usize = 0x8000_0000_0000_0000 - 0x1000;
 /// What a call answered: its value, or the error number.
 pub(crate) type Ret = Result<i64, Errno>;
 
-/// What may stand as an argument of [`call!`].
+/// What may stand as an argument of `call!`.
 pub(crate) trait Arg {
     /// The register's content.
     fn word(self) -> usize;
