@@ -18,5 +18,6 @@ pub mod process;
 pub mod sched;
 pub mod signal;
 pub mod syscall;
+pub mod tty;
 pub mod vfs;
 pub mod wait;

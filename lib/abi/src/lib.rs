@@ -11,6 +11,7 @@ pub mod errno;
 pub mod mman;
 pub mod poll;
 pub mod table;
+pub mod termios;
 pub mod wait;
 
 pub use errno::Errno;
