@@ -45,6 +45,15 @@ impl Record {
     /// Frames with numbers from here on cannot be linked, so not managed either.
     pub const MAX_FRAMES: u32 = PAYLOAD_MASK;
 
+    /// A frame that nobody manages.
+    #[must_use]
+    pub const fn new() -> Record {
+        Record {
+            tag: AtomicU32::new(0),
+            word: AtomicU32::new(0),
+        }
+    }
+
     /// The frame's kind.
     #[inline]
     pub fn kind(&self) -> u8 {

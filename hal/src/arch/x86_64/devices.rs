@@ -5,11 +5,15 @@ use super::pvh::Physical;
 use super::{clock, interrupts, power};
 use crate::boot::memory_map::Ranges;
 
+/// Reads what the firmware says of the machine: while physical memory below 4 GiB is mapped.
+pub(super) fn find(memory: &impl Physical, rsdp: Option<u64>) -> Platform {
+    Platform::find(memory, rsdp)
+}
+
 /// Sets up interrupt controllers, clock and power control. Once, on the boot
 /// processor, with interrupts off, the interrupt table loaded (or at least no
-/// interrupt let in before it is) and physical memory below 4 GiB mapped.
-pub(super) fn init(memory: &impl Physical, ram: &Ranges, rsdp: Option<u64>) {
-    let mut platform = Platform::find(memory, rsdp);
+/// interrupt let in before it is) and the memory module started.
+pub(super) fn init(mut platform: Platform, ram: &Ranges) {
     for slot in &mut platform.io_apics {
         // A table that puts registers into memory is wrong, and believing it
         // would write there.

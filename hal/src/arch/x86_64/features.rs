@@ -37,6 +37,8 @@ pub(crate) struct Features {
     pub(crate) no_execute: bool,
     /// Global pages.
     pub(crate) global_pages: bool,
+    /// Pages of 1 GiB.
+    pub(crate) gigabyte_pages: bool,
     /// XSAVE: the components that are managed, or 0 where there is only FXSAVE.
     pub(crate) xsave_components: u64,
     /// The optimising variant.
@@ -78,6 +80,7 @@ fn detect() -> Features {
         umip: has_leaf7 && leaf7.ecx & 1 << 2 != 0,
         no_execute: extended.edx & 1 << 20 != 0,
         global_pages: leaf1.edx & 1 << 13 != 0,
+        gigabyte_pages: extended.edx & 1 << 26 != 0,
         xsave_components: 0,
         xsaveopt: false,
         save_bytes: 512,

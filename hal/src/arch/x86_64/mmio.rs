@@ -26,13 +26,10 @@ impl Registers {
     /// A device's registers, and not memory, must be there, and no access to
     /// them may affect memory safety, except as the caller sees to.
     pub(super) unsafe fn map(physical: u64, bytes: usize) -> Option<Registers> {
-        if !physical.is_multiple_of(4)
-            || physical.checked_add(bytes as u64)? > super::layout::EARLY_DIRECT_BYTES
-        {
+        if !physical.is_multiple_of(4) {
             return None;
         }
-        let address = usize::try_from(super::layout::DIRECT_MAP.checked_add(physical)?).ok()?;
-        let base = NonNull::new(core::ptr::with_exposed_provenance_mut(address))?;
+        let base = crate::memory::mmio::map(physical, bytes).ok()?.cast();
         Some(Registers {
             base,
             count: bytes / 4,

@@ -3,6 +3,7 @@
 use ochre_sync::Once;
 
 use crate::boot::BootInfo;
+use crate::memory;
 
 use super::pvh::{self, Handover, Physical};
 use super::{devices, features, gdt, idt, layout, percpu};
@@ -37,7 +38,16 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     // SAFETY: once; this processor's tables are loaded and nothing has touched
     // user pages.
     unsafe { features::enable() };
-    devices::init(&EarlyMap, &handover.ram, handover.rsdp);
+    let platform = devices::find(&EarlyMap, handover.rsdp);
+    let archive = handover.initramfs.clone();
+    // SAFETY: once, on the boot processor and its stack in the image; of the
+    // memory that the loader left, only the archive is still used.
+    let memory = unsafe { memory::boot::init(&handover.ram, archive.as_slice()) };
+    assert!(
+        memory.is_ok(),
+        "too little memory for the kernel's own tables"
+    );
+    devices::init(platform, &handover.ram);
     ochre_kernel_main(BootInfo {
         cmdline: handover.cmdline(),
         initramfs: None,

@@ -15,12 +15,13 @@ fn records(count: usize) -> Vec<Record> {
 
 #[test]
 fn merges_back_to_the_blocks_it_began_with() {
-    let records = records(5000);
+    let count: u32 = if cfg!(miri) { 400 } else { 5000 };
+    let records = records(count as usize);
     let mut buddy = Buddy::new(&records);
-    buddy.add(3..5000);
+    buddy.add(3..count);
     let before = buddy.blocks_by_order();
     let frames: Vec<u32> = core::iter::from_fn(|| buddy.allocate(0)).collect();
-    assert_eq!(frames.len(), 4997);
+    assert_eq!(frames.len(), count as usize - 3);
     assert_eq!(buddy.free_frames(), 0);
     for frame in frames {
         buddy.free(frame, 0);

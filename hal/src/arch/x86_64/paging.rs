@@ -1,0 +1,136 @@
+//! This machine's page-table entries, as the memory module handles them.
+//!
+//! The format itself is [`ochre_paging::X86`]; here are the few operations
+//! that the hot paths need, on raw entries. An entry of 0 is "nothing"; every
+//! other leaf entry of the user half names a frame, mapped or kept.
+
+use ochre_paging::{Format as _, X86};
+
+use crate::memory::Rights;
+
+/// The format of this machine's tables.
+pub(crate) type Machine = X86;
+
+/// Root entries below belong to programs, the others to the kernel.
+pub(crate) const USER_ROOT_ENTRIES: usize = 256;
+
+/// A bit without which a program cannot store.
+pub(crate) const WRITE: u64 = X86::WRITE;
+
+const RIGHTS: u64 = X86::PRESENT | X86::KEPT | X86::WRITE | X86::USER | X86::NO_EXECUTE;
+
+/// A program's page.
+#[inline]
+pub(crate) fn user_leaf(frame: u32, rights: Rights) -> u64 {
+    u64::from(frame) << 12 | right_bits(rights)
+}
+
+/// An entry that points to a table.
+#[inline]
+pub(crate) fn table(frame: u32) -> u64 {
+    u64::from(frame) << 12 | X86::PRESENT | X86::WRITE | X86::USER
+}
+
+/// The frame that an entry names; entries here are made from 28-bit frame numbers.
+#[inline]
+pub(crate) fn frame(entry: u64) -> u32 {
+    // CAST: see above; the mask takes the bits that are not address away.
+    ((entry & X86::ADDRESS_MASK) >> 12) as u32
+}
+
+/// The same page with other rights; what the machine recorded stays.
+#[inline]
+pub(crate) fn with_rights(entry: u64, rights: Rights) -> u64 {
+    entry & !RIGHTS | right_bits(rights)
+}
+
+/// What a program may do with the page.
+#[inline]
+pub(crate) fn rights(entry: u64) -> Rights {
+    let mut rights = Rights::empty();
+    if is_mapped(entry) {
+        rights |= Rights::READ;
+        rights.set(Rights::WRITE, entry & X86::WRITE != 0);
+        rights.set(Rights::EXECUTE, entry & X86::NO_EXECUTE == 0);
+    }
+    rights
+}
+
+/// Whether the machine uses the entry, so that it may remember it.
+#[inline]
+pub(crate) fn is_mapped(entry: u64) -> bool {
+    entry & X86::PRESENT != 0
+}
+
+/// Whether the machine recorded an access.
+#[inline]
+pub(crate) fn is_accessed(entry: u64) -> bool {
+    entry & X86::ACCESSED != 0
+}
+
+/// Whether the machine recorded a store.
+#[inline]
+pub(crate) fn is_dirty(entry: u64) -> bool {
+    entry & X86::DIRTY != 0
+}
+
+#[inline]
+fn right_bits(rights: Rights) -> u64 {
+    if rights.is_empty() {
+        return X86::KEPT | X86::NO_EXECUTE;
+    }
+    let mut bits = X86::PRESENT | X86::USER;
+    if rights.contains(Rights::WRITE) {
+        bits |= X86::WRITE;
+    }
+    if !rights.contains(Rights::EXECUTE) {
+        bits |= X86::NO_EXECUTE;
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Machine, frame, is_mapped, rights, user_leaf, with_rights};
+    use crate::memory::Rights;
+    use ochre_paging::{Entry, Format as _};
+
+    #[test]
+    fn rights_read_back_and_change() {
+        for bits in 0..8 {
+            let mut wanted = Rights::from_bits_truncate(bits);
+            if !wanted.is_empty() {
+                // Nothing can be mapped without loads.
+                wanted |= Rights::READ;
+            }
+            let entry = user_leaf(0x0fff_fffe, wanted);
+            assert_eq!(frame(entry), 0x0fff_fffe);
+            assert_eq!(rights(entry), wanted);
+            assert_eq!(is_mapped(entry), !wanted.is_empty());
+            let other = with_rights(entry, Rights::READ | Rights::WRITE);
+            assert_eq!(rights(other), Rights::READ | Rights::WRITE);
+            assert_eq!(with_rights(other, wanted), entry);
+        }
+    }
+
+    #[test]
+    fn entries_are_what_the_format_says() {
+        let leaf = Machine::decode(user_leaf(5, Rights::READ), 0);
+        assert!(matches!(
+            leaf,
+            Entry::Leaf {
+                address: 0x5000,
+                ..
+            }
+        ));
+        let kept = Machine::decode(user_leaf(5, Rights::empty()), 0);
+        assert!(matches!(
+            kept,
+            Entry::Kept {
+                address: 0x5000,
+                ..
+            }
+        ));
+        assert_eq!(Machine::decode(super::table(5), 1), Entry::Table(0x5000));
+    }
+}

@@ -1,0 +1,51 @@
+//! The processor's view of page tables: the root register and cached translations.
+//!
+//! On a host the functions do nothing: tests there look at tables only.
+
+#[cfg(target_os = "none")]
+mod real {
+    use core::arch::asm;
+
+    use crate::arch::machine::system;
+
+    /// Loads the root register: also forgets every translation that is not global.
+    ///
+    /// # Safety
+    /// `root` is the physical address of a root table whose kernel half is the kernel's.
+    #[inline]
+    pub(crate) unsafe fn load_root(root: u64) {
+        // SAFETY: the kernel half stays as it is, by the caller's promise; the
+        // user half is not the kernel's memory. Not `nomem`: stores to tables come first.
+        unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) }
+    }
+
+    /// Forgets the translation of one page, and all cached upper entries.
+    #[inline]
+    pub(crate) fn forget_page(address: u64) {
+        // SAFETY: forgetting a translation makes the processor read the tables again.
+        unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) }
+    }
+
+    /// Forgets every translation that is not global.
+    pub(crate) fn forget_all() {
+        // SAFETY: the root that is loaded already.
+        unsafe { load_root(system::read_cr3()) }
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+mod real {
+    /// Nothing to load on a host.
+    ///
+    /// # Safety
+    /// None needed here; the machine's version has a contract.
+    pub(crate) unsafe fn load_root(_root: u64) {}
+
+    /// Nothing is cached on a host.
+    pub(crate) fn forget_page(_address: u64) {}
+
+    /// Nothing is cached on a host.
+    pub(crate) fn forget_all() {}
+}
+
+pub(crate) use real::{forget_all, forget_page, load_root};

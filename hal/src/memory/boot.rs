@@ -1,0 +1,172 @@
+//! From the loader's memory map to the kernel's own tables and allocators.
+//!
+//! 1. Find a place for the records, eight bytes per frame, in memory that the
+//!    boot code mapped.
+//! 2. Give the frame allocator what the boot code mapped, so that tables can
+//!    be built.
+//! 3. Build the final tables ([`kernel_map`]), switch to them; the boot code's
+//!    identity mapping is gone.
+//! 4. Give the allocator the rest.
+//!
+//! Frames beyond what a record can number (1 TiB) are left alone.
+
+use core::ops::Range;
+
+use ochre_alloc::Record;
+
+use crate::arch::machine::{features, layout, usercopy};
+use crate::boot::memory_map::Ranges;
+
+use super::{OutOfMemory, PAGE_SIZE, direct, frames, kernel_map, space};
+
+const PAGE: u64 = PAGE_SIZE as u64;
+
+/// One past the last physical address that can be managed.
+const MANAGED_END: u64 = Record::MAX_FRAMES as u64 * PAGE;
+
+/// Takes over the machine's memory.
+///
+/// `ram` is all usable memory. `reserved` are the parts of it that somebody
+/// uses already, besides the kernel image: they are mapped in the direct map,
+/// and their pages can be given away later with [`frames::adopt`] and
+/// [`frames::release`].
+///
+/// # Errors
+/// [`OutOfMemory`] if the machine has too little for the kernel's tables.
+///
+/// # Safety
+/// Called once, on the boot processor, on the boot code's tables, before
+/// anything of [`memory`](super) is used; `ram` is memory that nobody uses
+/// except `reserved` and the kernel image; the current stack is in the image.
+pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), OutOfMemory> {
+    let image = layout::image_physical();
+    let mut managed = ram.clone();
+    managed.remove(MANAGED_END..u64::MAX);
+    managed.remove(0..PAGE);
+    let mut free = managed.clone();
+    for range in reserved.iter().chain([&image]) {
+        free.remove(range.clone());
+    }
+    let place = place_records(&managed, &free, layout::EARLY_DIRECT_BYTES).ok_or(OutOfMemory)?;
+    free.remove(place.clone());
+    start_records(&place);
+
+    let mut used = managed.clone();
+    for range in free.iter() {
+        used.remove(range);
+    }
+    for range in used.iter() {
+        frames::add_used(numbers(&range));
+    }
+    // Low memory first: what is added last is used first, and the tables must
+    // be where the boot code's mapping reaches.
+    let early = 0..layout::EARLY_DIRECT_BYTES;
+    for range in free.iter().filter_map(|range| common(&range, &early)) {
+        frames::add(numbers(&range));
+    }
+
+    let features = features::get();
+    assert!(
+        features.no_execute,
+        "the processor cannot forbid execution (NX)"
+    );
+    usercopy::set_smap(features.smap);
+    let mut mapped = managed.clone();
+    mapped.remove(image);
+    let root = kernel_map::build(mapped.iter(), features.gigabyte_pages);
+    let root = root.map_err(|error| {
+        log::error!("the kernel's page tables: {error:?}");
+        OutOfMemory
+    })?;
+    // SAFETY: `build` mapped the image (code, data, this stack) where it is,
+    // and the direct map with everything that the allocators use.
+    unsafe { space::adopt_kernel_root(root) };
+
+    let late = layout::EARLY_DIRECT_BYTES..MANAGED_END;
+    for range in free.iter().filter_map(|range| common(&range, &late)) {
+        frames::add(numbers(&range));
+    }
+    frames::finish()
+}
+
+/// Where the records go: the lowest free place below `limit` that is large enough.
+fn place_records(managed: &Ranges, free: &Ranges, limit: u64) -> Option<Range<u64>> {
+    let end = managed.iter().map(|range| range.end).max()?;
+    let bytes = (end / PAGE * size_of::<Record>() as u64).next_multiple_of(PAGE);
+    free.iter().find_map(|range| {
+        let end = range.start.checked_add(bytes)?;
+        (end <= range.end.min(limit)).then_some(range.start..end)
+    })
+}
+
+/// Makes empty records at `place` and gives them to the frame allocator.
+fn start_records(place: &Range<u64>) {
+    let bytes = place.end - place.start;
+    let records = direct::pointer_to(place.start);
+    // CAST: it fits in memory, so in a `usize`.
+    let len = bytes as usize;
+    // SAFETY: free memory that the boot code mapped; `place_records` chose it.
+    unsafe { super::bytes::zero(records, len) };
+    let count = (len / size_of::<Record>()).min(Record::MAX_FRAMES as usize);
+    // SAFETY: aligned to a page, `count` records long, zeroed, which is
+    // `UNMANAGED` for each, and nobody else's for ever.
+    let records = unsafe { core::slice::from_raw_parts(records.cast::<Record>(), count) };
+    frames::start(records);
+}
+
+/// The frames of a range of whole pages below `MANAGED_END`.
+fn numbers(range: &Range<u64>) -> Range<u32> {
+    // CAST: below `MAX_FRAMES`, 28 bits.
+    (range.start / PAGE) as u32..(range.end / PAGE) as u32
+}
+
+fn common(one: &Range<u64>, other: &Range<u64>) -> Option<Range<u64>> {
+    let range = one.start.max(other.start)..one.end.min(other.end);
+    (!range.is_empty()).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{common, place_records};
+    use crate::boot::memory_map::Ranges;
+
+    fn ranges(list: &[core::ops::Range<u64>]) -> Ranges {
+        let mut ranges = Ranges::new();
+        for range in list {
+            ranges.add(range.clone());
+        }
+        ranges
+    }
+
+    #[test]
+    fn records_go_to_the_lowest_place_that_holds_them() {
+        // 1 GiB: 2 MiB of records.
+        let managed = ranges(&[0x1000..0x9_f000, 0x10_0000..0x4000_0000]);
+        let mut free = managed.clone();
+        free.remove(0x20_0000..0x38_0000);
+        let place = place_records(&managed, &free, 1 << 32);
+        assert_eq!(place, Some(0x38_0000..0x58_0000));
+    }
+
+    #[test]
+    fn records_stay_where_the_boot_code_mapped() {
+        let managed = ranges(&[0x10_0000..0x20_0000, 1 << 32..1 << 36]);
+        assert_eq!(place_records(&managed, &managed, 1 << 32), None);
+        assert!(place_records(&managed, &managed, 1 << 37).is_some());
+        assert_eq!(place_records(&Ranges::new(), &managed, 1 << 32), None);
+    }
+
+    #[test]
+    fn a_hole_counts_by_its_end() {
+        // 16 GiB with the hole below 4 GiB: 18 GiB of numbers, 36 MiB.
+        let managed = ranges(&[0x10_0000..0x8000_0000, 1 << 32..(1 << 32) + (14 << 30)]);
+        let place = place_records(&managed, &managed, 1 << 32);
+        assert_eq!(place, Some(0x10_0000..0x10_0000 + (36 << 20)));
+    }
+
+    #[test]
+    fn ranges_meet() {
+        assert_eq!(common(&(1..5), &(3..9)), Some(3..5));
+        assert_eq!(common(&(1..3), &(3..9)), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! Making processors forget, and holding frames until they have.
+//!
+//! The translation of a page may live on in a processor after the table entry
+//! is gone; its frame must not be reused before. So a [`Flush`] owns what was
+//! unmapped. It needs no memory for that: frames whose last handle it has are
+//! linked through their records.
+
+use crate::arch::machine::tlb;
+
+use super::frames::{self, FrameList};
+use super::table::Table;
+use super::{PAGE_SIZE, UserFrame, space};
+
+/// Up to this many pages are forgotten one by one; beyond, all at once.
+const ONE_BY_ONE: u64 = 32;
+
+/// A change that the processors may not know yet.
+///
+/// Call [`flush`](Flush::flush). Dropping it flushes too (a frame must never be
+/// reused while a stale translation may exist), but only after a warning in
+/// checked builds.
+#[must_use = "processors may still use the old translation: call flush()"]
+#[derive(Debug)]
+pub struct Flush {
+    root: u32,
+    /// The pages that changed lie in `start..end`; nothing did if it is empty.
+    start: u64,
+    end: u64,
+    /// Frames of which this has the last handle.
+    frames: FrameList,
+    /// Tables that became empty.
+    tables: FrameList,
+    /// A frame that others have handles of, too.
+    shared: Option<UserFrame>,
+}
+
+impl Flush {
+    /// Makes every processor forget the old translations, then releases the frames that were unmapped.
+    #[inline]
+    pub fn flush(mut self) {
+        self.finish();
+    }
+
+    /// Joins another change of the same address space, to be flushed together.
+    pub fn join(&mut self, mut other: Flush) {
+        debug_assert_eq!(self.root, other.root, "changes of two address spaces");
+        if self.root != other.root || (self.shared.is_some() && other.shared.is_some()) {
+            return other.finish();
+        }
+        self.frames.append(core::mem::take(&mut other.frames));
+        self.tables.append(core::mem::take(&mut other.tables));
+        if let Some(frame) = other.shared.take() {
+            self.shared = Some(frame);
+        }
+        self.cover(other.start, other.end);
+        other.settle();
+    }
+
+    /// Nothing changed yet in the space of `root`.
+    #[inline]
+    pub(super) fn new(root: u32) -> Flush {
+        Flush {
+            root,
+            start: u64::MAX,
+            end: 0,
+            frames: FrameList::new(),
+            tables: FrameList::new(),
+            shared: None,
+        }
+    }
+
+    /// The pages of `start..end` changed.
+    #[inline]
+    pub(super) fn cover(&mut self, start: u64, end: u64) {
+        self.start = self.start.min(start);
+        self.end = self.end.max(end);
+    }
+
+    /// Holds a frame whose last handle the caller had.
+    #[inline]
+    pub(super) fn hold(&mut self, frame: u32) {
+        self.frames.push(frame);
+    }
+
+    /// Holds a handle of a frame; if there is one already, flushes first and lets that go.
+    pub(super) fn hold_shared(&mut self, frame: UserFrame) {
+        if self.shared.is_some() {
+            self.forget();
+        }
+        self.shared = Some(frame);
+    }
+
+    /// Holds a table that became empty and is not reachable any more.
+    pub(super) fn hold_table(&mut self, table: Table) {
+        self.tables.push(table.frame());
+    }
+
+    /// Makes the processors forget now; keeps holding.
+    pub(super) fn forget(&mut self) {
+        // With more processors this is the place of the shoot-down: each one
+        // on which the space is active does what follows, and is waited for. A
+        // processor on which it is not has nothing to forget: it loaded
+        // another root since, and no user translation is global.
+        if self.start >= self.end || !space::is_active(self.root) {
+            return;
+        }
+        let pages = (self.end - self.start) / PAGE_SIZE as u64;
+        if pages <= ONE_BY_ONE {
+            for page in 0..pages {
+                tlb::forget_page(self.start + page * PAGE_SIZE as u64);
+            }
+        } else {
+            tlb::forget_all();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.forget();
+        frames::free_users(core::mem::take(&mut self.frames));
+        frames::free_tables(core::mem::take(&mut self.tables));
+        self.shared = None;
+        self.settle();
+    }
+
+    /// Nothing is left to do.
+    fn settle(&mut self) {
+        self.start = u64::MAX;
+        self.end = 0;
+    }
+
+    fn is_settled(&self) -> bool {
+        self.start >= self.end
+            && self.frames.is_empty()
+            && self.tables.is_empty()
+            && self.shared.is_none()
+    }
+}
+
+impl Drop for Flush {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_settled() {
+            if cfg!(debug_assertions) {
+                log::warn!("a change of page tables was dropped, not flushed");
+            }
+            self.finish();
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A machine's memory for tests on a host: an arena and its records.
+//!
+//! There is one processor in the arena's world, so tests that use it take
+//! turns: [`start`] returns the guard.
+
+use core::cell::UnsafeCell;
+
+use ochre_alloc::Record;
+use ochre_sync::{SpinLock, SpinLockGuard};
+
+use super::{PAGE_SIZE, frames};
+
+/// Frames of the arena.
+const FRAMES: usize = 8192;
+
+#[repr(C, align(4096))]
+struct Arena(UnsafeCell<[u8; FRAMES * PAGE_SIZE]>);
+
+// SAFETY: only the address is used here; who may access what is the frame allocator's business.
+unsafe impl Sync for Arena {}
+
+static ARENA: Arena = Arena(UnsafeCell::new([0; FRAMES * PAGE_SIZE]));
+
+static RECORDS: [Record; FRAMES] = [const { Record::new() }; FRAMES];
+
+/// Whether the arena was given to the frame allocator; held while a test uses it.
+static STARTED: SpinLock<bool> = SpinLock::new(false);
+
+/// The arena's address.
+pub(super) fn arena() -> usize {
+    ARENA.0.get().expose_provenance()
+}
+
+/// Makes an arena of 32 MiB the machine's memory, for a test on a host. The
+/// test has it alone until it drops the guard.
+pub fn start() -> SpinLockGuard<'static, bool> {
+    let mut started = STARTED.lock();
+    if !*started {
+        frames::start(&RECORDS);
+        // CAST: a few thousand.
+        frames::add(1..FRAMES as u32);
+        *started = frames::finish().is_ok();
+    }
+    started
+}

@@ -1,0 +1,1 @@
+//! Tests inside the kernel, where tables and faults are real.

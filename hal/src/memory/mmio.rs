@@ -1,0 +1,45 @@
+//! Device registers in the kernel's address space.
+
+use core::ptr::NonNull;
+
+use ochre_sync::SpinLock;
+
+use super::kernel_map::{self, MMIO};
+use super::{OutOfMemory, PAGE_SIZE, frames};
+
+/// The window's next free address. Mappings are never undone.
+static NEXT: SpinLock<u64> = SpinLock::new(MMIO.start);
+
+/// Maps the pages of `physical..physical + len` uncached; the pointer is to
+/// `physical`. Safe, since what is there can only be reached by unsafe code.
+///
+/// # Errors
+/// [`OutOfMemory`] if the window or memory for tables is used up, or if the
+/// range is no device's: it wraps round, leaves the 46-bit address space or
+/// touches ordinary memory.
+pub(crate) fn map(physical: u64, len: usize) -> Result<NonNull<u8>, OutOfMemory> {
+    const PAGE: u64 = PAGE_SIZE as u64;
+    const PHYSICAL_END: u64 = 1 << 46;
+    let end = physical
+        .checked_add(len as u64)
+        .filter(|&end| end <= PHYSICAL_END)
+        .ok_or(OutOfMemory)?;
+    if frames::is_memory(physical..end) {
+        return Err(OutOfMemory);
+    }
+    let first = physical / PAGE * PAGE;
+    let bytes = end.next_multiple_of(PAGE) - first;
+    let mut next = NEXT.lock();
+    let start = *next;
+    // An unmapped page between mappings catches what runs over the end.
+    let after = start + bytes + PAGE;
+    if after > MMIO.end {
+        return Err(OutOfMemory);
+    }
+    *next = after;
+    drop(next);
+    kernel_map::add(start..start + bytes, first, kernel_map::device())?;
+    // CAST: an address.
+    let address = (start + physical % PAGE) as usize;
+    NonNull::new(core::ptr::with_exposed_provenance_mut(address)).ok_or(OutOfMemory)
+}

@@ -1,0 +1,406 @@
+//! Address spaces on a host: tables in an arena, against a model.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::{ProptestConfig, Strategy, prop_assert_eq, proptest};
+use proptest::prop_oneof;
+
+use super::super::{PAGE_SIZE, PageTable, Rights, USER_END, UserFrame, frames, host};
+use super::PAGE;
+
+fn rw() -> Rights {
+    Rights::READ | Rights::WRITE
+}
+
+fn frame(mark: u8) -> UserFrame {
+    let frame = UserFrame::zeroed().expect("the arena has frames");
+    frame.write(0, &[mark]);
+    frame
+}
+
+fn mark(frame: &UserFrame) -> u8 {
+    let mut byte = [0];
+    frame.read(0, &mut byte);
+    byte[0]
+}
+
+fn space() -> PageTable {
+    PageTable::new().expect("the arena has frames")
+}
+
+/// Runs a test and sees that it gave back every frame and every table.
+fn check(test: impl FnOnce()) {
+    let _arena = host::start();
+    let before = frames::stats();
+    test();
+    let after = frames::stats();
+    assert_eq!(after.free, before.free, "frames are lost");
+    assert_eq!(after.page_tables, before.page_tables, "tables are lost");
+}
+
+#[test]
+fn a_mapped_page_is_found_and_goes() {
+    check(|| {
+        let mut table = space();
+        for address in [0, PAGE, 0x7fff_ffff_e000, 1 << 39, 0x1234_5678_9000] {
+            let page = frame(7);
+            table.map(address, page.clone(), rw()).expect("room");
+            let found = table.query(address).expect("it was just mapped");
+            assert!(found.frame.same_as(&page));
+            assert_eq!(found.rights, rw());
+            assert!(!found.accessed && !found.dirty);
+            assert!(table.query(address ^ (1 << 21)).is_none());
+            assert_eq!(table.resident_pages(), 1);
+            table.unmap(address..address + PAGE).flush();
+            assert!(table.query(address).is_none());
+            assert_eq!(table.resident_pages(), 0);
+            drop(found);
+            assert!(page.is_unique());
+        }
+    });
+}
+
+#[test]
+fn tables_go_when_their_last_page_goes() {
+    check(|| {
+        let mut table = space();
+        let before = frames::stats().page_tables;
+        for page in 0..3 {
+            let address = (page << 30) + 0x5000;
+            table.map(address, frame(1), rw()).expect("room");
+        }
+        assert_eq!(frames::stats().page_tables, before + 7);
+        table.unmap(PAGE * 6..(1 << 30) + 0x6000).flush();
+        assert_eq!(frames::stats().page_tables, before + 5);
+        table.unmap(0..USER_END).flush();
+        assert_eq!(frames::stats().page_tables, before);
+    });
+}
+
+#[test]
+fn inaccessible_pages_keep_their_frames() {
+    check(|| {
+        let mut table = space();
+        table.map(0x5000, frame(9), rw()).expect("room");
+        table.protect(0..0x10_0000, Rights::empty()).flush();
+        let kept = table.query(0x5000).expect("the frame is kept");
+        assert_eq!(kept.rights, Rights::empty());
+        assert_eq!(mark(&kept.frame), 9);
+        assert_eq!(table.resident_pages(), 1);
+        let all = rw() | Rights::EXECUTE;
+        table.protect(0x5000..0x6000, all).flush();
+        assert_eq!(table.query(0x5000).map(|page| page.rights), Some(all));
+        table.write_protect(0..USER_END).flush();
+        let rights = table.query(0x5000).map(|page| page.rights);
+        assert_eq!(rights, Some(Rights::READ | Rights::EXECUTE));
+    });
+}
+
+#[test]
+fn a_fork_shares_and_both_lose_the_store_right() {
+    check(|| {
+        let mut parent = space();
+        let mut addresses = Vec::new();
+        for page in [0, 1, 511, 512, 513, 1 << 18, (1 << 27) + 5] {
+            let address = page * PAGE;
+            addresses.push(address);
+            parent.map(address, frame(3), rw()).expect("room");
+        }
+        let mut child = space();
+        let flush = parent.share_into(&mut child, 0..USER_END, true);
+        flush.expect("room").flush();
+        assert_eq!(child.resident_pages(), addresses.len());
+        for &address in &addresses {
+            let ours = parent.query(address).expect("mapped");
+            let theirs = child.query(address).expect("shared");
+            assert!(ours.frame.same_as(&theirs.frame));
+            assert_eq!(ours.rights, Rights::READ);
+            assert_eq!(theirs.rights, Rights::READ);
+            assert_eq!(ours.frame.handles(), 4);
+        }
+        // Copy-on-write in the child; the parent's page is then its own.
+        let copy = child.query(0).and_then(|page| page.frame.duplicate().ok());
+        let copy = copy.expect("room");
+        child.replace(0, copy, rw()).expect("room").flush();
+        let ours = parent.query(0).expect("mapped");
+        assert_eq!(ours.frame.handles(), 2);
+        drop(parent);
+        assert_eq!(child.query(PAGE).map(|page| mark(&page.frame)), Some(3));
+    });
+}
+
+#[test]
+fn sharing_a_part_shares_that_part_only() {
+    check(|| {
+        let mut parent = space();
+        for page in 0..40 {
+            parent
+                .map(page * PAGE, frame(page as u8), rw())
+                .expect("room");
+        }
+        let mut child = space();
+        let range = 10 * PAGE..20 * PAGE;
+        let flush = parent.share_into(&mut child, range, false);
+        flush.expect("room").flush();
+        assert_eq!(child.resident_pages(), 10);
+        let flush = parent.share_into(&mut child, 25 * PAGE..26 * PAGE, true);
+        flush.expect("room").flush();
+        for page in 0..40_u64 {
+            let found = child.query(page * PAGE);
+            assert_eq!(found.is_some(), (10..20).contains(&page) || page == 25);
+            let rights = parent.query(page * PAGE).map(|page| page.rights);
+            let expected = if page == 25 { Rights::READ } else { rw() };
+            assert_eq!(rights, Some(expected));
+        }
+        let empty = parent.share_into(&mut child, 1 << 40..1 << 41, true);
+        empty.expect("room").flush();
+        assert_eq!(child.resident_pages(), 11);
+    });
+}
+
+#[test]
+fn many_shared_pages_can_be_unmapped_at_once() {
+    check(|| {
+        let mut table = space();
+        let keep: Vec<UserFrame> = (0..200).map(|_| frame(1)).collect();
+        for (frame, page) in keep.iter().zip(0..) {
+            table.map(page * PAGE, frame.clone(), rw()).expect("room");
+        }
+        let mut flush = table.unmap(0..100 * PAGE);
+        flush.join(table.unmap(100 * PAGE..USER_END));
+        flush.flush();
+        assert!(keep.iter().all(UserFrame::is_unique));
+    });
+}
+
+#[test]
+fn a_flush_holds_what_was_unmapped() {
+    check(|| {
+        let mut table = space();
+        for page in 0..4 {
+            table.map(page * PAGE, frame(1), rw()).expect("room");
+        }
+        let before = frames::stats().free;
+        let flush = table.unmap(0..USER_END);
+        assert_eq!(frames::stats().free, before);
+        flush.flush();
+        // Four frames and three tables.
+        assert_eq!(frames::stats().free, before + 7);
+    });
+}
+
+#[test]
+fn relocation_moves_frames_and_rights() {
+    check(|| {
+        let mut table = space();
+        table.map(0x1000, frame(1), Rights::READ).expect("room");
+        table.map(0x5000, frame(5), rw()).expect("room");
+        let to = (7 << 30) - 0x2000;
+        table.relocate(0x1000, to, 0x5000).expect("room").flush();
+        assert!(table.query(0x1000).is_none());
+        assert!(table.query(0x5000).is_none());
+        let first = table.query(to).expect("moved");
+        assert_eq!((mark(&first.frame), first.rights), (1, Rights::READ));
+        let last = table.query(to + 0x4000).expect("moved");
+        assert_eq!((mark(&last.frame), last.rights), (5, rw()));
+        assert_eq!(table.resident_pages(), 2);
+        // Over a gap without tables, back again.
+        table
+            .relocate(1 << 30, 20 << 30, 6 << 30)
+            .expect("room")
+            .flush();
+        assert_eq!(
+            table.query(to + (19 << 30)).map(|page| mark(&page.frame)),
+            Some(1)
+        );
+    });
+}
+
+#[test]
+fn running_out_is_an_error_and_loses_nothing() {
+    check(|| {
+        let mut hog = Vec::new();
+        while let Ok(frame) = UserFrame::zeroed() {
+            hog.push(frame);
+        }
+        assert!(!super::super::has_headroom(0));
+        assert!(frames::stats().free <= frames::stats().reserve);
+        // Tables may use half of the reserve.
+        let mut table = space();
+        let mut address = 0;
+        let zero = UserFrame::shared_zero();
+        while table.map(address, zero.clone(), Rights::READ).is_ok() {
+            address += 1 << 30;
+        }
+        assert!(table.query(address).is_none());
+        let mut child = PageTable::new();
+        if let Ok(child) = &mut child {
+            assert!(table.share_into(child, 0..USER_END, true).is_err());
+        }
+        let to = USER_END - (1 << 30) - 0xf000;
+        assert!(table.relocate(0, to & !0xfff, 1 << 30).is_err());
+        assert!(table.query(0).is_some());
+        drop(hog);
+        let stats = frames::stats();
+        assert!(stats.free > stats.reserve);
+    });
+}
+
+#[test]
+fn addresses_beyond_the_user_half_are_refused() {
+    let _arena = host::start();
+    for address in [1, USER_END, u64::MAX - 0xfff, 1 << 63] {
+        let query = std::panic::catch_unwind(|| space().query(address).is_some());
+        assert!(query.is_err(), "{address:#x}");
+        let unmap = std::panic::catch_unwind(|| space().unmap(0..address + 1).flush());
+        assert!(unmap.is_err(), "{address:#x}");
+    }
+}
+
+#[test]
+fn a_space_outlives_its_tables() {
+    check(|| {
+        let mut table = space();
+        table.map(0, frame(1), rw()).expect("room");
+        let space = table.space().clone();
+        space.activate();
+        drop(table);
+        drop(space);
+    });
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Map(u64, Rights),
+    Replace(u64, Rights),
+    Protect(u64, u64, Rights),
+    WriteProtect(u64, u64),
+    Unmap(u64, u64),
+    Relocate(u64, u64, u64),
+    Fork(u64, u64, bool),
+}
+
+/// Page numbers around the borders of tables of each level.
+fn page() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        0_u64..8,
+        505_u64..520,
+        (1 << 18) - 3..(1 << 18) + 3_u64,
+        (1 << 27) - 2..(1 << 27) + 2_u64,
+        (USER_END / PAGE - 3)..USER_END / PAGE,
+    ]
+}
+
+fn rights() -> impl Strategy<Value = Rights> {
+    prop_oneof![
+        proptest::strategy::Just(Rights::empty()),
+        proptest::strategy::Just(Rights::READ),
+        proptest::strategy::Just(Rights::READ | Rights::WRITE),
+        proptest::strategy::Just(Rights::READ | Rights::EXECUTE),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (page(), rights()).prop_map(|(page, rights)| Step::Map(page, rights)),
+        2 => (page(), rights()).prop_map(|(page, rights)| Step::Replace(page, rights)),
+        1 => (page(), page(), rights()).prop_map(|(a, b, r)| Step::Protect(a.min(b), a.max(b), r)),
+        1 => (page(), page()).prop_map(|(a, b)| Step::WriteProtect(a.min(b), a.max(b))),
+        2 => (page(), page()).prop_map(|(a, b)| Step::Unmap(a.min(b), a.max(b))),
+        1 => (page(), page(), 1_u64..20).prop_map(|(a, b, len)| Step::Relocate(a, b, len)),
+        1 => (page(), page(), proptest::bool::ANY)
+            .prop_map(|(a, b, cow)| Step::Fork(a.min(b), a.max(b), cow)),
+    ]
+}
+
+type Model = BTreeMap<u64, (u64, Rights)>;
+
+fn agrees(table: &PageTable, model: &Model) -> Result<(), proptest::test_runner::TestCaseError> {
+    prop_assert_eq!(table.resident_pages(), model.len());
+    for (&page, &(number, rights)) in model {
+        let found = table.query(page * PAGE);
+        let found = found.map(|page| (page.frame.number(), page.rights));
+        prop_assert_eq!(found, Some((number, rights)), "page {:#x}", page);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn agrees_with_a_map_of_pages(steps in proptest::collection::vec(step(), 0..60)) {
+        let _arena = host::start();
+        let before = frames::stats();
+        let mut table = space();
+        let mut model = Model::new();
+        for step in steps {
+            match step {
+                Step::Map(page, rights) => {
+                    let fresh = frame(1);
+                    let number = fresh.number();
+                    if model.contains_key(&page) {
+                        continue;
+                    }
+                    table.map(page * PAGE, fresh, rights).expect("room");
+                    model.insert(page, (number, rights));
+                }
+                Step::Replace(page, rights) => {
+                    let fresh = frame(1);
+                    let number = fresh.number();
+                    table.replace(page * PAGE, fresh, rights).expect("room").flush();
+                    model.insert(page, (number, rights));
+                }
+                Step::Protect(start, end, rights) => {
+                    table.protect(start * PAGE..end * PAGE, rights).flush();
+                    for (_, entry) in model.range_mut(start..end) {
+                        entry.1 = rights;
+                    }
+                }
+                Step::WriteProtect(start, end) => {
+                    table.write_protect(start * PAGE..end * PAGE).flush();
+                    for (_, entry) in model.range_mut(start..end) {
+                        entry.1.remove(Rights::WRITE);
+                    }
+                }
+                Step::Unmap(start, end) => {
+                    table.unmap(start * PAGE..end * PAGE).flush();
+                    model.retain(|page, _| !(start..end).contains(page));
+                }
+                Step::Relocate(from, to, len) => {
+                    let overlap = from < to + len && to < from + len;
+                    let outside = (from.max(to) + len) * PAGE > USER_END;
+                    if overlap || outside || model.range(to..to + len).next().is_some() {
+                        continue;
+                    }
+                    let moved = table.relocate(from * PAGE, to * PAGE, len * PAGE);
+                    moved.expect("room").flush();
+                    let moved: Vec<_> = model.range(from..from + len).map(|(&k, &v)| (k, v)).collect();
+                    for (page, entry) in moved {
+                        model.remove(&page);
+                        model.insert(page - from + to, entry);
+                    }
+                }
+                Step::Fork(start, end, copy_on_write) => {
+                    let mut child = space();
+                    let range = start * PAGE..end * PAGE;
+                    let flush = table.share_into(&mut child, range, copy_on_write);
+                    flush.expect("room").flush();
+                    if copy_on_write {
+                        for (_, entry) in model.range_mut(start..end) {
+                            entry.1.remove(Rights::WRITE);
+                        }
+                    }
+                    let part = model.range(start..end).map(|(&k, &v)| (k, v)).collect();
+                    agrees(&child, &part)?;
+                }
+            }
+            agrees(&table, &model)?;
+        }
+        drop(table);
+        let after = frames::stats();
+        prop_assert_eq!(after.free, before.free);
+        prop_assert_eq!(after.page_tables, before.page_tables);
+    }
+}
+
+const _: () = assert!(PAGE as usize == PAGE_SIZE);

@@ -1,0 +1,167 @@
+//! Copies between the kernel and a program's address space.
+//!
+//! Every copy makes its space the active one (usually it is), checks that the
+//! range lies below [`USER_END`](super::USER_END), and stops at the first byte
+//! that is not mapped for it. Nothing here waits, allocates or takes a lock.
+
+use ochre_paging::is_user_range;
+
+use crate::arch::machine::usercopy::{self, StringEnd};
+
+use super::{SpaceRef, USER_END};
+
+/// A copy to or from user memory stopped at a page that is not mapped for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyFault {
+    /// Bytes copied before the fault.
+    pub copied: usize,
+    /// The user address that faulted.
+    pub address: u64,
+}
+
+impl SpaceRef {
+    /// Copies from user memory. Never waits and never resolves a fault: the
+    /// caller faults the page in and goes on from `copied`.
+    ///
+    /// # Errors
+    /// Where the copy stopped. Addresses outside the user half stop it at once.
+    #[inline]
+    pub fn copy_in(&self, from: u64, to: &mut [u8]) -> Result<(), CopyFault> {
+        let len = to.len();
+        self.enter(from, len)?;
+        // SAFETY: `to` is a slice of the kernel's, borrowed for the call;
+        // `enter` checked that the other range lies in the user half.
+        let left = unsafe { usercopy::copy(to.as_mut_ptr(), user(from), len) };
+        outcome(from, len, left)
+    }
+
+    /// Copies to user memory; see [`copy_in`](SpaceRef::copy_in).
+    ///
+    /// # Errors
+    /// Where the copy stopped.
+    #[inline]
+    pub fn copy_out(&self, to: u64, from: &[u8]) -> Result<(), CopyFault> {
+        let len = from.len();
+        self.enter(to, len)?;
+        // SAFETY: as in `copy_in`.
+        let left = unsafe { usercopy::copy(user(to), from.as_ptr(), len) };
+        outcome(to, len, left)
+    }
+
+    /// Writes zeroes to user memory.
+    ///
+    /// # Errors
+    /// Where it stopped.
+    pub fn zero_out(&self, to: u64, len: usize) -> Result<(), CopyFault> {
+        self.enter(to, len)?;
+        // SAFETY: `enter` checked that the range lies in the user half.
+        let left = unsafe { usercopy::zero(user(to), len) };
+        outcome(to, len, left)
+    }
+
+    /// Copies a NUL-terminated string from user memory up to and without the
+    /// NUL; `Ok(None)` when `to` filled up first. What `to` holds after the
+    /// string's end is unspecified.
+    ///
+    /// # Errors
+    /// Where it stopped.
+    pub fn copy_in_string(&self, from: u64, to: &mut [u8]) -> Result<Option<usize>, CopyFault> {
+        // A string near the end of the user half must end before it.
+        let room = usize::try_from(USER_END.saturating_sub(from)).unwrap_or(usize::MAX);
+        let len = to.len().min(room);
+        let cut = len < to.len();
+        self.enter(from, len)?;
+        let Some(to) = to.get_mut(..len) else {
+            return Ok(None);
+        };
+        // SAFETY: `enter` checked that the range lies in the user half.
+        match unsafe { usercopy::copy_string(user(from), to) } {
+            StringEnd::Nul(count) => Ok(Some(count)),
+            StringEnd::Full if cut => Err(CopyFault {
+                copied: len,
+                address: from.max(USER_END),
+            }),
+            StringEnd::Full => Ok(None),
+            StringEnd::Fault(copied) => Err(CopyFault {
+                copied,
+                address: from + copied as u64,
+            }),
+        }
+    }
+
+    /// Atomically loads an aligned 32-bit word (sequentially consistent).
+    ///
+    /// # Errors
+    /// A misaligned or unmapped address.
+    #[inline]
+    pub fn load_u32(&self, at: u64) -> Result<u32, CopyFault> {
+        self.enter_word(at)?;
+        // SAFETY: `enter_word` checked that the word lies in the user half.
+        unsafe { usercopy::load_u32(user(at).cast()) }.ok_or(CopyFault {
+            copied: 0,
+            address: at,
+        })
+    }
+
+    /// Atomically replaces an aligned 32-bit word if it holds `current`;
+    /// returns what it held.
+    ///
+    /// # Errors
+    /// A misaligned or unmapped address, or one without the store right.
+    pub fn compare_exchange_u32(&self, at: u64, current: u32, new: u32) -> Result<u32, CopyFault> {
+        self.enter_word(at)?;
+        // SAFETY: `enter_word` checked that the word lies in the user half.
+        unsafe { usercopy::compare_exchange_u32(user(at).cast(), current, new) }.ok_or(CopyFault {
+            copied: 0,
+            address: at,
+        })
+    }
+
+    #[inline]
+    fn enter(&self, start: u64, len: usize) -> Result<(), CopyFault> {
+        if !is_user_range(start, len as u64, USER_END) {
+            return Err(outside(start));
+        }
+        self.activate();
+        Ok(())
+    }
+
+    #[inline]
+    fn enter_word(&self, at: u64) -> Result<(), CopyFault> {
+        if !at.is_multiple_of(4) {
+            return Err(CopyFault {
+                copied: 0,
+                address: at,
+            });
+        }
+        self.enter(at, 4)
+    }
+}
+
+/// The first address of a range that is not the program's.
+#[cold]
+fn outside(start: u64) -> CopyFault {
+    CopyFault {
+        copied: 0,
+        address: start.max(USER_END),
+    }
+}
+
+#[inline]
+fn outcome(start: u64, len: usize, left: usize) -> Result<(), CopyFault> {
+    if left == 0 {
+        return Ok(());
+    }
+    let copied = len - left.min(len);
+    Err(CopyFault {
+        copied,
+        address: start + copied as u64,
+    })
+}
+
+/// A pointer to user memory: to be used by the copy routines only.
+#[inline]
+fn user(address: u64) -> *mut u8 {
+    // CAST: addresses have 64 bits here.
+    core::ptr::with_exposed_provenance_mut(address as usize)
+}
