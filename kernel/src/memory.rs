@@ -9,6 +9,7 @@ mod advise;
 mod area;
 mod area_map;
 mod backing;
+pub mod elf;
 mod facts;
 mod fault;
 mod layout;

@@ -2,6 +2,7 @@
 
 mod argument;
 mod dispatch;
+pub mod memory;
 mod outcome;
 pub mod process;
 pub mod sched;

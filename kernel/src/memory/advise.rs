@@ -211,8 +211,8 @@ impl AddressSpace {
             .update(0..u64::MAX, |area| area.flags.remove(AreaFlags::LOCKED));
     }
 
-    /// Says for each page of a range whether touching it needs no fault, one
-    /// byte a page, into `to`.
+    /// Says for each page of a range whether it is in memory, one byte a page,
+    /// into `to`.
     ///
     /// # Errors
     /// ENOMEM if part is not mapped.
@@ -225,7 +225,7 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         for (address, byte) in (start..end).step_by(PAGE as usize).zip(to) {
-            *byte = u8::from(inner.table.query(address).is_some());
+            *byte = u8::from(inner.table.query(address).is_some() || inner.is_cached(address));
         }
         Ok(())
     }
@@ -252,6 +252,22 @@ impl Inner {
             .filter(|area| area.flags.contains(AreaFlags::LOCKED))
             .map(Area::bytes)
             .sum()
+    }
+
+    /// Whether the backing has the page, mapped or not.
+    fn is_cached(&self, address: u64) -> bool {
+        let Some(area) = self.areas.get(address) else {
+            return false;
+        };
+        let Some(source) = &area.source else {
+            return false;
+        };
+        let index = area.index_of(source, address);
+        let mut found = false;
+        source
+            .backing
+            .present(index..index.saturating_add(1), &mut |_, _| found = true);
+        found
     }
 
     fn change_flags(

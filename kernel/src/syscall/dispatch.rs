@@ -24,7 +24,6 @@ macro_rules! dispatch_table {
     ($($name:ident = $x86:tt, $arm:tt: $family:ident($($argument:ident: $type:ty),*) $status:literal;)*) => {
         /// Shims that decode registers and call the handler of the same name.
         mod shims {
-            #[expect(unused_imports, reason = "used by the rows whose arguments have these types")]
             use crate::syscall::{Call, Fd, FromArgument, IntoOutcome, Outcome, Ptr};
             use ochre_abi::clone::CloneArgs;
 

@@ -43,3 +43,19 @@ pub const CLONE_TLS_FOURTH: bool = false;
 /// child's number's address as its fifth, or the other way round.
 #[cfg(target_arch = "aarch64")]
 pub const CLONE_TLS_FOURTH: bool = true;
+
+/// `e_machine` of this machine's programs (`EM_X86_64`).
+#[cfg(target_arch = "x86_64")]
+pub const ELF_MACHINE: u16 = 62;
+
+/// `e_machine` of this machine's programs (`EM_AARCH64`).
+#[cfg(target_arch = "aarch64")]
+pub const ELF_MACHINE: u16 = 183;
+
+/// The machine's name: `AT_PLATFORM` and uname(2).
+#[cfg(target_arch = "x86_64")]
+pub const MACHINE_NAME: &str = "x86_64";
+
+/// The machine's name: `AT_PLATFORM` and uname(2).
+#[cfg(target_arch = "aarch64")]
+pub const MACHINE_NAME: &str = "aarch64";

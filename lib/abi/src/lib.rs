@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+pub mod auxv;
 pub mod clone;
+pub mod elf;
 pub mod errno;
 pub mod mman;
 pub mod poll;

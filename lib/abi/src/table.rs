@@ -17,7 +17,15 @@
 macro_rules! syscall_table {
     ($callback:path) => {
         $callback! {
+            mmap = 9, 222: memory(address: u64, len: u64, protection: u32, flags: u32, fd: Fd, offset: u64) "no huge pages";
+            mprotect = 10, 226: memory(address: u64, len: u64, protection: u32) "complete";
+            munmap = 11, 215: memory(address: u64, len: u64) "complete";
+            brk = 12, 214: memory(end: u64) "complete";
             sched_yield = 24, 124: sched() "complete";
+            mremap = 25, 216: memory(address: u64, old_len: u64, new_len: u64, flags: u32, new_address: u64) "one area at a time";
+            msync = 26, 227: memory(address: u64, len: u64, flags: u32) "complete";
+            mincore = 27, 232: memory(address: u64, len: u64, vector: Ptr<u8>) "complete";
+            madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "MADV_FREE frees at once; no MADV_REMOVE, MADV_COLLAPSE, MADV_HWPOISON";
             getpid = 39, 172: process() "complete";
             clone = 56, 220: process(flags: u64, stack: u64, parent_tid: Ptr<u32>, fourth: u64, fifth: u64) "no namespaces, no PIDFD; THREAD wants FILES and FS";
             fork = 57, -: process() "complete";
@@ -25,10 +33,15 @@ macro_rules! syscall_table {
             exit = 60, 93: process(status: i32) "complete";
             wait4 = 61, 260: process(pid: i32, status: Ptr<u32>, options: u32, usage: u64) "complete";
             getppid = 110, 173: process() "complete";
+            mlock = 149, 228: memory(address: u64, len: u64) "complete; nothing is ever swapped";
+            munlock = 150, 229: memory(address: u64, len: u64) "complete";
+            mlockall = 151, 230: memory(flags: u32) "complete";
+            munlockall = 152, 231: memory() "complete";
             gettid = 186, 178: process() "complete";
             set_tid_address = 218, 96: process(address: u64) "complete";
             exit_group = 231, 94: process(status: i32) "complete";
             waitid = 247, 95: process(kind: u32, id: i32, info: u64, options: u32, usage: u64) "no P_PIDFD";
+            mlock2 = 325, 284: memory(address: u64, len: u64, flags: u32) "complete";
             clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no set_tid, no cgroup";
         }
     };

@@ -1,0 +1,333 @@
+//! Calls about memory: mapping, protection, advice, the heap.
+
+use alloc::sync::Arc;
+use core::ops::Range;
+
+use ochre_abi::Errno;
+use ochre_abi::mman::{
+    Advice, LockAllFlags, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE, MLOCK_ONFAULT,
+    MapFlags, PROT_GROWSDOWN, PROT_GROWSUP, PROT_SEM, Protection, RemapFlags, SyncFlags,
+};
+use ochre_hal::memory::{PAGE_SIZE, USER_END};
+
+use super::{Call, Fd, Ptr, SysResult};
+use crate::memory::{
+    AreaFlags, Backing, MapRequest, Placement, RemapRequest, SharedMemory, Source,
+};
+use crate::vfs::OpenFile;
+
+const PAGE: u64 = PAGE_SIZE as u64;
+
+/// The most pages that an object has: positions are signed.
+const OBJECT_PAGES: u64 = i64::MAX as u64 / PAGE;
+
+/// Whether the caller may map low addresses and lock as much as it likes.
+fn is_privileged(call: &Call<'_>) -> bool {
+    let _ = call;
+    true
+}
+
+/// `mmap(2)`.
+pub fn mmap(
+    call: &mut Call<'_>,
+    address: u64,
+    len: u64,
+    protection: u32,
+    flags: u32,
+    fd: Fd,
+    offset: u64,
+) -> SysResult {
+    if !offset.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    let kind = flags & MAP_TYPE;
+    let flags = MapFlags::from_bits_retain(flags & !MAP_TYPE);
+    let protection = Protection::from_bits_truncate(protection);
+    let file = if flags.contains(MapFlags::ANONYMOUS) {
+        None
+    } else {
+        Some(open_file(call, fd)?)
+    };
+    if flags.contains(MapFlags::HUGETLB) {
+        return Err(if file.is_some() {
+            Errno::EINVAL
+        } else {
+            Errno::ENOMEM
+        });
+    }
+    if len == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let pages = len.div_ceil(PAGE);
+    if file.is_some() && (offset / PAGE).saturating_add(pages) > OBJECT_PAGES {
+        return Err(Errno::EOVERFLOW);
+    }
+    let mut area_flags = AreaFlags::empty();
+    area_flags.set(AreaFlags::GROWS_DOWN, flags.contains(MapFlags::GROWSDOWN));
+    area_flags.set(AreaFlags::LOCKED, flags.contains(MapFlags::LOCKED));
+    area_flags.set(AreaFlags::NO_RESERVE, flags.contains(MapFlags::NORESERVE));
+    let source = match &file {
+        Some(file) => file_source(file, kind, flags, protection, offset, &mut area_flags),
+        None => anonymous_source(kind, pages, &mut area_flags),
+    };
+    let (source, refusal) = match source {
+        Ok(source) => (source, None),
+        Err(errno) => (None, Some(errno)),
+    };
+    let start = call.space.map(MapRequest {
+        placement: placement(address, flags),
+        len,
+        protection,
+        flags: area_flags,
+        source,
+        privileged: is_privileged(call),
+        refusal,
+    })?;
+    if flags.contains(MapFlags::LOCKED)
+        || flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK)
+    {
+        call.space.populate(start..start + pages * PAGE);
+    }
+    // CAST: a user address.
+    Ok(start as usize)
+}
+
+fn placement(address: u64, flags: MapFlags) -> Placement {
+    if flags.contains(MapFlags::FIXED_NOREPLACE) {
+        Placement::FixedNoReplace(address)
+    } else if flags.contains(MapFlags::FIXED) {
+        Placement::Fixed(address)
+    } else if flags.contains(MapFlags::BELOW_2G) {
+        Placement::Below2G(address)
+    } else {
+        Placement::Hint(address)
+    }
+}
+
+/// The open file of a descriptor.
+fn open_file(call: &Call<'_>, fd: Fd) -> Result<Arc<OpenFile>, Errno> {
+    let _ = (call, fd);
+    Err(Errno::EBADF)
+}
+
+/// What is mapped of a file, or why it may not be.
+fn file_source(
+    file: &OpenFile,
+    kind: u32,
+    flags: MapFlags,
+    protection: Protection,
+    offset: u64,
+    area_flags: &mut AreaFlags,
+) -> Result<Option<Source>, Errno> {
+    match kind {
+        MAP_SHARED_VALIDATE
+            if !MapFlags::all().contains(flags) || flags.contains(MapFlags::SYNC) =>
+        {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        MAP_SHARED | MAP_SHARED_VALIDATE => {
+            if !file.is_writable() {
+                if protection.contains(Protection::WRITE) {
+                    return Err(Errno::EACCES);
+                }
+                area_flags.insert(AreaFlags::NEVER_WRITE);
+            }
+            area_flags.insert(AreaFlags::SHARED);
+        }
+        MAP_PRIVATE => {}
+        _ => return Err(Errno::EINVAL),
+    }
+    if !file.is_readable() {
+        return Err(Errno::EACCES);
+    }
+    let backing = file.file().backing().ok_or(Errno::ENODEV)?;
+    if flags.contains(MapFlags::GROWSDOWN) {
+        return Err(Errno::EINVAL);
+    }
+    if backing.is_anonymous() {
+        area_flags.remove(AreaFlags::NEVER_WRITE);
+        return Ok(area_flags
+            .contains(AreaFlags::SHARED)
+            .then(|| shared_source(OBJECT_PAGES)));
+    }
+    Ok(Some(Source {
+        backing,
+        first: offset / PAGE,
+    }))
+}
+
+/// What is mapped of no file: nothing, or a new object for those who share it.
+fn anonymous_source(
+    kind: u32,
+    pages: u64,
+    area_flags: &mut AreaFlags,
+) -> Result<Option<Source>, Errno> {
+    match kind {
+        MAP_PRIVATE => Ok(None),
+        MAP_SHARED if !area_flags.contains(AreaFlags::GROWS_DOWN) => {
+            area_flags.insert(AreaFlags::SHARED);
+            Ok(Some(shared_source(pages)))
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn shared_source(pages: u64) -> Source {
+    let backing: Arc<dyn Backing> = Arc::new(SharedMemory::new(pages));
+    Source { backing, first: 0 }
+}
+
+/// `munmap(2)`.
+pub fn munmap(call: &mut Call<'_>, address: u64, len: u64) -> Result<(), Errno> {
+    call.space.unmap(address, len)
+}
+
+/// `mprotect(2)`.
+pub fn mprotect(call: &mut Call<'_>, address: u64, len: u64, protection: u32) -> Result<(), Errno> {
+    let grows = protection & (PROT_GROWSDOWN | PROT_GROWSUP);
+    let protection = protection & !(PROT_GROWSDOWN | PROT_GROWSUP);
+    if grows == PROT_GROWSDOWN | PROT_GROWSUP || !address.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    if len == 0 {
+        return Ok(());
+    }
+    if address
+        .checked_add(len)
+        .and_then(|end| end.checked_add(PAGE - 1))
+        .is_none()
+    {
+        return Err(Errno::ENOMEM);
+    }
+    let protection = Protection::from_bits(protection & !PROT_SEM).ok_or(Errno::EINVAL)?;
+    if grows == PROT_GROWSUP {
+        return Err(Errno::EINVAL);
+    }
+    call.space
+        .protect(address, len, protection, grows == PROT_GROWSDOWN)
+}
+
+/// `mremap(2)`.
+pub fn mremap(
+    call: &mut Call<'_>,
+    address: u64,
+    old_len: u64,
+    new_len: u64,
+    flags: u32,
+    new_address: u64,
+) -> SysResult {
+    let flags = RemapFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+    let privileged = is_privileged(call);
+    let start = call.space.remap(&RemapRequest {
+        address,
+        old_len,
+        new_len,
+        flags,
+        new_address,
+        privileged,
+    })?;
+    // CAST: a user address.
+    Ok(start as usize)
+}
+
+/// `brk(2)`: the new end of the heap, or the old one if it cannot be moved.
+pub fn brk(call: &mut Call<'_>, end: u64) -> SysResult {
+    // CAST: a user address.
+    Ok(call.space.set_heap_end(end) as usize)
+}
+
+/// `madvise(2)`.
+pub fn madvise(call: &mut Call<'_>, address: u64, len: u64, advice: i32) -> Result<(), Errno> {
+    let advice = Advice::from_number(advice).ok_or(Errno::EINVAL)?;
+    call.space.advise(address, len, advice)
+}
+
+/// `msync(2)`: files in memory are always in step; only errors are left to find.
+pub fn msync(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<(), Errno> {
+    let flags = SyncFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+    if !address.is_multiple_of(PAGE) || flags.contains(SyncFlags::ASYNC | SyncFlags::SYNC) {
+        return Err(Errno::EINVAL);
+    }
+    let end = len
+        .checked_next_multiple_of(PAGE)
+        .and_then(|len| address.checked_add(len))
+        .ok_or(Errno::ENOMEM)?;
+    let (mapped, locked) = call.space.is_mapped(address..end);
+    if locked && flags.contains(SyncFlags::INVALIDATE) {
+        return Err(Errno::EBUSY);
+    }
+    mapped.then_some(()).ok_or(Errno::ENOMEM)
+}
+
+/// `mincore(2)`.
+pub fn mincore(call: &mut Call<'_>, address: u64, len: u64, vector: Ptr<u8>) -> Result<(), Errno> {
+    if !address.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    if address.checked_add(len).is_none_or(|end| end > USER_END) {
+        return Err(Errno::ENOMEM);
+    }
+    let pages = len.div_ceil(PAGE);
+    let mut done = 0;
+    let mut bytes = [0; 512];
+    while done < pages {
+        let count = (pages - done).min(bytes.len() as u64);
+        // CAST: at most the buffer's length.
+        let part = &mut bytes[..count as usize];
+        call.space.residence(address + done * PAGE, part)?;
+        call.space.write(vector.offset(done).address(), part)?;
+        done += count;
+    }
+    Ok(())
+}
+
+/// The pages that hold a range that need not start at one.
+fn pages_of(address: u64, len: u64) -> Result<Range<u64>, Errno> {
+    let start = address & !(PAGE - 1);
+    let end = len
+        .checked_add(address - start)
+        .and_then(|len| len.checked_next_multiple_of(PAGE))
+        .and_then(|len| start.checked_add(len))
+        .ok_or(Errno::EINVAL)?;
+    Ok(start..end)
+}
+
+/// `mlock(2)`.
+pub fn mlock(call: &mut Call<'_>, address: u64, len: u64) -> Result<(), Errno> {
+    mlock2(call, address, len, 0)
+}
+
+/// `mlock2(2)`.
+pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<(), Errno> {
+    if flags & !MLOCK_ONFAULT != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let range = pages_of(address, len)?;
+    let unlimited = is_privileged(call);
+    call.space.lock(range, flags == MLOCK_ONFAULT, unlimited)
+}
+
+/// `munlock(2)`.
+pub fn munlock(call: &mut Call<'_>, address: u64, len: u64) -> Result<(), Errno> {
+    call.space.unlock(pages_of(address, len)?)
+}
+
+/// `mlockall(2)`.
+pub fn mlockall(call: &mut Call<'_>, flags: u32) -> Result<(), Errno> {
+    let flags = LockAllFlags::from_bits(flags)
+        .filter(|flags| !flags.is_empty() && *flags != LockAllFlags::ONFAULT)
+        .ok_or(Errno::EINVAL)?;
+    let unlimited = is_privileged(call);
+    call.space.lock_all(
+        flags.contains(LockAllFlags::CURRENT),
+        flags.contains(LockAllFlags::FUTURE),
+        flags.contains(LockAllFlags::ONFAULT),
+        unlimited,
+    )
+}
+
+/// `munlockall(2)`.
+pub fn munlockall(call: &mut Call<'_>) -> Result<(), Errno> {
+    call.space.unlock_all();
+    Ok(())
+}
