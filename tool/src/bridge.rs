@@ -77,6 +77,8 @@ pub fn pump(
                 }
             }
         }
+        // It may have kept something back.
+        drop(sink);
         // If nobody waits any more, nobody needs to know.
         let _ = events.send(Event::Closed(source));
     });

@@ -27,6 +27,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+use self::running::Outputs;
 pub use self::running::{End, Outcome, Running};
 use crate::{
     bridge::{Form, Sink},
@@ -345,7 +346,12 @@ impl Guest {
             dir,
         })?;
         let form = if escaped { Form::Escaped } else { Form::Plain };
-        let outputs = [self.stdout, self.stderr, self.log];
+        let outputs = Outputs {
+            stdout: self.stdout,
+            stderr: self.stderr,
+            log: self.log,
+            names_from: ours.then(|| self.kernel.clone()),
+        };
         let mut running = Running::new(emulator, sockets, form, self.timeout, outputs)?;
         match self.stdin {
             Stdin::Later => {}

@@ -34,6 +34,7 @@ pub mod rootfs;
 pub mod setup;
 pub mod size;
 pub mod status;
+pub mod symbols;
 pub mod terminal;
 pub mod tree;
 

@@ -29,8 +29,12 @@ use crate::{
 /// The exit code for a program that is not there, as in shells.
 pub(super) const NOT_FOUND: u8 = 127;
 
-/// How many lines of the log explain a machine without a status.
+/// How many lines of the log explain a machine without a status, if the
+/// kernel did not say that it dies.
 const TAIL_LINES: usize = 12;
+
+/// How many lines of a dying kernel's report are shown.
+const REPORT_LINES: usize = 60;
 
 /// The program is not there.
 #[derive(Debug)]
@@ -196,7 +200,12 @@ fn explain(outcome: &Outcome, log_path: &Path, interactive: bool) {
     let log = std::fs::read(log_path).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
     let lines: Vec<&str> = log.lines().collect();
-    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+    let report = lines
+        .iter()
+        .rposition(|line| line.starts_with("kernel panic") || line.starts_with("kernel fault"));
+    let from = report.unwrap_or(lines.len().saturating_sub(TAIL_LINES));
+    let until = lines.len().min(from + REPORT_LINES);
+    let tail = lines[from..until].join("\n");
     let mut text = format!("the machine gave no exit status: {}\n", outcome.end);
     if !outcome.qemu_errors.trim().is_empty() {
         text.push_str(outcome.qemu_errors.trim_end());
@@ -206,7 +215,7 @@ fn explain(outcome: &Outcome, log_path: &Path, interactive: bool) {
         text.push_str("The kernel's log is empty.");
     } else {
         text.push_str(&format!(
-            "The end of the kernel's log (all of it: {}):\n{tail}",
+            "From the kernel's log (all of it: {}):\n{tail}",
             log_path.display()
         ));
     }

@@ -3,6 +3,7 @@
 use core::{fmt, time::Duration};
 use std::{
     io::{self, Read},
+    path::PathBuf,
     sync::{
         Arc, OnceLock,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -17,6 +18,7 @@ use crate::{
     bridge::{self, Capture, Event, Form, Input, Sink, Source},
     qemu::{Emulator, Sockets},
     status::{self, QemuExit},
+    symbols::NamingSink,
 };
 
 /// How long the last output may take once QEMU was killed: its reader may be
@@ -38,6 +40,15 @@ pub struct Running {
     stderr: Capture,
     log: Capture,
     qemu_errors: Capture,
+}
+
+/// Where the output of a guest goes.
+pub(super) struct Outputs {
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+    pub(super) log: Output,
+    /// The kernel whose addresses in the log get names.
+    pub(super) names_from: Option<PathBuf>,
 }
 
 /// What came of a guest.
@@ -118,7 +129,7 @@ impl Running {
         sockets: Sockets,
         form: Form,
         timeout: Option<Duration>,
-        [stdout, stderr, log]: [Output; 3],
+        outputs: Outputs,
     ) -> Result<Self> {
         let (sender, events) = mpsc::channel();
         let started = Instant::now();
@@ -137,13 +148,16 @@ impl Running {
             qemu_errors: Capture::default(),
         };
         let first = Arc::clone(&running.first_output);
-        let sink = stdout.sink(&running.stdout);
+        let sink = outputs.stdout.sink(&running.stdout);
         running.pump(Source::Stdout, sockets.com1, sink, first);
         if let Some(com2) = sockets.com2 {
-            let sink = stderr.sink(&running.stderr);
+            let sink = outputs.stderr.sink(&running.stderr);
             running.pump(Source::Stderr, com2, sink, Arc::default());
         }
-        let sink = log.sink(&running.log);
+        let mut sink = outputs.log.sink(&running.log);
+        if let Some(kernel) = outputs.names_from {
+            sink = Box::new(NamingSink::new(&kernel, sink));
+        }
         running.pump(Source::Log, sockets.log, sink, Arc::default());
         let sink = Box::new(running.qemu_errors.clone());
         running.pump(Source::Qemu, sockets.errors, sink, Arc::default());

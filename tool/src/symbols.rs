@@ -1,0 +1,174 @@
+//! Names for the addresses in a kernel's log.
+//!
+//! The kernel prints bare addresses when it dies: names would make its image
+//! bigger, and the image on the host has them all. Lines that look like a
+//! frame of a backtrace (`at 0xffffffff80101234`) get the function, the file
+//! and the line added, inlined functions too.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use addr2line::Loader;
+
+use crate::{bridge::Sink, paths};
+
+/// Where kernel code can be; nothing else is looked up.
+const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
+
+/// How long an unfinished line is kept back; a longer one passes as it is.
+const MAX_LINE: usize = 4096;
+
+/// Passes a log on, line by line, with names added.
+pub struct NamingSink {
+    kernel: PathBuf,
+    /// What is cut off in front of file names.
+    root: String,
+    loader: Option<Loader>,
+    line: Vec<u8>,
+    sink: Sink,
+}
+
+impl core::fmt::Debug for NamingSink {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("NamingSink").field(&self.kernel).finish()
+    }
+}
+
+impl NamingSink {
+    /// Names from this kernel's image; it is read at the first address.
+    pub fn new(kernel: &Path, sink: Sink) -> Self {
+        Self {
+            kernel: kernel.to_owned(),
+            root: paths::workspace()
+                .map_or_else(|_| String::new(), |root| format!("{}/", root.display())),
+            loader: None,
+            line: Vec::new(),
+            sink,
+        }
+    }
+
+    fn pass_line(&mut self) -> io::Result<()> {
+        let line = core::mem::take(&mut self.line);
+        let address = core::str::from_utf8(&line).ok().and_then(address_in);
+        let Some(address) = address else {
+            return self.sink.write_all(&line);
+        };
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        self.sink.write_all(text)?;
+        for name in self.names(address) {
+            self.sink.write_all(name.as_bytes())?;
+        }
+        self.sink.write_all(b"\n")
+    }
+
+    /// The functions at an address, the innermost first, each ready to print.
+    fn names(&mut self, address: u64) -> Vec<String> {
+        if self.loader.is_none() {
+            self.loader = Loader::new(&self.kernel).ok();
+        }
+        let Some(loader) = &self.loader else {
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        // What is in a backtrace is where a call comes back to, which may be
+        // the first byte of the next line or function.
+        let address = address.saturating_sub(1);
+        if let Ok(mut frames) = loader.find_frames(address) {
+            while let Ok(Some(frame)) = frames.next() {
+                let function = frame.function.as_ref();
+                let function = function.and_then(|name| name.demangle().ok());
+                let place = frame.location.map_or_else(String::new, |location| {
+                    let file = location.file.unwrap_or("?");
+                    let file = file.strip_prefix(&self.root).unwrap_or(file);
+                    format!(" ({file}:{})", location.line.unwrap_or(0))
+                });
+                let separator = if names.is_empty() {
+                    "  "
+                } else {
+                    "\n      in "
+                };
+                names.push(format!(
+                    "{separator}{}{place}",
+                    function.as_deref().unwrap_or("?")
+                ));
+            }
+        }
+        if names.is_empty()
+            && let Some(symbol) = loader.find_symbol(address)
+        {
+            names.push(format!(
+                "  {}",
+                addr2line::demangle_auto(symbol.into(), None)
+            ));
+        }
+        names
+    }
+}
+
+/// The address that a line tells as the place of something.
+fn address_in(line: &str) -> Option<u64> {
+    let (_, rest) = line.trim_end().rsplit_once("at 0x")?;
+    let address = u64::from_str_radix(rest, 16).ok()?;
+    (address >= KERNEL_HALF).then_some(address)
+}
+
+impl Write for NamingSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || self.line.len() > MAX_LINE {
+                self.pass_line()?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Drop for NamingSink {
+    fn drop(&mut self) {
+        // A kernel that dies in the middle of a line still said it.
+        let _ = self.pass_line().and_then(|()| self.sink.flush());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, io::Write as _};
+
+    use super::{NamingSink, address_in};
+    use crate::bridge::Capture;
+
+    #[test]
+    fn addresses_are_found_at_the_end_of_a_line() {
+        let check = |line, expected| assert_eq!(address_in(line), expected, "{line}");
+        check("  at 0xffffffff80101234\n", Some(0xffff_ffff_8010_1234));
+        check(
+            "breakpoint in the kernel at 0xffffffff80000000",
+            Some(0xffff_ffff_8000_0000),
+        );
+        check("  at 0x401000", None);
+        check("at 0xffffffff80101234 x", None);
+        check("0xffffffff80101234", None);
+        check("at 0x", None);
+    }
+
+    #[test]
+    fn lines_pass_whole_and_the_last_one_too() {
+        let mut kept = Capture::default();
+        let own = env::current_exe().unwrap();
+        let mut sink = NamingSink::new(&own, Box::new(kept.clone()));
+        for piece in ["a", "b\nfault at 0xffffffff80", "101234\nlast"] {
+            sink.write_all(piece.as_bytes()).unwrap();
+        }
+        drop(sink);
+        kept.flush().unwrap();
+        let text = String::from_utf8(kept.take()).unwrap();
+        assert_eq!(text, "ab\nfault at 0xffffffff80101234\nlast");
+    }
+}
