@@ -23,12 +23,17 @@
 )]
 
 extern crate alloc;
+// `#[ktest]` names this crate from outside.
+#[cfg(feature = "ktest")]
+extern crate self as ochre_hal;
 
 mod arch;
 pub mod boot;
 pub mod clock;
 pub mod cpu;
 pub mod debug;
+#[cfg(feature = "ktest")]
+mod device_tests;
 pub mod entropy;
 pub mod irq;
 pub mod ktest;

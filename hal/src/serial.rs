@@ -76,6 +76,12 @@ impl SerialPort {
     pub fn set_transmit_interrupt(&mut self, on: bool) {
         self.uart.set_transmit_interrupt(on);
     }
+
+    /// Connects the transmitter to the receiver, for tests.
+    #[cfg(feature = "ktest")]
+    pub(crate) fn set_loopback(&mut self, on: bool) {
+        self.uart.set_loopback(self.which, on);
+    }
 }
 
 impl Drop for SerialPort {
