@@ -55,6 +55,5 @@ pub fn hwcap() -> u64 {
 /// `/proc/cpuinfo`'s lines for one processor, without the trailing blank line.
 #[must_use]
 pub fn describe(cpu: CpuId) -> String {
-    let _ = cpu;
-    unimplemented!()
+    machine::cpuinfo::describe(cpu)
 }

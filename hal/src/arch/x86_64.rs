@@ -7,6 +7,7 @@ mod calibrate;
 pub(crate) mod clock;
 mod cmos;
 pub(crate) mod context;
+pub(crate) mod cpuinfo;
 mod devices;
 pub(crate) mod entry;
 mod exceptions;
