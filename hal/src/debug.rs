@@ -7,6 +7,8 @@ use core::fmt;
 
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU16, Ordering};
 
+use crate::power::{self, ExitPorts};
+
 use crate::arch::machine::port::Port;
 
 /// The log port; 0 while there is none.
@@ -48,16 +50,20 @@ pub fn write(bytes: &[u8]) {
     }
 }
 
-/// Looks for `ochre.log=` on the command line, so that a failure before the
-/// kernel reads it can be seen.
+/// Looks for `ochre.log=` and `ochre.exit=` on the command line, so that a
+/// failure before the kernel reads it can be seen.
 pub(crate) fn configure_early(cmdline: &[u8]) {
-    for word in cmdline.split(|byte| *byte == b' ') {
-        let known = match word.strip_prefix(b"ochre.log=") {
-            Some(b"0x402") => set_log_port(0x402),
-            Some(b"0xe9") => set_log_port(0xe9),
+    for word in cmdline.split(u8::is_ascii_whitespace) {
+        let known = match word {
+            b"ochre.log=0x402" => set_log_port(0x402),
+            b"ochre.log=0xe9" => set_log_port(0xe9),
+            b"ochre.exit=0xf4" => power::configure(ExitPorts {
+                status: None,
+                exit: Some(0xf4),
+            }),
             _ => true,
         };
-        debug_assert!(known, "both ports are on the list");
+        debug_assert!(known, "all three are on the lists");
     }
 }
 

@@ -29,6 +29,8 @@ extern crate self as ochre_hal;
 
 mod arch;
 pub mod boot;
+#[cfg(feature = "boottest")]
+pub mod boottest;
 pub mod clock;
 pub mod cpu;
 pub mod debug;

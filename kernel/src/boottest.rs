@@ -1,12 +1,144 @@
 //! One property, one kernel, one machine: what `ochre.boottest=NAME` runs.
+//!
+//! A property that holds is told as `boottest NAME: ok`, and the machine ends
+//! with status 0. Most are that something is caught: then the log has the
+//! kernel's report, the machine fails, and `ok` never appears.
+//!
+//! | name | what must happen |
+//! |---|---|
+//! | `breakpoint` | told on the log; ok |
+//! | `page-fault`, `null`, `invalid`, `divide` | a report of the exception |
+//! | `stack-overflow` | a report that says so, from the double fault's stack |
+//! | `write-text`, `write-constants` | a report of a page fault: read-only |
+//! | `execute-data`, `execute-direct-map` | a report of a page fault: not executable |
+//! | `user-access`, `user-execute` | a report that names SMAP, SMEP |
+//! | `panic` | the message, where, and the calls |
+//! | `out-of-heap` | an error and no panic; ok |
+//! | `timer` | five alarms, none early; ok |
+//! | `idle` | an alarm that is already due ends the sleep; ok |
+
+use alloc::vec::Vec;
 
 use ochre_hal::boot::BootInfo;
-use ochre_hal::{debug, power};
+use ochre_hal::irq::{self, Event};
+use ochre_hal::memory::{PAGE_SIZE, PageTable, Rights, UserFrame};
+use ochre_hal::{boottest, clock, cpu, debug, power};
 
-/// A kernel that says that it is there.
-pub(crate) fn main(boot: BootInfo) -> ! {
-    debug::write(b"hello from the higher half\n");
-    debug::write(boot.cmdline);
-    debug::write(b"\n");
-    power::fail()
+/// The test that the command line names.
+fn selected(cmdline: &[u8]) -> Option<&str> {
+    cmdline
+        .split(u8::is_ascii_whitespace)
+        .find_map(|word| word.strip_prefix(b"ochre.boottest="))
+        .and_then(|name| str::from_utf8(name).ok())
+}
+
+/// Runs the test that the command line names and ends the machine; comes back
+/// where it names none.
+pub(crate) fn run(boot: &BootInfo) {
+    let Some(name) = selected(boot.cmdline) else {
+        return;
+    };
+    let configured = power::configure(power::ExitPorts {
+        status: Some(0x403),
+        exit: Some(0xf4),
+    });
+    assert!(configured, "the ports of the host's tool");
+    match name {
+        "breakpoint" => boottest::breakpoint(),
+        "page-fault" => boottest::read_unmapped(),
+        "null" => boottest::read_null(),
+        "invalid" => boottest::invalid_instruction(),
+        "divide" => boottest::divide_by_zero(),
+        "stack-overflow" => {
+            // Seen by nobody: the answer is only there to be worked for.
+            assert_ne!(recurse(1), 0);
+        }
+        "write-text" => boottest::write_text(),
+        "write-constants" => boottest::write_constants(),
+        "execute-data" => boottest::execute_data(),
+        "execute-direct-map" => boottest::execute_direct_map(),
+        "user-access" => {
+            let (table, address) = user_page();
+            boottest::read_user(table.space(), address);
+        }
+        "user-execute" => {
+            let (table, address) = user_page();
+            boottest::execute_user(table.space(), address);
+        }
+        "panic" => panic!("on purpose"),
+        "out-of-heap" => out_of_heap(),
+        "timer" => timer(),
+        "idle" => idle(),
+        _ => panic!("no such boottest: {name}"),
+    }
+    debug::write(b"boottest ");
+    debug::write(name.as_bytes());
+    debug::write(b": ok\n");
+    power::power_off(0)
+}
+
+/// Calls itself until the stack is gone.
+fn recurse(depth: u64) -> u64 {
+    let frame = core::hint::black_box([depth; 64]);
+    if depth == 0 {
+        return 1;
+    }
+    let deeper = recurse(core::hint::black_box(depth.wrapping_add(1)));
+    deeper.wrapping_add(frame[(depth % 64) as usize])
+}
+
+/// An address space with one page that a program may do anything with.
+fn user_page() -> (PageTable, u64) {
+    const ADDRESS: u64 = 0x40_0000;
+    let frame = UserFrame::zeroed().expect("memory at boot");
+    let mut table = PageTable::new().expect("memory at boot");
+    table
+        .map(ADDRESS, frame, Rights::all())
+        .expect("memory at boot");
+    (table, ADDRESS)
+}
+
+/// Takes the whole heap, is told when it is gone, gives it back, takes again.
+fn out_of_heap() {
+    let mut impossible: Vec<u8> = Vec::new();
+    assert!(impossible.try_reserve_exact(1 << 46).is_err());
+    for _ in 0..2 {
+        let mut pieces: Vec<Vec<u8>> = Vec::new();
+        let mut count = 0_usize;
+        loop {
+            let mut piece: Vec<u8> = Vec::new();
+            if pieces.try_reserve(1).is_err() || piece.try_reserve_exact(PAGE_SIZE).is_err() {
+                break;
+            }
+            piece.push(1);
+            pieces.push(piece);
+            count += 1;
+        }
+        assert!(count > 100, "only {count} pieces of heap");
+    }
+}
+
+/// Five alarms, each at its time or later.
+fn timer() {
+    for _ in 0..5 {
+        let deadline = clock::now_ns() + 5_000_000;
+        clock::set_alarm(Some(deadline));
+        while cpu::wait_for_interrupt() != Event::Timer {}
+        assert!(clock::now_ns() >= deadline, "an alarm came early");
+    }
+    // And in the window between polls.
+    clock::set_alarm(Some(clock::now_ns() + 1_000_000));
+    while irq::poll_pending() != Some(Event::Timer) {}
+}
+
+/// An alarm that fired before the sleep began must still end it.
+fn idle() {
+    for _ in 0..100 {
+        clock::set_alarm(Some(clock::now_ns()));
+        let until = clock::now_ns() + 100_000;
+        while clock::now_ns() < until {}
+        while cpu::wait_for_interrupt() != Event::Timer {}
+    }
+    clock::set_alarm(None);
+    assert_eq!(irq::poll_pending(), None, "an alarm that was not set");
 }

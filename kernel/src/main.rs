@@ -3,10 +3,22 @@
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
+extern crate alloc;
+
+#[cfg(all(target_os = "none", feature = "boottest"))]
 mod boottest;
 
 #[cfg(target_os = "none")]
-ochre_hal::entry!(boottest::main);
+ochre_hal::entry!(main);
+
+/// The first function of the safe kernel.
+#[cfg(target_os = "none")]
+fn main(boot: ochre_hal::boot::BootInfo) -> ! {
+    #[cfg(feature = "boottest")]
+    boottest::run(&boot);
+    drop(boot);
+    ochre_hal::power::fail()
+}
 
 #[cfg(not(target_os = "none"))]
 fn main() {}

@@ -71,11 +71,15 @@ pub(crate) trait Physical {
     fn read(&self, address: u64, to: &mut [u8]) -> Option<()>;
 }
 
-/// Reads the start info at physical address `start_info`.
+/// Reads the start info at physical address `start_info`; `image` is the kernel's place.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn read(memory: &impl Physical, start_info: u64) -> Result<Handover, BadHandover> {
+pub(crate) fn read(
+    memory: &impl Physical,
+    start_info: u64,
+    image: &Range<u64>,
+) -> Result<Handover, BadHandover> {
     let mut raw = [0; START_INFO_BYTES];
     memory
         .read(start_info, &mut raw)
@@ -90,9 +94,10 @@ pub(crate) fn read(memory: &impl Physical, start_info: u64) -> Result<Handover, 
     let initramfs = match u32_at(&raw, 12) {
         0 => None,
         _ => module(memory, u64_at(&raw, 16)).filter(|range| {
-            // Only whole pages of memory can become frames; the last one may
-            // be shared with nothing else, since the map ends on pages too.
-            ram.contains(&(range.start / 4096 * 4096..range.end))
+            // Only whole pages of memory, and not the kernel's, can become
+            // frames; the map ends on pages too.
+            let range = range.start / 4096 * 4096..range.end;
+            ram.contains(&range) && (range.end <= image.start || image.end <= range.start)
         }),
     };
     let mut handover = Handover {

@@ -2,7 +2,7 @@
 
 use ochre_sync::Once;
 
-use crate::boot::BootInfo;
+use crate::boot::{BootInfo, Initramfs};
 use crate::memory;
 
 use super::pvh::{self, Handover, Physical};
@@ -24,7 +24,7 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     unsafe { gdt::load(percpu::current()) };
     // SAFETY: the line above loaded the segments and the task state.
     unsafe { idt::load() };
-    let handover = match pvh::read(&EarlyMap, start_info) {
+    let handover = match pvh::read(&EarlyMap, start_info, &layout::image_physical()) {
         Ok(handover) => handover,
         Err(error) => {
             // There is no command line to say otherwise, so tell the usual port.
@@ -50,7 +50,9 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     devices::init(platform, &handover.ram);
     ochre_kernel_main(BootInfo {
         cmdline: handover.cmdline(),
-        initramfs: None,
+        // SAFETY: `pvh::read` checked that the pages are memory and not the
+        // kernel's; they were reserved above, and this is their only owner.
+        initramfs: archive.map(|range| unsafe { Initramfs::new(range) }),
     })
 }
 

@@ -45,9 +45,12 @@ impl Fake {
     }
 
     fn read(&self) -> Result<Handover, BadHandover> {
-        read(self, 0x100)
+        read(self, 0x100, &IMAGE)
     }
 }
+
+/// Where the kernel is.
+const IMAGE: core::ops::Range<u64> = 0x20_0000..0x40_0000;
 
 const MEMORY: (u64, u64, u32) = (0x10_0000, 0x1f0_0000, 1);
 
@@ -75,8 +78,14 @@ fn what_is_not_memory_wins() {
 #[test]
 fn refuses_what_is_not_a_start_info() {
     let mut fake = Fake::new(&[MEMORY], None, b"\0");
-    assert_eq!(read(&fake, 0x1fff).err(), Some(BadHandover::Unreadable));
-    assert_eq!(read(&fake, u64::MAX).err(), Some(BadHandover::Unreadable));
+    assert_eq!(
+        read(&fake, 0x1fff, &IMAGE).err(),
+        Some(BadHandover::Unreadable)
+    );
+    assert_eq!(
+        read(&fake, u64::MAX, &IMAGE).err(),
+        Some(BadHandover::Unreadable)
+    );
     fake.put(0x104, &[0]);
     assert_eq!(fake.read().err(), Some(BadHandover::Version));
     fake.put(0x100, &[0]);
@@ -104,6 +113,9 @@ fn a_wild_module_is_none() {
         (0x1f0_0000, 0),
         (u64::MAX, 2),
         (0, 0x1000),
+        (0x3f_f000, 0x1001),
+        (0x1f_0000, 0x1_0001),
+        (0x30_0000, 0x1000),
     ] {
         let handover = Fake::new(&[MEMORY], Some(module), b"\0").read();
         assert_eq!(handover.expect("good").initramfs, None, "{module:x?}");
