@@ -72,9 +72,8 @@ impl NamingSink {
             return Vec::new();
         };
         let mut names = Vec::new();
-        // What is in a backtrace is where a call comes back to, which may be
-        // the first byte of the next line or function.
-        let address = address.saturating_sub(1);
+        // The kernel prints places inside the calls, not where they come back
+        // to: that may be the first byte of the next line or function.
         if let Ok(mut frames) = loader.find_frames(address) {
             while let Ok(Some(frame)) = frames.next() {
                 let function = frame.function.as_ref();
