@@ -57,6 +57,7 @@ pub struct Guest {
     log_level: Option<&'static str>,
     console: Option<Console>,
     protect_init: bool,
+    own_group: bool,
     stdin: Stdin,
     timeout: Option<Duration>,
     stdout: Output,
@@ -129,6 +130,7 @@ impl Guest {
             log_level: None,
             console: None,
             protect_init: false,
+            own_group: false,
             stdin: Stdin::Bytes(Vec::new()),
             timeout: None,
             stdout: Output::Capture,
@@ -268,6 +270,13 @@ impl Guest {
         self
     }
 
+    /// Keeps the terminal's signals (Ctrl-C) from QEMU. Whoever asks for this
+    /// has to pass them on, as [`crate::bridge::Event::Signal`].
+    pub fn own_group(mut self) -> Self {
+        self.own_group = true;
+        self
+    }
+
     /// Standard input: these bytes, then the end.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Stdin::Bytes(bytes.into());
@@ -343,6 +352,7 @@ impl Guest {
             initrd: initrd.as_deref(),
             command_line: command_line.as_str(),
             second_serial: escaped,
+            own_group: self.own_group,
             dir,
         })?;
         let form = if escaped { Form::Escaped } else { Form::Plain };

@@ -9,7 +9,10 @@ use core::time::Duration;
 use std::{
     fs,
     io::Read as _,
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        net::{UnixListener, UnixStream},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
 };
@@ -61,6 +64,9 @@ pub struct Start<'a> {
     pub command_line: &'a str,
     /// Whether there is a second serial line.
     pub second_serial: bool,
+    /// Whether keys like Ctrl-C are kept from QEMU, because we see to its end
+    /// when they come.
+    pub own_group: bool,
     /// A folder for the sockets, made by [`run_dir`]; removed in the end with
     /// all that is in it.
     pub dir: TempDir,
@@ -103,7 +109,11 @@ impl Emulator {
             log: &log_path,
             status: &dir.path().join("status"),
         });
-        let mut child = command(&qemu)
+        let mut command = command(&qemu);
+        if start.own_group {
+            command.process_group(0);
+        }
+        let mut child = command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -122,6 +122,7 @@ fn guest(options: &MachineOptions) -> Result<Guest> {
         .memory(options.memory)
         .processors(options.smp)
         .stdin_ours()
+        .own_group()
         .env("PATH", GUEST_PATH)
         .env("HOME", "/root")
         .env("USER", "root")
