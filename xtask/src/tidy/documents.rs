@@ -9,7 +9,7 @@ use super::{Findings, House, crates};
 const DEPENDENCIES: &str = "docs/dependencies.md";
 
 /// Documents whose paths are checked, as far as they are there.
-const WITH_PATHS: [&str; 3] = ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md"];
+const WITH_PATHS: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
 
 pub(super) fn check(house: &House, findings: &mut Findings) -> Result<()> {
     dependencies(house, findings)?;
@@ -59,12 +59,21 @@ fn paths(root: &Path, document: &str, text: &str, findings: &mut Findings) {
     }
 }
 
+/// A name without a folder may be anything, and a part in capitals stands for
+/// many names.
 fn names_a_path_of_ours(root: &Path, text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    let Some((first, _)) = text.split_once('/') else {
-        return text.ends_with(".rs") || text.ends_with(".md");
+    let Some((first, rest)) = text.split_once('/') else {
+        return false;
     };
-    text.chars().all(plain) && !first.is_empty() && first != "target" && root.join(first).is_dir()
+    let stands_for_many = rest.split(['/', '.']).any(|part| {
+        part.len() > 1 && part != "README" && part.chars().all(|c| c.is_ascii_uppercase())
+    });
+    text.chars().all(plain)
+        && !stands_for_many
+        && !first.is_empty()
+        && first != "target"
+        && root.join(first).is_dir()
 }
 
 #[cfg(test)]
@@ -89,7 +98,8 @@ mod tests {
             "see `/dev/null`, `cargo run`, `a/b`, `hal/{a,b}`, `target/ochre`",
             0,
         );
-        check("see `README.md`", 1);
+        check("see `README.md` and `boot.rs`", 0);
+        check("see `hal/src/FAMILY.rs`", 0);
         check("see hal/src/gone.rs", 0);
     }
 }
