@@ -26,5 +26,5 @@ pub use ochre_tool::{
     Guest, Machine, Outcome, debian::Packages, guest::End, machine::Accelerator, rootfs, setup,
     size::Size, status::QemuExit, tree::Tree,
 };
-pub use shared::{archive, busybox, guest, kernel, ktest_kernel, shell};
+pub use shared::{archive, busybox, guest, kernel, shell, test_kernel};
 pub use suite::{Case, run};

@@ -32,13 +32,13 @@ pub fn kernel() -> Result<PathBuf> {
     once(&KERNEL, || kernel_build::build(&[]))
 }
 
-/// The kernel with its in-kernel tests.
+/// The kernel with the in-kernel tests and the one-property tests in it.
 ///
 /// # Errors
 /// If it does not build.
-pub fn ktest_kernel() -> Result<PathBuf> {
+pub fn test_kernel() -> Result<PathBuf> {
     static KERNEL: Once<PathBuf> = OnceLock::new();
-    once(&KERNEL, || kernel_build::build(&["ktest"]))
+    once(&KERNEL, || kernel_build::build(&["boottest", "ktest"]))
 }
 
 /// A static busybox on the host.
