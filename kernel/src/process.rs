@@ -1,6 +1,7 @@
 //! Processes and threads: what a program has, from fork to wait.
 
 pub mod clone;
+pub mod exec;
 pub mod exit;
 mod exit_status;
 mod group;

@@ -1,17 +1,18 @@
 //! Mapping, unmapping, protecting, and the heap.
 
+use alloc::sync::Arc;
 use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
-use ochre_hal::memory::USER_END;
+use ochre_hal::memory::{PAGE_SIZE, USER_END};
 use ochre_hal::{memory, user::Access};
 
-use super::AddressSpace;
 use super::area::{Area, AreaFlags, PAGE, Source};
 use super::fault::Refusal;
 use super::layout::LOWEST;
 use super::space::{Inner, join};
+use super::{AddressSpace, Facts};
 
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
@@ -239,6 +240,60 @@ impl AddressSpace {
             Ok(()) => end,
             Err(_) => inner.heap.end,
         }
+    }
+
+    /// Finds a free range of `len` bytes (a multiple of pages) that starts at a
+    /// multiple of `alignment` (a power of two, at least a page).
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn find_room(&self, len: u64, alignment: u64) -> Result<u64, Errno> {
+        let spare = alignment - PAGE;
+        let len = len.checked_add(spare).ok_or(Errno::ENOMEM)?;
+        let start = self.inner().place(Placement::Hint(0), len, false)?;
+        start
+            .checked_next_multiple_of(alignment)
+            .ok_or(Errno::ENOMEM)
+    }
+
+    /// Writes bytes into pages that may be written, through their frames: the
+    /// address space need not be in use.
+    ///
+    /// # Errors
+    /// EFAULT, ENOMEM; part may be written.
+    pub fn install(&self, at: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let mut at = at;
+        let mut rest = bytes;
+        let mut inner = self.inner();
+        while !rest.is_empty() {
+            inner
+                .resolve(at, Access::Write)
+                .map_err(|refusal| match refusal {
+                    Refusal::OutOfMemory => Errno::ENOMEM,
+                    _ => Errno::EFAULT,
+                })?;
+            let mapping = inner.table.query(at & !(PAGE - 1)).ok_or(Errno::EFAULT)?;
+            // CAST: an offset within a page.
+            let offset = (at % PAGE) as usize;
+            let (part, after) = rest
+                .split_at_checked(PAGE_SIZE - offset)
+                .unwrap_or((rest, &[]));
+            mapping.frame.write(offset, part);
+            at = at.checked_add(part.len() as u64).ok_or(Errno::EFAULT)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// What execve(2) put where.
+    #[must_use]
+    pub fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.inner().facts)
+    }
+
+    /// Says what execve(2) put where.
+    pub fn set_facts(&self, facts: Facts) {
+        self.inner().facts = Arc::new(facts);
     }
 
     /// Says where the heap starts; it is empty then.

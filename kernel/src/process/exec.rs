@@ -1,0 +1,166 @@
+//! execve(2): another program in the same process.
+//!
+//! # The point of no return
+//! [`prepare`] builds everything beside the running program: the file is found
+//! and understood, scripts lead to their interpreters, the new address space
+//! stands with its stack written. All that can fail is in there; after an error
+//! the old program goes on untouched. [`Prepared::start`] then swaps, and nothing
+//! in it can fail.
+
+mod arguments;
+mod load;
+mod script;
+mod stack;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ochre_abi::Errno;
+
+pub use arguments::Arguments;
+
+use crate::memory::{AddressSpace, Limits};
+use crate::vfs::OpenFile;
+
+/// The most scripts that lead to each other.
+const SCRIPT_DEPTH: usize = 5;
+
+/// Finds the files that a program names: script and ELF interpreters.
+pub trait Opener {
+    /// Opens a file to be run, permissions checked.
+    ///
+    /// # Errors
+    /// ENOENT, EACCES and what else a path walk answers.
+    fn open(&mut self, path: &[u8]) -> Result<Arc<OpenFile>, Errno>;
+}
+
+/// Who the program runs as, for the auxiliary vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Real user.
+    pub uid: u32,
+    /// Effective user.
+    pub euid: u32,
+    /// Real group.
+    pub gid: u32,
+    /// Effective group.
+    pub egid: u32,
+    /// Whether the program has more rights than who started it.
+    pub secure: bool,
+}
+
+/// A program to be run.
+#[derive(Debug)]
+pub struct Request {
+    /// The file.
+    pub file: Arc<OpenFile>,
+    /// Its path as given.
+    pub path: Vec<u8>,
+    /// Strings for it.
+    pub arguments: Arguments,
+    /// Limits of its address space.
+    pub limits: Limits,
+    /// Who it runs as.
+    pub identity: Identity,
+    /// Random bytes for it alone.
+    pub random: [u8; 16],
+    /// Whether a script of this path cannot be opened by its interpreter (a
+    /// descriptor that closes on the way).
+    pub path_vanishes: bool,
+}
+
+/// A program ready to start.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its address space.
+    pub space: Arc<AddressSpace>,
+    /// Where it starts.
+    pub entry: u64,
+    /// Its stack pointer.
+    pub stack_pointer: u64,
+    /// Its name: the path's last part, NUL-padded.
+    pub name: [u8; 16],
+}
+
+/// Builds the program beside the running one.
+///
+/// # Errors
+/// As execve(2): ENOEXEC, ELIBBAD, ELOOP, E2BIG, EINVAL, ENOMEM, and what
+/// opening interpreters answers.
+pub fn prepare(mut request: Request, opener: &mut dyn Opener) -> Result<Prepared, Errno> {
+    let mut file = Arc::clone(&request.file);
+    // What scripts call themselves: the path first, then each interpreter's.
+    let mut called = request.path.clone();
+    let mut depth = 0;
+    loop {
+        let mut start = [0; script::LINE_LIMIT];
+        let len = load::read_at(&file, 0, &mut start)?;
+        let start = start.get(..len).unwrap_or_default();
+        let Some(line) = script::parse(start) else {
+            if start.starts_with(b"#!") {
+                return Err(Errno::ENOEXEC);
+            }
+            let loaded = load::Loader {
+                file: &file,
+                start,
+                path: &request.path,
+                arguments: &request.arguments,
+                limits: request.limits,
+                identity: request.identity,
+                random: request.random,
+            }
+            .load(opener)?;
+            return Ok(Prepared {
+                space: loaded.space,
+                entry: loaded.entry,
+                stack_pointer: loaded.stack_pointer,
+                name: name_of(&request.path),
+            });
+        };
+        if request.path_vanishes {
+            return Err(Errno::ENOENT);
+        }
+        match line.argument {
+            Some(argument) => {
+                request
+                    .arguments
+                    .replace_first(&[line.interpreter, argument, &called])?;
+            }
+            None => request
+                .arguments
+                .replace_first(&[line.interpreter, &called])?,
+        }
+        file = opener.open(line.interpreter)?;
+        called.clear();
+        called
+            .try_reserve(line.interpreter.len())
+            .map_err(|_| Errno::ENOMEM)?;
+        called.extend_from_slice(line.interpreter);
+        depth += 1;
+        if depth > SCRIPT_DEPTH {
+            return Err(Errno::ELOOP);
+        }
+    }
+}
+
+/// The last part of a path, as `prctl(PR_GET_NAME)` has it.
+fn name_of(path: &[u8]) -> [u8; 16] {
+    let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let mut name = [0; 16];
+    for (to, from) in name.iter_mut().take(15).zip(last) {
+        *to = *from;
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_of;
+
+    #[test]
+    fn names_are_the_last_part_cut_to_fifteen() {
+        assert_eq!(&name_of(b"/bin/sh"), b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(&name_of(b"a-very-long-name-indeed"), b"a-very-long-nam\0");
+        assert_eq!(name_of(b"/bin/"), [0; 16]);
+    }
+}
