@@ -238,3 +238,70 @@ mod tests {
         assert!(task.is_done());
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::{Body, Task};
+    use core::task::{Context, Poll};
+    use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use loom::sync::{Arc as LoomArc, Mutex};
+    use std::sync::Arc;
+
+    /// Ends when the flag is seen; queues into a list.
+    struct Flagged {
+        flag: LoomArc<AtomicBool>,
+        queued: LoomArc<Mutex<Vec<Arc<Task<Flagged>>>>>,
+        ended: LoomArc<AtomicUsize>,
+    }
+
+    impl Body for Flagged {
+        fn poll(task: &Arc<Task<Self>>, _context: &mut Context<'_>) -> Poll<()> {
+            if task.body().flag.load(Ordering::Relaxed) {
+                task.body().ended.fetch_add(1, Ordering::Relaxed);
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn enqueue(task: Arc<Task<Self>>) {
+            let queued = LoomArc::clone(&task.body().queued);
+            queued.lock().expect("no model panics here").push(task);
+        }
+    }
+
+    #[test]
+    fn a_wake_between_the_last_look_and_sleep_is_not_lost() {
+        loom::model(|| {
+            let flag = LoomArc::new(AtomicBool::new(false));
+            let queued = LoomArc::new(Mutex::new(Vec::new()));
+            let ended = LoomArc::new(AtomicUsize::new(0));
+            let task = Task::new(Flagged {
+                flag: LoomArc::clone(&flag),
+                queued: LoomArc::clone(&queued),
+                ended: LoomArc::clone(&ended),
+            });
+            task.wake();
+            let waker = Arc::clone(&task);
+            let thread = loom::thread::spawn(move || {
+                flag.store(true, Ordering::Relaxed);
+                waker.wake();
+            });
+            let drain = || {
+                loop {
+                    let next = queued.lock().expect("no model panics here").pop();
+                    match next {
+                        Some(task) => {
+                            task.run();
+                        }
+                        None => break,
+                    }
+                }
+            };
+            drain();
+            thread.join().expect("the waker finishes");
+            drain();
+            assert_eq!(ended.load(Ordering::Relaxed), 1);
+        });
+    }
+}
