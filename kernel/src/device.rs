@@ -10,8 +10,14 @@ use ochre_abi::Errno;
 use crate::process::Thread;
 use crate::vfs::File;
 
+mod channel;
+mod line;
+pub mod memory;
 mod number;
+pub mod random;
 
+pub use channel::Channel;
+pub use line::{SerialLine, Service, Serviced, serve};
 pub use number::DeviceNumber;
 
 /// A node that devtmpfs has from the start.

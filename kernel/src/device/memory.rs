@@ -1,0 +1,103 @@
+//! The devices that are nothing, zeroes and full (null(4), full(4)).
+
+use alloc::sync::Arc;
+use core::any::Any;
+
+use ochre_abi::Errno;
+
+use crate::memory::{Backing, ZeroBacking};
+use crate::vfs::{File, Sink, Source};
+
+/// `/dev/null`: always at its end, takes everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Null;
+
+/// `/dev/zero`: zeroes without end, takes everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Zero;
+
+/// `/dev/full`: zeroes without end, takes nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Full;
+
+impl File for Null {
+    fn read(&self, _sink: &mut Sink<'_>, _position: &mut u64) -> Result<usize, Errno> {
+        Ok(0)
+    }
+
+    /// Looks at none of the bytes: even a wild pointer is fine, as on Linux.
+    fn write(&self, source: &mut Source<'_>, _position: &mut u64) -> Result<usize, Errno> {
+        Ok(source.remaining())
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl File for Zero {
+    fn read(&self, sink: &mut Sink<'_>, _position: &mut u64) -> Result<usize, Errno> {
+        Ok(sink.put_zeroes(sink.remaining()))
+    }
+
+    fn write(&self, source: &mut Source<'_>, _position: &mut u64) -> Result<usize, Errno> {
+        Ok(source.remaining())
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn backing(&self) -> Option<Arc<dyn Backing>> {
+        Some(Arc::new(ZeroBacking))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl File for Full {
+    fn read(&self, sink: &mut Sink<'_>, _position: &mut u64) -> Result<usize, Errno> {
+        Ok(sink.put_zeroes(sink.remaining()))
+    }
+
+    fn write(&self, _source: &mut Source<'_>, _position: &mut u64) -> Result<usize, Errno> {
+        Err(Errno::ENOSPC)
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Full, Null, Zero};
+    use crate::vfs::{File, Sink, Source};
+    use ochre_abi::Errno;
+
+    #[track_caller]
+    fn check(file: &dyn File, read: usize, write: Result<usize, Errno>) {
+        let mut buffer = [1; 8];
+        let got = file.read(&mut Sink::kernel(&mut buffer), &mut 0);
+        assert_eq!(got, Ok(read));
+        assert!(buffer[..read].iter().all(|byte| *byte == 0));
+        assert_eq!(file.write(&mut Source::kernel(b"hello"), &mut 0), write);
+    }
+
+    #[test]
+    fn behave_as_their_names_say() {
+        check(&Null, 0, Ok(5));
+        check(&Zero, 8, Ok(5));
+        check(&Full, 8, Err(Errno::ENOSPC));
+    }
+}
