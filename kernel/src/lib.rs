@@ -18,6 +18,7 @@ pub mod process;
 pub mod sched;
 pub mod signal;
 pub mod syscall;
+pub mod time;
 pub mod tty;
 pub mod vfs;
 pub mod wait;

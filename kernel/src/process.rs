@@ -1,17 +1,24 @@
 //! Processes and threads: what a program has, from fork to wait.
 
 pub mod clone;
+mod credentials;
 pub mod exec;
 pub mod exit;
 mod exit_status;
 mod group;
 mod id;
+mod limits;
 pub mod reap;
 pub mod table;
 mod thread;
 pub mod usage;
 
+pub use credentials::{
+    ALL_CAPABILITIES, Capabilities, Capability, Credentials, Ids, LAST_CAPABILITY, SignalCharge,
+    User,
+};
 pub use exit_status::ExitStatus;
 pub use group::{Process, Report, VforkGate};
 pub use id::Pid;
+pub use limits::{LimitTable, OPEN_FILES_MAX, Resource};
 pub use thread::{Next, Thread, ThreadState, Work};

@@ -6,6 +6,7 @@ pub mod memory;
 mod outcome;
 pub mod process;
 pub mod sched;
+pub mod signal;
 
 pub use argument::{Fd, FromArgument, Ptr};
 pub use dispatch::{dispatch, unknown_calls};

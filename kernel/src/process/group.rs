@@ -15,9 +15,10 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::thread::Work;
-use super::{ExitStatus, Pid, Thread};
+use super::{Credentials, ExitStatus, LimitTable, Pid, Thread};
 use crate::memory::AddressSpace;
 use crate::signal::ProcessSignals;
+use crate::time::CpuAccount;
 use crate::wait::WaitQueue;
 
 /// A thread group.
@@ -32,6 +33,14 @@ pub struct Process {
     pub space: SpinLock<Arc<AddressSpace>>,
     /// Signals for the process, and what it does about each.
     pub signals: ProcessSignals,
+    /// Who it is.
+    pub(super) credentials: SpinLock<Arc<Credentials>>,
+    /// What it may use.
+    pub limits: LimitTable,
+    /// Processor time of ended threads and children.
+    pub account: CpuAccount,
+    /// Whether it lost the parent that made it.
+    adopted: AtomicBool,
     /// Woken when a child changes state.
     pub child_changed: WaitQueue,
     /// Woken when a thread of the process ends.
@@ -95,6 +104,10 @@ impl Process {
             threads: SpinLock::default(),
             space: SpinLock::new(space),
             signals: ProcessSignals::default(),
+            credentials: SpinLock::new(Arc::new(Credentials::root())),
+            limits: LimitTable::first(tasks_for_memory()),
+            account: CpuAccount::default(),
+            adopted: AtomicBool::new(false),
             child_changed: WaitQueue::new(),
             threads_changed: WaitQueue::new(),
             report: SpinLock::default(),
@@ -122,6 +135,10 @@ impl Process {
             threads: SpinLock::default(),
             space: SpinLock::new(space),
             signals: model.signals.for_child(flags),
+            credentials: SpinLock::new(model.credentials()),
+            limits: model.limits.for_child(),
+            account: CpuAccount::default(),
+            adopted: AtomicBool::new(false),
             child_changed: WaitQueue::new(),
             threads_changed: WaitQueue::new(),
             report: SpinLock::default(),
@@ -139,12 +156,12 @@ impl Process {
 
     /// Takes over what is counted of a thread that ends.
     pub(super) fn add_ended(&self, thread: &Thread) {
-        let _ = thread;
+        self.account.add_ended(thread);
     }
 
     /// Takes over what is counted of a child that was asked after.
     pub(super) fn add_child_usage(&self, child: &Process) {
-        let _ = child;
+        self.account.add_child(child);
     }
 
     /// Signal for the parent when the process ends; 0 for none.
@@ -169,6 +186,13 @@ impl Process {
     /// Gives the process another parent; the caller holds the process table.
     pub(super) fn set_parent(&self, parent: Pid) {
         self.parent.store(parent.0, Ordering::Relaxed);
+        self.adopted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process lost the parent that made it and has another now.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        self.adopted.load(Ordering::Relaxed)
     }
 
     /// Settles how the process ends (the first call wins) and tells every thread.
@@ -189,4 +213,11 @@ impl Process {
     pub fn exit_status(&self) -> Option<ExitStatus> {
         *self.exit.lock()
     }
+}
+
+/// How many tasks a user may have: an eighth of memory, at 16 KiB each, as
+/// Linux reckons.
+fn tasks_for_memory() -> u64 {
+    let frames = ochre_hal::memory::stats().total as u64;
+    (frames / 64).max(64)
 }

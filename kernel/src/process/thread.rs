@@ -281,7 +281,7 @@ impl Thread {
                 }
                 Trap::PageFault { address, access } => {
                     if let Err(fault) = state.space.fault(address, access) {
-                        signal::send_fault(self, state, fault);
+                        signal::send_fault(self, state, fault, access);
                     }
                 }
                 Trap::Exception(exception) => signal::send_exception(self, state, exception),

@@ -12,8 +12,11 @@ pub mod elf;
 pub mod errno;
 pub mod mman;
 pub mod poll;
+pub mod resource;
+pub mod signal;
 pub mod table;
 pub mod termios;
+pub mod time;
 pub mod wait;
 
 pub use errno::Errno;

@@ -1,0 +1,203 @@
+//! What a thread does before it goes back to user mode: end, stop, or run a
+//! handler.
+
+use alloc::sync::Arc;
+
+use ochre_abi::Errno;
+use ochre_abi::signal::{
+    SA_NODEFER, SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SigAction, SigAltStack, Signal, SignalSet,
+};
+use ochre_hal::user::SignalDelivery;
+
+use super::mask::{refresh, restore_mask};
+use super::take::{Taken, take_next};
+use super::{AlternateStack, DefaultAction, Info, fault, mask, restart, stop};
+use crate::process::{ExitStatus, Next, Thread, ThreadState, Work, exit};
+use crate::syscall::Call;
+
+/// Does what keeps a thread from going back to user mode: ends it, stops it,
+/// delivers signals.
+pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
+    loop {
+        let work = thread.work();
+        if work.contains(Work::EXIT) {
+            let next = exit::end_thread(thread, state);
+            stop::thread_ended(thread);
+            return next;
+        }
+        if work.contains(Work::STOP) {
+            if stop::take_part(thread) {
+                return Next::Sleep;
+            }
+            continue;
+        }
+        if !work.contains(Work::SIGNAL) {
+            return Next::Run;
+        }
+        match take_next(thread) {
+            Taken::None => {
+                restore_mask(thread);
+                if !mask::deliverable(thread) {
+                    thread.clear_work(Work::SIGNAL);
+                    return Next::Run;
+                }
+            }
+            Taken::Ignored => {}
+            Taken::Handler(signal, info, action) => {
+                enter_handler(thread, state, signal, &info, &action);
+            }
+            Taken::Default(signal, action) => do_default(thread, signal, action),
+        }
+    }
+}
+
+fn do_default(thread: &Thread, signal: Signal, action: DefaultAction) {
+    match action {
+        DefaultAction::Ignore | DefaultAction::Continue => {}
+        DefaultAction::Stop => stop::begin(thread, signal),
+        DefaultAction::Terminate | DefaultAction::Core => thread
+            .process
+            .begin_group_exit(ExitStatus::signaled(signal.number(), false)),
+    }
+}
+
+fn enter_handler(
+    thread: &Thread,
+    state: &mut ThreadState,
+    signal: Signal,
+    info: &Info,
+    action: &SigAction,
+) {
+    if let Some(code) = state.restart.take() {
+        restart::apply(&mut state.user, restart::decide(code, Some(action.flags)));
+    }
+    if write_frame(thread, state, signal, info, action).is_err() {
+        frame_failed(thread, signal);
+        return;
+    }
+    let shared = thread.process.signals.lock();
+    let mut own = thread.signals.lock();
+    own.saved_mask = None;
+    if own.stack.is_auto_disarmed() {
+        own.stack = AlternateStack::default();
+    }
+    own.mask = own.mask.union(blocked_by(signal, action));
+    refresh(&shared, &own, thread);
+}
+
+/// What is blocked while the handler of `signal` runs.
+fn blocked_by(signal: Signal, action: &SigAction) -> SignalSet {
+    let mut blocked = SignalSet(action.mask);
+    if action.flags & SA_NODEFER == 0 {
+        blocked.insert(signal);
+    }
+    blocked.without(SignalSet::UNBLOCKABLE)
+}
+
+fn write_frame(
+    thread: &Thread,
+    state: &mut ThreadState,
+    signal: Signal,
+    info: &Info,
+    action: &SigAction,
+) -> Result<(), Errno> {
+    if action.flags & SA_RESTORER == 0 {
+        return Err(Errno::EFAULT);
+    }
+    let (mask, alternate, fault) = {
+        let own = thread.signals.lock();
+        (own.saved_mask.unwrap_or(own.mask), own.stack, own.fault)
+    };
+    let stack_pointer = state.user.stack_pointer();
+    let is_active = alternate.is_active(stack_pointer);
+    let switches = action.flags & SA_ONSTACK != 0 && !is_active && !alternate.is_disabled();
+    let delivery = SignalDelivery {
+        signal: signal.number(),
+        handler: action.handler,
+        restorer: action.restorer,
+        siginfo: action.flags & SA_SIGINFO != 0,
+        info: info.to_bytes(signal),
+        mask: mask.0,
+        stack_top: if switches {
+            alternate.top()
+        } else {
+            stack_pointer
+        },
+        on_current_stack: !switches,
+        alternate_stack: alternate.for_frame(),
+        fault,
+    };
+    let is_confined = switches || is_active;
+    let space = Arc::clone(&state.space);
+    state
+        .user
+        .enter_signal_handler(&delivery, &mut |address: u64, bytes: &[u8]| {
+            // A frame that does not fit would overwrite what lies below the stack.
+            if is_confined && !alternate.contains(address) {
+                return Err(Errno::EFAULT);
+            }
+            space.write(address, bytes)
+        })
+}
+
+/// There is no place for the frame.
+fn frame_failed(thread: &Thread, signal: Signal) {
+    if signal == Signal::SIGSEGV {
+        thread
+            .process
+            .begin_group_exit(ExitStatus::signaled(signal.number(), false));
+    } else {
+        fault::force(thread, Signal::SIGSEGV, Info::KERNEL);
+    }
+}
+
+/// `rt_sigreturn(2)`: registers, mask and alternate stack from the frame that
+/// the stack pointer is at. A frame that cannot be is a SIGSEGV.
+pub fn restore_context(call: &mut Call<'_>) {
+    let thread = call.thread;
+    let space = &*call.space;
+    let restored = call
+        .user
+        .leave_signal_handler(&mut |address: u64, bytes: &mut [u8]| space.read(address, bytes));
+    let Ok(restored) = restored else {
+        fault::force(thread, Signal::SIGSEGV, Info::KERNEL);
+        return;
+    };
+    mask::set_mask(thread, SignalSet(restored.mask));
+    let (base, flags, size) = restored.alternate_stack;
+    let stack = SigAltStack {
+        base,
+        flags,
+        reserved: 0,
+        size,
+    };
+    let mut own = thread.signals.lock();
+    // As on Linux, a stack that cannot be taken is left alone.
+    let _: Result<(), Errno> = own.stack.set(&stack, call.user.stack_pointer());
+    let restart = own.restart.take();
+    drop(own);
+    drop(restart);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blocked_by;
+    use ochre_abi::signal::{SA_NODEFER, SigAction, Signal, SignalSet};
+
+    #[test]
+    fn a_handler_blocks_its_own_signal_unless_told_not_to() {
+        let mut action = SigAction {
+            mask: SignalSet::of(&[Signal::SIGHUP, Signal::SIGKILL]).0,
+            ..SigAction::default()
+        };
+        assert_eq!(
+            blocked_by(Signal::SIGINT, &action),
+            SignalSet::of(&[Signal::SIGHUP, Signal::SIGINT])
+        );
+        action.flags = SA_NODEFER;
+        assert_eq!(
+            blocked_by(Signal::SIGINT, &action),
+            SignalSet::of(&[Signal::SIGHUP])
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! Signals that a thread causes itself and cannot escape.
+//!
+//! A signal of a fault is delivered at once or the process ends: were it
+//! blocked or ignored, the thread would fault again for ever.
+
+use alloc::sync::Arc;
+
+use ochre_abi::signal::{
+    BUS_ADRALN, FPE_INTDIV, ILL_ILLOPN, SEGV_ACCERR, SIG_DFL, SIG_IGN, Signal, TRAP_TRACE,
+};
+use ochre_hal::user::{Access, Exception, ExceptionKind};
+
+use super::Info;
+use crate::memory::Fault;
+use crate::process::{Thread, ThreadState, Work};
+
+/// The number under which `ucontext` knows a page fault.
+const PAGE_FAULT: u64 = 14;
+
+/// Sends the signal of an access that cannot be resolved.
+pub fn send_fault(thread: &Arc<Thread>, state: &mut ThreadState, fault: Fault, access: Access) {
+    let signal = Signal::new(fault.signal).unwrap_or(Signal::SIGSEGV);
+    let _ = state;
+    thread.signals.lock().fault = (
+        fault.address,
+        PAGE_FAULT,
+        error_code(access, fault.code == SEGV_ACCERR),
+    );
+    force(thread, signal, Info::fault(fault.code, fault.address));
+}
+
+/// The error code that a page fault leaves in `ucontext`.
+fn error_code(access: Access, is_mapped: bool) -> u64 {
+    const USER: u64 = 4;
+    let kind = match access {
+        Access::Read => 0,
+        Access::Write => 2,
+        Access::Execute => 16,
+    };
+    USER | kind | u64::from(is_mapped)
+}
+
+/// Sends the signal of an exception.
+pub fn send_exception(thread: &Arc<Thread>, state: &mut ThreadState, exception: Exception) {
+    thread.signals.lock().fault = (0, u64::from(exception.number), exception.code);
+    let (signal, info) = describe(exception.kind, state.user.instruction_pointer());
+    force(thread, signal, info);
+}
+
+/// The signal of an exception at `instruction`.
+fn describe(kind: ExceptionKind, instruction: u64) -> (Signal, Info) {
+    match kind {
+        ExceptionKind::IntegerDivide => (Signal::SIGFPE, Info::fault(FPE_INTDIV, instruction)),
+        ExceptionKind::FloatingPoint(code) => (Signal::SIGFPE, Info::fault(code, instruction)),
+        ExceptionKind::Breakpoint => (Signal::SIGTRAP, Info::KERNEL),
+        ExceptionKind::Step => (Signal::SIGTRAP, Info::fault(TRAP_TRACE, instruction)),
+        ExceptionKind::IllegalInstruction => (Signal::SIGILL, Info::fault(ILL_ILLOPN, instruction)),
+        ExceptionKind::Protection | ExceptionKind::Overflow => (Signal::SIGSEGV, Info::KERNEL),
+        ExceptionKind::Alignment => (Signal::SIGBUS, Info::fault(BUS_ADRALN, 0)),
+        ExceptionKind::Bus => (Signal::SIGBUS, Info::KERNEL),
+    }
+}
+
+/// Sends a signal to the calling thread that it cannot block or ignore: if it
+/// tries to, the default action happens.
+pub fn force(thread: &Thread, signal: Signal, info: Info) {
+    let mut shared = thread.process.signals.lock();
+    let mut own = thread.signals.lock();
+    let is_blocked = own.mask.contains(signal);
+    let handler = shared.actions.get(signal).handler;
+    if is_blocked || handler == SIG_IGN {
+        shared.actions.reset(signal);
+        own.mask.remove(signal);
+    }
+    if is_blocked || handler == SIG_IGN || handler == SIG_DFL {
+        shared.is_protected = false;
+    }
+    if !own.pending.set().contains(signal) && own.pending.push(signal, info, None).is_err() {
+        own.pending.push_bare(signal);
+    }
+    thread.add_work(Work::SIGNAL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{describe, error_code};
+    use crate::signal::Info;
+    use ochre_abi::signal::Signal;
+    use ochre_hal::user::{Access, ExceptionKind};
+
+    #[test]
+    fn error_codes_are_the_machines() {
+        assert_eq!(error_code(Access::Read, false), 4);
+        assert_eq!(error_code(Access::Write, true), 7);
+        assert_eq!(error_code(Access::Execute, true), 21);
+    }
+
+    #[test]
+    fn exceptions_become_signals() {
+        assert_eq!(
+            describe(ExceptionKind::IntegerDivide, 0x40),
+            (Signal::SIGFPE, Info::fault(1, 0x40))
+        );
+        assert_eq!(
+            describe(ExceptionKind::Protection, 0x40),
+            (Signal::SIGSEGV, Info::KERNEL)
+        );
+    }
+}
