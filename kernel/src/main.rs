@@ -8,6 +8,9 @@ extern crate alloc;
 #[cfg(all(target_os = "none", feature = "boottest"))]
 mod boottest;
 
+#[cfg(all(target_os = "none", feature = "ktest"))]
+mod ktest;
+
 #[cfg(target_os = "none")]
 ochre_hal::entry!(main);
 
@@ -16,6 +19,8 @@ ochre_hal::entry!(main);
 fn main(boot: ochre_hal::boot::BootInfo) -> ! {
     #[cfg(feature = "boottest")]
     boottest::run(&boot);
+    #[cfg(feature = "ktest")]
+    ktest::run(&boot);
     drop(boot);
     ochre_hal::power::fail()
 }
