@@ -4,6 +4,9 @@ use crate::arch::machine::context::Context;
 use crate::irq::Event;
 use crate::memory::{OutOfMemory, SpaceRef};
 
+#[cfg(all(feature = "ktest", target_os = "none"))]
+mod ktests;
+
 /// Why user mode was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trap {
@@ -154,6 +157,12 @@ impl UserContext {
     #[must_use]
     pub fn instruction_pointer(&self) -> u64 {
         self.context.instruction_pointer()
+    }
+
+    /// Moves the instruction pointer on, past an instruction of a test.
+    #[cfg(all(feature = "ktest", target_os = "none"))]
+    fn skip(&mut self, bytes: u64) {
+        self.context.skip(bytes);
     }
 
     /// The stack pointer.

@@ -245,6 +245,13 @@ impl Context {
         )
     }
 
+    #[cfg(all(feature = "ktest", target_os = "none"))]
+    pub(crate) fn skip(&mut self, bytes: u64) {
+        let registers = self.area.registers_mut();
+        registers.rip = registers.rip.wrapping_add(bytes);
+        registers.vector = VIA_NOTHING;
+    }
+
     pub(crate) fn set_stack_pointer(&mut self, value: u64) {
         self.area.registers_mut().rsp = value;
     }
