@@ -75,8 +75,9 @@ impl UserFrame {
     /// Handles, mappings included.
     #[must_use]
     pub fn handles(&self) -> usize {
-        // ORDERING: Relaxed; a snapshot for people.
-        self.record().word().load(Ordering::Relaxed) as usize
+        // ORDERING: Acquire, as in `is_unique`: who counts all handles but its
+        // own may write in place too.
+        self.record().word().load(Ordering::Acquire) as usize
     }
 
     /// Whether both are the same frame.

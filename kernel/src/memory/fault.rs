@@ -101,11 +101,7 @@ impl Inner {
         match self.table.query(page) {
             Some(mapping) if write && !mapping.rights.contains(Rights::WRITE) => {
                 if !area.is_shared() && !is_only_mapped_here(&mapping.frame) {
-                    let copy = if mapping.frame.same_as(&UserFrame::shared_zero()) {
-                        UserFrame::zeroed()?
-                    } else {
-                        mapping.frame.duplicate()?
-                    };
+                    let copy = mapping.frame.duplicate()?;
                     self.table.replace(page, copy, area.full_rights())?.flush();
                 } else {
                     self.table

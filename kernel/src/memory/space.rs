@@ -334,3 +334,6 @@ impl AddressSpace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
