@@ -2,6 +2,7 @@
 //! them. Programs' accesses are made here: a fault, then the frame.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::sync::Arc;
 use core::ops::Range;
 
@@ -42,10 +43,13 @@ impl Backing for File {
             return Err(Errno::ENXIO);
         }
         let mut pages = self.pages.lock();
-        if !pages.contains_key(&index) {
-            pages.insert(index, UserFrame::zeroed().map_err(|_| Errno::ENOMEM)?);
-        }
-        Ok(pages[&index].clone())
+        let frame = match pages.entry(index) {
+            Entry::Occupied(entry) => entry.get().clone(),
+            Entry::Vacant(entry) => entry
+                .insert(UserFrame::zeroed().map_err(|_| Errno::ENOMEM)?)
+                .clone(),
+        };
+        Ok(frame)
     }
     fn present(&self, range: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
         for (index, frame) in self.pages.lock().range(range) {
