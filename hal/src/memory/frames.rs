@@ -35,8 +35,9 @@ pub(super) const TABLE: u8 = 4;
 /// Kernel data of any other kind.
 pub(super) const KERNEL: u8 = 5;
 
-/// Single frames kept at hand before the buddy allocator.
-const AT_HAND: usize = 256;
+/// Single frames kept at hand before the buddy allocator: what a program of a
+/// few megabytes gives back when it ends serves the next one.
+const AT_HAND: usize = 1024;
 
 /// Empty tables kept for the next one who needs a table, already zeroed.
 const TABLES_AT_HAND: usize = 64;

@@ -229,16 +229,16 @@ impl PageTable {
                 if result.is_err() {
                     return;
                 }
-                let (first, end) = (at.start, at.end);
                 match child.leaf_or_new(base) {
                     Ok(theirs) => {
-                        let count = share_leaf(leaf, theirs, at, mask, &mut |index| {
-                            let address = base + index as u64 * PAGE;
-                            flush.cover(address, address + PAGE);
-                        });
-                        if count > 0 {
-                            theirs.note(first, end - 1, count);
-                            child.resident += count as usize;
+                        let (first, end) = (at.start, at.end);
+                        let copied = share_leaf(leaf, theirs, at, mask);
+                        if copied.changed {
+                            flush.cover(base + first as u64 * PAGE, base + end as u64 * PAGE);
+                        }
+                        if copied.count > 0 {
+                            theirs.note(first, end - 1, copied.count);
+                            child.resident += copied.count as usize;
                         } else {
                             child.prune(base);
                         }
@@ -498,27 +498,29 @@ impl Shared {
     }
 }
 
+/// What [`share_leaf`] did.
+#[derive(Default)]
+struct Copied {
+    /// Entries copied.
+    count: u32,
+    /// Whether any that was mapped lost a right.
+    changed: bool,
+}
+
 /// Copies the entries `at` of a leaf table to another, a handle for each,
-/// through `mask`, which the entries that are copied lose too. Calls `changed`
-/// for each that was mapped and did. Returns how many were copied.
-#[inline]
-fn share_leaf(
-    from: Table,
-    to: Table,
-    at: Range<usize>,
-    mask: u64,
-    changed: &mut impl FnMut(usize),
-) -> u32 {
-    let mut left = from.used();
-    let mut count = 0;
-    for ((index, source), target) in from
-        .entries()
-        .iter()
-        .enumerate()
-        .take(at.end)
-        .skip(at.start)
-        .zip(to.entries().iter().skip(at.start))
-    {
+/// through `mask`, which the entries that are copied lose too. This is what a
+/// fork does for every page, so it is kept short, and out of line, where its
+/// loop has the registers for itself.
+#[inline(never)]
+fn share_leaf(from: Table, to: Table, at: Range<usize>, mask: u64) -> Copied {
+    let mut copied = Copied::default();
+    let (Some(sources), Some(targets)) = (from.entries().get(at.clone()), to.entries().get(at))
+    else {
+        return copied;
+    };
+    let mut lost = 0;
+    let mut occupied = 0;
+    for (source, target) in sources.iter().zip(targets) {
         // ORDERING: Relaxed; one owner writes, the processor adds bits.
         let entry = source.load(Ordering::Relaxed);
         if entry == 0 {
@@ -528,24 +530,17 @@ fn share_leaf(
         if entry & !mask != 0 {
             // ORDERING: Relaxed; the flush orders it against the processors.
             source.fetch_and(mask, Ordering::Relaxed);
-            if paging::is_mapped(entry) {
-                changed(index);
-            }
+            lost |= entry;
         }
-        assert_eq!(
-            target.load(Ordering::Relaxed),
-            0,
-            "shared onto a mapped page"
-        );
         // ORDERING: Relaxed; the child does not run yet.
+        occupied |= target.load(Ordering::Relaxed);
         target.store(entry & mask, Ordering::Relaxed);
-        count += 1;
-        left -= 1;
-        if left == 0 {
-            break;
-        }
+        // No overflow: a table has 512 entries.
+        copied.count = copied.count.wrapping_add(1);
     }
-    count
+    assert_eq!(occupied, 0, "shared onto mapped pages");
+    copied.changed = paging::is_mapped(lost);
+    copied
 }
 
 /// Calls `visit(base, leaf, entries)` for every leaf table with an entry in

@@ -64,7 +64,7 @@ fn holds(at: NonNull<u8>, layout: Layout, value: u8) -> bool {
 
 #[test]
 fn classes_hold_what_they_are_asked_for() {
-    for size in 0..5000 {
+    for size in (0..5000).step_by(if cfg!(miri) { 97 } else { 1 }) {
         for shift in 0..13 {
             let layout = layout(size, 1 << shift);
             if let Some(class) = class_of(layout) {
