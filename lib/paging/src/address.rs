@@ -59,7 +59,7 @@ pub const fn is_user_range(start: u64, len: u64, end: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{ENTRIES, index, is_canonical, is_user_range, sign_extend, span};
-    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 
     #[test]
     fn spans_are_pages_and_blocks() {
@@ -91,6 +91,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn indices_and_offset_make_the_address(address in any::<u64>()) {
             let address = sign_extend(address);

@@ -233,6 +233,8 @@ fn running_out_is_an_error_and_loses_nothing() {
             address += 1 << 30;
         }
         assert!(table.query(address).is_none());
+        let stats = frames::stats();
+        assert!(stats.free >= stats.reserve / 2 && stats.free < stats.reserve);
         let mut child = PageTable::new();
         if let Ok(child) = &mut child {
             assert!(table.share_into(child, 0..USER_END, true).is_err());

@@ -1,6 +1,6 @@
 //! Both formats: what is written is read back, and the bits are the manuals'.
 
-use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
 
 use super::{Attributes, Entry, Format, Memory, Rights};
 use crate::{Arm, X86, span};
@@ -41,6 +41,7 @@ fn reads_back<F: Format>(address: u64, level: u32, attributes: Attributes) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn entries_read_back(address in any::<u64>(), level in 0_u32..3, attributes in attributes()) {
         reads_back::<X86>(address, level, attributes);
