@@ -1,8 +1,133 @@
 //! The tests inside the kernel, one by one.
+//!
+//! A kernel with the feature `ktest` names its tests on the log
+//! (`ochre.ktest=list`: a line `ktest NAME` for each) or runs one or all of
+//! them, with the lines `ktest NAME: runs` and `ktest NAME: ok` around each.
+//! One that fails panics, and that is the end of its machine.
+//!
+//! One machine runs them all; the tests that it did not come to, because one
+//! before them failed, get a machine of their own each.
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use core::time::Duration;
+use std::{
+    collections::BTreeSet,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::{Result, anyhow, bail, ensure};
+use ochre_tests::{Case, Guest, Outcome, QemuExit, describe, ended_with, test_kernel};
+
+/// How long a machine may take, for one test or for all.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
-    ochre_tests::run(Vec::new())
+    let names = match list() {
+        Ok(names) => names,
+        Err(error) => {
+            let failure = Case::new("list of tests", move || Err(error));
+            return ochre_tests::run(vec![failure]);
+        }
+    };
+    let common = Arc::new(CommonRun::default());
+    ochre_tests::run(
+        names
+            .into_iter()
+            .map(|name| {
+                let common = Arc::clone(&common);
+                Case::new(name.clone(), move || check(&name, &common))
+            })
+            .collect(),
+    )
+}
+
+/// Asks the kernel which tests it has.
+fn list() -> Result<Vec<String>> {
+    let outcome = boot("list")?;
+    ended_with(&outcome, QemuExit::Ordered)?;
+    let names: Vec<_> = outcome
+        .log
+        .lines()
+        .filter_map(|line| line.strip_prefix("ktest "))
+        .map(|name| name.trim().to_owned())
+        .collect();
+    ensure!(
+        !names.is_empty(),
+        "the kernel has no test\n{}",
+        describe(&outcome)
+    );
+    Ok(names)
+}
+
+/// Whether one test passes.
+fn check(name: &str, common: &CommonRun) -> Result<()> {
+    let run = common.run()?;
+    if run.passed.contains(name) {
+        return Ok(());
+    }
+    if run.culprit.as_deref() == Some(name) {
+        bail!("{}", run.description);
+    }
+    // The run did not come to this test.
+    let outcome = boot(name)?;
+    if passed(&outcome).contains(name) && ended_with(&outcome, QemuExit::Ordered).is_ok() {
+        return Ok(());
+    }
+    bail!("{}", describe(&outcome));
+}
+
+/// The machine that runs all tests, started by the first case that asks.
+#[derive(Default)]
+struct CommonRun {
+    result: Mutex<Option<core::result::Result<Arc<AllTests>, String>>>,
+}
+
+/// What came of it.
+struct AllTests {
+    passed: BTreeSet<String>,
+    /// The test that ended it.
+    culprit: Option<String>,
+    description: String,
+}
+
+impl CommonRun {
+    fn run(&self) -> Result<Arc<AllTests>> {
+        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        result
+            .get_or_insert_with(|| {
+                let outcome = boot("all").map_err(|error| format!("{error:#}"))?;
+                let passed = passed(&outcome);
+                let begun = outcome
+                    .log
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("ktest ")?.strip_suffix(": runs"))
+                    .next_back();
+                let culprit = begun.filter(|name| !passed.contains(*name));
+                Ok(Arc::new(AllTests {
+                    culprit: culprit.map(str::to_owned),
+                    passed,
+                    description: describe(&outcome),
+                }))
+            })
+            .clone()
+            .map_err(|error| anyhow!(error))
+    }
+}
+
+/// The tests that a log says have passed.
+fn passed(outcome: &Outcome) -> BTreeSet<String> {
+    outcome
+        .log
+        .lines()
+        .filter_map(|line| line.strip_prefix("ktest ")?.strip_suffix(": ok"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn boot(what: &str) -> Result<Outcome> {
+    Guest::with_kernel(test_kernel()?)
+        .words(format!("ochre.ktest={what}"))
+        .timeout(TIMEOUT)
+        .run()
 }
