@@ -197,6 +197,8 @@ pub fn install(names: &[&str]) -> Result<()> {
         let mut command = Command::new("apt-get");
         command
             .args(["-o", "APT::Status-Fd=1", "-o", "DPkg::Lock::Timeout=120"])
+            // A container may have no terminals to give to dpkg.
+            .args(["-o", "DPkg::Use-Pty=0"])
             .args(["install", "--yes", "--no-install-recommends"])
             .args(names)
             .env("DEBIAN_FRONTEND", "noninteractive");
