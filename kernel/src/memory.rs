@@ -16,6 +16,7 @@ mod layout;
 mod limits;
 mod map;
 mod remap;
+mod report;
 mod shared;
 mod space;
 
@@ -27,5 +28,6 @@ pub use layout::Layout;
 pub use limits::{Limits, UNLIMITED};
 pub use map::{MapRequest, Placement};
 pub use remap::RemapRequest;
+pub use report::{Residence, Sizes};
 pub use shared::SharedMemory;
 pub use space::{AddressSpace, Fault};

@@ -1,6 +1,5 @@
 //! Mapping, unmapping, protecting, and the heap.
 
-use alloc::sync::Arc;
 use core::ops::Range;
 
 use ochre_abi::Errno;
@@ -8,11 +7,11 @@ use ochre_abi::mman::Protection;
 use ochre_hal::memory::{PAGE_SIZE, USER_END};
 use ochre_hal::{memory, user::Access};
 
+use super::AddressSpace;
 use super::area::{Area, AreaFlags, PAGE, Source};
 use super::fault::Refusal;
 use super::layout::LOWEST;
 use super::space::{Inner, join};
-use super::{AddressSpace, Facts};
 
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
@@ -283,17 +282,6 @@ impl AddressSpace {
             rest = after;
         }
         Ok(())
-    }
-
-    /// What execve(2) put where.
-    #[must_use]
-    pub fn facts(&self) -> Arc<Facts> {
-        Arc::clone(&self.inner().facts)
-    }
-
-    /// Says what execve(2) put where.
-    pub fn set_facts(&self, facts: Facts) {
-        self.inner().facts = Arc::new(facts);
     }
 
     /// Says where the heap starts; it is empty then.

@@ -1,0 +1,186 @@
+//! What `/proc` and debuggers see of an address space.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ochre_abi::Errno;
+use ochre_abi::mman::Protection;
+use ochre_hal::memory::PAGE_SIZE;
+use ochre_hal::user::Access;
+
+use super::area::PAGE;
+use super::{AddressSpace, Area, AreaFlags, Facts};
+
+/// How much of what there is, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Mapped.
+    pub total: u64,
+    /// In memory.
+    pub resident: u64,
+    /// In memory and shared with a file or other programs' areas.
+    pub shared: u64,
+    /// Private and writable, stacks apart.
+    pub data: u64,
+    /// Stacks.
+    pub stack: u64,
+    /// Executable and not writable.
+    pub code: u64,
+    /// Locked.
+    pub locked: u64,
+}
+
+/// What is in memory of one area, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Residence {
+    /// In memory.
+    pub resident: u64,
+    /// Held by others too, and not written since it was mapped.
+    pub shared_clean: u64,
+    /// Held by others too, and written.
+    pub shared_dirty: u64,
+    /// Held here alone, and not written.
+    pub private_clean: u64,
+    /// Held here alone, and written.
+    pub private_dirty: u64,
+    /// Each page's size divided by how many hold it.
+    pub proportional: u64,
+    /// Looked at lately.
+    pub referenced: u64,
+    /// Of no file.
+    pub anonymous: u64,
+}
+
+impl AddressSpace {
+    /// All areas, by address, as they are now. Empty if there is no memory for
+    /// the list.
+    #[must_use]
+    pub fn areas(&self) -> Vec<Area> {
+        let inner = self.inner();
+        let mut areas = Vec::new();
+        if areas.try_reserve_exact(inner.areas.len()).is_ok() {
+            areas.extend(inner.areas.iter().cloned());
+        }
+        areas
+    }
+
+    /// What execve(2) put where.
+    #[must_use]
+    pub fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.inner().facts)
+    }
+
+    /// Says what execve(2) put where.
+    pub fn set_facts(&self, facts: Facts) {
+        self.inner().facts = Arc::new(facts);
+    }
+
+    /// The heap: where it starts, and its end as brk(2) last set it.
+    #[must_use]
+    pub fn heap(&self) -> core::ops::Range<u64> {
+        self.inner().heap.clone()
+    }
+
+    /// Pages in memory. Cheap.
+    #[must_use]
+    pub fn resident_pages(&self) -> usize {
+        self.inner().table.resident_pages()
+    }
+
+    /// Sizes for `/proc/PID/status` and `statm`.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let inner = self.inner();
+        let mut sizes = Sizes {
+            resident: inner.table.resident_pages() as u64 * PAGE,
+            locked: inner.locked(),
+            ..Sizes::default()
+        };
+        for area in inner.areas.iter() {
+            let bytes = area.bytes();
+            sizes.total += bytes;
+            if area
+                .flags
+                .intersects(AreaFlags::GROWS_DOWN | AreaFlags::STACK)
+            {
+                sizes.stack += bytes;
+            } else if area.is_private_writable() {
+                sizes.data += bytes;
+            }
+            if area.protection & (Protection::EXECUTE | Protection::WRITE) == Protection::EXECUTE {
+                sizes.code += bytes;
+            }
+            if area.source.is_some() {
+                // An estimate from above that needs no look at pages.
+                sizes.shared += bytes;
+            }
+        }
+        sizes.shared = sizes.shared.min(sizes.resident);
+        sizes
+    }
+
+    /// What is in memory of one area, page by page.
+    #[must_use]
+    pub fn residence_of(&self, area: &Area) -> Residence {
+        let inner = self.inner();
+        let mut sum = Residence::default();
+        let mut address = area.start;
+        while address < area.end {
+            if let Some(mapping) = inner.table.query(address) {
+                // The handle at hand does not count.
+                let holders = mapping.frame.handles().saturating_sub(1).max(1);
+                let dirty = mapping.dirty;
+                sum.resident += PAGE;
+                sum.proportional += PAGE / holders as u64;
+                *match (holders > 1, dirty) {
+                    (true, false) => &mut sum.shared_clean,
+                    (true, true) => &mut sum.shared_dirty,
+                    (false, false) => &mut sum.private_clean,
+                    (false, true) => &mut sum.private_dirty,
+                } += PAGE;
+                if mapping.accessed {
+                    sum.referenced += PAGE;
+                }
+                if area.source.is_none() {
+                    sum.anonymous += PAGE;
+                }
+            }
+            address += PAGE;
+        }
+        sum
+    }
+
+    /// Reads another program's memory through its frames, whatever is active
+    /// (`/proc/PID/cmdline`, `/proc/PID/mem`, process_vm_readv(2)).
+    ///
+    /// # Errors
+    /// EFAULT at the first page that the program could not read itself; what
+    /// comes before it is there.
+    pub fn inspect(&self, from: u64, to: &mut [u8]) -> Result<(), Errno> {
+        let mut at = from;
+        let mut rest = to;
+        while !rest.is_empty() {
+            // CAST: an offset within a page.
+            let offset = (at % PAGE) as usize;
+            let len = rest.len().min(PAGE_SIZE - offset);
+            let (part, after) = rest.split_at_mut(len);
+            let mut inner = self.inner();
+            let page = at & !(PAGE - 1);
+            let usable = inner
+                .areas
+                .get(at)
+                .is_some_and(|area| area.allows(Access::Read));
+            if !usable {
+                return Err(Errno::EFAULT);
+            }
+            if inner.table.query(page).is_none() {
+                inner.resolve(at, Access::Read).map_err(|_| Errno::EFAULT)?;
+            }
+            let mapping = inner.table.query(page).ok_or(Errno::EFAULT)?;
+            mapping.frame.read(offset, part);
+            rest = after;
+            at = at.checked_add(len as u64).ok_or(Errno::EFAULT)?;
+        }
+        Ok(())
+    }
+}
