@@ -1,7 +1,42 @@
 //! Files: what can be opened, and what was opened.
+//!
+//! From the outside in: a descriptor ([`FdTable`]) names an [`OpenFile`], which
+//! has a [`File`] (what it does) and mostly a [`Path`] (where it is): a
+//! [`Dentry`] of a file system seen through a [`Mount`](mount::Mount). A dentry
+//! has an [`Inode`], the object that a file system keeps. [`walk`] finds places
+//! by name, [`tree`] changes names, [`open()`] makes open files, [`transfer`]
+//! makes blocking reads and writes of files that never block.
 
+mod access;
+pub mod anonymous;
+pub mod attributes;
+mod context;
+mod dentry;
+mod fd_table;
 mod file;
+mod inode;
 mod io;
+pub mod mount;
+mod open;
+mod path;
+mod time;
+pub mod transfer;
+pub mod tree;
+pub mod walk;
 
+pub use access::{Access, Want};
+pub use context::FsContext;
+pub use dentry::Dentry;
+pub use fd_table::{DESCRIPTORS_MAX, FdTable};
 pub use file::{Events, File, OpenFile, StatusFlags, Transfer};
-pub use io::{Sink, Source};
+pub use inode::{
+    Allocate, Change, Entry, FileSystem, Inode, Kind, Link, Metadata, New, Open, Opened, Opening,
+    Permissions, Rename, Timestamp,
+};
+pub use io::{Range, Sink, Source};
+pub use open::{How, Opener, open};
+pub use path::Path;
+pub use time::now;
+
+#[cfg(test)]
+mod tests;

@@ -6,15 +6,18 @@
 //! wait, and poll, select, epoll and blocking reads are one mechanism.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
+use core::ops::Range;
 
 use bitflags::bitflags;
 use ochre_abi::Errno;
+use ochre_hal::memory::UserFrame;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
-use super::{Sink, Source};
-use crate::memory::Backing;
+use super::{Kind, Metadata, Path, Sink, Source, anonymous, mount};
+use crate::memory::{Backing, Identity};
 use crate::process::Thread;
 use crate::syscall::Call;
 use crate::wait::PollTable;
@@ -123,6 +126,14 @@ pub trait File: Any + Send + Sync {
         Ok(())
     }
 
+    /// Writes at the end, wherever that is by then; the position moves there.
+    ///
+    /// # Errors
+    /// As [`write`](File::write).
+    fn append(&self, source: &mut Source<'_>, position: &mut u64) -> Result<usize, Errno> {
+        self.write(source, position)
+    }
+
     /// What the file is ready for now; registers at every queue that announces
     /// a change when a table is given. Files that never wait are always ready.
     fn poll(&self, table: Option<&mut PollTable>) -> Events {
@@ -140,6 +151,23 @@ pub trait File: Any + Send + Sync {
         None
     }
 
+    /// What `stat` tells of a file that has no place in a file system; files
+    /// that were opened by name are not asked.
+    fn metadata(&self) -> Metadata {
+        Metadata::anonymous(Kind::Regular)
+    }
+
+    /// What `/proc/PID/fd` shows of a file that has no place in a file system.
+    fn description(&self) -> Vec<u8> {
+        b"anon_inode:[file]".to_vec()
+    }
+
+    /// A description of the file is gone for good. (A file is dropped later
+    /// where something else holds it.)
+    fn released(&self, open: &OpenFile) {
+        let _ = open;
+    }
+
     /// Device control.
     ///
     /// # Errors
@@ -153,6 +181,15 @@ pub trait File: Any + Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
+/// What an `O_PATH` descriptor has: nothing but its place.
+pub(super) struct OnlyPath;
+
+impl File for OnlyPath {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
 /// An open file description: what `open` made and descriptors share.
 pub struct OpenFile {
     file: Arc<dyn File>,
@@ -160,6 +197,7 @@ pub struct OpenFile {
     writable: bool,
     flags: AtomicU32,
     position: SpinLock<u64>,
+    path: Option<Path>,
 }
 
 impl OpenFile {
@@ -177,7 +215,69 @@ impl OpenFile {
             writable,
             flags: AtomicU32::new(flags.bits()),
             position: SpinLock::new(0),
+            path: None,
         }
+    }
+
+    /// A description of what was opened at `path`.
+    #[must_use]
+    pub fn at(
+        path: Path,
+        file: Arc<dyn File>,
+        readable: bool,
+        writable: bool,
+        flags: StatusFlags,
+    ) -> OpenFile {
+        OpenFile {
+            path: Some(path),
+            ..OpenFile::new(file, readable, writable, flags)
+        }
+    }
+
+    /// Where it was opened, if that is a place in a file system.
+    #[inline]
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_ref()
+    }
+
+    /// Its place, or one made up for a file that has none (a pipe): what the
+    /// links in `/proc/PID/fd` lead to.
+    #[must_use]
+    pub fn path_or_anonymous(&self) -> Path {
+        match &self.path {
+            Some(path) => path.clone(),
+            None => anonymous::path(&self.file),
+        }
+    }
+
+    /// What `stat` tells.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        match &self.path {
+            Some(path) => path.inode().metadata(),
+            None => self.file.metadata(),
+        }
+    }
+
+    /// What mmap(2) maps, with the file's path; `None` if it cannot be mapped.
+    #[must_use]
+    pub fn backing(&self) -> Option<Arc<dyn Backing>> {
+        let inner = self.file.backing()?;
+        Some(match &self.path {
+            Some(path) if !inner.is_anonymous() => Arc::new(NamedBacking {
+                inner,
+                path: path.clone(),
+            }),
+            _ => inner,
+        })
+    }
+
+    /// Whether it is only a place (`O_PATH`).
+    #[inline]
+    #[must_use]
+    pub fn is_only_path(&self) -> bool {
+        self.flags().contains(StatusFlags::PATH)
     }
 
     /// The behaviour.
@@ -217,6 +317,43 @@ impl OpenFile {
     /// The position, locked.
     pub fn position(&self) -> &SpinLock<u64> {
         &self.position
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.file.released(self);
+    }
+}
+
+/// A backing that knows its name.
+struct NamedBacking {
+    inner: Arc<dyn Backing>,
+    path: Path,
+}
+
+impl Backing for NamedBacking {
+    fn page(&self, index: u64) -> Result<UserFrame, Errno> {
+        self.inner.page(index)
+    }
+
+    fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
+        self.inner.present(pages, visit);
+    }
+
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    fn identity(&self) -> Identity {
+        self.inner.identity()
+    }
+
+    fn path(&self) -> Vec<u8> {
+        match mount::root() {
+            Some(root) => self.path.text(&root).0,
+            None => Vec::new(),
+        }
     }
 }
 

@@ -76,6 +76,20 @@ impl<'a> Cursor<'a> {
         moved
     }
 
+    /// Goes `count` bytes on without moving any.
+    fn skip(&mut self, mut count: usize) {
+        while let Some(range) = self.ranges.first() {
+            let left = range.len - self.done;
+            if count < left {
+                self.done += count;
+                break;
+            }
+            count -= left;
+            self.ranges = &self.ranges[1..];
+            self.done = 0;
+        }
+    }
+
     fn recover(&mut self, access: Access) -> Result<(), Errno> {
         match self.fault.take() {
             Some(address) => self.space.fault(address, access).map_err(|_| Errno::EFAULT),
@@ -103,6 +117,24 @@ impl<'a> Sink<'a> {
         Sink {
             remaining: ranges.iter().map(|range| range.len).sum(),
             memory: SinkMemory::User(Cursor::new(space, ranges)),
+            moved: 0,
+        }
+    }
+
+    /// User memory from `skip` bytes into `ranges` on, at most `window` bytes of it.
+    #[must_use]
+    pub fn window(
+        space: &'a AddressSpace,
+        ranges: &'a [Range],
+        skip: usize,
+        window: usize,
+    ) -> Sink<'a> {
+        let all: usize = ranges.iter().map(|range| range.len).sum();
+        let mut cursor = Cursor::new(space, ranges);
+        cursor.skip(skip);
+        Sink {
+            remaining: all.saturating_sub(skip).min(window),
+            memory: SinkMemory::User(cursor),
             moved: 0,
         }
     }
@@ -227,6 +259,24 @@ impl<'a> Source<'a> {
         Source {
             remaining: ranges.iter().map(|range| range.len).sum(),
             memory: SourceMemory::User(Cursor::new(space, ranges)),
+            moved: 0,
+        }
+    }
+
+    /// User memory from `skip` bytes into `ranges` on, at most `window` bytes of it.
+    #[must_use]
+    pub fn window(
+        space: &'a AddressSpace,
+        ranges: &'a [Range],
+        skip: usize,
+        window: usize,
+    ) -> Source<'a> {
+        let all: usize = ranges.iter().map(|range| range.len).sum();
+        let mut cursor = Cursor::new(space, ranges);
+        cursor.skip(skip);
+        Source {
+            remaining: all.saturating_sub(skip).min(window),
+            memory: SourceMemory::User(cursor),
             moved: 0,
         }
     }

@@ -1,0 +1,201 @@
+//! tmpfs: a file system that is memory.
+//!
+//! Directories are resident: the dentries are the tree. An inode is a [`Node`];
+//! the content of a regular file is a sparse map of user frames, which are also
+//! what mmap(2) maps: there is no other copy.
+//!
+//! devtmpfs is a tmpfs that drivers fill.
+
+mod node;
+mod pages;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use ochre_abi::Errno;
+use ochre_abi::stat::{Statfs, TMPFS_MAGIC, make_device};
+use ochre_hal::memory::PAGE_SIZE;
+use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::vfs::{Dentry, FileSystem, Kind, New};
+
+pub use node::Node;
+pub use pages::{Frame, Pages};
+
+/// Memory an inode stands for, in the accounts of a file system: its objects
+/// live in the kernel's heap.
+const INODES_PER_PAGE: u64 = 4;
+
+/// Minor numbers of file systems without a device (major 0).
+static NEXT_DEVICE: AtomicU32 = AtomicU32::new(1);
+
+/// The next device number for a file system without a device.
+#[must_use]
+pub fn anonymous_device() -> u64 {
+    make_device(0, NEXT_DEVICE.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What all inodes of one tmpfs share: numbers and accounts.
+#[derive(Debug)]
+pub struct Accounts {
+    device: u64,
+    next_inode: AtomicU64,
+    /// Pages of file data in use.
+    pages: AtomicU64,
+    /// Pages that may be in use.
+    page_limit: AtomicU64,
+    inodes: AtomicU64,
+    inode_limit: AtomicU64,
+}
+
+impl Accounts {
+    /// Takes `pages` more pages into account.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    fn charge(&self, pages: u64) -> Result<(), Errno> {
+        charge(&self.pages, &self.page_limit, pages)
+    }
+
+    fn release(&self, pages: u64) {
+        self.pages.fetch_sub(pages, Ordering::Relaxed);
+    }
+
+    fn charge_inode(&self) -> Result<u64, Errno> {
+        charge(&self.inodes, &self.inode_limit, 1)?;
+        Ok(self.next_inode.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn release_inode(&self) {
+        self.inodes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn charge(count: &AtomicU64, limit: &AtomicU64, add: u64) -> Result<(), Errno> {
+    // ORDERING: Relaxed; counters that stand alone.
+    let before = count.fetch_add(add, Ordering::Relaxed);
+    if before.saturating_add(add) > limit.load(Ordering::Relaxed) {
+        count.fetch_sub(add, Ordering::Relaxed);
+        return Err(Errno::ENOSPC);
+    }
+    Ok(())
+}
+
+/// A file system in memory.
+pub struct Tmpfs {
+    name: &'static str,
+    accounts: Arc<Accounts>,
+    root: Arc<Dentry>,
+}
+
+impl Tmpfs {
+    /// An empty one of at most `page_limit` pages, whose root has `mode`.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new(name: &'static str, page_limit: u64, mode: u32) -> Result<Arc<Tmpfs>, Errno> {
+        let accounts = Arc::new(Accounts {
+            device: anonymous_device(),
+            next_inode: AtomicU64::new(1),
+            pages: AtomicU64::new(0),
+            page_limit: AtomicU64::new(page_limit),
+            inodes: AtomicU64::new(0),
+            inode_limit: AtomicU64::new(page_limit.saturating_mul(INODES_PER_PAGE).max(64)),
+        });
+        let root = Node::new(
+            &accounts,
+            &New {
+                kind: Kind::Directory,
+                mode,
+                uid: 0,
+                gid: 0,
+                device: 0,
+                target: b"",
+            },
+        )?;
+        Ok(Arc::new(Tmpfs {
+            name,
+            accounts,
+            root: Dentry::root(root),
+        }))
+    }
+
+    /// A new inode without a name (`O_TMPFILE`, memfd).
+    ///
+    /// # Errors
+    /// ENOSPC, ENOMEM.
+    pub fn nameless(&self, new: &New<'_>) -> Result<Arc<Node>, Errno> {
+        Node::new(&self.accounts, new)
+    }
+
+    /// Changes how many pages it may have.
+    pub fn set_page_limit(&self, pages: u64) {
+        self.accounts.page_limit.store(pages, Ordering::Relaxed);
+        self.accounts.inode_limit.store(
+            pages.saturating_mul(INODES_PER_PAGE).max(64),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Pages of file data in use.
+    #[must_use]
+    pub fn pages(&self) -> u64 {
+        self.accounts.pages.load(Ordering::Relaxed)
+    }
+
+    /// After the root was unpacked, which nothing limited: from now on it may
+    /// grow by half of what is left of `total` pages.
+    pub fn limit_growth(&self, total: u64) {
+        let used = self.pages();
+        self.set_page_limit(used + total.saturating_sub(used) / 2);
+    }
+}
+
+/// Half of the machine's memory, in pages: what a tmpfs gets by default.
+#[must_use]
+pub fn default_page_limit() -> u64 {
+    ochre_hal::memory::stats().total as u64 / 2
+}
+
+impl FileSystem for Tmpfs {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn root(&self) -> Arc<Dentry> {
+        Arc::clone(&self.root)
+    }
+
+    fn statistics(&self) -> Statfs {
+        let limit = self.accounts.page_limit.load(Ordering::Relaxed);
+        let free = limit.saturating_sub(self.pages());
+        let inodes = self.accounts.inode_limit.load(Ordering::Relaxed);
+        let page = PAGE_SIZE.cast_signed() as i64;
+        Statfs {
+            f_type: TMPFS_MAGIC,
+            f_bsize: page,
+            f_blocks: limit,
+            f_bfree: free,
+            f_bavail: free,
+            f_files: inodes,
+            f_ffree: inodes.saturating_sub(self.accounts.inodes.load(Ordering::Relaxed)),
+            f_fsid: [self.accounts.device as i32, 0],
+            f_namelen: 255,
+            f_frsize: page,
+            ..Statfs::default()
+        }
+    }
+
+    fn device(&self) -> u64 {
+        self.accounts.device
+    }
+
+    fn options(&self) -> String {
+        let limit = self.accounts.page_limit.load(Ordering::Relaxed);
+        if limit == u64::MAX {
+            String::new()
+        } else {
+            alloc::format!(",size={}k", limit.saturating_mul(PAGE_SIZE as u64 / 1024))
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! The inodes of tmpfs, which are their own open files.
+//!
+//! # Lock protocol
+//! `bytes` before `attributes`. Neither is held across anything that waits or
+//! resolves a fault: cursors stop at one (see [`io`](crate::vfs)), and the file
+//! is asked again.
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::ops::Range;
+
+use ochre_abi::Errno;
+use ochre_abi::fcntl::{S_ISGID, S_ISUID};
+use ochre_hal::memory::{PAGE_SIZE, UserFrame};
+use ochre_sync::SpinLock;
+
+use super::Accounts;
+use super::pages::{Frame, Pages, SIZE_MAX};
+use crate::fs::devtmpfs;
+use crate::memory::{Backing, Identity};
+use crate::vfs::{
+    Allocate, Change, File, Inode, Kind, Link, Metadata, New, Open, Opened, Permissions, Rename,
+    Sink, Source, Timestamp, now,
+};
+
+#[cfg(not(test))]
+type StoredFrame = UserFrame;
+#[cfg(test)]
+type StoredFrame = super::pages::tests::HostFrame;
+
+/// What an entry adds to the size of a directory, as Linux counts.
+const ENTRY_SIZE: u64 = 20;
+
+/// A file of tmpfs.
+pub struct Node {
+    accounts: Arc<Accounts>,
+    me: Weak<Node>,
+    number: u64,
+    kind: Kind,
+    created: Timestamp,
+    attributes: SpinLock<Attributes>,
+    content: Content,
+}
+
+struct Attributes {
+    permissions: Permissions,
+    links: u32,
+    /// Entries of a directory.
+    entries: u64,
+    accessed: Timestamp,
+    modified: Timestamp,
+    changed: Timestamp,
+}
+
+enum Content {
+    Bytes(SpinLock<Pages<StoredFrame>>),
+    Link(Arc<[u8]>),
+    Device(u64),
+    Nothing,
+}
+
+impl Node {
+    /// A new object, with one name (two for a directory) that the caller gives it.
+    pub(super) fn new(accounts: &Arc<Accounts>, new: &New<'_>) -> Result<Arc<Node>, Errno> {
+        let number = accounts.charge_inode()?;
+        let time = now();
+        let content = match new.kind {
+            Kind::Regular => Content::Bytes(SpinLock::new(Pages::default())),
+            Kind::Symlink => Content::Link(new.target.into()),
+            Kind::CharacterDevice | Kind::BlockDevice => Content::Device(new.device),
+            Kind::Directory | Kind::Fifo | Kind::Socket => Content::Nothing,
+        };
+        Ok(Arc::new_cyclic(|me| Node {
+            accounts: Arc::clone(accounts),
+            me: Weak::clone(me),
+            number,
+            kind: new.kind,
+            created: time,
+            attributes: SpinLock::new(Attributes {
+                permissions: Permissions {
+                    mode: new.mode & 0o7777,
+                    uid: new.uid,
+                    gid: new.gid,
+                },
+                links: if new.kind == Kind::Directory { 2 } else { 1 },
+                entries: 0,
+                accessed: time,
+                modified: time,
+                changed: time,
+            }),
+            content,
+        }))
+    }
+
+    fn bytes(&self) -> Result<&SpinLock<Pages<StoredFrame>>, Errno> {
+        match &self.content {
+            Content::Bytes(bytes) => Ok(bytes),
+            _ if self.kind == Kind::Directory => Err(Errno::EISDIR),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Takes the last name of a nameless file away (`O_TMPFILE`, memfd).
+    pub fn make_nameless(&self) {
+        self.attributes.lock().links = 0;
+    }
+
+    /// Gives the file a whole page of content made elsewhere; the size is set
+    /// by `truncate` before.
+    ///
+    /// # Errors
+    /// ENOSPC; EINVAL if it is not a regular file.
+    #[cfg(not(test))]
+    pub fn adopt_page(&self, index: u64, frame: UserFrame) -> Result<(), Errno> {
+        let bytes = self.bytes()?;
+        self.accounts.charge(1)?;
+        let old = bytes.lock().adopt(index, frame);
+        if old.is_some() {
+            self.accounts.release(1);
+        }
+        Ok(())
+    }
+
+    /// A child came or went: counts and times of a directory.
+    fn entries_changed(&self, added: i64, subdirectories: i32) {
+        let time = now();
+        let mut attributes = self.attributes.lock();
+        attributes.entries = attributes.entries.saturating_add_signed(added);
+        attributes.links = attributes.links.saturating_add_signed(subdirectories);
+        attributes.modified = time;
+        attributes.changed = time;
+    }
+
+    /// An inode of this file system, from the general handle.
+    fn of(inode: &Arc<dyn Inode>) -> Result<&Node, Errno> {
+        inode.as_any().downcast_ref().ok_or(Errno::EXDEV)
+    }
+
+    /// The content was written: times, and the loss of set-user and set-group.
+    fn written(&self) {
+        let time = now();
+        let mut attributes = self.attributes.lock();
+        attributes.modified = time;
+        attributes.changed = time;
+    }
+
+    fn write_at(
+        &self,
+        source: &mut Source<'_>,
+        position: &mut u64,
+        append: bool,
+    ) -> Result<usize, Errno> {
+        let mut bytes = self.bytes()?.lock();
+        if append {
+            *position = bytes.size();
+        }
+        let count = bytes.write(
+            source,
+            position,
+            |pages| self.accounts.charge(pages),
+            |pages| self.accounts.release(pages),
+        )?;
+        drop(bytes);
+        if count > 0 {
+            self.written();
+        }
+        Ok(count)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Content::Bytes(bytes) = &mut self.content {
+            self.accounts.release(bytes.get_mut().count());
+        }
+        self.accounts.release_inode();
+    }
+}
+
+impl Inode for Node {
+    #[inline]
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    #[inline]
+    fn permissions(&self) -> Permissions {
+        self.attributes.lock().permissions
+    }
+
+    fn metadata(&self) -> Metadata {
+        let (size, pages) = match &self.content {
+            Content::Bytes(bytes) => {
+                let bytes = bytes.lock();
+                (bytes.size(), bytes.count())
+            }
+            Content::Link(target) => (target.len() as u64, 0),
+            Content::Device(_) | Content::Nothing => (0, 0),
+        };
+        let attributes = self.attributes.lock();
+        Metadata {
+            device: self.accounts.device,
+            inode: self.number,
+            kind: self.kind,
+            permissions: attributes.permissions,
+            links: attributes.links,
+            represents: match self.content {
+                Content::Device(device) => device,
+                _ => 0,
+            },
+            size: if self.kind == Kind::Directory {
+                attributes.entries.saturating_add(2) * ENTRY_SIZE
+            } else {
+                size
+            },
+            block_size: PAGE_SIZE as u32,
+            blocks: pages.saturating_mul(PAGE_SIZE as u64 / 512),
+            accessed: attributes.accessed,
+            modified: attributes.modified,
+            changed: attributes.changed,
+            created: self.created,
+        }
+    }
+
+    fn change(&self, change: &Change) -> Result<(), Errno> {
+        let time = now();
+        let mut attributes = self.attributes.lock();
+        let permissions = &mut attributes.permissions;
+        if let Some(mode) = change.mode {
+            permissions.mode = mode & 0o7777;
+        }
+        permissions.uid = change.uid.unwrap_or(permissions.uid);
+        permissions.gid = change.gid.unwrap_or(permissions.gid);
+        attributes.accessed = change.accessed.unwrap_or(attributes.accessed);
+        attributes.modified = change.modified.unwrap_or(attributes.modified);
+        attributes.changed = time;
+        Ok(())
+    }
+
+    fn is_resident(&self) -> bool {
+        self.kind == Kind::Directory
+    }
+
+    fn create(&self, _name: &[u8], new: &New<'_>) -> Result<Arc<dyn Inode>, Errno> {
+        let node = Node::new(&self.accounts, new)?;
+        self.entries_changed(1, i32::from(new.kind == Kind::Directory));
+        Ok(node)
+    }
+
+    fn create_nameless(&self, new: &New<'_>) -> Result<Arc<dyn Inode>, Errno> {
+        let node = Node::new(&self.accounts, new)?;
+        node.make_nameless();
+        Ok(node)
+    }
+
+    fn link(&self, _name: &[u8], target: &Arc<dyn Inode>) -> Result<(), Errno> {
+        let node = Node::of(target)?;
+        {
+            let mut attributes = node.attributes.lock();
+            attributes.links = attributes.links.checked_add(1).ok_or(Errno::EMLINK)?;
+            attributes.changed = now();
+        }
+        self.entries_changed(1, 0);
+        Ok(())
+    }
+
+    fn unlink(&self, _name: &[u8], child: &Arc<dyn Inode>) -> Result<(), Errno> {
+        let node = Node::of(child)?;
+        {
+            let mut attributes = node.attributes.lock();
+            let names = if node.kind == Kind::Directory { 2 } else { 1 };
+            attributes.links = attributes.links.saturating_sub(names);
+            attributes.changed = now();
+        }
+        self.entries_changed(-1, -i32::from(node.kind == Kind::Directory));
+        Ok(())
+    }
+
+    fn rename(&self, rename: &Rename<'_>) -> Result<(), Errno> {
+        let target = Node::of(rename.directory)?;
+        let child = Node::of(rename.child)?;
+        let child_counts = i32::from(child.kind == Kind::Directory);
+        let time = now();
+        child.attributes.lock().changed = time;
+        match rename.replaced {
+            Some(replaced) if rename.exchange => {
+                let other = Node::of(replaced)?;
+                other.attributes.lock().changed = time;
+                let other_counts = i32::from(other.kind == Kind::Directory);
+                self.entries_changed(0, other_counts - child_counts);
+                target.entries_changed(0, child_counts - other_counts);
+            }
+            Some(replaced) => {
+                target.unlink(rename.new_name, replaced)?;
+                self.entries_changed(-1, -child_counts);
+                target.entries_changed(1, child_counts);
+            }
+            None => {
+                self.entries_changed(-1, -child_counts);
+                target.entries_changed(1, child_counts);
+            }
+        }
+        Ok(())
+    }
+
+    fn link_target(&self) -> Result<Link, Errno> {
+        match &self.content {
+            Content::Link(target) => Ok(Link::Text(Arc::clone(target))),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn open(self: Arc<Self>, open: &Open<'_>) -> Result<Opened, Errno> {
+        match self.kind {
+            Kind::Regular | Kind::Directory => Ok(Opened::File(self)),
+            Kind::Symlink => Err(Errno::ELOOP),
+            Kind::CharacterDevice | Kind::BlockDevice => {
+                let device = match self.content {
+                    Content::Device(device) => device,
+                    _ => 0,
+                };
+                devtmpfs::open(self.kind, device, open).map(Opened::File)
+            }
+            Kind::Fifo | Kind::Socket => Err(Errno::ENXIO),
+        }
+    }
+
+    fn truncate(&self, size: u64) -> Result<(), Errno> {
+        if size > SIZE_MAX {
+            return Err(Errno::EFBIG);
+        }
+        let cut = self.bytes()?.lock().resize(size);
+        self.accounts.release(cut.len() as u64);
+        self.written();
+        Ok(())
+    }
+
+    fn allocate(&self, offset: u64, len: u64, how: Allocate) -> Result<(), Errno> {
+        let end = offset
+            .checked_add(len)
+            .filter(|end| *end <= SIZE_MAX)
+            .ok_or(Errno::EFBIG)?;
+        let mut bytes = self.bytes()?.lock();
+        let size = bytes.size();
+        if how.contains(Allocate::PUNCH_HOLE) {
+            let out = bytes.punch(offset..end);
+            drop(bytes);
+            self.accounts.release(out.len() as u64);
+            self.written();
+            return Ok(());
+        }
+        if how.contains(Allocate::ZERO) {
+            let out = bytes.punch(offset..end);
+            self.accounts.release(out.len() as u64);
+        }
+        bytes.populate(
+            offset..end,
+            |pages| self.accounts.charge(pages),
+            |pages| self.accounts.release(pages),
+        )?;
+        if end > size && !how.contains(Allocate::KEEP_SIZE) {
+            bytes.resize(end);
+        }
+        drop(bytes);
+        self.written();
+        Ok(())
+    }
+
+    fn seek_data(&self, offset: u64, hole: bool) -> Result<u64, Errno> {
+        self.bytes()?.lock().seek(offset, hole)
+    }
+
+    fn drop_set_ids(&self) {
+        let mut attributes = self.attributes.lock();
+        let mode = attributes.permissions.mode;
+        attributes.permissions.mode = match mode {
+            _ if mode & 0o010 != 0 => mode & !(S_ISUID | S_ISGID),
+            _ => mode & !S_ISUID,
+        };
+    }
+
+    fn record_access(&self) {
+        let time = now();
+        self.attributes.lock().accessed = time;
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl File for Node {
+    fn read(&self, sink: &mut Sink<'_>, position: &mut u64) -> Result<usize, Errno> {
+        let count = self.bytes()?.lock().read(sink, position);
+        let mut attributes = self.attributes.lock();
+        if attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed {
+            attributes.accessed = now();
+        }
+        Ok(count)
+    }
+
+    fn write(&self, source: &mut Source<'_>, position: &mut u64) -> Result<usize, Errno> {
+        self.write_at(source, position, false)
+    }
+
+    fn append(&self, source: &mut Source<'_>, position: &mut u64) -> Result<usize, Errno> {
+        self.write_at(source, position, true)
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn backing(&self) -> Option<Arc<dyn Backing>> {
+        match self.content {
+            Content::Bytes(_) => self.me.upgrade().map(|node| node as Arc<dyn Backing>),
+            _ => None,
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Backing for Node {
+    fn page(&self, index: u64) -> Result<UserFrame, Errno> {
+        let frame = self.bytes()?.lock().page(
+            index,
+            |pages| self.accounts.charge(pages),
+            |pages| self.accounts.release(pages),
+        )?;
+        Ok(frame.into_user())
+    }
+
+    fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
+        if let Ok(bytes) = self.bytes() {
+            bytes
+                .lock()
+                .present(pages, &mut |index, frame| visit(index, frame.into_user()));
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.bytes().map_or(0, |bytes| bytes.lock().size())
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            device: self.accounts.device,
+            inode: self.number,
+        }
+    }
+
+    fn path(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,296 @@
+//! The bytes of a file: a sparse map of frames and a size.
+//!
+//! Generic over the frame so that the map is tested on a host, where frames of
+//! user memory do not exist.
+//!
+//! # Invariants
+//! No frame lies wholly past the size, except what `allocate` kept there; bytes
+//! past the size in the last frame are zero.
+
+use alloc::collections::BTreeMap;
+use core::ops::Range;
+
+use ochre_abi::Errno;
+use ochre_hal::memory::{PAGE_SIZE, UserFrame};
+
+use crate::vfs::{Sink, Source};
+
+/// The largest file.
+pub const SIZE_MAX: u64 = i64::MAX as u64;
+
+const PAGE: u64 = PAGE_SIZE as u64;
+
+/// A page of storage.
+pub trait Frame: Clone + Sized {
+    /// A fresh one of zeroes.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn zeroed() -> Result<Self, Errno>;
+    /// Puts a part of it into `sink`; returns how many bytes went.
+    fn put(&self, sink: &mut Sink<'_>, offset: usize, len: usize) -> usize;
+    /// Takes a part of it from `source`; returns how many bytes came.
+    fn take(&self, source: &mut Source<'_>, offset: usize, len: usize) -> usize;
+    /// Clears a part of it.
+    fn clear(&self, range: Range<usize>);
+    /// The frame as user memory, to be mapped.
+    fn into_user(self) -> UserFrame;
+}
+
+impl Frame for UserFrame {
+    fn zeroed() -> Result<UserFrame, Errno> {
+        UserFrame::zeroed().map_err(|_| Errno::ENOMEM)
+    }
+
+    #[inline]
+    fn put(&self, sink: &mut Sink<'_>, offset: usize, len: usize) -> usize {
+        sink.put_frame(self, offset, len)
+    }
+
+    #[inline]
+    fn take(&self, source: &mut Source<'_>, offset: usize, len: usize) -> usize {
+        source.take_frame(self, offset, len)
+    }
+
+    fn clear(&self, range: Range<usize>) {
+        self.zero(range);
+    }
+
+    fn into_user(self) -> UserFrame {
+        self
+    }
+}
+
+/// A sparse file's content.
+#[derive(Debug)]
+pub struct Pages<F> {
+    frames: BTreeMap<u64, F>,
+    size: u64,
+}
+
+impl<F> Default for Pages<F> {
+    fn default() -> Pages<F> {
+        Pages {
+            frames: BTreeMap::new(),
+            size: 0,
+        }
+    }
+}
+
+impl<F: Frame> Pages<F> {
+    /// Bytes.
+    #[inline]
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Frames in use.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.frames.len() as u64
+    }
+
+    /// Reads from `position`, which moves on. Stops at the end, at a full sink
+    /// and at a fault.
+    pub fn read(&self, sink: &mut Sink<'_>, position: &mut u64) -> usize {
+        let mut sum = 0;
+        while *position < self.size {
+            let offset = (*position % PAGE) as usize;
+            let left = usize::try_from(self.size - *position).unwrap_or(usize::MAX);
+            let len = (PAGE_SIZE - offset).min(left).min(sink.remaining());
+            if len == 0 {
+                break;
+            }
+            let moved = match self.frames.get(&(*position / PAGE)) {
+                Some(frame) => frame.put(sink, offset, len),
+                None => sink.put_zeroes(len),
+            };
+            *position += moved as u64;
+            sum += moved;
+            if moved < len {
+                break;
+            }
+        }
+        sum
+    }
+
+    /// Writes at `position`, which moves on. `charge` is asked before a frame is
+    /// added, `refund` told when it was not needed.
+    ///
+    /// # Errors
+    /// EFBIG, or what `charge` said, if nothing was written.
+    pub fn write(
+        &mut self,
+        source: &mut Source<'_>,
+        position: &mut u64,
+        charge: impl Fn(u64) -> Result<(), Errno>,
+        refund: impl Fn(u64),
+    ) -> Result<usize, Errno> {
+        let mut sum = 0;
+        while source.remaining() > 0 {
+            let index = *position / PAGE;
+            let offset = (*position % PAGE) as usize;
+            let room = usize::try_from(SIZE_MAX.saturating_sub(*position)).unwrap_or(usize::MAX);
+            let len = (PAGE_SIZE - offset).min(source.remaining()).min(room);
+            if len == 0 {
+                return if sum > 0 { Ok(sum) } else { Err(Errno::EFBIG) };
+            }
+            let moved = match self.frames.get(&index) {
+                Some(frame) => frame.take(source, offset, len),
+                None => {
+                    let fresh = charge(1).and_then(|()| F::zeroed().inspect_err(|_| refund(1)));
+                    let fresh = match fresh {
+                        Ok(frame) => frame,
+                        Err(_) if sum > 0 => return Ok(sum),
+                        Err(errno) => return Err(errno),
+                    };
+                    let moved = fresh.take(source, offset, len);
+                    if moved > 0 {
+                        self.frames.insert(index, fresh);
+                    } else {
+                        refund(1);
+                    }
+                    moved
+                }
+            };
+            *position += moved as u64;
+            self.size = self.size.max(*position);
+            sum += moved;
+            if moved < len {
+                break;
+            }
+        }
+        Ok(sum)
+    }
+
+    /// The frame of page `index`, made present if it was not.
+    ///
+    /// # Errors
+    /// ENXIO past the end, or what `charge` said.
+    pub fn page(
+        &mut self,
+        index: u64,
+        charge: impl Fn(u64) -> Result<(), Errno>,
+        refund: impl Fn(u64),
+    ) -> Result<F, Errno> {
+        if index >= self.size.div_ceil(PAGE) {
+            return Err(Errno::ENXIO);
+        }
+        if let Some(frame) = self.frames.get(&index) {
+            return Ok(frame.clone());
+        }
+        charge(1)?;
+        let frame = F::zeroed().inspect_err(|_| refund(1))?;
+        self.frames.insert(index, frame.clone());
+        Ok(frame)
+    }
+
+    /// Visits frames that are present.
+    pub fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, F)) {
+        if pages.start < pages.end {
+            for (index, frame) in self.frames.range(pages) {
+                visit(*index, frame.clone());
+            }
+        }
+    }
+
+    /// Puts a frame made elsewhere at page `index`; the size is set by `resize`.
+    pub fn adopt(&mut self, index: u64, frame: F) -> Option<F> {
+        self.frames.insert(index, frame)
+    }
+
+    /// Cuts or extends the file. Frames past the new end come back, to be
+    /// dropped after the lock.
+    pub fn resize(&mut self, size: u64) -> BTreeMap<u64, F> {
+        let mut cut = BTreeMap::new();
+        if size < self.size {
+            cut = self.frames.split_off(&size.div_ceil(PAGE));
+            let offset = (size % PAGE) as usize;
+            if offset > 0
+                && let Some(frame) = self.frames.get(&(size / PAGE))
+            {
+                frame.clear(offset..PAGE_SIZE);
+            }
+        }
+        self.size = size;
+        cut
+    }
+
+    /// Makes `range` zeroes by taking whole frames out; they come back.
+    pub fn punch(&mut self, range: Range<u64>) -> BTreeMap<u64, F> {
+        let (first, end) = (range.start.div_ceil(PAGE), range.end / PAGE);
+        let clear = |pages: &Pages<F>, index: u64, part: Range<usize>| {
+            if let Some(frame) = pages.frames.get(&index) {
+                frame.clear(part);
+            }
+        };
+        let head = (range.start % PAGE) as usize;
+        let tail = (range.end % PAGE) as usize;
+        if first > end {
+            clear(self, range.start / PAGE, head..tail);
+            return BTreeMap::new();
+        }
+        if head > 0 {
+            clear(self, range.start / PAGE, head..PAGE_SIZE);
+        }
+        if tail > 0 {
+            clear(self, end, 0..tail);
+        }
+        let mut out = self.frames.split_off(&first);
+        let mut kept = out.split_off(&end);
+        self.frames.append(&mut kept);
+        out
+    }
+
+    /// Makes every page of a range present.
+    ///
+    /// # Errors
+    /// What `charge` said; what was made stays.
+    pub fn populate(
+        &mut self,
+        range: Range<u64>,
+        charge: impl Fn(u64) -> Result<(), Errno>,
+        refund: impl Fn(u64),
+    ) -> Result<(), Errno> {
+        for index in range.start / PAGE..range.end.div_ceil(PAGE) {
+            if !self.frames.contains_key(&index) {
+                charge(1)?;
+                let frame = F::zeroed().inspect_err(|_| refund(1))?;
+                self.frames.insert(index, frame);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next data (or hole) at or after `offset`.
+    ///
+    /// # Errors
+    /// ENXIO past the end, or when only a hole is left.
+    pub fn seek(&self, offset: u64, hole: bool) -> Result<u64, Errno> {
+        if offset >= self.size {
+            return Err(Errno::ENXIO);
+        }
+        let first = offset / PAGE;
+        if !hole {
+            let (index, _) = self.frames.range(first..).next().ok_or(Errno::ENXIO)?;
+            let at = offset.max(index.saturating_mul(PAGE));
+            return if at < self.size {
+                Ok(at)
+            } else {
+                Err(Errno::ENXIO)
+            };
+        }
+        let mut at = first;
+        for (index, _) in self.frames.range(first..) {
+            if *index != at {
+                break;
+            }
+            at += 1;
+        }
+        Ok(offset.max(at.saturating_mul(PAGE)).min(self.size))
+    }
+}
+
+#[cfg(test)]
+pub(in crate::fs) mod tests;

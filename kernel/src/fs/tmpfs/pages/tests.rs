@@ -1,0 +1,132 @@
+//! The sparse map, on frames that a host has.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use ochre_abi::Errno;
+use ochre_hal::memory::UserFrame;
+
+use super::{Frame, PAGE, PAGE_SIZE, Pages, SIZE_MAX};
+use crate::vfs::{Sink, Source};
+
+/// A frame that is ordinary memory.
+#[derive(Clone, Debug)]
+pub(in crate::fs) struct HostFrame(Arc<Mutex<Vec<u8>>>);
+
+impl Frame for HostFrame {
+    fn zeroed() -> Result<HostFrame, Errno> {
+        Ok(HostFrame(Arc::new(Mutex::new(vec![0; PAGE_SIZE]))))
+    }
+
+    fn put(&self, sink: &mut Sink<'_>, offset: usize, len: usize) -> usize {
+        sink.put(&self.0.lock().unwrap()[offset..offset + len])
+    }
+
+    fn take(&self, source: &mut Source<'_>, offset: usize, len: usize) -> usize {
+        source.take(&mut self.0.lock().unwrap()[offset..offset + len])
+    }
+
+    fn clear(&self, range: Range<usize>) {
+        self.0.lock().unwrap()[range].fill(0);
+    }
+
+    fn into_user(self) -> UserFrame {
+        panic!("a host has no frames of user memory")
+    }
+}
+
+fn write(pages: &mut Pages<HostFrame>, at: u64, bytes: &[u8]) -> Result<usize, Errno> {
+    let mut position = at;
+    pages.write(&mut Source::kernel(bytes), &mut position, |_| Ok(()), |_| ())
+}
+
+fn read(pages: &Pages<HostFrame>, at: u64, len: usize) -> Vec<u8> {
+    let mut buffer = vec![0xee; len];
+    let mut position = at;
+    let count = pages.read(&mut Sink::kernel(&mut buffer), &mut position);
+    assert_eq!(position, at + count as u64);
+    buffer.truncate(count);
+    buffer
+}
+
+#[test]
+fn holes_read_as_zeroes() {
+    let mut pages = Pages::default();
+    write(&mut pages, 3 * PAGE + 5, b"end").unwrap();
+    assert_eq!(pages.size(), 3 * PAGE + 8);
+    assert_eq!(pages.count(), 1);
+    assert_eq!(read(&pages, PAGE, 4), [0; 4]);
+    assert_eq!(read(&pages, 3 * PAGE + 3, 99), b"\0\0end");
+}
+
+#[test]
+fn writes_cross_pages() {
+    let mut pages = Pages::default();
+    let data: Vec<u8> = (0..10_000_u32).map(|n| n as u8).collect();
+    assert_eq!(write(&mut pages, 100, &data), Ok(10_000));
+    assert_eq!(read(&pages, 100, 20_000), data);
+    assert_eq!(pages.count(), 3);
+}
+
+#[test]
+fn a_cut_file_that_grows_again_has_zeroes() {
+    let mut pages = Pages::default();
+    write(&mut pages, 0, &[7; 9000]).unwrap();
+    assert_eq!(pages.resize(10).len(), 2);
+    pages.resize(5000);
+    let content = read(&pages, 0, 9000);
+    assert_eq!(content.len(), 5000);
+    assert_eq!(content[..10], [7; 10]);
+    assert!(content[10..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn punched_ranges_read_as_zeroes() {
+    let mut pages = Pages::default();
+    write(&mut pages, 0, &[7; 4 * PAGE_SIZE]).unwrap();
+    assert_eq!(pages.punch(100..200).len(), 0);
+    assert_eq!(pages.punch(PAGE + 1..3 * PAGE + 1).len(), 1);
+    let content = read(&pages, 0, 4 * PAGE_SIZE);
+    for (at, byte) in content.iter().enumerate() {
+        let at = at as u64;
+        let hole = (100..200).contains(&at) || (PAGE + 1..3 * PAGE + 1).contains(&at);
+        assert_eq!(*byte, if hole { 0 } else { 7 }, "{at}");
+    }
+    assert_eq!(pages.seek(PAGE, false), Ok(PAGE));
+    assert_eq!(pages.seek(0, true), Ok(2 * PAGE));
+    assert_eq!(pages.seek(2 * PAGE, false), Ok(3 * PAGE));
+    assert_eq!(pages.seek(3 * PAGE, true), Ok(4 * PAGE));
+    assert_eq!(pages.seek(4 * PAGE, true), Err(Errno::ENXIO));
+}
+
+#[test]
+fn a_full_file_system_writes_what_fits() {
+    let mut pages: Pages<HostFrame> = Pages::default();
+    let left = std::cell::Cell::new(2_u64);
+    let charge = |count| match left.get().checked_sub(count) {
+        Some(rest) => {
+            left.set(rest);
+            Ok(())
+        }
+        None => Err(Errno::ENOSPC),
+    };
+    let data = [1; 3 * PAGE_SIZE];
+    let mut position = 0;
+    let mut source = Source::kernel(&data);
+    assert_eq!(
+        pages.write(&mut source, &mut position, charge, |_| ()),
+        Ok(2 * PAGE_SIZE)
+    );
+    assert_eq!(
+        pages.write(&mut source, &mut position, charge, |_| ()),
+        Err(Errno::ENOSPC)
+    );
+}
+
+#[test]
+fn nothing_is_written_past_the_largest_size() {
+    let mut pages = Pages::default();
+    assert_eq!(write(&mut pages, SIZE_MAX - 1, b"ab"), Ok(1));
+    assert_eq!(write(&mut pages, SIZE_MAX, b"b"), Err(Errno::EFBIG));
+    assert_eq!(pages.seek(0, false), Ok((SIZE_MAX / PAGE) * PAGE));
+}

@@ -1,0 +1,254 @@
+//! Blocking reads and writes, made of files that never block.
+//!
+//! A [`Transfer`] owns what a read or write needs: the file, the address space,
+//! the ranges, how much is done. One [`attempt`](Transfer::attempt) moves what
+//! can be moved now and resolves faults on the way, with no lock held. A call
+//! that is over after its first attempt allocates nothing; one that must wait
+//! becomes a future that attempts again whenever the file says so.
+//!
+//! A long transfer is made in pieces, with others let in between.
+//!
+//! # Cancel safety
+//! The future may be dropped at any await; bytes moved so far stay moved.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use ochre_abi::Errno;
+
+use super::{OpenFile, Range, Sink, Source, StatusFlags, attributes};
+use crate::memory::AddressSpace;
+use crate::process::Thread;
+use crate::sched;
+use crate::signal;
+use crate::syscall::{Call, Outcome, SysResult};
+use crate::wait;
+
+/// Bytes moved before others are let in.
+const PIECE: usize = 1 << 20;
+
+/// Ranges of user memory: one, or as many as a `readv` names.
+#[derive(Debug)]
+pub enum Ranges {
+    /// One.
+    One([Range; 1]),
+    /// Many.
+    Many(Vec<Range>),
+}
+
+impl Ranges {
+    fn as_slice(&self) -> &[Range] {
+        match self {
+            Ranges::One(range) => range,
+            Ranges::Many(ranges) => ranges,
+        }
+    }
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the file.
+    Read,
+    /// To the file.
+    Write,
+}
+
+/// Where in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// At the description's position, which moves on.
+    Position,
+    /// There; the position stays.
+    Offset(u64),
+}
+
+/// A read or write on its way.
+pub struct Transfer {
+    file: Arc<OpenFile>,
+    space: Arc<AddressSpace>,
+    ranges: Ranges,
+    direction: Direction,
+    at: At,
+    append: bool,
+    done: usize,
+}
+
+/// How an attempt ended.
+enum Step {
+    Over(SysResult),
+    /// Nothing to move now.
+    Blocked,
+    /// A piece is done, more is to come.
+    Piece,
+}
+
+impl Transfer {
+    /// Moves up to a piece of what can be moved now.
+    fn attempt(&mut self) -> Step {
+        let end = self.done.saturating_add(PIECE);
+        loop {
+            let window = end - self.done;
+            let (result, moved, faulted, full) = self.move_some(window);
+            self.done += moved;
+            match faulted {
+                Some(Err(errno)) => return Step::Over(self.or_done(Err(errno))),
+                Some(Ok(())) => continue,
+                None => {}
+            }
+            match result {
+                Err(Errno::EAGAIN) if self.is_partial_read() => return Step::Over(Ok(self.done)),
+                Err(Errno::EAGAIN) => return Step::Blocked,
+                Err(errno) => return Step::Over(self.or_done(Err(errno))),
+                Ok(_) if full && self.remaining() > 0 => return Step::Piece,
+                Ok(_) if moved == 0 || full || self.direction == Direction::Read => {
+                    return Step::Over(Ok(self.done));
+                }
+                // A short write: the file took what it had room for.
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// One operation of the file: its result, how many bytes moved, what became
+    /// of the fault if there was one, and whether the window is used up.
+    fn move_some(
+        &mut self,
+        window: usize,
+    ) -> (Result<usize, Errno>, usize, Option<Result<(), Errno>>, bool) {
+        let file = &self.file;
+        match self.direction {
+            Direction::Read => {
+                let mut sink = Sink::window(&self.space, self.ranges.as_slice(), self.done, window);
+                let result = with_position(file, &mut self.at, |position| {
+                    file.file().read(&mut sink, position)
+                });
+                let faulted = sink.faulted().then(|| sink.recover());
+                (result, sink.moved(), faulted, sink.remaining() == 0)
+            }
+            Direction::Write => {
+                let mut source =
+                    Source::window(&self.space, self.ranges.as_slice(), self.done, window);
+                let append = self.append;
+                let result = with_position(file, &mut self.at, |position| {
+                    if append {
+                        file.file().append(&mut source, position)
+                    } else {
+                        file.file().write(&mut source, position)
+                    }
+                });
+                let faulted = source.faulted().then(|| source.recover());
+                (result, source.moved(), faulted, source.remaining() == 0)
+            }
+        }
+    }
+
+    fn remaining(&self) -> usize {
+        let all: usize = self.ranges.as_slice().iter().map(|range| range.len).sum();
+        all - self.done
+    }
+
+    fn is_partial_read(&self) -> bool {
+        self.direction == Direction::Read && (self.done > 0 || self.remaining() == 0)
+    }
+
+    /// What was moved counts for more than why no more was.
+    fn or_done(&self, result: SysResult) -> SysResult {
+        if self.done > 0 { Ok(self.done) } else { result }
+    }
+
+    /// The end of a call: signals and attributes that go with a write.
+    fn finish(&self, thread: &Arc<Thread>, result: SysResult) -> SysResult {
+        if self.direction == Direction::Write {
+            if result == Err(Errno::EPIPE) {
+                signal::send_broken_pipe(thread);
+            }
+            if self.done > 0
+                && let Some(path) = self.file.path()
+                && path.inode().permissions().mode & 0o6000 != 0
+            {
+                attributes::wrote(&thread.process.access(), path);
+            }
+        }
+        result
+    }
+
+    async fn wait(mut self, thread: Arc<Thread>, mut step: Step) -> SysResult {
+        loop {
+            match step {
+                Step::Over(result) => return self.finish(&thread, result),
+                Step::Piece => {
+                    sched::yield_now().await;
+                    if thread.has_work() {
+                        return self.finish(&thread, Ok(self.done));
+                    }
+                    step = self.attempt();
+                }
+                Step::Blocked if self.file.flags().contains(StatusFlags::NONBLOCK) => {
+                    return self.or_done(Err(Errno::EAGAIN));
+                }
+                Step::Blocked => {
+                    let file = Arc::clone(&self.file);
+                    let transfer = &mut self;
+                    let waited = wait::until(Arc::clone(&thread), None, move |table| {
+                        if table.is_some() {
+                            file.file().poll(table);
+                        }
+                        match transfer.attempt() {
+                            Step::Blocked => None,
+                            step => Some(step),
+                        }
+                    })
+                    .await;
+                    match waited {
+                        Ok(next) => step = next,
+                        Err(interrupted) => {
+                            return self.or_done(Err(interrupted.restart()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn with_position(
+    file: &OpenFile,
+    at: &mut At,
+    operate: impl FnOnce(&mut u64) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    match at {
+        At::Offset(offset) => operate(offset),
+        At::Position if file.file().is_seekable() => operate(&mut file.position().lock()),
+        At::Position => operate(&mut 0),
+    }
+}
+
+/// Reads from or writes to `file`, waiting where it has to and may.
+#[inline]
+pub fn start(
+    call: &Call<'_>,
+    file: Arc<OpenFile>,
+    ranges: Ranges,
+    direction: Direction,
+    at: At,
+) -> Outcome {
+    let append =
+        direction == Direction::Write && file.flags().contains(StatusFlags::APPEND);
+    let mut transfer = Transfer {
+        file,
+        space: Arc::clone(call.space),
+        ranges,
+        direction,
+        at,
+        append,
+        done: 0,
+    };
+    match transfer.attempt() {
+        Step::Over(result) => Outcome::Done(transfer.finish(call.thread, result)),
+        Step::Blocked if transfer.file.flags().contains(StatusFlags::NONBLOCK) => {
+            Outcome::Done(transfer.or_done(Err(Errno::EAGAIN)))
+        }
+        step => Outcome::wait(transfer.wait(Arc::clone(call.thread), step)),
+    }
+}
