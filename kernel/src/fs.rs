@@ -1,5 +1,4 @@
 //! File systems.
 
 pub mod devtmpfs;
-pub mod initramfs;
 pub mod tmpfs;

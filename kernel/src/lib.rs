@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod config;
 pub mod device;
+pub mod fs;
 pub mod ipc;
 pub mod log_sink;
 pub mod memory;

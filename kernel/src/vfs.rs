@@ -26,7 +26,7 @@ pub mod walk;
 
 pub use access::{Access, Want};
 pub use context::FsContext;
-pub use dentry::Dentry;
+pub use dentry::{Dentry, VisitChild};
 pub use fd_table::{DESCRIPTORS_MAX, FdTable};
 pub use file::{Events, File, OpenFile, StatusFlags, Transfer};
 pub use inode::{

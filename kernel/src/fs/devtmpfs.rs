@@ -1,212 +1,133 @@
-//! Devices by number, and the file system of their nodes that `/dev` shows.
+//! The file system that `/dev` shows: a node for every device the kernel knows.
 //!
-//! A driver registers a node: its name, kind, number, mode and what opening it
-//! does. Opening a node of that kind and number anywhere, one made by mknod(2)
-//! too, comes here.
+//! It is a tmpfs that the kernel fills; programs may add and remove names. What
+//! a node opens to is decided by its number, in [`device`](crate::device), and
+//! so is what opens a node made by mknod(2) elsewhere.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use ochre_abi::Errno;
-use ochre_abi::stat::make_device;
 use ochre_sync::SpinLock;
 
 use super::tmpfs::Tmpfs;
+use crate::device::{self, DeviceNumber};
 use crate::vfs::mount::{Mount, MountFlags};
 use crate::vfs::tree::{self, Make};
 use crate::vfs::{Access, File, FileSystem, Kind, Open, Path};
 
-/// What opening a device does. The number is the device's.
-pub type OpenDevice = fn(device: u64, open: &Open<'_>) -> Result<Arc<dyn File>, Errno>;
+/// Pages that `/dev` may hold: it is for nodes, and `/dev/shm` for small objects.
+const PAGES: u64 = 4096;
 
-struct Device {
-    name: Vec<u8>,
-    mode: u32,
-    open: OpenDevice,
-}
-
-struct Registry {
-    /// By kind and number.
-    devices: BTreeMap<(Kind, u64), Device>,
-    /// The tree, once it is mounted.
-    tree: Option<Path>,
-}
-
-static REGISTRY: SpinLock<Registry> = SpinLock::new(Registry {
-    devices: BTreeMap::new(),
-    tree: None,
-});
-
-/// Pages that `/dev` may hold: it is for nodes.
-const PAGES: u64 = 1024;
-
-/// Registers a device. `name` is its path below `/dev` (directories are made);
-/// an empty one registers a device without a node.
-pub fn register(name: &str, kind: Kind, major: u32, minor: u32, mode: u32, open: OpenDevice) {
-    let device = make_device(major, minor);
-    let mut registry = REGISTRY.lock();
-    registry.devices.insert(
-        (kind, device),
-        Device {
-            name: name.as_bytes().to_vec(),
-            mode,
-            open,
-        },
-    );
-    let tree = registry.tree.clone();
-    drop(registry);
-    if let Some(tree) = tree
-        && let Err(errno) = make_node(&tree, name.as_bytes(), kind, device, mode)
-    {
-        log::warn!("devtmpfs: cannot make {name}: {errno}");
-    }
-}
+/// The one tree, once somebody asked for it.
+static TREE: SpinLock<Option<Path>> = SpinLock::new(None);
 
 /// Opens the device of that kind and number.
 ///
 /// # Errors
 /// ENXIO when nobody drives it; what the driver answers.
 pub fn open(kind: Kind, device: u64, open: &Open<'_>) -> Result<Arc<dyn File>, Errno> {
-    let opener = REGISTRY
-        .lock()
-        .devices
-        .get(&(kind, device))
-        .map(|found| found.open)
-        .ok_or(Errno::ENXIO)?;
-    opener(device, open)
+    if kind != Kind::CharacterDevice {
+        return Err(Errno::ENXIO);
+    }
+    let thread = open.thread.ok_or(Errno::ENXIO)?;
+    let number = DeviceNumber::new(
+        ochre_abi::stat::major(device),
+        ochre_abi::stat::minor(device),
+    );
+    device::open(number, thread, !open.may_control)
 }
 
-/// The file system with every registered node, the same one each time.
+/// The root of the file system, the same one each time, through a mount that
+/// is in no table.
 ///
 /// # Errors
 /// ENOMEM.
-pub fn file_system() -> Result<Path, Errno> {
-    if let Some(tree) = REGISTRY.lock().tree.clone() {
+pub fn tree() -> Result<Path, Errno> {
+    if let Some(tree) = TREE.lock().clone() {
         return Ok(tree);
     }
     let file_system = Tmpfs::new("devtmpfs", PAGES, 0o755)?;
-    let root = file_system.root();
+    let dentry = file_system.root();
     let tree = Path {
         mount: Mount::new(
             file_system,
-            Arc::clone(&root),
+            Arc::clone(&dentry),
             b"devtmpfs",
-            MountFlags::NOSUID,
+            MountFlags::empty(),
         ),
-        dentry: root,
+        dentry,
     };
+    fill(&tree)?;
+    Ok(TREE.lock().get_or_insert(tree).clone())
+}
+
+/// A new mount of the file system, to be attached somewhere.
+///
+/// # Errors
+/// ENOMEM.
+pub fn mount(source: &[u8], flags: MountFlags) -> Result<Arc<Mount>, Errno> {
+    let tree = tree()?;
+    let file_system = Arc::clone(tree.mount.file_system());
+    Ok(Mount::new(file_system, tree.dentry, source, flags))
+}
+
+fn fill(tree: &Path) -> Result<(), Errno> {
+    let root = Access::root();
     for (name, target) in [
         ("fd", "/proc/self/fd"),
         ("stdin", "/proc/self/fd/0"),
         ("stdout", "/proc/self/fd/1"),
         ("stderr", "/proc/self/fd/2"),
     ] {
-        make(
-            &tree,
-            name.as_bytes(),
-            &Make {
-                target: target.as_bytes(),
-                ..Make::plain(Kind::Symlink, 0o777)
-            },
-        )?;
+        let link = Make {
+            target: target.as_bytes(),
+            ..Make::plain(Kind::Symlink, 0o777)
+        };
+        tree::make(&root, tree, name.as_bytes(), &link)?;
     }
-    make(&tree, b"pts", &Make::plain(Kind::Directory, 0o755))?;
-    make(&tree, b"shm", &Make::plain(Kind::Directory, 0o1777))?;
-    let nodes: Vec<(Vec<u8>, Kind, u64, u32)> = {
-        let mut registry = REGISTRY.lock();
-        registry.tree = Some(tree.clone());
-        registry
-            .devices
-            .iter()
-            .map(|((kind, number), device)| (device.name.clone(), *kind, *number, device.mode))
-            .collect()
-    };
-    for (name, kind, number, mode) in nodes {
-        make_node(&tree, &name, kind, number, mode)?;
+    for (name, mode) in [("pts", 0o755), ("shm", 0o1777)] {
+        let directory = Make::plain(Kind::Directory, mode);
+        tree::make(&root, tree, name.as_bytes(), &directory)?;
     }
-    Ok(tree)
-}
-
-fn make(tree: &Path, name: &[u8], what: &Make<'_>) -> Result<(), Errno> {
-    match tree::make(&Access::root(), tree, name, what) {
-        Ok(_) | Err(Errno::EEXIST) => Ok(()),
-        Err(errno) => Err(errno),
-    }
-}
-
-fn make_node(tree: &Path, name: &[u8], kind: Kind, device: u64, mode: u32) -> Result<(), Errno> {
-    if name.is_empty() {
-        return Ok(());
-    }
-    let mut directory = tree.clone();
-    let mut parts = name.split(|byte| *byte == b'/').peekable();
-    while let Some(part) = parts.next() {
-        if parts.peek().is_some() {
-            make(&directory, part, &Make::plain(Kind::Directory, 0o755))?;
-            directory.dentry = directory.dentry.child(part)?;
-        } else {
-            make(
-                &directory,
-                part,
-                &Make {
-                    device,
-                    ..Make::plain(kind, mode)
-                },
-            )?;
-        }
+    for node in device::NODES {
+        let make = Make {
+            device: u64::from(node.number.encode()),
+            ..Make::plain(Kind::CharacterDevice, node.mode)
+        };
+        tree::make(&root, tree, node.name.as_bytes(), &make)?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{file_system, open, register};
-    use crate::vfs::{File, Kind, Open, StatusFlags};
-    use core::any::Any;
+    use super::{open, tree};
+    use crate::vfs::{Kind, Open, StatusFlags};
     use ochre_abi::Errno;
     use ochre_abi::stat::make_device;
-    use std::sync::Arc;
 
-    struct Null;
-
-    impl File for Null {
-        fn as_any(&self) -> &dyn Any {
-            self
-        }
+    #[test]
+    fn every_device_has_its_node() {
+        let tree = tree().unwrap();
+        let null = tree.dentry.child(b"null").unwrap();
+        assert_eq!(null.kind(), Kind::CharacterDevice);
+        assert_eq!(null.inode().metadata().represents, make_device(1, 3));
+        assert_eq!(null.inode().permissions().mode, 0o666);
+        let shared = tree.dentry.child(b"shm").unwrap();
+        assert_eq!(shared.inode().permissions().mode, 0o1777);
+        assert_eq!(tree.dentry.child(b"fd").unwrap().kind(), Kind::Symlink);
     }
 
-    fn request() -> Open<'static> {
-        Open {
+    #[test]
+    fn block_devices_have_no_driver() {
+        let request = Open {
             thread: None,
             readable: true,
             writable: false,
             flags: StatusFlags::empty(),
             may_control: false,
-        }
-    }
-
-    #[test]
-    fn nodes_appear_before_and_after_mounting() {
-        register("null", Kind::CharacterDevice, 250, 3, 0o666, |_, _| {
-            Ok(Arc::new(Null))
-        });
-        let tree = file_system().unwrap();
-        register("sub/late", Kind::CharacterDevice, 250, 4, 0o600, |_, _| {
-            Err(Errno::EBUSY)
-        });
-        let null = tree.dentry.child(b"null").unwrap();
-        assert_eq!(null.inode().metadata().represents, make_device(250, 3));
-        assert_eq!(null.inode().permissions().mode, 0o666);
-        let late = tree.dentry.child(b"sub").unwrap().child(b"late").unwrap();
-        assert!(matches!(
-            Arc::clone(late.inode()).open(&request()),
-            Err(Errno::EBUSY)
-        ));
-        assert!(Arc::clone(null.inode()).open(&request()).is_ok());
-        assert!(matches!(
-            open(Kind::CharacterDevice, make_device(250, 99), &request()),
-            Err(Errno::ENXIO)
-        ));
+        };
+        let result = open(Kind::BlockDevice, make_device(8, 0), &request);
+        assert_eq!(result.err(), Some(Errno::ENXIO));
     }
 }

@@ -15,10 +15,11 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::thread::Work;
-use super::{Credentials, ExitStatus, LimitTable, Pid, Thread};
+use super::{Capability, Credentials, ExitStatus, LimitTable, Pid, Thread};
 use crate::memory::AddressSpace;
 use crate::signal::ProcessSignals;
 use crate::time::CpuAccount;
+use crate::vfs::{Access, FdTable, FsContext};
 use crate::wait::WaitQueue;
 
 /// A thread group.
@@ -31,6 +32,10 @@ pub struct Process {
     /// The address space, replaced by `execve`. Each thread's poll has its own
     /// handle; this one is for others (`/proc`, `process_vm_readv`).
     pub space: SpinLock<Arc<AddressSpace>>,
+    /// Its file descriptors; shared by `CLONE_FILES`.
+    pub files: SpinLock<Arc<FdTable>>,
+    /// What it resolves paths with; shared by `CLONE_FS`.
+    pub fs: SpinLock<Arc<FsContext>>,
     /// Signals for the process, and what it does about each.
     pub signals: ProcessSignals,
     /// Who it is.
@@ -95,6 +100,18 @@ impl VforkGate {
 }
 
 impl Process {
+    /// The identity that its file accesses are checked with.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        let credentials = self.credentials.lock();
+        Access {
+            uid: credentials.uid.fs,
+            gid: credentials.gid.fs,
+            groups: credentials.groups.clone(),
+            privileged: credentials.has(Capability::DacOverride),
+        }
+    }
+
     /// Process 1.
     #[must_use]
     pub fn first(space: Arc<AddressSpace>) -> Process {
@@ -103,6 +120,8 @@ impl Process {
             parent: AtomicU32::new(Pid::NONE.0),
             threads: SpinLock::default(),
             space: SpinLock::new(space),
+            files: SpinLock::new(FdTable::new()),
+            fs: SpinLock::new(FsContext::initial()),
             signals: ProcessSignals::default(),
             credentials: SpinLock::new(Arc::new(Credentials::root())),
             limits: LimitTable::first(tasks_for_memory()),
@@ -129,7 +148,19 @@ impl Process {
         flags: CloneFlags,
         exit_signal: u32,
     ) -> Result<Process, Errno> {
+        let files = Arc::clone(&model.files.lock());
+        let fs = Arc::clone(&model.fs.lock());
         Ok(Process {
+            files: SpinLock::new(if flags.contains(CloneFlags::FILES) {
+                files
+            } else {
+                files.duplicate()?
+            }),
+            fs: SpinLock::new(if flags.contains(CloneFlags::FS) {
+                fs
+            } else {
+                fs.duplicate()
+            }),
             pid,
             parent: AtomicU32::new(parent.0),
             threads: SpinLock::default(),
@@ -150,6 +181,10 @@ impl Process {
 
     /// Gives back files, memory and timers: the process has no thread left.
     pub(super) fn release_resources(&self) {
+        let files = core::mem::replace(&mut *self.files.lock(), FdTable::new());
+        drop(files);
+        let fs = core::mem::replace(&mut *self.fs.lock(), FsContext::initial());
+        drop(fs);
         let space = core::mem::replace(&mut *self.space.lock(), AddressSpace::empty());
         drop(space);
     }

@@ -106,8 +106,7 @@ fn placement(address: u64, flags: MapFlags) -> Placement {
 
 /// The open file of a descriptor.
 fn open_file(call: &Call<'_>, fd: Fd) -> Result<Arc<OpenFile>, Errno> {
-    let _ = (call, fd);
-    Err(Errno::EBADF)
+    call.files().get(fd.0)
 }
 
 /// What is mapped of a file, or why it may not be.
@@ -140,7 +139,7 @@ fn file_source(
     if !file.is_readable() {
         return Err(Errno::EACCES);
     }
-    let backing = file.file().backing().ok_or(Errno::ENODEV)?;
+    let backing = file.backing().ok_or(Errno::ENODEV)?;
     if flags.contains(MapFlags::GROWSDOWN) {
         return Err(Errno::EINVAL);
     }

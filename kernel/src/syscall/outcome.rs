@@ -10,6 +10,7 @@ use ochre_hal::user::UserContext;
 
 use crate::memory::AddressSpace;
 use crate::process::{Process, Thread};
+use crate::vfs::{FdTable, FsContext};
 
 /// A result register's value or an error.
 pub type SysResult = Result<usize, Errno>;
@@ -86,6 +87,18 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Its file descriptors.
+    #[inline]
+    pub fn files(&self) -> Arc<FdTable> {
+        Arc::clone(&self.thread.process.files.lock())
+    }
+
+    /// What it resolves paths with.
+    #[inline]
+    pub fn fs(&self) -> Arc<FsContext> {
+        Arc::clone(&self.thread.process.fs.lock())
+    }
+
     /// The calling process.
     #[inline]
     pub fn process(&self) -> &Arc<Process> {

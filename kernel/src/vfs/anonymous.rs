@@ -13,9 +13,7 @@ use ochre_sync::Once;
 
 use super::inode::ANONYMOUS_DEVICE;
 use super::mount::{Mount, MountFlags};
-use super::{
-    Dentry, File, FileSystem, Inode, Kind, Metadata, Open, Opened, Path, Permissions,
-};
+use super::{Dentry, File, FileSystem, Inode, Kind, Metadata, Open, Opened, Path, Permissions};
 
 struct AnonymousFiles;
 
@@ -114,6 +112,16 @@ pub fn mount() -> Arc<Mount> {
     // Whoever was faster has set the same.
     let _ = MOUNT.set(Arc::clone(&mount));
     mount
+}
+
+/// A directory with nothing in it and nothing above.
+#[must_use]
+pub fn nowhere() -> Path {
+    let mount = mount();
+    Path {
+        dentry: Arc::clone(mount.root()),
+        mount,
+    }
 }
 
 /// A place for `file`.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
-use super::Path;
+use super::{Path, anonymous, mount};
 
 /// Root, working directory and umask; shared by `CLONE_FS`.
 #[derive(Debug)]
@@ -31,6 +31,12 @@ impl FsContext {
             }),
             umask: AtomicU32::new(0o022),
         })
+    }
+
+    /// A context of the root of everything; before there is one, of nowhere.
+    #[must_use]
+    pub fn initial() -> Arc<FsContext> {
+        FsContext::new(mount::root().unwrap_or_else(anonymous::nowhere))
     }
 
     /// A copy for a child that does not share it.

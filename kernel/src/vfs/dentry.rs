@@ -39,6 +39,10 @@ pub(super) use children::Children;
 /// Held by whoever moves a name from one directory to another.
 static RENAME: SpinLock<()> = SpinLock::new(());
 
+/// Looks at a child: its name, what is there, the cursor after it. Answers
+/// whether to go on.
+pub type VisitChild<'a> = dyn FnMut(&[u8], &Arc<dyn Inode>, u64) -> bool + 'a;
+
 /// A named place in the tree of one file system.
 pub struct Dentry {
     inode: Arc<dyn Inode>,
@@ -246,12 +250,8 @@ impl Dentry {
     }
 
     /// Visits the children of a resident directory from `cursor` on, until
-    /// `visit(name, inode, cursor after it)` answers false.
-    pub fn visit_children(
-        &self,
-        cursor: u64,
-        visit: &mut dyn FnMut(&[u8], &Arc<dyn Inode>, u64) -> bool,
-    ) {
+    /// `visit` answers false. The directory is locked meanwhile.
+    pub fn visit_children(&self, cursor: u64, visit: &mut VisitChild<'_>) {
         self.children.lock().visit(cursor, visit);
     }
 
@@ -344,11 +344,7 @@ impl Entries<'_> {
     ///
     /// # Errors
     /// ENOMEM.
-    pub(super) fn add(
-        &mut self,
-        name: &[u8],
-        inode: Arc<dyn Inode>,
-    ) -> Result<Arc<Dentry>, Errno> {
+    pub(super) fn add(&mut self, name: &[u8], inode: Arc<dyn Inode>) -> Result<Arc<Dentry>, Errno> {
         let (parent, resident) = (self.dentry, self.dentry.resident);
         let link = if resident {
             Parent::Attached(Arc::downgrade(parent))
@@ -404,9 +400,9 @@ impl Entries<'_> {
 ///
 /// # Errors
 /// ENOMEM; nothing is changed then.
-pub(super) fn move_child(
-    from: &mut Entries<'_>,
-    to: Option<&mut Entries<'_>>,
+pub(super) fn move_child<'a>(
+    from: &mut Entries<'a>,
+    to: Option<&mut Entries<'a>>,
     child: &Arc<Dentry>,
     name: &[u8],
 ) -> Result<(), Errno> {
@@ -436,9 +432,9 @@ pub(super) fn move_child(
 ///
 /// # Errors
 /// None in practice: what is put in takes the room of what was taken out.
-pub(super) fn swap_children(
-    first: &mut Entries<'_>,
-    second: Option<&mut Entries<'_>>,
+pub(super) fn swap_children<'a>(
+    first: &mut Entries<'a>,
+    second: Option<&mut Entries<'a>>,
     one: &Arc<Dentry>,
     other: &Arc<Dentry>,
 ) -> Result<(), Errno> {

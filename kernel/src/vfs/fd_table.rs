@@ -340,7 +340,10 @@ mod tests {
         assert!(table.replace(5, open(), false, 8).unwrap().is_none());
         assert!(table.replace(5, open(), false, 8).unwrap().is_some());
         assert_eq!(table.replace(8, open(), false, 8).err(), Some(Errno::EBADF));
-        assert_eq!(table.replace(-1, open(), false, 8).err(), Some(Errno::EBADF));
+        assert_eq!(
+            table.replace(-1, open(), false, 8).err(),
+            Some(Errno::EBADF)
+        );
         assert_eq!(table.insert(open(), false, 8), Ok(0));
         assert!(table.remove_in(1, u32::MAX).is_some());
         assert!(table.remove_in(1, u32::MAX).is_none());

@@ -228,10 +228,9 @@ impl OpenFile {
         writable: bool,
         flags: StatusFlags,
     ) -> OpenFile {
-        OpenFile {
-            path: Some(path),
-            ..OpenFile::new(file, readable, writable, flags)
-        }
+        let mut open = OpenFile::new(file, readable, writable, flags);
+        open.path = Some(path);
+        open
     }
 
     /// Where it was opened, if that is a place in a file system.

@@ -10,6 +10,7 @@
 //! (procfs, disks) answer `lookup` and `read_dir`; dentries then are a cache.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::any::Any;
 use core::future::Future;
@@ -17,9 +18,7 @@ use core::pin::Pin;
 
 use bitflags::bitflags;
 use ochre_abi::Errno;
-use ochre_abi::fcntl::{
-    S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
-};
+use ochre_abi::fcntl::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
 use ochre_abi::stat::{Statfs, make_device};
 
 use super::{Dentry, File, Path, StatusFlags};
@@ -443,8 +442,8 @@ pub trait FileSystem: Send + Sync {
 
     /// The options that `/proc/mounts` shows after `rw` or `ro`, each with a
     /// comma before it.
-    fn options(&self) -> alloc::string::String {
-        alloc::string::String::new()
+    fn options(&self) -> String {
+        String::new()
     }
 }
 

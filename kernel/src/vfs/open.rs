@@ -11,7 +11,7 @@ use ochre_abi::fcntl::{
 use super::mount::MountFlags;
 use super::tree::{self, Make};
 use super::walk::{Last, Walk};
-use super::{Access, Kind, Open, Opened, OpenFile, Path, StatusFlags, Want};
+use super::{Access, Kind, Open, OpenFile, Opened, Path, StatusFlags, Want};
 use crate::process::Thread;
 
 /// Who opens, and from where.
@@ -34,12 +34,7 @@ pub struct How {
 }
 
 /// Flags that `F_GETFL` shows.
-const STATUS: u32 = !(O_ACCMODE
-    | O_CREAT
-    | O_EXCL
-    | O_NOCTTY
-    | O_TRUNC
-    | O_CLOEXEC);
+const STATUS: u32 = !(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
 
 impl How {
     fn has(self, flag: u32) -> bool {
@@ -166,7 +161,7 @@ pub fn open(opener: &Opener<'_>, start: Path, text: &[u8], how: How) -> Result<O
 ///
 /// # Errors
 /// As open(2).
-pub fn open_path(
+pub(super) fn open_path(
     opener: &Opener<'_>,
     path: Path,
     how: How,

@@ -1,7 +1,7 @@
 //! Blocking reads and writes, made of files that never block.
 //!
-//! A [`Transfer`] owns what a read or write needs: the file, the address space,
-//! the ranges, how much is done. One [`attempt`](Transfer::attempt) moves what
+//! An [`Operation`] owns what a read or write needs: the file, the address space,
+//! the ranges, how much is done. One [`attempt`](Operation::attempt) moves what
 //! can be moved now and resolves faults on the way, with no lock held. A call
 //! that is over after its first attempt allocates nothing; one that must wait
 //! becomes a future that attempts again whenever the file says so.
@@ -15,12 +15,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
+use ochre_abi::signal::Signal;
 
-use super::{OpenFile, Range, Sink, Source, StatusFlags, attributes};
+use super::{OpenFile, Range, Sink, Source, StatusFlags, Transfer, attributes};
 use crate::memory::AddressSpace;
 use crate::process::Thread;
 use crate::sched;
-use crate::signal;
+use crate::signal::{self, Info};
 use crate::syscall::{Call, Outcome, SysResult};
 use crate::wait;
 
@@ -45,15 +46,6 @@ impl Ranges {
     }
 }
 
-/// Which way bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From the file.
-    Read,
-    /// To the file.
-    Write,
-}
-
 /// Where in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
@@ -64,14 +56,24 @@ pub enum At {
 }
 
 /// A read or write on its way.
-pub struct Transfer {
+struct Operation {
     file: Arc<OpenFile>,
     space: Arc<AddressSpace>,
     ranges: Ranges,
-    direction: Direction,
+    transfer: Transfer,
     at: At,
     append: bool,
     done: usize,
+}
+
+/// What one operation of a file did.
+struct Moved {
+    result: Result<usize, Errno>,
+    count: usize,
+    /// What became of the fault that it met, if it met one.
+    fault: Option<Result<(), Errno>>,
+    /// Whether it moved all that it was asked to.
+    full: bool,
 }
 
 /// How an attempt ended.
@@ -83,15 +85,23 @@ enum Step {
     Piece,
 }
 
-impl Transfer {
+impl Operation {
     /// Moves up to a piece of what can be moved now.
-    fn attempt(&mut self) -> Step {
+    fn attempt(&mut self, thread: &Arc<Thread>) -> Step {
+        if let Err(errno) = self.file.file().admit(thread, self.transfer) {
+            return Step::Over(self.or_done(Err(errno)));
+        }
         let end = self.done.saturating_add(PIECE);
         loop {
             let window = end - self.done;
-            let (result, moved, faulted, full) = self.move_some(window);
-            self.done += moved;
-            match faulted {
+            let Moved {
+                result,
+                count,
+                fault,
+                full,
+            } = self.move_some(window);
+            self.done += count;
+            match fault {
                 Some(Err(errno)) => return Step::Over(self.or_done(Err(errno))),
                 Some(Ok(())) => continue,
                 None => {}
@@ -101,7 +111,7 @@ impl Transfer {
                 Err(Errno::EAGAIN) => return Step::Blocked,
                 Err(errno) => return Step::Over(self.or_done(Err(errno))),
                 Ok(_) if full && self.remaining() > 0 => return Step::Piece,
-                Ok(_) if moved == 0 || full || self.direction == Direction::Read => {
+                Ok(_) if count == 0 || full || self.transfer == Transfer::Read => {
                     return Step::Over(Ok(self.done));
                 }
                 // A short write: the file took what it had room for.
@@ -110,23 +120,23 @@ impl Transfer {
         }
     }
 
-    /// One operation of the file: its result, how many bytes moved, what became
-    /// of the fault if there was one, and whether the window is used up.
-    fn move_some(
-        &mut self,
-        window: usize,
-    ) -> (Result<usize, Errno>, usize, Option<Result<(), Errno>>, bool) {
+    /// One operation of the file.
+    fn move_some(&mut self, window: usize) -> Moved {
         let file = &self.file;
-        match self.direction {
-            Direction::Read => {
+        match self.transfer {
+            Transfer::Read => {
                 let mut sink = Sink::window(&self.space, self.ranges.as_slice(), self.done, window);
                 let result = with_position(file, &mut self.at, |position| {
                     file.file().read(&mut sink, position)
                 });
-                let faulted = sink.faulted().then(|| sink.recover());
-                (result, sink.moved(), faulted, sink.remaining() == 0)
+                Moved {
+                    result,
+                    count: sink.moved(),
+                    full: sink.remaining() == 0,
+                    fault: sink.faulted().then(|| sink.recover()),
+                }
             }
-            Direction::Write => {
+            Transfer::Write => {
                 let mut source =
                     Source::window(&self.space, self.ranges.as_slice(), self.done, window);
                 let append = self.append;
@@ -137,8 +147,12 @@ impl Transfer {
                         file.file().write(&mut source, position)
                     }
                 });
-                let faulted = source.faulted().then(|| source.recover());
-                (result, source.moved(), faulted, source.remaining() == 0)
+                Moved {
+                    result,
+                    count: source.moved(),
+                    full: source.remaining() == 0,
+                    fault: source.faulted().then(|| source.recover()),
+                }
             }
         }
     }
@@ -149,7 +163,7 @@ impl Transfer {
     }
 
     fn is_partial_read(&self) -> bool {
-        self.direction == Direction::Read && (self.done > 0 || self.remaining() == 0)
+        self.transfer == Transfer::Read && (self.done > 0 || self.remaining() == 0)
     }
 
     /// What was moved counts for more than why no more was.
@@ -159,9 +173,10 @@ impl Transfer {
 
     /// The end of a call: signals and attributes that go with a write.
     fn finish(&self, thread: &Arc<Thread>, result: SysResult) -> SysResult {
-        if self.direction == Direction::Write {
+        if self.transfer == Transfer::Write {
             if result == Err(Errno::EPIPE) {
-                signal::send_broken_pipe(thread);
+                // The call's error says as much; a full queue changes nothing.
+                let _ = signal::send_to_thread(thread, Signal::SIGPIPE, Info::KERNEL);
             }
             if self.done > 0
                 && let Some(path) = self.file.path()
@@ -182,19 +197,20 @@ impl Transfer {
                     if thread.has_work() {
                         return self.finish(&thread, Ok(self.done));
                     }
-                    step = self.attempt();
+                    step = self.attempt(&thread);
                 }
                 Step::Blocked if self.file.flags().contains(StatusFlags::NONBLOCK) => {
                     return self.or_done(Err(Errno::EAGAIN));
                 }
                 Step::Blocked => {
                     let file = Arc::clone(&self.file);
-                    let transfer = &mut self;
+                    let operation = &mut self;
+                    let waiter = &thread;
                     let waited = wait::until(Arc::clone(&thread), None, move |table| {
                         if table.is_some() {
                             file.file().poll(table);
                         }
-                        match transfer.attempt() {
+                        match operation.attempt(waiter) {
                             Step::Blocked => None,
                             step => Some(step),
                         }
@@ -230,25 +246,24 @@ pub fn start(
     call: &Call<'_>,
     file: Arc<OpenFile>,
     ranges: Ranges,
-    direction: Direction,
+    transfer: Transfer,
     at: At,
 ) -> Outcome {
-    let append =
-        direction == Direction::Write && file.flags().contains(StatusFlags::APPEND);
-    let mut transfer = Transfer {
+    let append = transfer == Transfer::Write && file.flags().contains(StatusFlags::APPEND);
+    let mut operation = Operation {
         file,
         space: Arc::clone(call.space),
         ranges,
-        direction,
+        transfer,
         at,
         append,
         done: 0,
     };
-    match transfer.attempt() {
-        Step::Over(result) => Outcome::Done(transfer.finish(call.thread, result)),
-        Step::Blocked if transfer.file.flags().contains(StatusFlags::NONBLOCK) => {
-            Outcome::Done(transfer.or_done(Err(Errno::EAGAIN)))
+    match operation.attempt(call.thread) {
+        Step::Over(result) => Outcome::Done(operation.finish(call.thread, result)),
+        Step::Blocked if operation.file.flags().contains(StatusFlags::NONBLOCK) => {
+            Outcome::Done(operation.or_done(Err(Errno::EAGAIN)))
         }
-        step => Outcome::wait(transfer.wait(Arc::clone(call.thread), step)),
+        step => Outcome::wait(operation.wait(Arc::clone(call.thread), step)),
     }
 }

@@ -84,10 +84,7 @@ fn may_remove(
     as_directory: bool,
 ) -> Result<(), Errno> {
     may_create(access, directory)?;
-    let (above, own) = (
-        directory.inode().permissions(),
-        child.inode().permissions(),
-    );
+    let (above, own) = (directory.inode().permissions(), child.inode().permissions());
     if access.is_held_by_sticky(above, own) {
         return Err(Errno::EPERM);
     }
@@ -236,12 +233,7 @@ pub struct Named<'a> {
 /// # Errors
 /// EXDEV, EROFS, ENOENT, EEXIST with `RENAME_NOREPLACE`, ENOTDIR, EISDIR,
 /// EINVAL for a directory into itself, ENOTEMPTY, EACCES, EPERM, EBUSY, ENOMEM.
-pub fn rename(
-    access: &Access,
-    from: Named<'_>,
-    to: Named<'_>,
-    flags: u32,
-) -> Result<(), Errno> {
+pub fn rename(access: &Access, from: Named<'_>, to: Named<'_>, flags: u32) -> Result<(), Errno> {
     let (old, new) = (from.directory, to.directory);
     if !Arc::ptr_eq(&old.mount, &new.mount) {
         return Err(Errno::EXDEV);

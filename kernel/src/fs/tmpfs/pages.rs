@@ -8,6 +8,7 @@
 //! past the size in the last frame are zero.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use core::ops::Range;
 
 use ochre_abi::Errno;
@@ -16,7 +17,7 @@ use ochre_hal::memory::{PAGE_SIZE, UserFrame};
 use crate::vfs::{Sink, Source};
 
 /// The largest file.
-pub const SIZE_MAX: u64 = i64::MAX as u64;
+pub(super) const SIZE_MAX: u64 = i64::MAX as u64;
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
@@ -254,10 +255,9 @@ impl<F: Frame> Pages<F> {
         refund: impl Fn(u64),
     ) -> Result<(), Errno> {
         for index in range.start / PAGE..range.end.div_ceil(PAGE) {
-            if !self.frames.contains_key(&index) {
+            if let Entry::Vacant(place) = self.frames.entry(index) {
                 charge(1)?;
-                let frame = F::zeroed().inspect_err(|_| refund(1))?;
-                self.frames.insert(index, frame);
+                place.insert(F::zeroed().inspect_err(|_| refund(1))?);
             }
         }
         Ok(())

@@ -12,8 +12,7 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 use ochre_abi::Errno;
 
-use super::Dentry;
-use crate::vfs::Inode;
+use super::{Dentry, VisitChild};
 
 /// No free slot.
 const END: u32 = u32::MAX;
@@ -245,11 +244,7 @@ impl Children {
     }
 
     /// Visits held children from slot `cursor` on.
-    pub(super) fn visit(
-        &self,
-        cursor: u64,
-        visit: &mut dyn FnMut(&[u8], &Arc<dyn Inode>, u64) -> bool,
-    ) {
+    pub(super) fn visit(&self, cursor: u64, visit: &mut VisitChild<'_>) {
         let State::Open(table) = &self.state else {
             return;
         };

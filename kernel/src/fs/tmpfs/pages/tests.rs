@@ -1,6 +1,6 @@
 //! The sparse map, on frames that a host has.
 
-use std::ops::Range;
+use core::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use ochre_abi::Errno;
@@ -37,7 +37,12 @@ impl Frame for HostFrame {
 
 fn write(pages: &mut Pages<HostFrame>, at: u64, bytes: &[u8]) -> Result<usize, Errno> {
     let mut position = at;
-    pages.write(&mut Source::kernel(bytes), &mut position, |_| Ok(()), |_| ())
+    pages.write(
+        &mut Source::kernel(bytes),
+        &mut position,
+        |_| Ok(()),
+        |_| (),
+    )
 }
 
 fn read(pages: &Pages<HostFrame>, at: u64, len: usize) -> Vec<u8> {
@@ -102,7 +107,7 @@ fn punched_ranges_read_as_zeroes() {
 #[test]
 fn a_full_file_system_writes_what_fits() {
     let mut pages: Pages<HostFrame> = Pages::default();
-    let left = std::cell::Cell::new(2_u64);
+    let left = core::cell::Cell::new(2_u64);
     let charge = |count| match left.get().checked_sub(count) {
         Some(rest) => {
             left.set(rest);
