@@ -7,7 +7,8 @@ use alloc::sync::Arc;
 
 use ochre_abi::Errno;
 
-use crate::process::Thread;
+use crate::process::{Thread, table};
+use crate::tty::{self, TerminalFile};
 use crate::vfs::File;
 
 mod channel;
@@ -15,10 +16,12 @@ mod line;
 pub mod memory;
 mod number;
 pub mod random;
+mod standard;
 
 pub use channel::Channel;
 pub use line::{SerialLine, Service, Serviced, serve};
 pub use number::DeviceNumber;
+pub use standard::{StandardFiles, flush, start};
 
 /// A node that devtmpfs has from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +58,36 @@ pub const NODES: &[Node] = &[
 /// is `O_NOCTTY`: without it, opening a terminal may make it the session's.
 ///
 /// # Errors
-/// ENXIO where there is no such device.
+/// ENXIO where there is no such device, or no terminal behind `/dev/tty`;
+/// ENODEV for a console that is not a terminal.
 pub fn open(
     number: DeviceNumber,
     thread: &Arc<Thread>,
     no_terminal: bool,
 ) -> Result<Arc<dyn File>, Errno> {
-    let _ = (number, thread, no_terminal);
-    Err(Errno::ENXIO)
+    Ok(match (number.major(), number.minor()) {
+        (1, 3) => Arc::new(memory::Null),
+        (1, 5) => Arc::new(memory::Zero),
+        (1, 7) => Arc::new(memory::Full),
+        (1, 8 | 9) => Arc::new(random::Random),
+        (5, 0) => {
+            let session = table::lock()
+                .relations(thread.process.pid)
+                .map(|of| of.session);
+            let terminal = session.and_then(tty::controlling).ok_or(Errno::ENXIO)?;
+            Arc::new(TerminalFile::new(terminal, false))
+        }
+        (5, 1) => {
+            let terminal = tty::console().ok_or(Errno::ENODEV)?;
+            Arc::new(TerminalFile::new(Arc::clone(terminal), true))
+        }
+        (4, 64) => {
+            let terminal = tty::console().ok_or(Errno::ENXIO)?;
+            if !no_terminal {
+                tty::acquire(terminal, thread);
+            }
+            Arc::new(TerminalFile::new(Arc::clone(terminal), false))
+        }
+        _ => return Err(Errno::ENXIO),
+    })
 }

@@ -5,10 +5,18 @@
 //! device that moves the bytes is in [`device`](crate::device).
 
 mod byte_queue;
+mod control;
+mod file;
+mod job_control;
 mod line_buffer;
 mod line_discipline;
 mod output;
+mod registry;
+mod terminal;
 
 pub use byte_queue::ByteQueue;
+pub use file::TerminalFile;
 pub use line_discipline::{Effects, LineDiscipline, TerminalSignal};
 pub use output::Output;
+pub use registry::{acquire, console, controlling, leader_exited, set_console};
+pub use terminal::Terminal;

@@ -213,7 +213,12 @@ fn shorten(termios: &Termios) -> Termio {
 /// The upper halves stay as they were.
 fn lengthen(short: &Termio, old: &Termios) -> Termios {
     let mut new = *old;
-    let flags = [&mut new.iflag, &mut new.oflag, &mut new.cflag, &mut new.lflag];
+    let flags = [
+        &mut new.iflag,
+        &mut new.oflag,
+        &mut new.cflag,
+        &mut new.lflag,
+    ];
     for (flags, short) in flags.into_iter().zip(short.flags) {
         *flags = *flags & 0xffff_0000 | u32::from(short);
     }

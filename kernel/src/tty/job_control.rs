@@ -66,7 +66,11 @@ fn judge(signal: Signal, foreground: bool, deaf: bool, orphaned: bool) -> Verdic
 ///
 /// # Errors
 /// EIO; ERESTARTSYS after the signal was sent.
-pub(super) fn check(terminal: &Terminal, thread: &Arc<Thread>, signal: Signal) -> Result<(), Errno> {
+pub(super) fn check(
+    terminal: &Terminal,
+    thread: &Arc<Thread>,
+    signal: Signal,
+) -> Result<(), Errno> {
     let (session, foreground) = {
         let state = terminal.lock();
         (state.session, state.foreground)
@@ -81,14 +85,8 @@ pub(super) fn check(terminal: &Terminal, thread: &Arc<Thread>, signal: Signal) -
     if standing.session != session || standing.group == foreground {
         return Ok(());
     }
-    let deaf = signal::mask_of(thread).contains(signal)
-        || thread
-            .process
-            .signals
-            .lock()
-            .actions
-            .ignored()
-            .contains(signal);
+    let (ignored, _) = thread.process.signals.action_sets();
+    let deaf = signal::mask_of(thread).union(ignored).contains(signal);
     let orphaned = table::lock().is_orphaned(standing.group, None);
     match judge(signal, false, deaf, orphaned) {
         Verdict::Go => Ok(()),

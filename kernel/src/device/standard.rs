@@ -1,0 +1,107 @@
+//! The serial ports as the machine's face: a console, or three plain files.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use ochre_abi::Errno;
+use ochre_abi::termios::WindowSize;
+use ochre_hal::clock;
+use ochre_hal::serial::{SerialPort, Which};
+use ochre_sync::Once;
+
+use super::{Channel, Serviced, line};
+use crate::config::{Config, Stdio};
+use crate::tty::{self, Terminal, TerminalFile};
+use crate::vfs::File;
+
+/// How long the last output may make no progress before it is given up.
+const FLUSH_PATIENCE_NS: u64 = 2_000_000_000;
+
+/// What process 1 has as files 0, 1 and 2.
+pub struct StandardFiles {
+    /// Standard input; readable.
+    pub input: Arc<dyn File>,
+    /// Standard output; writable.
+    pub output: Arc<dyn File>,
+    /// Standard error; writable.
+    pub error: Arc<dyn File>,
+    /// The terminal behind them, if it is one: process 1's session gets it.
+    pub terminal: Option<Arc<Terminal>>,
+}
+
+/// The channels in use, for [`flush`].
+static CHANNELS: Once<[Arc<Channel>; 2]> = Once::new();
+
+/// Opens the ports that the configuration asks for and starts their tasks.
+///
+/// # Errors
+/// ENODEV where a port is missing; ENOMEM, ENXIO.
+pub fn start(config: &Config) -> Result<StandardFiles, Errno> {
+    match config.stdio {
+        Stdio::Console => {
+            let (rows, columns) = config.window.unwrap_or_default();
+            let window = WindowSize {
+                rows,
+                columns,
+                ..WindowSize::default()
+            };
+            let port = SerialPort::open(Which::First).ok_or(Errno::ENODEV)?;
+            let irq = port.line();
+            let terminal = Terminal::new(Box::new(port), window);
+            line::serve(Arc::clone(&terminal) as Arc<dyn Serviced>, irq)?;
+            tty::set_console(Arc::clone(&terminal));
+            let file: Arc<dyn File> = Arc::new(TerminalFile::new(Arc::clone(&terminal), false));
+            Ok(StandardFiles {
+                input: Arc::clone(&file),
+                output: Arc::clone(&file),
+                error: file,
+                terminal: Some(terminal),
+            })
+        }
+        Stdio::Pipe => {
+            let first = channel(Which::First)?;
+            let second = channel(Which::Second)?;
+            let files = StandardFiles {
+                input: first.reader(),
+                output: first.writer(),
+                error: second.writer(),
+                terminal: None,
+            };
+            let _ = CHANNELS.set([first, second]);
+            Ok(files)
+        }
+    }
+}
+
+fn channel(which: Which) -> Result<Arc<Channel>, Errno> {
+    let port = SerialPort::open(which).ok_or(Errno::ENODEV)?;
+    let irq = port.line();
+    let channel = Channel::new(Box::new(port));
+    line::serve(Arc::clone(&channel) as Arc<dyn Serviced>, irq)?;
+    Ok(channel)
+}
+
+/// Sends what is still queued before the machine ends. Gives up on a port that
+/// takes nothing for [`FLUSH_PATIENCE_NS`].
+pub fn flush() {
+    let channels = CHANNELS.get().map_or(&[][..], |channels| &channels[..]);
+    let mut deadline = clock::now_ns().saturating_add(FLUSH_PATIENCE_NS);
+    loop {
+        let states = channels
+            .iter()
+            .map(|channel| channel.flush())
+            .chain(tty::console().map(|terminal| terminal.flush()));
+        let (mut empty, mut moved) = (true, false);
+        for (is_empty, has_moved) in states {
+            empty &= is_empty;
+            moved |= has_moved;
+        }
+        let now = clock::now_ns();
+        if moved {
+            deadline = now.saturating_add(FLUSH_PATIENCE_NS);
+        }
+        if empty || now >= deadline {
+            return;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Which terminals there are, and which session has which.
+//!
+//! Today there is one at most, the console; what follows from sessions asks
+//! this module, so that more can come.
+
+use alloc::sync::Arc;
+
+use ochre_sync::Once;
+
+use super::Terminal;
+use super::job_control::Standing;
+use crate::process::{Pid, Thread};
+
+static CONSOLE: Once<Arc<Terminal>> = Once::new();
+
+/// Names the console; a second call changes nothing.
+pub fn set_console(terminal: Arc<Terminal>) {
+    let _ = CONSOLE.set(terminal);
+}
+
+/// The system console, where that is a terminal.
+#[must_use]
+pub fn console() -> Option<&'static Arc<Terminal>> {
+    CONSOLE.get()
+}
+
+/// The controlling terminal of a session (`/dev/tty`).
+#[must_use]
+pub fn controlling(session: Pid) -> Option<Arc<Terminal>> {
+    console()
+        .filter(|terminal| terminal.session() == Some(session))
+        .cloned()
+}
+
+/// After opening `terminal` without `O_NOCTTY`: makes it the controlling
+/// terminal of the caller's session, if the caller leads one that has none and
+/// the terminal is free.
+pub fn acquire(terminal: &Terminal, thread: &Thread) {
+    let Some(standing) = Standing::of(thread) else {
+        return;
+    };
+    if standing.is_leader()
+        && controlling(standing.session).is_none()
+        && terminal.session().is_none()
+    {
+        terminal.adopt(standing.session, standing.group);
+    }
+}
+
+/// The leader of `session` ended: its terminal hangs up.
+pub fn leader_exited(session: Pid) {
+    if let Some(terminal) = controlling(session) {
+        terminal.release(true);
+    }
+}
