@@ -5,6 +5,7 @@ mod dispatch;
 pub mod memory;
 mod outcome;
 pub mod process;
+pub mod random;
 pub mod sched;
 pub mod signal;
 

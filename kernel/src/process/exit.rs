@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use ochre_hal::power;
 
 use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState, table};
+use crate::device;
 use crate::ipc::futex;
 use crate::memory::AddressSpace;
 use crate::signal;
@@ -134,5 +135,6 @@ fn end_machine(status: ExitStatus) -> ! {
         Some(signal) => log::info!("process 1 was killed by signal {signal}: power off"),
         None => log::info!("process 1 exited with {}: power off", status.as_shell()),
     }
+    device::flush();
     power::power_off(status.as_shell())
 }

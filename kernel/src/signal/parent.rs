@@ -9,6 +9,7 @@ use ochre_abi::signal::{
 use super::{Info, send_to_process};
 use crate::process::{ExitStatus, Pid, Process, table};
 use crate::time;
+use crate::tty;
 
 /// What SIGCHLD says of `child`.
 fn info_of(child: &Process, code: i32, status: i32) -> Info {
@@ -86,5 +87,8 @@ pub fn hang_up(process: &Arc<Process>) {
 /// A process ends: if it leads a session with a controlling terminal, the
 /// terminal's foreground group gets SIGHUP and the session loses the terminal.
 pub fn leave_session(process: &Arc<Process>) {
-    let _ = process;
+    let session = table::lock().relations(process.pid).map(|of| of.session);
+    if session == Some(process.pid) {
+        tty::leader_exited(process.pid);
+    }
 }

@@ -55,6 +55,7 @@ macro_rules! syscall_table {
             tgkill = 234, 131: signal(pid: i32, tid: i32, signal: i32) "complete";
             waitid = 247, 95: process(kind: u32, id: i32, info: u64, options: u32, usage: u64) "no P_PIDFD";
             rt_tgsigqueueinfo = 297, 240: signal(pid: i32, tid: i32, signal: i32, info: Ptr<[u8; 128]>) "complete";
+            getrandom = 318, 278: random(buffer: u64, len: usize, flags: u32) "complete";
             mlock2 = 325, 284: memory(address: u64, len: u64, flags: u32) "complete";
             clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no set_tid, no cgroup";
         }
