@@ -27,7 +27,7 @@ impl File for Null {
 
     /// Looks at none of the bytes: even a wild pointer is fine, as on Linux.
     fn write(&self, source: &mut Source<'_>, _position: &mut u64) -> Result<usize, Errno> {
-        Ok(source.remaining())
+        Ok(source.skip())
     }
 
     fn is_seekable(&self) -> bool {
@@ -45,7 +45,7 @@ impl File for Zero {
     }
 
     fn write(&self, source: &mut Source<'_>, _position: &mut u64) -> Result<usize, Errno> {
-        Ok(source.remaining())
+        Ok(source.skip())
     }
 
     fn is_seekable(&self) -> bool {
@@ -91,7 +91,9 @@ mod tests {
         let got = file.read(&mut Sink::kernel(&mut buffer), &mut 0);
         assert_eq!(got, Ok(read));
         assert!(buffer[..read].iter().all(|byte| *byte == 0));
-        assert_eq!(file.write(&mut Source::kernel(b"hello"), &mut 0), write);
+        let mut source = Source::kernel(b"hello");
+        assert_eq!(file.write(&mut source, &mut 0), write);
+        assert_eq!(source.moved(), write.unwrap_or(0));
     }
 
     #[test]

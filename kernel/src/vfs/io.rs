@@ -323,6 +323,14 @@ impl<'a> Source<'a> {
         count
     }
 
+    /// Passes over all that remains without looking at it, valid memory or
+    /// not; returns how many bytes that is.
+    pub fn skip(&mut self) -> usize {
+        let count = core::mem::take(&mut self.remaining);
+        self.moved += count;
+        count
+    }
+
     /// Takes `len` bytes into a frame from `offset` on; returns how many came.
     pub fn take_frame(&mut self, frame: &UserFrame, offset: usize, len: usize) -> usize {
         let mut bounce = [0; BOUNCE];
