@@ -116,7 +116,7 @@ impl UserContext {
 
     /// Runs the program until it traps. Any register content is safe: what the
     /// machine does not accept becomes a fault of the program.
-    #[inline]
+    #[inline(always)]
     pub fn run(&mut self, space: &SpaceRef) -> Trap {
         self.context.run(space)
     }

@@ -1,16 +1,16 @@
 //! A thread's user-mode state and the way into user mode and back.
 //!
 //! # Who holds the floating-point state
-//! Every context has a number of its own, never used again. `PerCpu::owner` is
-//! the number of the context whose state the processor's floating-point and
-//! base registers hold; `home` is the processor that last loaded the context.
-//! The registers are this context's if and only if both agree, so a context
-//! that runs again with nothing else in between loads nothing.
+//! Each time a context is loaded into a processor that loading gets a number,
+//! never used again, which both keep: `loading` here and `PerCpu::owner`. The
+//! processor's floating-point and base registers are this context's if and only
+//! if the two agree, so a context that runs again with nothing else in between
+//! loads nothing, and one that was loaded elsewhere since does not match.
 //!
 //! | state | registers | save area |
 //! |---|---|---|
 //! | `live` | newer | stale |
-//! | not `live`, owner and home agree | same | same |
+//! | not `live`, numbers agree | same | same |
 //! | not `live`, else | another's | right |
 //!
 //! `run` makes it live, `leave` ends that. A live context that is run on
@@ -34,14 +34,15 @@ use crate::user::{Exception, ExceptionKind, SyscallRequest, Trap};
 use super::area::Area;
 use super::exceptions::{self, FloatingPoint};
 use super::percpu::{self, PerCpu};
-use super::registers::{Registers, VIA_NOTHING, VIA_SYSCALL, is_canonical};
+use super::registers::{Registers, VIA_SYSCALL, is_canonical};
 use super::{fpu, gdt, interrupts, report, system, trap};
 
-/// The next context's number; 0 is nobody's.
-static NEXT: AtomicU64 = AtomicU64::new(1);
+/// The next loading's number.
+static NEXT: AtomicU64 = AtomicU64::new(2);
 
-/// [`Context::home`] of a context that no processor holds.
-const NOWHERE: u32 = u32::MAX;
+/// [`Context::loading`] of a context that no processor holds; a processor
+/// without an owner says 0.
+const NOWHERE: u64 = 1;
 
 /// Bytes of the system call instruction.
 const SYSCALL_BYTES: u64 = 2;
@@ -50,8 +51,7 @@ const SYSCALL_BYTES: u64 = 2;
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(super) area: Area,
-    number: u64,
-    home: u32,
+    loading: u64,
     live: bool,
     fs_base: u64,
     gs_base: u64,
@@ -61,9 +61,7 @@ impl Context {
     pub(crate) fn new() -> Result<Context, OutOfMemory> {
         Ok(Context {
             area: Area::new()?,
-            // ORDERING: Relaxed; only that no number is given twice matters.
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            home: NOWHERE,
+            loading: NOWHERE,
             live: false,
             fs_base: 0,
             gs_base: 0,
@@ -91,39 +89,53 @@ impl Context {
     /// Makes the save area and the fields the truth: what the processor holds is stale.
     pub(super) fn disown(&mut self) {
         self.live = false;
-        self.home = NOWHERE;
+        self.loading = NOWHERE;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run(&mut self, space: &SpaceRef) -> Trap {
         let cpu = percpu::current();
         space.activate();
-        if cpu.owner.get() != self.number || self.home != cpu.index {
+        if cpu.owner.get() != self.loading {
             self.load(cpu);
-        }
-        let registers = self.area.registers_mut();
-        if !is_canonical(registers.rip) {
-            registers.vector = VIA_NOTHING;
-            return protection();
         }
         self.live = true;
         let pointer = self.area.registers_pointer();
-        // SAFETY: 1. `load` made this processor's pointers this area's, now or
-        // in an earlier run, and nothing was loaded since (`owner`); the area
-        // is exclusively borrowed. 2. Checked above; flags by the module's
-        // invariant. 3. `activate` loaded the space's tables.
-        unsafe { trap::enter_user(pointer) };
+        if self.area.registers().vector == VIA_SYSCALL {
+            // SAFETY: 1. `load` made this processor's pointers this area's,
+            // now or in an earlier run, and nothing was loaded since
+            // (`owner`); the area is exclusively borrowed. 2. What the system
+            // call entry saved is unchanged: who changes it settles it first,
+            // or changes result and stack pointer only; the instruction was
+            // user code, so what comes after it is at most `USER_END`.
+            // 3. `activate` loaded the space's tables.
+            unsafe { trap::enter(pointer, true) };
+        } else {
+            if !is_canonical(self.area.registers().rip) {
+                return protection();
+            }
+            // SAFETY: 1. and 3. as above. 2. Checked, and the flags by the
+            // module's invariant.
+            unsafe { trap::enter(pointer, false) };
+        }
+        if self.area.registers().vector == VIA_SYSCALL {
+            Trap::Syscall
+        } else {
+            self.explain()
+        }
+    }
+
+    /// What the trap was that is none of a system call.
+    fn explain(&self) -> Trap {
         let registers = self.area.registers();
         match registers.vector {
-            VIA_SYSCALL => Trap::Syscall,
             14 => Trap::PageFault {
                 address: system::fault_address(),
                 access: exceptions::access(registers.error),
             },
             vector if vector < 32 => {
-                Trap::Exception(exceptions::classify(vector, registers.error, || {
-                    self.floating_point()
-                }))
+                let units = || self.floating_point();
+                Trap::Exception(exceptions::classify(vector, registers.error, units))
             }
             // CAST: the stubs give 0..256 and the cases above took the rest.
             vector => Trap::Interrupt(interrupts::acknowledge(vector as u8)),
@@ -149,17 +161,14 @@ impl Context {
             let loaded = unsafe { fpu::load(self.area.image_pointer()) };
             assert!(loaded, "the processor refuses its own initial state");
         }
-        cpu.owner.set(self.number);
-        self.home = cpu.index;
+        // ORDERING: Relaxed; only that no number is given twice matters.
+        self.loading = NEXT.fetch_add(1, Ordering::Relaxed);
+        cpu.owner.set(self.loading);
     }
 
     /// Whether this processor holds the context's state.
     fn is_loaded(&self) -> bool {
-        if self.home == NOWHERE {
-            return false;
-        }
-        let cpu = percpu::current();
-        cpu.owner.get() == self.number && self.home == cpu.index
+        self.loading != NOWHERE && percpu::current().owner.get() == self.loading
     }
 
     #[inline]
@@ -218,9 +227,9 @@ impl Context {
 
     pub(crate) fn rewind_as(&mut self, number: u64) {
         let registers = self.area.registers_mut();
+        registers.settle();
         registers.rip = registers.rip.wrapping_sub(SYSCALL_BYTES);
         registers.rax = number;
-        registers.vector = VIA_NOTHING;
     }
 
     pub(crate) fn rewind(&mut self) {
@@ -237,7 +246,9 @@ impl Context {
     }
 
     pub(crate) fn describe(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        report::registers(out, self.area.registers())?;
+        let mut registers = self.area.registers().clone();
+        registers.settle();
+        report::registers(out, &registers)?;
         writeln!(
             out,
             "fs base {:#x}  gs base {:#x}",
@@ -248,8 +259,8 @@ impl Context {
     #[cfg(all(feature = "ktest", target_os = "none"))]
     pub(crate) fn skip(&mut self, bytes: u64) {
         let registers = self.area.registers_mut();
+        registers.settle();
         registers.rip = registers.rip.wrapping_add(bytes);
-        registers.vector = VIA_NOTHING;
     }
 
     pub(crate) fn set_stack_pointer(&mut self, value: u64) {

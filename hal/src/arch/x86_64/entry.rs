@@ -117,8 +117,9 @@ core::arch::global_asm!(
     "jz 3f",
     "or eax, 1 << 11",
     "3: wrmsr",
-    // CR0: protected mode, MP, ET, NE, write protection, paging; caches on.
-    "mov eax, (1 << 31) | (1 << 16) | (1 << 5) | (1 << 4) | (1 << 1) | 1",
+    // CR0: protected mode, MP, ET, NE, write protection, alignment checks
+    // where a program asks for them, paging; caches on.
+    "mov eax, (1 << 31) | (1 << 18) | (1 << 16) | (1 << 5) | (1 << 4) | (1 << 1) | 1",
     "mov cr0, eax",
     "lgdt [ochre_boot_gdt_pointer + {down}]",
     // A far jump to 64-bit code; `retf` takes selector and address from memory.

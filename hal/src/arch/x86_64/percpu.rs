@@ -36,7 +36,7 @@ pub(crate) struct PerCpu {
     pub(super) scratch: Cell<u64>,
     /// The processor's number.
     pub(super) index: u32,
-    /// Which context's state (floating point, bases) is in the processor.
+    /// Which loading of a context is in the processor (floating point, bases); 0 for none.
     pub(super) owner: Cell<u64>,
     /// Physical address in CR3; kept by the memory module.
     pub(crate) root: Cell<u64>,

@@ -109,6 +109,17 @@ impl Registers {
             ss: USER_DATA as u64,
         }
     }
+
+    /// Makes the registers complete and free to change: after a system call
+    /// `rcx` and `r11` are only in `rip` and `rflags`, and the way back takes
+    /// them from there.
+    pub(crate) fn settle(&mut self) {
+        if self.vector == VIA_SYSCALL {
+            self.rcx = self.rip;
+            self.r11 = self.rflags;
+        }
+        self.vector = VIA_NOTHING;
+    }
 }
 
 /// A program's flags made safe: what it may not set is taken from us.

@@ -63,6 +63,7 @@ impl Context {
         write: &mut WriteUser<'_, E>,
     ) -> Result<(), E> {
         self.leave();
+        self.area.registers_mut().settle();
         let mut top = delivery.stack_top;
         if delivery.on_current_stack {
             top = top.wrapping_sub(RED_ZONE);
@@ -83,7 +84,6 @@ impl Context {
         registers.rip = delivery.handler;
         registers.rsp = frame_at;
         registers.rflags &= !CLEARED_FOR_HANDLER;
-        registers.vector = VIA_NOTHING;
         // The handler starts with the state of a fresh program.
         fpu::initialise(self.area.image_mut());
         self.disown();

@@ -1,10 +1,12 @@
 //! The ways into the kernel and out of it, in assembly.
 //!
 //! # User mode
-//! [`enter_user`] saves the kernel's callee-saved registers and its stack
-//! pointer (in `PerCpu::kernel_stack`), loads a program's registers and goes.
-//! Every trap from user mode saves the program's registers to where
-//! `PerCpu::registers` points and *returns from `enter_user`*.
+//! [`enter`] saves the kernel's stack pointer (in `PerCpu::kernel_stack`),
+//! loads a program's registers and goes. Every trap from user mode saves the
+//! program's registers to where `PerCpu::registers` points and *returns from
+//! `enter`*. To the compiler it is one assembly block that changes every
+//! register, so what to save is its choice, and a loop that enters again and
+//! again saves nothing in between.
 //!
 //! - The system call instruction: the registers are stored one by one.
 //! - An exception or interrupt: `TSS.rsp0` is the end of the same
@@ -54,15 +56,49 @@ unsafe extern "C" {
     safe static ochre_trap_stubs: u8;
     /// The system call instruction's target.
     safe static ochre_syscall_entry: u8;
-    /// Enters user mode with `registers` and returns when it traps.
-    ///
-    /// # Safety
-    /// 1. `registers` is valid for writes, and `PerCpu::registers` and
-    ///    `TSS.rsp0` of this processor belong to it.
-    /// 2. Its `rip` is canonical and its flags are a program's.
-    /// 3. The page table in CR3 has the kernel and, below, a program's pages.
-    #[link_name = "ochre_enter_user"]
-    pub(super) fn enter_user(registers: *mut Registers);
+    /// Loads the registers after a system call.
+    fn ochre_enter_by_sysret();
+    /// Loads any registers.
+    fn ochre_enter_by_iret();
+}
+
+/// Enters user mode with `registers` and returns when it traps.
+///
+/// # Safety
+/// 1. `registers` is valid for writes, and `PerCpu::registers` and `TSS.rsp0`
+///    of this processor belong to it.
+/// 2. Its `rip` is canonical and its flags are a program's; with `by_sysret`
+///    they are as the last system call left them.
+/// 3. The page table in CR3 has the kernel and, below, a program's pages.
+#[inline(always)]
+pub(super) unsafe fn enter(registers: *mut Registers, by_sysret: bool) {
+    /// The block around the call, which leaves no register as it was.
+    macro_rules! go {
+        ($entry:path) => {
+            // SAFETY: the caller's contract is that of the entry code. It
+            // comes back with the stack as it was and all else changed, as
+            // the operands say; `rbx` and `rbp`, which cannot be operands, are
+            // saved around it.
+            unsafe {
+                core::arch::asm!(
+                    "push rbp",
+                    "push rbx",
+                    "call {entry}",
+                    "pop rbx",
+                    "pop rbp",
+                    entry = sym $entry,
+                    inout("rdi") registers => _,
+                    lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+                    clobber_abi("sysv64"),
+                )
+            }
+        };
+    }
+    if by_sysret {
+        go!(ochre_enter_by_sysret);
+    } else {
+        go!(ochre_enter_by_iret);
+    }
 }
 
 /// The address of a vector's stub.
@@ -128,12 +164,6 @@ core::arch::global_asm!(
     // check (which would let the kernel touch user pages).
     "push 2",
     "popfq",
-    "pop r15",
-    "pop r14",
-    "pop r13",
-    "pop r12",
-    "pop rbx",
-    "pop rbp",
     "ret",
 
     // From kernel mode. First the one instruction that runs in kernel mode
@@ -223,8 +253,8 @@ core::arch::global_asm!(
     "swapgs",
     "jmp 5b",
 
-    // rcx = return address, r11 = flags; everything else is the program's.
-    // The order of the stores is the order of the structure.
+    // rcx = return address, r11 = flags: `Registers::rip` and `rflags`, and
+    // nowhere else. The order of the stores is the order of the structure.
     ".balign 16",
     ".global ochre_syscall_entry",
     "ochre_syscall_entry:",
@@ -237,12 +267,10 @@ core::arch::global_asm!(
     "mov [rsp + {r12}], r12",
     "mov [rsp + {rbp}], rbp",
     "mov [rsp + {rbx}], rbx",
-    "mov [rsp + {r11}], r11",
     "mov [rsp + {r10}], r10",
     "mov [rsp + {r9}], r9",
     "mov [rsp + {r8}], r8",
     "mov [rsp + {rax}], rax",
-    "mov [rsp + {rcx}], rcx",
     "mov [rsp + {rdx}], rdx",
     "mov [rsp + {rsi}], rsi",
     "mov [rsp + {rdi}], rdi",
@@ -253,24 +281,13 @@ core::arch::global_asm!(
     "mov rax, gs:[{scratch}]",
     "mov [rsp + {rsp}], rax",
     "mov rsp, gs:[{kernel_stack}]",
-    "pop r15",
-    "pop r14",
-    "pop r13",
-    "pop r12",
-    "pop rbx",
-    "pop rbp",
     "ret",
 
+    // rdi = the registers, in both. Back to after a system call.
     ".balign 16",
-    ".global ochre_enter_user",
-    ".type ochre_enter_user, @function",
-    "ochre_enter_user:",
-    "push rbp",
-    "push rbx",
-    "push r12",
-    "push r13",
-    "push r14",
-    "push r15",
+    ".global ochre_enter_by_sysret",
+    ".type ochre_enter_by_sysret, @function",
+    "ochre_enter_by_sysret:",
     "mov gs:[{kernel_stack}], rsp",
     "mov r15, [rdi + {r15}]",
     "mov r14, [rdi + {r14}]",
@@ -284,28 +301,44 @@ core::arch::global_asm!(
     "mov rax, [rdi + {rax}]",
     "mov rdx, [rdi + {rdx}]",
     "mov rsi, [rdi + {rsi}]",
-    "cmp qword ptr [rdi + {vector}], {via_syscall}",
-    "jne 7f",
     "mov rcx, [rdi + {rip}]",
     "mov r11, [rdi + {rflags}]",
     "mov rsp, [rdi + {rsp}]",
     "mov rdi, [rdi + {rdi}]",
     "swapgs",
     "sysretq",
+    ".size ochre_enter_by_sysret, . - ochre_enter_by_sysret",
 
-    "7:",
+    // To any state.
+    ".balign 16",
+    ".global ochre_enter_by_iret",
+    ".type ochre_enter_by_iret, @function",
+    "ochre_enter_by_iret:",
+    "mov gs:[{kernel_stack}], rsp",
     "push {user_data}",
     "push [rdi + {rsp}]",
     "push [rdi + {rflags}]",
     "push {user_code}",
     "push [rdi + {rip}]",
+    "mov r15, [rdi + {r15}]",
+    "mov r14, [rdi + {r14}]",
+    "mov r13, [rdi + {r13}]",
+    "mov r12, [rdi + {r12}]",
+    "mov rbp, [rdi + {rbp}]",
+    "mov rbx, [rdi + {rbx}]",
+    "mov r10, [rdi + {r10}]",
+    "mov r9, [rdi + {r9}]",
+    "mov r8, [rdi + {r8}]",
+    "mov rax, [rdi + {rax}]",
+    "mov rdx, [rdi + {rdx}]",
+    "mov rsi, [rdi + {rsi}]",
     "mov r11, [rdi + {r11}]",
     "mov rcx, [rdi + {rcx}]",
     "mov rdi, [rdi + {rdi}]",
     "swapgs",
     "ochre_user_iretq:",
     "iretq",
-    ".size ochre_enter_user, . - ochre_enter_user",
+    ".size ochre_enter_by_iret, . - ochre_enter_by_iret",
     ".popsection",
     stub_bytes = const STUB_BYTES,
     with_error = const WITH_ERROR_CODE,
