@@ -17,9 +17,12 @@
     unsafe_code,
     reason = "the machine is touched here so that the kernel need not"
 )]
-#![expect(
-    dead_code,
-    reason = "being brought up: the callers of some parts come with the next ones"
+#![cfg_attr(
+    not(target_os = "none"),
+    expect(
+        dead_code,
+        reason = "most of the machine is reached from the boot code, which a host lacks"
+    )
 )]
 
 extern crate alloc;

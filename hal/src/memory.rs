@@ -32,6 +32,10 @@ mod ktests;
 pub(crate) mod mmio;
 mod page_table;
 mod space;
+#[cfg_attr(
+    not(feature = "ktest"),
+    expect(dead_code, reason = "the stacks of processors that start later")
+)]
 pub(crate) mod stacks;
 mod table;
 mod user_copy;

@@ -39,11 +39,6 @@ pub(crate) static mut OCHRE_EARLY_TABLES: EarlyTables = EarlyTables {
 #[unsafe(link_section = ".bss.pages")]
 pub(crate) static mut OCHRE_BOOT_STACK: Stack<STACK_BYTES> = Stack::new();
 
-/// Physical address of the early page table's root.
-pub(crate) fn early_root() -> u64 {
-    (&raw const OCHRE_EARLY_TABLES).addr() as u64 - super::layout::KERNEL_OFFSET
-}
-
 /// The lowest address of the boot stack's guard page.
 pub(crate) fn boot_stack_guard() -> u64 {
     (&raw const OCHRE_BOOT_STACK).addr() as u64

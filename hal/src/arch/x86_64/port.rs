@@ -69,17 +69,6 @@ impl Port<u16> {
 }
 
 impl Port<u32> {
-    /// Reads the port.
-    pub(crate) fn read(self) -> u32 {
-        let value: u32;
-        // SAFETY: `new` was promised that reading this port is harmless; the
-        // instruction touches `eax` and `dx` only.
-        unsafe {
-            asm!("in eax, dx", out("eax") value, in("dx") self.number, options(nomem, nostack, preserves_flags));
-        }
-        value
-    }
-
     /// Writes the port.
     pub(crate) fn write(self, value: u32) {
         // SAFETY: `new` was promised that writing this port is harmless.

@@ -57,14 +57,6 @@ pub(crate) fn fault_address() -> u64 {
     value
 }
 
-/// CR0.
-pub(crate) fn read_cr0() -> u64 {
-    let value;
-    // SAFETY: reading CR0 has no effect.
-    unsafe { asm!("mov {}, cr0", out(reg) value, options(nomem, nostack, preserves_flags)) };
-    value
-}
-
 /// CR3.
 pub(crate) fn read_cr3() -> u64 {
     let value;
