@@ -9,9 +9,8 @@ use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use super::{SIZES, Slab, align_of_class, class_of};
 use crate::source::{PAGE_SIZE, PageSource};
 
-#[derive(Default)]
 struct Pages {
-    held: HashMap<usize, usize>,
+    held: HashMap<NonNull<u8>, usize>,
     limit: usize,
 }
 
@@ -23,7 +22,7 @@ impl Pages {
     fn with_limit(limit: usize) -> Pages {
         Pages {
             limit,
-            ..Pages::default()
+            held: HashMap::new(),
         }
     }
 }
@@ -36,14 +35,24 @@ unsafe impl PageSource for Pages {
         }
         // SAFETY: the layout's size is not zero.
         let start = NonNull::new(unsafe { std::alloc::alloc(layout_of(count)) })?;
-        self.held.insert(start.addr().get(), count);
+        self.held.insert(start, count);
         Some(start)
     }
 
     unsafe fn free_pages(&mut self, start: NonNull<u8>, count: usize) {
-        assert_eq!(self.held.remove(&start.addr().get()), Some(count));
+        assert_eq!(self.held.remove(&start), Some(count));
         // SAFETY: `held` said that it came from `alloc` with this layout.
         unsafe { std::alloc::dealloc(start.as_ptr(), layout_of(count)) };
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // What a slab still holds at the end of a test.
+        for (&start, &count) in &self.held {
+            // SAFETY: it came from `alloc` with this layout, and was not freed.
+            unsafe { std::alloc::dealloc(start.as_ptr(), layout_of(count)) };
+        }
     }
 }
 
