@@ -15,6 +15,7 @@ mod fault;
 mod layout;
 mod limits;
 mod map;
+pub mod pressure;
 mod remap;
 mod report;
 mod shared;

@@ -129,14 +129,26 @@ impl PageTable {
         if entry == 0 {
             return None;
         }
-        let frame = paging::frame(entry);
-        user_frame::retain(frames::record(frame));
-        Some(Mapping {
-            frame: UserFrame::from_raw(frame),
-            rights: paging::rights(entry),
-            accessed: paging::is_accessed(entry),
-            dirty: paging::is_dirty(entry),
-        })
+        Some(mapping(entry))
+    }
+
+    /// Visits every page of a range that is mapped or kept, by address. Walks
+    /// whole tables, so that it costs by pages present.
+    pub fn visit(&self, range: Range<u64>, mut see: impl FnMut(u64, Mapping)) {
+        check_range(&range);
+        descend(
+            self.space.table(),
+            &range,
+            &mut FrameList::new(),
+            &mut |base, leaf, at| {
+                for index in at {
+                    let entry = leaf.load(index);
+                    if entry != 0 {
+                        see(base + index as u64 * PAGE, mapping(entry));
+                    }
+                }
+            },
+        );
     }
 
     /// Changes the rights of every mapped page of a range; an empty set makes
@@ -449,6 +461,19 @@ impl Drop for PageTable {
             },
         );
         frames::free_tables(tables);
+    }
+}
+
+/// What a leaf entry that is not zero says, with a new handle of its frame.
+#[inline]
+fn mapping(entry: u64) -> Mapping {
+    let frame = paging::frame(entry);
+    user_frame::retain(frames::record(frame));
+    Mapping {
+        frame: UserFrame::from_raw(frame),
+        rights: paging::rights(entry),
+        accessed: paging::is_accessed(entry),
+        dirty: paging::is_dirty(entry),
     }
 }
 

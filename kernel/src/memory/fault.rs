@@ -22,7 +22,7 @@ use super::space::Inner;
 use super::{AddressSpace, Fault};
 
 const SIGBUS: u32 = 7;
-const SIGKILL: u32 = 9;
+pub(super) const SIGKILL: u32 = 9;
 const SIGSEGV: u32 = 11;
 const SEGV_MAPERR: i32 = 1;
 const SEGV_ACCERR: i32 = 2;
@@ -75,6 +75,21 @@ impl AddressSpace {
     pub fn fault(&self, address: u64, access: Access) -> Result<(), Fault> {
         self.resolve(address, access)
             .map_err(|refusal| refusal.at(address))
+    }
+
+    /// Resolves a fault that a copy of the kernel met. Call it with no lock held.
+    ///
+    /// # Errors
+    /// EFAULT; ENOMEM when memory ran out, somebody having been chosen to go.
+    pub fn fault_for_copy(&self, address: u64, access: Access) -> Result<(), Errno> {
+        self.resolve(address, access)
+            .map_err(|refusal| match refusal {
+                Refusal::OutOfMemory => {
+                    super::pressure::relieve();
+                    Errno::ENOMEM
+                }
+                _ => Errno::EFAULT,
+            })
     }
 
     /// [`fault`](AddressSpace::fault) with the reason as such.

@@ -124,29 +124,24 @@ impl AddressSpace {
     pub fn residence_of(&self, area: &Area) -> Residence {
         let inner = self.inner();
         let mut sum = Residence::default();
-        let mut address = area.start;
-        while address < area.end {
-            if let Some(mapping) = inner.table.query(address) {
-                // The handle at hand does not count.
-                let holders = mapping.frame.handles().saturating_sub(1).max(1);
-                let dirty = mapping.dirty;
-                sum.resident += PAGE;
-                sum.proportional += PAGE / holders as u64;
-                *match (holders > 1, dirty) {
-                    (true, false) => &mut sum.shared_clean,
-                    (true, true) => &mut sum.shared_dirty,
-                    (false, false) => &mut sum.private_clean,
-                    (false, true) => &mut sum.private_dirty,
-                } += PAGE;
-                if mapping.accessed {
-                    sum.referenced += PAGE;
-                }
-                if area.source.is_none() {
-                    sum.anonymous += PAGE;
-                }
+        inner.table.visit(area.range(), |_, mapping| {
+            // The handle at hand does not count.
+            let holders = mapping.frame.handles().saturating_sub(1).max(1);
+            sum.resident += PAGE;
+            sum.proportional += PAGE / holders as u64;
+            *match (holders > 1, mapping.dirty) {
+                (true, false) => &mut sum.shared_clean,
+                (true, true) => &mut sum.shared_dirty,
+                (false, false) => &mut sum.private_clean,
+                (false, true) => &mut sum.private_dirty,
+            } += PAGE;
+            if mapping.accessed {
+                sum.referenced += PAGE;
             }
-            address += PAGE;
-        }
+            if area.source.is_none() {
+                sum.anonymous += PAGE;
+            }
+        });
         sum
     }
 

@@ -33,9 +33,11 @@ pub struct Fault {
     pub address: u64,
 }
 
-impl From<Fault> for Errno {
-    fn from(_: Fault) -> Errno {
-        Errno::EFAULT
+impl Fault {
+    /// Whether the access is fine and only no frame is left.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        self.signal == super::fault::SIGKILL
     }
 }
 
@@ -122,8 +124,7 @@ impl AddressSpace {
                     return Ok(Some(mapping.frame.number()));
                 }
             }
-            self.fault(address, Access::Read)
-                .map_err(|_| Errno::EFAULT)?;
+            self.fault_for_copy(address, Access::Read)?;
         }
     }
 
@@ -243,7 +244,7 @@ impl AddressSpace {
             .copy_in(from.wrapping_add(done as u64), &mut to[done..])
         {
             done += stop.copied;
-            self.fault(stop.address, Access::Read)?;
+            self.fault_for_copy(stop.address, Access::Read)?;
         }
         Ok(())
     }
@@ -259,7 +260,7 @@ impl AddressSpace {
             .copy_out(to.wrapping_add(done as u64), &from[done..])
         {
             done += stop.copied;
-            self.fault(stop.address, Access::Write)?;
+            self.fault_for_copy(stop.address, Access::Write)?;
         }
         Ok(())
     }
@@ -327,7 +328,7 @@ impl AddressSpace {
                 Ok(None) => done += room,
                 Err(stop) => {
                     done += stop.copied;
-                    self.fault(stop.address, Access::Read)?;
+                    self.fault_for_copy(stop.address, Access::Read)?;
                 }
             }
             chunk = (chunk * 2).min(PAGE_SIZE);

@@ -25,7 +25,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{ExitStatus, Pid, Process};
-use crate::memory::AddressSpace;
+use crate::memory::{AddressSpace, pressure};
 use crate::sched::{self, TaskRef};
 use crate::signal::{self, ThreadSignals};
 use crate::syscall::{self, Call, Outcome, SysResult};
@@ -280,8 +280,15 @@ impl Thread {
                     }
                 }
                 Trap::PageFault { address, access } => {
-                    if let Err(fault) = state.space.fault(address, access) {
-                        signal::send_fault(self, state, fault, access);
+                    match state.space.fault(address, access) {
+                        Ok(()) => {}
+                        Err(fault) if fault.is_out_of_memory() => {
+                            pressure::relieve();
+                            // Whoever was killed goes first; then the access is made again.
+                            context.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        Err(fault) => signal::send_fault(self, state, fault, access),
                     }
                 }
                 Trap::Exception(exception) => signal::send_exception(self, state, exception),

@@ -92,7 +92,7 @@ impl<'a> Cursor<'a> {
 
     fn recover(&mut self, access: Access) -> Result<(), Errno> {
         match self.fault.take() {
-            Some(address) => self.space.fault(address, access).map_err(|_| Errno::EFAULT),
+            Some(address) => self.space.fault_for_copy(address, access),
             None => Ok(()),
         }
     }

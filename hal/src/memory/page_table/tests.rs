@@ -324,6 +324,11 @@ fn agrees(table: &PageTable, model: &Model) -> Result<(), proptest::test_runner:
         let found = found.map(|page| (page.frame.number(), page.rights));
         prop_assert_eq!(found, Some((number, rights)), "page {:#x}", page);
     }
+    let mut visited = Model::new();
+    table.visit(0..USER_END, |address, page| {
+        visited.insert(address / PAGE, (page.frame.number(), page.rights));
+    });
+    prop_assert_eq!(&visited, model);
     Ok(())
 }
 

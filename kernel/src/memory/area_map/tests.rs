@@ -7,7 +7,7 @@ use core::ops::Range;
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
 use ochre_hal::memory::UserFrame;
-use proptest::prelude::{Strategy, prop, prop_oneof, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, prop, prop_oneof, proptest};
 
 use super::AreaMap;
 use crate::memory::area::{Area, AreaFlags, GUARD_GAP, PAGE, Source};
@@ -120,6 +120,7 @@ fn check(map: &AreaMap, model: &BTreeMap<u64, Page>) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn agrees_with_a_page_by_page_model(steps in prop::collection::vec(steps(), 1..40)) {
         let objects: [Arc<dyn Backing>; 2] = [Arc::new(Object(0)), Arc::new(Object(1))];

@@ -4,7 +4,7 @@ use ochre_abi::arch::ELF_MACHINE;
 use ochre_abi::elf::{FileHeader, ProgramHeader};
 use ochre_abi::mman::Protection;
 use ochre_hal::memory::USER_END;
-use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 use zerocopy::IntoBytes;
 
 use super::{ElfError, Header, Program};
@@ -194,6 +194,7 @@ fn check_promises(program: &Program, bias: u64) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..700), bias in edges()) {
         for magic in [false, true] {

@@ -474,7 +474,7 @@ fn check_space(space: &AddressSpace, model: &Pages, file: &BTreeMap<u64, u8>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn agrees_with_a_model_of_pages(
         steps in prop::collection::vec((steps(), any::<bool>()), 1..40),

@@ -122,7 +122,7 @@ impl<'a> Image<'a> {
 mod tests {
     use super::{Arguments, Image};
     use core::convert::Infallible;
-    use proptest::prelude::{any, prop, proptest};
+    use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
     const TOP: u64 = 0x7fff_ffff_f000;
 
@@ -209,6 +209,7 @@ mod tests {
     }
 
     proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn a_program_finds_everything(
             arguments in prop::collection::vec(prop::collection::vec(1..=255_u8, 0..40), 0..20),

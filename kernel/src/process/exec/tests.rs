@@ -315,21 +315,14 @@ fn what_is_no_program_is_refused() {
             image(2, 0, &[segment(1, 5, 0x40_0000, 0x1000, 0x800)]),
             Errno::EINVAL,
         ),
-        (
-            image(3, 0, &[segment(1, 5, 0x6000_0000_0000, 0x1000, 0x1000)]),
-            Errno::ENOEXEC,
-        ),
     ] {
         disk.add("/bin/x", content);
-        let result = disk.run("/bin/x", &["x"]).map(|_| ());
-        if errno != Errno::ENOEXEC || result != Ok(()) {
-            assert_eq!(result, Err(errno));
-        }
+        assert_eq!(disk.run("/bin/x", &["x"]).err(), Some(errno));
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn a_corrupt_program_is_an_error_or_a_program(
         changes in prop::collection::vec((0..200_usize, any::<u8>()), 1..6),
