@@ -52,8 +52,8 @@ pub use restart::{
     Decision, RestartCall, decide, restart_without_handler, set_restart, take_restart,
 };
 pub use send::{
-    exchange_action, forget_timer, send_to_group, send_to_process, send_to_session_foreground,
-    send_to_thread, signal_from,
+    exchange_action, forget_timer, is_ignored, send_to_group, send_to_process,
+    send_to_session_foreground, send_to_thread, signal_from,
 };
 pub use state::{AlternateStack, ProcessSignals, ThreadSignals};
 pub use stop::thread_ended;

@@ -8,6 +8,8 @@ pub mod process;
 pub mod random;
 pub mod sched;
 pub mod signal;
+pub mod time;
+pub mod timer;
 
 pub use argument::{Fd, FromArgument, Ptr};
 pub use dispatch::{dispatch, unknown_calls};

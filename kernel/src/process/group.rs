@@ -18,7 +18,7 @@ use super::thread::Work;
 use super::{Capability, Credentials, ExitStatus, LimitTable, Pid, Thread};
 use crate::memory::AddressSpace;
 use crate::signal::ProcessSignals;
-use crate::time::CpuAccount;
+use crate::time::{CpuAccount, IntervalTimers, PosixTimers};
 use crate::vfs::{Access, FdTable, FsContext};
 use crate::wait::WaitQueue;
 
@@ -44,6 +44,10 @@ pub struct Process {
     pub limits: LimitTable,
     /// Processor time of ended threads and children.
     pub account: CpuAccount,
+    /// `setitimer(2)`.
+    pub interval_timers: IntervalTimers,
+    /// `timer_create(2)`.
+    pub posix_timers: PosixTimers,
     /// Whether it lost the parent that made it.
     adopted: AtomicBool,
     /// Woken when a child changes state.
@@ -126,6 +130,8 @@ impl Process {
             credentials: SpinLock::new(Arc::new(Credentials::root())),
             limits: LimitTable::first(tasks_for_memory()),
             account: CpuAccount::default(),
+            interval_timers: IntervalTimers::default(),
+            posix_timers: PosixTimers::default(),
             adopted: AtomicBool::new(false),
             child_changed: WaitQueue::new(),
             threads_changed: WaitQueue::new(),
@@ -169,6 +175,8 @@ impl Process {
             credentials: SpinLock::new(model.credentials()),
             limits: model.limits.for_child(),
             account: CpuAccount::default(),
+            interval_timers: IntervalTimers::default(),
+            posix_timers: PosixTimers::default(),
             adopted: AtomicBool::new(false),
             child_changed: WaitQueue::new(),
             threads_changed: WaitQueue::new(),
@@ -185,6 +193,8 @@ impl Process {
         drop(files);
         let fs = core::mem::replace(&mut *self.fs.lock(), FsContext::initial());
         drop(fs);
+        self.interval_timers.clear();
+        self.posix_timers.clear();
         let space = core::mem::replace(&mut *self.space.lock(), AddressSpace::empty());
         drop(space);
     }

@@ -103,6 +103,18 @@ pub fn exchange_action(
     Ok(before)
 }
 
+/// Whether a signal to the process would be dropped.
+#[must_use]
+pub fn is_ignored(process: &Process, signal: Signal) -> bool {
+    let shared = process.signals.lock();
+    let is_blocked = process
+        .threads
+        .lock()
+        .first()
+        .is_some_and(|first| first.signals.lock().blocks(signal));
+    !is_blocked && shared.actions.disposition(signal) == Disposition::Ignored
+}
+
 /// Forgets the pending signals of a POSIX timer that is deleted.
 pub fn forget_timer(process: &Process, id: i32) {
     process.signals.lock().pending.flush_timer(id);
