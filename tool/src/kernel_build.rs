@@ -19,10 +19,10 @@ use crate::{
     setup::{self, KERNEL_TARGET},
 };
 
-/// Environment variables that would change how the kernel is compiled, set by
+/// Environment variables that would change how a guest is compiled, set by
 /// whoever runs us for a purpose of his own (loom, Miri, a cargo that runs us
 /// as a test).
-const NOT_FOR_THE_KERNEL: [&str; 8] = [
+pub(crate) const NOT_FOR_GUESTS: [&str; 8] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",
@@ -61,10 +61,10 @@ pub fn build(features: &[&str]) -> Result<PathBuf> {
         .args(["--target", KERNEL_TARGET, "--target-dir"])
         .arg(&target_dir)
         .args(["--features", &features.join(",")]);
-    for variable in NOT_FOR_THE_KERNEL {
+    for variable in NOT_FOR_GUESTS {
         command.env_remove(variable);
     }
-    run(&mut command, &task)?;
+    run(&mut command, &task).context("the kernel does not build")?;
     let built = target_dir.join(KERNEL_TARGET).join("release/ochre-kernel");
     let mut name = String::from("ochre-kernel");
     for feature in features {
@@ -77,7 +77,7 @@ pub fn build(features: &[&str]) -> Result<PathBuf> {
 }
 
 /// Runs cargo with its progress turned into ours.
-fn run(command: &mut Command, task: &Task) -> Result<()> {
+pub(crate) fn run(command: &mut Command, task: &Task) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -107,7 +107,7 @@ fn run(command: &mut Command, task: &Task) -> Result<()> {
         }
     })?;
     if !child.wait()?.success() {
-        bail!("the kernel does not build:\n{}", messages.trim_end());
+        bail!("{}", messages.trim_end());
     }
     Ok(())
 }

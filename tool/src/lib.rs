@@ -37,6 +37,7 @@ pub mod status;
 pub mod symbols;
 pub mod terminal;
 pub mod tree;
+pub mod user_build;
 
 pub use guest::{Guest, Outcome, Running};
 pub use machine::Machine;

@@ -1,0 +1,245 @@
+//! Boots either system with the same archive on the same machine.
+//!
+//! Linux finds `/init` in the archive and passes it the words after `--`;
+//! Ochre is told both on its command line. What the guest prints comes over
+//! the first serial line in both cases.
+
+use core::{fmt, time::Duration};
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result};
+use ochre_tool::{
+    Guest, Machine, Outcome, Running, cpio, debian::Packages, kernel_build, machine::Accelerator,
+    paths, report, rootfs, setup, size::Size, tree::Tree, user_build,
+};
+
+use crate::sample::{Reading, image_size};
+
+/// How long a guest may take to its first words.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a guest that does not start is started again. Linux on `microvm`
+/// has nothing but the PIT to tell its clock by, and waits for ever if a busy
+/// host made that reading unsteady.
+const ATTEMPTS: u32 = 4;
+
+/// How long a measurement may take.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// The memory of every guest.
+pub(crate) const MEMORY: Size = Size::from_mib(1024);
+
+/// Debian's kernel for virtual machines.
+const LINUX_PACKAGE: &str = "linux-image-cloud-amd64";
+
+/// Words that make Linux quiet and let the guest's end be seen.
+const LINUX_WORDS: &str = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=t";
+
+/// Which kernel is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum System {
+    /// Debian's, for comparison.
+    Linux,
+    /// Ours.
+    Ochre,
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Linux => "Linux",
+            Self::Ochre => "Ochre",
+        })
+    }
+}
+
+/// Everything that the measurements need.
+pub(crate) struct Bench {
+    machine: Machine,
+    archive: PathBuf,
+    linux: Option<PathBuf>,
+    ochre: Option<PathBuf>,
+}
+
+impl Bench {
+    /// Fetches and builds what is needed to measure `systems`.
+    pub(crate) fn new(machine: Machine, systems: &[System]) -> Result<Self> {
+        setup::ensure_qemu()?;
+        let linux = systems
+            .contains(&System::Linux)
+            .then(linux_kernel)
+            .transpose()?;
+        let ochre = systems
+            .contains(&System::Ochre)
+            .then(|| kernel_build::build(&[]))
+            .transpose()?;
+        let archive = paths::cache("archive")?.join(format!("bench-{}.cpio", std::process::id()));
+        cpio::write_file(&root()?, &archive)?;
+        Ok(Self {
+            machine,
+            archive,
+            linux,
+            ochre,
+        })
+    }
+
+    /// Time to the first output, on a cold start.
+    pub(crate) fn boot(&self, system: System) -> Result<Vec<Reading>> {
+        let outcome = finish(|| self.guest(system, &["boot"]))?;
+        let first = outcome.first_output.context("the guest printed nothing")?;
+        Ok(vec![Reading::new("boot", first.as_nanos() as f64)])
+    }
+
+    /// The rows in nanoseconds of the wall clock.
+    pub(crate) fn rows(&self, system: System) -> Result<Vec<Reading>> {
+        let outcome = finish(|| self.guest(system, &["rows"]))?;
+        Reading::rows(&outcome.stdout, "wall")
+    }
+
+    /// The rows, and the way to the first of them, in instructions.
+    pub(crate) fn counted(&self, system: System) -> Result<Vec<Reading>> {
+        let outcome = finish(|| {
+            let guest = self.guest(system, &["rows", "counted"])?;
+            Ok(guest.accelerator(Accelerator::Counted))
+        })?;
+        Reading::rows(&outcome.stdout, "counted")
+    }
+
+    /// What is left of the memory at a shell's prompt.
+    pub(crate) fn memory(&self, system: System) -> Result<Vec<Reading>> {
+        let mut running = started("# ", || self.prompt(system))?;
+        running.send("/init memory\r")?;
+        let outcome = stop(running)?;
+        Reading::memory(&outcome.stdout)
+    }
+
+    /// A guest whose process 1 is a shell.
+    fn prompt(&self, system: System) -> Result<Guest> {
+        let guest = match system {
+            System::Linux => Guest::with_foreign_kernel(
+                self.linux.as_ref().context("no Linux kernel")?,
+                &format!("{LINUX_WORDS} rdinit=/bin/sh"),
+            ),
+            System::Ochre => Guest::with_kernel(self.ochre.as_ref().context("no kernel")?)
+                .program("/bin/sh")
+                .console(24, 80)
+                .log_level("error"),
+        };
+        Ok(self.on_machine(guest).stdin_later())
+    }
+
+    /// The size of the kernel's file.
+    pub(crate) fn image(&self, system: System) -> Result<Vec<Reading>> {
+        let path = match system {
+            System::Linux => self.linux.as_ref(),
+            System::Ochre => self.ochre.as_ref(),
+        };
+        let path = path.context("that kernel is not measured")?;
+        let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(vec![Reading::new("image", image_size(&bytes) as f64)])
+    }
+
+    fn guest(&self, system: System, words: &[&str]) -> Result<Guest> {
+        let guest = match system {
+            System::Linux => Guest::with_foreign_kernel(
+                self.linux.as_ref().context("no Linux kernel")?,
+                &format!("{LINUX_WORDS} -- stay {}", words.join(" ")),
+            ),
+            System::Ochre => Guest::with_kernel(self.ochre.as_ref().context("no kernel")?)
+                .program("/init")
+                .args(["stay"])
+                .args(words.iter().copied())
+                .log_level("error"),
+        };
+        // Input that comes at some moment of the host's would make one run
+        // differ from the next.
+        Ok(self.on_machine(guest).stdin_later())
+    }
+
+    fn on_machine(&self, guest: Guest) -> Guest {
+        guest
+            .machine(self.machine)
+            .memory(MEMORY)
+            .accelerator(Accelerator::Tcg)
+            .archive(&self.archive)
+            .timeout(LIMIT)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.archive);
+    }
+}
+
+/// Runs a guest until it says that it is done.
+fn finish(guest: impl Fn() -> Result<Guest>) -> Result<Outcome> {
+    let mut running = started("bench start ", guest)?;
+    let first = running.expect("\n", LIMIT)?;
+    let mut outcome = stop(running)?;
+    // The line's beginning was taken off by waiting for it.
+    let mut stdout = b"bench start ".to_vec();
+    stdout.extend(first);
+    stdout.append(&mut outcome.stdout);
+    outcome.stdout = stdout;
+    Ok(outcome)
+}
+
+/// Starts a guest and waits for its first words; starts it again if they do
+/// not come.
+fn started(words: &str, guest: impl Fn() -> Result<Guest>) -> Result<Running> {
+    let mut attempt = 1;
+    loop {
+        let mut running = guest()?.start()?;
+        match running.expect(words, START_LIMIT) {
+            Ok(_) => return Ok(running),
+            Err(error) if attempt == ATTEMPTS => return Err(error),
+            Err(_) => {
+                report::say(format!("it does not start, attempt {attempt}; once more"));
+                attempt += 1;
+            }
+        }
+    }
+}
+
+fn stop(mut running: Running) -> Result<Outcome> {
+    let stdout = running.expect("bench end", LIMIT)?;
+    running.kill();
+    let mut outcome = running.wait()?;
+    outcome.stdout = stdout;
+    Ok(outcome)
+}
+
+/// Debian's newest kernel. The package with the stable name holds nothing but
+/// a dependency on the one that has it; of that one, nothing but the kernel is
+/// wanted, so its own dependencies are left out.
+fn linux_kernel() -> Result<PathBuf> {
+    let output = Command::new("apt-cache")
+        .args(["depends", "--important", LINUX_PACKAGE])
+        .output()
+        .context("running apt-cache")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let package = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Depends: "))
+        .with_context(|| {
+            format!("{LINUX_PACKAGE} depends on no kernel; are there package lists?")
+        })?;
+    let boot = Packages::new([package]).fetch()?.join("boot");
+    fs::read_dir(&boot)
+        .with_context(|| format!("reading {}", boot.display()))?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"vmlinuz-"))
+        })
+        .with_context(|| format!("no vmlinuz in {}", boot.display()))
+}
+
+/// The root that both boot from: busybox and the benchmark, nothing else.
+fn root() -> Result<Tree> {
+    let mut tree = rootfs::shell(&setup::ensure_busybox()?)?;
+    tree.host_file("/init", &user_build::build("bench-guest")?)?;
+    Ok(tree)
+}

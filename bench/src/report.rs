@@ -1,0 +1,232 @@
+//! The table that people read, and the file that programs read.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context as _, Result};
+use ochre_tool::paths;
+
+use crate::{
+    machines::{MEMORY, System},
+    rows::{self, Row},
+    sample::{Samples, Summary},
+};
+
+/// What was measured, and where.
+pub(crate) struct Report<'a> {
+    samples: &'a Samples,
+    rows: Vec<Row>,
+    date: String,
+    commit: String,
+    host: String,
+    qemu: String,
+}
+
+impl<'a> Report<'a> {
+    /// A report filed under `date`, or today.
+    pub(crate) fn new(samples: &'a Samples, date: Option<String>) -> Result<Self> {
+        let commit = first_line(
+            Command::new("git")
+                .args(["describe", "--always", "--dirty"])
+                .current_dir(paths::workspace()?),
+        );
+        let today = first_line(Command::new("date").args(["-u", "+%F"]));
+        Ok(Self {
+            samples,
+            rows: rows::all(),
+            date: date.or(today).unwrap_or_else(|| "undated".to_owned()),
+            commit: commit.unwrap_or_else(|| "unknown".to_owned()),
+            host: host(),
+            qemu: first_line(Command::new("qemu-system-x86_64").arg("--version"))
+                .unwrap_or_default(),
+        })
+    }
+
+    /// How many targets were missed.
+    pub(crate) fn missed(&self) -> usize {
+        self.rows
+            .iter()
+            .filter(|row| row.met(self.samples) == Some(false))
+            .count()
+    }
+
+    /// The name of the data file.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}-{}.csv", self.date, self.commit)
+    }
+
+    /// The tables.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = format!(
+            "{} on {}, {} of memory, commit {}; {}\n",
+            self.date,
+            self.host,
+            format_args!("{} MiB", MEMORY.bytes() >> 20),
+            self.commit,
+            self.qemu
+        );
+        for (title, prefix) in [
+            ("", ""),
+            ("Wall clock: median (least to most)", "wall:"),
+            ("Guest instructions", "counted:"),
+        ] {
+            let lines: Vec<String> = self
+                .rows
+                .iter()
+                .filter(|row| {
+                    if prefix.is_empty() {
+                        !row.key.contains(':')
+                    } else {
+                        row.key.starts_with(prefix)
+                    }
+                })
+                .filter_map(|row| self.line(row))
+                .collect();
+            if lines.is_empty() {
+                continue;
+            }
+            if !title.is_empty() {
+                text.push_str(&format!("\n{title}\n"));
+            }
+            text.push_str(
+                "\n| | Linux | Ochre | ratio | target | |\n| --- | --- | --- | --- | --- | --- |\n",
+            );
+            text.push_str(&lines.concat());
+        }
+        text
+    }
+
+    fn line(&self, row: &Row) -> Option<String> {
+        let linux = self.samples.summary(System::Linux, &row.key);
+        let ochre = self.samples.summary(System::Ochre, &row.key);
+        if linux.is_none() && ochre.is_none() {
+            return None;
+        }
+        let show = |summary: Option<Summary>| match summary {
+            None => String::new(),
+            Some(Summary {
+                median,
+                least,
+                most,
+                ..
+            }) if least == most => row.unit.show(median),
+            Some(Summary {
+                median,
+                least,
+                most,
+                ..
+            }) => {
+                format!(
+                    "{} ({} to {})",
+                    row.unit.show(median),
+                    row.unit.show(least),
+                    row.unit.show(most)
+                )
+            }
+        };
+        let ratio = match (linux, ochre) {
+            (Some(linux), Some(ochre)) if linux.median > 0.0 => {
+                format!("{:.3}", ochre.median / linux.median)
+            }
+            _ => String::new(),
+        };
+        let mark = match row.met(self.samples) {
+            Some(true) => "met",
+            Some(false) => "**missed**",
+            None => "",
+        };
+        Some(format!(
+            "| {} | {} | {} | {ratio} | {} | {mark} |\n",
+            row.title,
+            show(linux),
+            show(ochre),
+            row.target_text()
+        ))
+    }
+
+    /// Writes the data: what and where in lines that start with `#`, then a
+    /// line for each row and system.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let mut text = format!(
+            "# date: {}\n# commit: {}\n# host: {}\n# emulator: {}\nrow,system,unit,median,least,most,count\n",
+            self.date, self.commit, self.host, self.qemu
+        );
+        for row in &self.rows {
+            for system in [System::Linux, System::Ochre] {
+                if let Some(Summary {
+                    median,
+                    least,
+                    most,
+                    count,
+                }) = self.samples.summary(system, &row.key)
+                {
+                    text.push_str(&format!(
+                        "{},{system},{},{median},{least},{most},{count}\n",
+                        row.key,
+                        row.unit.name()
+                    ));
+                }
+            }
+        }
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+        }
+        fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+/// The first line of a command's output, if it works.
+fn first_line(command: &mut Command) -> Option<String> {
+    let output = command
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .next()
+        .map(str::to_owned)
+}
+
+/// The host's processor.
+fn host() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("an unknown processor", |(_, model)| model.trim());
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{model} ({count} processors)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Report;
+    use crate::{
+        machines::System,
+        sample::{Reading, Samples},
+    };
+
+    #[test]
+    fn a_table_says_what_is_met() {
+        let mut samples = Samples::default();
+        samples.add(
+            System::Linux,
+            vec![Reading::new("wall:stat", 200.0), Reading::new("boot", 2e9)],
+        );
+        samples.add(
+            System::Ochre,
+            vec![Reading::new("wall:stat", 100.0), Reading::new("boot", 1e9)],
+        );
+        let report = Report::new(&samples, Some("2026-01-02".to_owned())).unwrap();
+        let table = report.markdown();
+        assert!(
+            table.contains("| stat | 200 ns | 100 ns | 0.500 | ≤ 1 of Linux | met |"),
+            "{table}"
+        );
+        assert!(
+            table.contains("| 2000 ms | 1000 ms | 0.500 | ≤ 0.1 of Linux | **missed** |"),
+            "{table}"
+        );
+        assert_eq!(report.missed(), 1);
+        assert!(report.file_name().starts_with("2026-01-02-"));
+    }
+}

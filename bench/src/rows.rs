@@ -1,0 +1,218 @@
+//! What is measured, in what unit, and what it should be.
+
+use crate::machines::System;
+use crate::sample::{Samples, Summary};
+
+/// A unit, which says how a value is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Guest instructions.
+    Instructions,
+    /// Bytes.
+    Bytes,
+}
+
+/// What Ochre's value should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Target {
+    /// At most this part of Linux's.
+    OfLinux(f64),
+    /// At most this, whatever Linux's is.
+    AtMost(f64),
+    /// None: the row explains others.
+    None,
+}
+
+/// A row of the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// The name of its readings.
+    pub(crate) key: String,
+    /// What people read.
+    pub(crate) title: String,
+    /// Its unit.
+    pub(crate) unit: Unit,
+    /// Its target.
+    pub(crate) target: Target,
+}
+
+/// The rows that `bench-guest` prints: name, title, and whether it has a
+/// target of its own.
+const CALLS: &[(&str, &str, bool)] = &[
+    ("null_call", "null call (`getppid`)", true),
+    ("read_1_byte", "read 1 byte of /dev/zero", true),
+    ("write_1_byte", "write 1 byte to /dev/null", true),
+    ("open_close", "open + close", true),
+    ("stat", "stat", true),
+    ("fstat", "fstat", true),
+    ("signal_install", "signal: install", true),
+    ("signal_deliver", "signal: deliver", true),
+    ("pipe_round_trip", "pipe round trip, two processes", true),
+    ("pipe_alone", "pipe write + read, one process", false),
+    ("context_switch", "context switch", true),
+    ("file_fault", "file page fault", true),
+    ("mmap_1_mib", "mmap 1 MiB, touch, munmap", true),
+    ("fork_exit", "fork + exit + wait", true),
+    ("fork_exec", "fork + exec + exit + wait", true),
+];
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// All rows, in the order of the table.
+pub(crate) fn all() -> Vec<Row> {
+    let row = |key: &str, title: &str, unit, target| Row {
+        key: key.to_owned(),
+        title: title.to_owned(),
+        unit,
+        target,
+    };
+    let mut rows = vec![
+        row(
+            "boot",
+            "QEMU's start to init's first output",
+            Unit::Nanoseconds,
+            Target::OfLinux(0.1),
+        ),
+        row(
+            "memory",
+            "memory gone at the shell's prompt",
+            Unit::Bytes,
+            Target::AtMost(8.0 * MIB),
+        ),
+        row(
+            "image",
+            "kernel image, stripped",
+            Unit::Bytes,
+            Target::AtMost(2.0 * MIB),
+        ),
+    ];
+    for (clock, unit) in [("wall", Unit::Nanoseconds), ("counted", Unit::Instructions)] {
+        if clock == "counted" {
+            rows.push(row(
+                "counted:boot",
+                "reset to init's first instruction",
+                unit,
+                Target::OfLinux(0.1),
+            ));
+        }
+        for (name, title, has_target) in CALLS {
+            let target = if *has_target {
+                Target::OfLinux(1.0)
+            } else {
+                Target::None
+            };
+            rows.push(row(&format!("{clock}:{name}"), title, unit, target));
+        }
+    }
+    rows
+}
+
+impl Row {
+    /// Whether Ochre meets the target; none if that cannot be said.
+    pub(crate) fn met(&self, samples: &Samples) -> Option<bool> {
+        let value = |system| {
+            samples
+                .summary(system, &self.key)
+                .map(|summary: Summary| summary.median)
+        };
+        let ochre = value(System::Ochre)?;
+        match self.target {
+            Target::OfLinux(part) => Some(ochre <= value(System::Linux)? * part),
+            Target::AtMost(most) => Some(ochre <= most),
+            Target::None => None,
+        }
+    }
+
+    /// The target for people.
+    pub(crate) fn target_text(&self) -> String {
+        match self.target {
+            Target::OfLinux(part) => format!("≤ {part} of Linux"),
+            Target::AtMost(most) => format!("≤ {}", self.unit.show(most)),
+            Target::None => String::new(),
+        }
+    }
+}
+
+impl Unit {
+    /// A value with its unit, short.
+    pub(crate) fn show(self, value: f64) -> String {
+        match self {
+            Self::Nanoseconds if value >= 1e7 => format!("{:.0} ms", value / 1e6),
+            Self::Nanoseconds if value >= 1e4 => format!("{:.1} µs", value / 1e3),
+            Self::Nanoseconds => format!("{value:.0} ns"),
+            Self::Instructions => thousands(value),
+            Self::Bytes => format!("{:.2} MiB", value / MIB),
+        }
+    }
+
+    /// The unit's name in the data.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "ns",
+            Self::Instructions => "instructions",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// A whole number with commas.
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MIB, Row, Target, Unit, all};
+    use crate::{
+        machines::System,
+        sample::{Reading, Samples},
+    };
+
+    #[test]
+    fn values_are_short() {
+        let check = |unit: Unit, value, text| assert_eq!(unit.show(value), text);
+        check(Unit::Nanoseconds, 812.4, "812 ns");
+        check(Unit::Nanoseconds, 81_250.0, "81.2 µs");
+        check(Unit::Nanoseconds, 2_345_678_901.0, "2346 ms");
+        check(Unit::Instructions, 1_698_000.0, "1,698,000");
+        check(Unit::Instructions, 331.0, "331");
+        check(Unit::Bytes, 1.5 * MIB, "1.50 MiB");
+    }
+
+    #[test]
+    fn targets_are_judged_by_medians() {
+        let row = |target| Row {
+            key: "x".into(),
+            title: "x".into(),
+            unit: Unit::Bytes,
+            target,
+        };
+        let mut samples = Samples::default();
+        samples.add(System::Ochre, vec![Reading::new("x", 10.0)]);
+        assert_eq!(row(Target::OfLinux(1.0)).met(&samples), None);
+        samples.add(System::Linux, vec![Reading::new("x", 90.0)]);
+        assert_eq!(row(Target::OfLinux(1.0)).met(&samples), Some(true));
+        assert_eq!(row(Target::OfLinux(0.1)).met(&samples), Some(false));
+        assert_eq!(row(Target::AtMost(10.0)).met(&samples), Some(true));
+        assert_eq!(row(Target::None).met(&samples), None);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut keys: Vec<String> = all().into_iter().map(|row| row.key).collect();
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
+}

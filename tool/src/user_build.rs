@@ -1,0 +1,45 @@
+//! Builds our own guest programs (the crates in `user/`) as static ELF files.
+//!
+//! They are compiled for the host's Linux target, as any program for Linux is,
+//! but with the C library linked in, so that one file runs anywhere. They have
+//! a target folder of their own: other flags would make cargo compile
+//! everything anew at each change of hands.
+
+use std::{env, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    kernel_build::{self, NOT_FOR_GUESTS},
+    paths,
+    report::Task,
+};
+
+/// What they are compiled for.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// How they are linked: static, and without what nobody reads in a guest.
+const FLAGS: &str = "-C target-feature=+crt-static -C strip=symbols";
+
+/// Builds the package `ochre-NAME` and gives the path of its program `NAME`.
+///
+/// # Errors
+/// If it does not compile; the compiler's messages are in the error.
+pub fn build(name: &str) -> Result<PathBuf> {
+    let target_dir = paths::cache("user")?;
+    let _held = paths::lock("user")?;
+    let task = Task::new(format!("building {name}"));
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(paths::workspace()?)
+        .args(["build", "--release", "--package", &format!("ochre-{name}")])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(&target_dir);
+    for variable in NOT_FOR_GUESTS {
+        command.env_remove(variable);
+    }
+    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", FLAGS);
+    kernel_build::run(&mut command, &task)
+        .with_context(|| format!("the guest program {name} does not build"))?;
+    Ok(target_dir.join(TARGET).join("release").join(name))
+}
