@@ -15,14 +15,15 @@
 //! | `panic` | the message, where, and the calls |
 //! | `out-of-heap` | an error and no panic; ok |
 //! | `timer` | five alarms, none early; ok |
+//! | `archive` | the loader's archive (byte n is n % 251) is read, adopted, freed; ok |
 //! | `idle` | an alarm that is already due ends the sleep; ok |
 
 use alloc::vec::Vec;
 
-use ochre_hal::boot::BootInfo;
+use ochre_hal::boot::{BootInfo, Initramfs};
 use ochre_hal::irq::{self, Event};
 use ochre_hal::memory::{PAGE_SIZE, PageTable, Rights, UserFrame};
-use ochre_hal::{boottest, clock, cpu, debug, power};
+use ochre_hal::{boottest, clock, cpu, debug, memory, power};
 
 /// The test that the command line names.
 fn selected(cmdline: &[u8]) -> Option<&str> {
@@ -34,7 +35,7 @@ fn selected(cmdline: &[u8]) -> Option<&str> {
 
 /// Runs the test that the command line names and ends the machine; comes back
 /// where it names none.
-pub(crate) fn run(boot: &BootInfo) {
+pub(crate) fn run(boot: &mut BootInfo) {
     let Some(name) = selected(boot.cmdline) else {
         return;
     };
@@ -69,6 +70,7 @@ pub(crate) fn run(boot: &BootInfo) {
         "out-of-heap" => out_of_heap(),
         "timer" => timer(),
         "idle" => idle(),
+        "archive" => archive(boot.initramfs.take()),
         _ => panic!("no such boottest: {name}"),
     }
     debug::write(b"boottest ");
@@ -116,6 +118,47 @@ fn out_of_heap() {
         }
         assert!(count > 100, "only {count} pieces of heap");
     }
+}
+
+/// Reads the archive in the three ways there are, and counts what comes back.
+fn archive(archive: Option<Initramfs>) {
+    let mut archive = archive.expect("the loader brought an archive");
+    let len = archive.remaining();
+    let pages = len.div_ceil(PAGE_SIZE);
+    assert!(pages >= 4, "the archive is too small for the test");
+    let is_right = |start: usize, bytes: &[u8]| {
+        let expected = (start..).map(|n| (n % 251) as u8);
+        bytes
+            .iter()
+            .copied()
+            .zip(expected)
+            .all(|(is, want)| is == want)
+    };
+    assert!(is_right(0, archive.bytes()), "the content");
+    assert_eq!(archive.bytes().len(), len);
+    let free = memory::stats().free;
+
+    archive.consume(1);
+    assert!(archive.take_page().is_none(), "not at a page's start");
+    archive.consume(PAGE_SIZE);
+    assert_eq!(memory::stats().free, free + 1, "a page behind the cursor");
+    archive.consume(PAGE_SIZE - 1);
+    assert_eq!(memory::stats().free, free + 2);
+
+    let frame = archive.take_page().expect("a whole page");
+    let mut copy = [0; 100];
+    frame.read(0, &mut copy);
+    assert!(is_right(2 * PAGE_SIZE, &copy), "the adopted page's content");
+    assert!(is_right(3 * PAGE_SIZE, archive.bytes()), "the rest");
+    assert_eq!(memory::stats().free, free + 2);
+    drop(frame);
+    assert_eq!(memory::stats().free, free + 3);
+
+    archive.consume(usize::MAX);
+    assert_eq!(archive.remaining(), 0);
+    assert!(archive.bytes().is_empty() && archive.take_page().is_none());
+    drop(archive);
+    assert_eq!(memory::stats().free, free + pages);
 }
 
 /// Five alarms, each at its time or later.

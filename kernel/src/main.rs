@@ -18,7 +18,9 @@ ochre_hal::entry!(main);
 #[cfg(target_os = "none")]
 fn main(boot: ochre_hal::boot::BootInfo) -> ! {
     #[cfg(feature = "boottest")]
-    boottest::run(&boot);
+    let mut boot = boot;
+    #[cfg(feature = "boottest")]
+    boottest::run(&mut boot);
     #[cfg(feature = "ktest")]
     ktest::run(&boot);
     drop(boot);

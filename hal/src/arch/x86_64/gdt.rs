@@ -91,20 +91,26 @@ pub(crate) fn guard_pages() -> [u64; 4] {
     ]
 }
 
-/// Loads this processor's tables.
+/// The ends of the boot processor's interrupt stacks.
+pub(super) fn boot_stacks() -> [u64; 3] {
+    let first = (&raw const IST_STACKS).addr() as u64;
+    let step = size_of::<Stack<IST_BYTES>>() as u64;
+    [1, 2, 3].map(|count| first + step * count)
+}
+
+/// Loads this processor's tables; `stacks` are the ends of its interrupt stacks.
 ///
 /// # Safety
-/// Once per processor, with `cpu` its block, before it takes a trap.
-pub(super) unsafe fn load(cpu: &'static PerCpu) {
+/// Once per processor, with `cpu` its block and stacks that nobody else uses,
+/// before it takes a trap.
+pub(super) unsafe fn load(cpu: &'static PerCpu, stacks: [u64; 3]) {
     let tables = cpu.tables.get();
     // SAFETY: only this processor reaches its block, and nobody else holds a
     // reference to its tables; the hardware reads them after `ltr` only.
     let tables = unsafe { &mut *tables };
-    let first = (&raw const IST_STACKS).addr() as u64;
-    let step = size_of::<Stack<IST_BYTES>>() as u64;
     let mut ist = [0; 7];
-    for (slot, top) in ist.iter_mut().take(3).zip(1..) {
-        *slot = first + step * top;
+    for (slot, end) in ist.iter_mut().zip(stacks) {
+        *slot = end;
     }
     tables.tss.ist = ist;
     let base = (&raw const tables.tss).addr() as u64;

@@ -20,8 +20,8 @@ static HANDOVER: Once<Handover> = Once::new();
 pub(super) extern "C" fn start(start_info: u64) -> ! {
     // SAFETY: this is the boot processor's first call, and the only one.
     unsafe { percpu::install_boot() };
-    // SAFETY: the boot processor's own block, once, before any trap.
-    unsafe { gdt::load(percpu::current()) };
+    // SAFETY: the boot processor's own block and stacks, once, before any trap.
+    unsafe { gdt::load(percpu::current(), gdt::boot_stacks()) };
     // SAFETY: the line above loaded the segments and the task state.
     unsafe { idt::load() };
     let handover = match pvh::read(&EarlyMap, start_info, &layout::image_physical()) {
