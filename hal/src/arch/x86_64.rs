@@ -29,7 +29,7 @@ pub(crate) mod port;
 pub(crate) mod power;
 pub(crate) mod pvh;
 pub(crate) mod random;
-mod registers;
+pub(crate) mod registers;
 mod report;
 mod sigframe;
 mod start;

@@ -123,6 +123,18 @@ fn the_handler_finds_what_linux_gives() {
 }
 
 #[test]
+fn after_a_system_call_the_frame_has_the_registers_it_changed() {
+    let (mut context, mut stack) = (context(), Stack::new());
+    let registers = context.area.registers_mut();
+    registers.vector = crate::arch::machine::registers::VIA_SYSCALL;
+    let flags = registers.rflags;
+    let at = deliver(&mut context, &mut stack);
+    let word = |stack: &mut Stack, index: u64| stack.word(at + 8 + 40 + index * 8);
+    assert_eq!(word(&mut stack, 14), 0x40_0000, "rcx is where it goes on");
+    assert_eq!(word(&mut stack, 3), flags, "r11 is the flags");
+}
+
+#[test]
 fn comes_back_as_it_went() {
     let (mut context, mut stack) = (context(), Stack::new());
     deliver(&mut context, &mut stack);
