@@ -25,7 +25,7 @@ pub use area::{Area, AreaFlags, Source};
 pub use area_map::AreaMap;
 pub use backing::{Backing, Identity, ZeroBacking};
 pub use facts::Facts;
-pub use layout::Layout;
+pub use layout::{LOWEST, Layout};
 pub use limits::{Limits, UNLIMITED};
 pub use map::{MapRequest, Placement};
 pub use remap::RemapRequest;

@@ -2,6 +2,7 @@
 
 mod argument;
 mod dispatch;
+pub mod exec;
 pub mod memory;
 mod outcome;
 pub mod process;

@@ -9,7 +9,7 @@ use ochre_hal::memory::USER_END;
 use super::area::{GUARD_GAP, PAGE};
 
 /// The lowest address that an unprivileged program may map (`vm.mmap_min_addr`).
-pub(super) const LOWEST: u64 = 0x1_0000;
+pub const LOWEST: u64 = 0x1_0000;
 
 /// The least and the most that is kept free for the stack to grow into.
 const STACK_ROOM: core::ops::RangeInclusive<u64> = (128 << 20)..=(USER_END / 6 * 5);

@@ -54,6 +54,7 @@ pub enum Capability {
     SetUid = 7,
     SetPcap = 8,
     IpcLock = 14,
+    SysRawIo = 17,
     SysChroot = 18,
     SysAdmin = 21,
     SysBoot = 22,

@@ -11,6 +11,7 @@ mod arguments;
 mod load;
 mod script;
 mod stack;
+mod threads;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,7 +20,9 @@ use ochre_abi::Errno;
 
 pub use arguments::Arguments;
 
+use super::Credentials;
 use crate::memory::{AddressSpace, Limits};
+use crate::syscall::{Call, Outcome};
 use crate::vfs::OpenFile;
 
 /// The most scripts that lead to each other.
@@ -32,6 +35,9 @@ pub trait Opener {
     /// # Errors
     /// ENOENT, EACCES and what else a path walk answers.
     fn open(&mut self, path: &[u8]) -> Result<Arc<OpenFile>, Errno>;
+
+    /// Who a program runs as; asked once, about the one that will.
+    fn identity(&mut self, program: &OpenFile) -> Identity;
 }
 
 /// Who the program runs as, for the auxiliary vector.
@@ -60,8 +66,6 @@ pub struct Request {
     pub arguments: Arguments,
     /// Limits of its address space.
     pub limits: Limits,
-    /// Who it runs as.
-    pub identity: Identity,
     /// Random bytes for it alone.
     pub random: [u8; 16],
     /// Whether a script of this path cannot be opened by its interpreter (a
@@ -106,7 +110,7 @@ pub fn prepare(mut request: Request, opener: &mut dyn Opener) -> Result<Prepared
                 path: &request.path,
                 arguments: &request.arguments,
                 limits: request.limits,
-                identity: request.identity,
+                identity: opener.identity(&file),
                 random: request.random,
             }
             .load(opener)?;
@@ -140,6 +144,45 @@ pub fn prepare(mut request: Request, opener: &mut dyn Opener) -> Result<Prepared
         if depth > SCRIPT_DEPTH {
             return Err(Errno::ELOOP);
         }
+    }
+}
+
+impl Prepared {
+    /// Becomes the program. When other threads are to end first, answers a
+    /// wait for them, after which the call is made again.
+    ///
+    /// # Errors
+    /// ENOMEM; EAGAIN if another thread does the same. The old program goes on.
+    pub fn start(
+        self,
+        call: &mut Call<'_>,
+        credentials: Option<Credentials>,
+    ) -> Result<Outcome, Errno> {
+        if let Some(wait) = threads::end_others(call.thread)? {
+            return Ok(wait);
+        }
+        let process = Arc::clone(call.process());
+        let files = call.files();
+        // The handle at hand and the process's own are two.
+        if Arc::strong_count(&files) > 2 {
+            let own = files.duplicate()?;
+            *process.files.lock() = own;
+        }
+        // From here on nothing fails.
+        let old = core::mem::replace(call.space, Arc::clone(&self.space));
+        super::exit::release_tid(call.thread, &old);
+        let shared = core::mem::replace(&mut *process.space.lock(), self.space);
+        call.user.reset(self.entry, self.stack_pointer);
+        *call.thread.name.lock() = self.name;
+        process.signals.reset_handlers();
+        call.thread.signals.lock().reset_for_exec();
+        if let Some(credentials) = credentials {
+            process.set_credentials(credentials);
+        }
+        drop(call.files().remove_close_on_exec());
+        process.vfork.open();
+        drop((shared, old));
+        Ok(Outcome::Resume)
     }
 }
 

@@ -42,7 +42,7 @@ pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
 
 /// Clears the word that `CLONE_CHILD_CLEARTID` or `set_tid_address` named, and
 /// wakes who joins the thread.
-fn release_tid(thread: &Thread, space: &Arc<AddressSpace>) {
+pub(super) fn release_tid(thread: &Thread, space: &Arc<AddressSpace>) {
     futex::release_robust_list(thread, space);
     let address = thread.take_clear_child_tid();
     // Nobody else can look at memory that nobody shares.

@@ -12,8 +12,9 @@ use ochre_hal::memory::{PAGE_SIZE, USER_END};
 
 use super::{Call, Fd, Ptr, SysResult};
 use crate::memory::{
-    AreaFlags, Backing, MapRequest, Placement, RemapRequest, SharedMemory, Source,
+    AreaFlags, Backing, LOWEST, MapRequest, Placement, RemapRequest, SharedMemory, Source,
 };
+use crate::process::Capability;
 use crate::vfs::OpenFile;
 
 const PAGE: u64 = PAGE_SIZE as u64;
@@ -21,10 +22,15 @@ const PAGE: u64 = PAGE_SIZE as u64;
 /// The most pages that an object has: positions are signed.
 const OBJECT_PAGES: u64 = i64::MAX as u64 / PAGE;
 
-/// Whether the caller may map low addresses and lock as much as it likes.
-fn is_privileged(call: &Call<'_>) -> bool {
-    let _ = call;
-    true
+/// Whether the caller may map at an address, as far as privilege goes: the
+/// lowest ones are not for everybody.
+fn may_map_at(call: &Call<'_>, address: u64) -> bool {
+    address >= LOWEST || call.process().credentials().has(Capability::SysRawIo)
+}
+
+/// Whether the caller may lock as much as it likes.
+fn may_lock_all(call: &Call<'_>) -> bool {
+    call.process().credentials().has(Capability::IpcLock)
 }
 
 /// `mmap(2)`.
@@ -80,7 +86,7 @@ pub fn mmap(
         protection,
         flags: area_flags,
         source,
-        privileged: is_privileged(call),
+        privileged: may_map_at(call, address),
         refusal,
     })?;
     if flags.contains(MapFlags::LOCKED)
@@ -216,7 +222,7 @@ pub fn mremap(
     new_address: u64,
 ) -> SysResult {
     let flags = RemapFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    let privileged = is_privileged(call);
+    let privileged = may_map_at(call, new_address);
     let start = call.space.remap(&RemapRequest {
         address,
         old_len,
@@ -302,7 +308,7 @@ pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result
         return Err(Errno::EINVAL);
     }
     let range = pages_of(address, len)?;
-    let unlimited = is_privileged(call);
+    let unlimited = may_lock_all(call);
     call.space.lock(range, flags == MLOCK_ONFAULT, unlimited)
 }
 
@@ -316,7 +322,7 @@ pub fn mlockall(call: &mut Call<'_>, flags: u32) -> Result<(), Errno> {
     let flags = LockAllFlags::from_bits(flags)
         .filter(|flags| !flags.is_empty() && *flags != LockAllFlags::ONFAULT)
         .ok_or(Errno::EINVAL)?;
-    let unlimited = is_privileged(call);
+    let unlimited = may_lock_all(call);
     call.space.lock_all(
         flags.contains(LockAllFlags::CURRENT),
         flags.contains(LockAllFlags::FUTURE),

@@ -38,6 +38,7 @@ macro_rules! syscall_table {
             clone = 56, 220: process(flags: u64, stack: u64, parent_tid: Ptr<u32>, fourth: u64, fifth: u64) "no namespaces, no PIDFD; THREAD wants FILES and FS";
             fork = 57, -: process() "complete";
             vfork = 58, -: process() "complete";
+            execve = 59, 221: exec(path: u64, arguments: u64, environment: u64) "a thread that is not the first keeps its own number; no ETXTBSY";
             exit = 60, 93: process(status: i32) "complete";
             wait4 = 61, 260: process(pid: i32, status: Ptr<u32>, options: u32, usage: u64) "complete";
             kill = 62, 129: signal(pid: i32, signal: i32) "complete";
@@ -74,6 +75,7 @@ macro_rules! syscall_table {
             rt_tgsigqueueinfo = 297, 240: signal(pid: i32, tid: i32, signal: i32, info: Ptr<[u8; 128]>) "complete";
             clock_adjtime = 305, 266: time(clock: i32, buffer: Ptr<ochre_abi::time::Timex>) "as adjtimex";
             getrandom = 318, 278: random(buffer: u64, len: usize, flags: u32) "complete";
+            execveat = 322, 281: exec(directory: Fd, path: u64, arguments: u64, environment: u64, flags: u32) "as execve";
             mlock2 = 325, 284: memory(address: u64, len: u64, flags: u32) "complete";
             clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no set_tid, no cgroup";
         }

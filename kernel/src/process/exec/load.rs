@@ -290,7 +290,7 @@ fn place(
     program: &Program,
     base: Option<u64>,
 ) -> Result<Placed, Errno> {
-    let backing = file.file().backing().ok_or(Errno::ENOEXEC)?;
+    let backing = file.backing().ok_or(Errno::ENOEXEC)?;
     let span = program.span();
     let bias = match base {
         Some(base) => {

@@ -82,7 +82,6 @@ impl Disk {
             path: path.as_bytes().to_vec(),
             arguments,
             limits: Limits::default(),
-            identity: Identity::default(),
             random: [7; 16],
             path_vanishes: false,
         };
@@ -100,6 +99,10 @@ impl Opener for Disk {
             false,
             StatusFlags::empty(),
         )))
+    }
+
+    fn identity(&mut self, _program: &OpenFile) -> Identity {
+        Identity::default()
     }
 }
 
