@@ -12,7 +12,7 @@
 //! | `write-text`, `write-constants` | a report of a page fault: read-only |
 //! | `execute-data`, `execute-direct-map` | a report of a page fault: not executable |
 //! | `user-access`, `user-execute` | a report that names SMAP, SMEP |
-//! | `panic` | the message, where, and the calls |
+//! | `panic` | the message, where, and the calls; on the first serial port too |
 //! | `out-of-heap` | an error and no panic; ok |
 //! | `timer` | five alarms, none early; ok |
 //! | `archive` | the loader's archive (byte n is n % 251) is read, adopted, freed; ok |
@@ -66,7 +66,10 @@ pub(crate) fn run(boot: &mut BootInfo) {
             let (table, address) = user_page();
             boottest::execute_user(table.space(), address);
         }
-        "panic" => panic!("on purpose"),
+        "panic" => {
+            debug::set_panic_to_serial(true);
+            panic!("on purpose")
+        }
         "out-of-heap" => out_of_heap(),
         "timer" => timer(),
         "idle" => idle(),

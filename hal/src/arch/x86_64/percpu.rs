@@ -11,7 +11,6 @@
 //! |---|---|---|
 //! | `kernel_stack`, `registers`, `scratch` | `trap.rs` | `trap.rs` |
 //! | `owner` | `context.rs` | `context.rs` |
-//! | `root` | `memory` (on a switch) | `memory` |
 //! | `event` | an interrupt in the window | the window |
 
 use core::arch::asm;
@@ -38,8 +37,6 @@ pub(crate) struct PerCpu {
     pub(super) index: u32,
     /// Which loading of a context is in the processor (floating point, bases); 0 for none.
     pub(super) owner: Cell<u64>,
-    /// Physical address in CR3; kept by the memory module.
-    pub(crate) root: Cell<u64>,
     /// Whether interrupts are on for a moment, in kernel mode.
     pub(super) window: Cell<bool>,
     /// What the interrupt in the window was.
@@ -66,7 +63,6 @@ impl PerCpu {
             scratch: Cell::new(0),
             index,
             owner: Cell::new(0),
-            root: Cell::new(0),
             window: Cell::new(false),
             event: Cell::new(None),
             dying: Cell::new(false),
