@@ -114,7 +114,12 @@ impl Hardware {
     pub fn arguments(&self, wiring: &Wiring<'_>) -> Vec<OsString> {
         let mut arguments = Arguments::default();
         arguments.flags("-nodefaults -no-user-config -no-reboot -display none");
-        arguments.pair("-M", self.machine.name());
+        let machine = match (self.machine, self.accelerator) {
+            // Under KVM this machine has no battery-backed clock unless asked.
+            (Machine::Microvm, Accelerator::Kvm) => "microvm,rtc=on",
+            (machine, _) => machine.name(),
+        };
+        arguments.pair("-M", machine);
         match self.accelerator {
             Accelerator::Kvm => arguments.flags("-accel kvm -cpu host"),
             Accelerator::Tcg => arguments.flags("-accel tcg -cpu max"),
