@@ -5,6 +5,10 @@
 #[cfg(target_os = "none")]
 extern crate alloc;
 
+// The tests in it are found by the linker, not by name.
+#[cfg(all(target_os = "none", feature = "ktest"))]
+use ochre_kernel as _;
+
 #[cfg(all(target_os = "none", feature = "boottest"))]
 mod boottest;
 

@@ -12,6 +12,8 @@ mod backing;
 pub mod elf;
 mod facts;
 mod fault;
+#[cfg(all(target_os = "none", feature = "ktest"))]
+mod ktests;
 mod layout;
 mod limits;
 mod map;
