@@ -1,4 +1,5 @@
 //! File systems.
 
 pub mod devtmpfs;
+pub mod initramfs;
 pub mod tmpfs;

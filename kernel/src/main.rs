@@ -27,8 +27,7 @@ fn main(boot: ochre_hal::boot::BootInfo) -> ! {
     boottest::run(&mut boot);
     #[cfg(feature = "ktest")]
     ktest::run(&boot);
-    drop(boot);
-    ochre_hal::power::fail()
+    ochre_kernel::boot::main(boot)
 }
 
 #[cfg(not(target_os = "none"))]

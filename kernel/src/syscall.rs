@@ -1,10 +1,15 @@
 //! The way in: decoding, dispatch, and how a call ends.
 
 mod argument;
+mod deadline;
 mod dispatch;
+pub mod epoll;
+pub mod event;
 pub mod exec;
+pub mod futex;
 pub mod memory;
 mod outcome;
+pub mod poll;
 pub mod process;
 pub mod random;
 pub mod sched;
@@ -12,6 +17,24 @@ pub mod signal;
 pub mod time;
 pub mod timer;
 
+use ochre_abi::Errno;
+use ochre_abi::signal::SignalSet;
+
 pub use argument::{Fd, FromArgument, Ptr};
 pub use dispatch::{dispatch, unknown_calls};
 pub use outcome::{Call, IntoOutcome, Outcome, SysResult};
+
+/// The signal mask argument of `ppoll` and its like: null is none.
+///
+/// # Errors
+/// EINVAL for another size than the kernel's, EFAULT.
+fn temporary_mask(call: &Call<'_>, address: u64, size: usize) -> Result<Option<SignalSet>, Errno> {
+    if address == 0 {
+        return Ok(None);
+    }
+    if size != size_of::<u64>() {
+        return Err(Errno::EINVAL);
+    }
+    let bits = call.space.read_value(Ptr::<u64>::from_argument(address))?;
+    Ok(Some(SignalSet(bits)))
+}

@@ -34,7 +34,7 @@ pub use inode::{
     Permissions, Rename, Timestamp,
 };
 pub use io::{Range, Sink, Source};
-pub use open::{How, Opener, open};
+pub use open::{How, Opener, Outcome as OpenOutcome, open, open_path};
 pub use path::Path;
 pub use time::now;
 

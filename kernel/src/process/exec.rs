@@ -20,7 +20,7 @@ use ochre_abi::Errno;
 
 pub use arguments::Arguments;
 
-use super::Credentials;
+use super::{Credentials, table};
 use crate::memory::{AddressSpace, Limits};
 use crate::syscall::{Call, Outcome};
 use crate::vfs::OpenFile;
@@ -180,6 +180,9 @@ impl Prepared {
             process.set_credentials(credentials);
         }
         drop(call.files().remove_close_on_exec());
+        if let Some(of) = table::lock().relations_mut(process.pid) {
+            of.has_executed = true;
+        }
         process.vfork.open();
         drop((shared, old));
         Ok(Outcome::Resume)

@@ -20,7 +20,7 @@ fn after_ns(duration_ns: u64) -> u64 {
 
 /// Milliseconds from now; negative is for ever (poll(2)).
 #[must_use]
-pub fn after_ms(timeout_ms: i32) -> Option<u64> {
+pub(super) fn after_ms(timeout_ms: i32) -> Option<u64> {
     let ms = u64::try_from(timeout_ms).ok()?;
     Some(after_ns(ms * 1_000_000))
 }
@@ -41,7 +41,7 @@ fn duration_ns(seconds: i64, nanoseconds: i64) -> Result<u64, Errno> {
 ///
 /// # Errors
 /// EFAULT; EINVAL for negative or too many nanoseconds.
-pub fn after_timespec(space: &AddressSpace, address: u64) -> Result<Option<u64>, Errno> {
+pub(super) fn after_timespec(space: &AddressSpace, address: u64) -> Result<Option<u64>, Errno> {
     if address == 0 {
         return Ok(None);
     }
@@ -54,7 +54,7 @@ pub fn after_timespec(space: &AddressSpace, address: u64) -> Result<Option<u64>,
 ///
 /// # Errors
 /// EFAULT; EINVAL for negative values.
-pub fn after_timeval(space: &AddressSpace, address: u64) -> Result<Option<u64>, Errno> {
+pub(super) fn after_timeval(space: &AddressSpace, address: u64) -> Result<Option<u64>, Errno> {
     if address == 0 {
         return Ok(None);
     }
@@ -73,7 +73,7 @@ pub fn after_timeval(space: &AddressSpace, address: u64) -> Result<Option<u64>, 
 ///
 /// # Errors
 /// EFAULT; EINVAL for negative or too many nanoseconds.
-pub fn at_timespec(
+pub(super) fn at_timespec(
     space: &AddressSpace,
     address: u64,
     realtime: bool,

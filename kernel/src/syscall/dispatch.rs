@@ -26,6 +26,7 @@ macro_rules! dispatch_table {
         mod shims {
             use crate::syscall::{Call, Fd, FromArgument, IntoOutcome, Outcome, Ptr};
             use ochre_abi::clone::CloneArgs;
+            use ochre_abi::poll::{EPOLL_EVENT_SIZE, PollFd};
 
             $(
                 #[inline]

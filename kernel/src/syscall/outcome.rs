@@ -8,9 +8,10 @@ use core::pin::Pin;
 use ochre_abi::Errno;
 use ochre_hal::user::UserContext;
 
+use super::Fd;
 use crate::memory::AddressSpace;
-use crate::process::{Process, Thread};
-use crate::vfs::{FdTable, FsContext};
+use crate::process::{Process, Resource, Thread};
+use crate::vfs::{FdTable, FsContext, OpenFile};
 
 /// A result register's value or an error.
 pub type SysResult = Result<usize, Errno>;
@@ -97,6 +98,38 @@ impl Call<'_> {
     #[inline]
     pub fn fs(&self) -> Arc<FsContext> {
         Arc::clone(&self.thread.process.fs.lock())
+    }
+
+    /// The open file of a descriptor.
+    ///
+    /// # Errors
+    /// EBADF.
+    #[inline]
+    pub fn file(&self, fd: Fd) -> Result<Arc<OpenFile>, Errno> {
+        self.thread.process.files.lock().get(fd.0)
+    }
+
+    /// How many descriptors the process may have (`RLIMIT_NOFILE`).
+    pub fn open_files_limit(&self) -> usize {
+        let limit = self.process().limits.soft(Resource::OpenFiles);
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    }
+
+    /// Gives an open file the lowest free descriptor.
+    ///
+    /// # Errors
+    /// EMFILE, ENOMEM.
+    pub fn install(&self, file: OpenFile, close_on_exec: bool) -> SysResult {
+        let limit = self.open_files_limit();
+        let fd = self.files().insert(Arc::new(file), close_on_exec, limit)?;
+        Ok(fd.cast_unsigned() as usize)
+    }
+
+    /// Takes back a descriptor that was just given.
+    pub fn uninstall(&self, fd: usize) {
+        // CAST: `install` gave it, so it fits.
+        let file = self.files().remove(fd as i32);
+        drop(file);
     }
 
     /// The calling process.

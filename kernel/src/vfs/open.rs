@@ -161,7 +161,7 @@ pub fn open(opener: &Opener<'_>, start: Path, text: &[u8], how: How) -> Result<O
 ///
 /// # Errors
 /// As open(2).
-pub(super) fn open_path(
+pub fn open_path(
     opener: &Opener<'_>,
     path: Path,
     how: How,

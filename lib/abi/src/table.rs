@@ -17,6 +17,7 @@
 macro_rules! syscall_table {
     ($callback:path) => {
         $callback! {
+            poll = 7, -: poll(fds: Ptr<PollFd>, count: u32, timeout_ms: i32) "complete";
             mmap = 9, 222: memory(address: u64, len: u64, protection: u32, flags: u32, fd: Fd, offset: u64) "no huge pages";
             mprotect = 10, 226: memory(address: u64, len: u64, protection: u32) "complete";
             munmap = 11, 215: memory(address: u64, len: u64) "complete";
@@ -24,6 +25,8 @@ macro_rules! syscall_table {
             rt_sigaction = 13, 134: signal(number: i32, new: Ptr<ochre_abi::signal::SigAction>, old: Ptr<ochre_abi::signal::SigAction>, set_size: usize) "complete";
             rt_sigprocmask = 14, 135: signal(how: i32, new: Ptr<u64>, old: Ptr<u64>, set_size: usize) "complete";
             rt_sigreturn = 15, 139: signal() "complete";
+            pipe = 22, -: event(ends: Ptr<[i32; 2]>) "complete";
+            select = 23, -: poll(count: i32, read: u64, write: u64, except: u64, timeout: u64) "complete";
             sched_yield = 24, 124: sched() "complete";
             mremap = 25, 216: memory(address: u64, old_len: u64, new_len: u64, flags: u32, new_address: u64) "one area at a time";
             msync = 26, 227: memory(address: u64, len: u64, flags: u32) "complete";
@@ -58,6 +61,8 @@ macro_rules! syscall_table {
             gettid = 186, 178: process() "complete";
             tkill = 200, 130: signal(tid: i32, signal: i32) "complete";
             time = 201, -: time(to: Ptr<i64>) "complete";
+            futex = 202, 98: futex(address: u64, operation: u32, value: u32, timeout: u64, address2: u64, value3: u32) "WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, *_BITSET; no priority inheritance";
+            epoll_create = 213, -: epoll(size: i32) "complete";
             set_tid_address = 218, 96: process(address: u64) "complete";
             restart_syscall = 219, 128: signal() "complete";
             timer_create = 222, 107: timer(clock: i32, event: Ptr<ochre_abi::time::SigEvent>, to: Ptr<i32>) "complete";
@@ -70,14 +75,26 @@ macro_rules! syscall_table {
             clock_getres = 229, 114: time(clock: i32, to: Ptr<ochre_abi::time::TimeSpec>) "as clock_gettime";
             clock_nanosleep = 230, 115: time(clock: i32, flags: i32, request: Ptr<ochre_abi::time::TimeSpec>, remaining: Ptr<ochre_abi::time::TimeSpec>) "complete";
             exit_group = 231, 94: process(status: i32) "complete";
+            epoll_wait = 232, -: epoll(instance: Fd, events: u64, limit: i32, timeout_ms: i32) "complete";
+            epoll_ctl = 233, 21: epoll(instance: Fd, operation: i32, fd: Fd, event: Ptr<[u8; EPOLL_EVENT_SIZE]>) "complete";
             tgkill = 234, 131: signal(pid: i32, tid: i32, signal: i32) "complete";
             waitid = 247, 95: process(kind: u32, id: i32, info: u64, options: u32, usage: u64) "no P_PIDFD";
+            pselect6 = 270, 72: poll(count: i32, read: u64, write: u64, except: u64, timeout: u64, mask: u64) "complete";
+            ppoll = 271, 73: poll(fds: Ptr<PollFd>, count: u32, timeout: u64, mask: u64, mask_size: usize) "complete";
+            set_robust_list = 273, 99: futex(head: u64, size: usize) "complete";
+            get_robust_list = 274, 100: futex(tid: i32, head: Ptr<u64>, size: Ptr<u64>) "complete";
+            epoll_pwait = 281, 22: epoll(instance: Fd, events: u64, limit: i32, timeout_ms: i32, mask: u64, mask_size: usize) "complete";
+            eventfd = 284, -: event(count: u32) "complete";
+            eventfd2 = 290, 19: event(count: u32, flags: i32) "complete";
+            epoll_create1 = 291, 20: epoll(flags: i32) "complete";
+            pipe2 = 293, 59: event(ends: Ptr<[i32; 2]>, flags: i32) "no O_DIRECT";
             rt_tgsigqueueinfo = 297, 240: signal(pid: i32, tid: i32, signal: i32, info: Ptr<[u8; 128]>) "complete";
             clock_adjtime = 305, 266: time(clock: i32, buffer: Ptr<ochre_abi::time::Timex>) "as adjtimex";
             getrandom = 318, 278: random(buffer: u64, len: usize, flags: u32) "complete";
             execveat = 322, 281: exec(directory: Fd, path: u64, arguments: u64, environment: u64, flags: u32) "as execve";
             mlock2 = 325, 284: memory(address: u64, len: u64, flags: u32) "complete";
             clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no set_tid, no cgroup";
+            epoll_pwait2 = 441, 441: epoll(instance: Fd, events: u64, limit: i32, timeout: u64, mask: u64, mask_size: usize) "complete";
         }
     };
 }

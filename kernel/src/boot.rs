@@ -1,0 +1,225 @@
+//! From the hand-over to process 1.
+//!
+//! Read the command line, unpack the initial archive into the root, mount what
+//! every program expects, start process 1. Whatever goes wrong is said on the
+//! log (and on the console, if that is where people look) and ends the machine
+//! with a failure.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use log::{debug, error, info};
+use ochre_abi::Errno;
+use ochre_hal::boot::{BootInfo, Initramfs};
+use ochre_hal::power::{self, ExitPorts};
+use ochre_hal::serial::{SerialPort, Which};
+use ochre_hal::user::UserContext;
+use ochre_hal::{clock, debug as machine_log, memory};
+
+use crate::config::{Config, Mode, Stdio};
+use crate::fs::{devtmpfs, initramfs, tmpfs::Tmpfs};
+use crate::memory::AddressSpace;
+use crate::process::exec::Prepared;
+use crate::process::{Process, Thread, ThreadState, clone};
+use crate::syscall::exec::first_program;
+use crate::vfs::mount::{self, Mount, MountFlags};
+use crate::vfs::tree::{self, Make};
+use crate::vfs::{Access, FileSystem, FsContext, Kind, OpenFile, Path, StatusFlags, walk};
+use crate::{device, log_sink, sched, tty};
+
+/// Programs tried where the command line names none.
+const DEFAULT_PROGRAMS: [&[u8]; 2] = [b"/sbin/init", b"/bin/sh"];
+
+/// How long the last words may take.
+const STOP_PATIENCE_NS: u64 = 1_000_000_000;
+
+/// The kernel's first function.
+pub fn main(boot: BootInfo) -> ! {
+    let (config, errors) = Config::parse(boot.cmdline);
+    start_log(&config, errors);
+    match start(&config, boot.initramfs) {
+        Ok(()) => sched::run(),
+        Err(reason) => stop(&reason),
+    }
+}
+
+/// Makes log and exit ports known. A command line that cannot be understood
+/// ends the machine.
+fn start_log(config: &Config, mut errors: Vec<String>) {
+    if let Some(port) = config.log_port
+        && !machine_log::set_log_port(port)
+    {
+        errors.push(format!("ochre.log={port:#x} is not a port for logs"));
+    }
+    let ports = ExitPorts {
+        status: config.status_port,
+        exit: config.exit_port,
+    };
+    if !power::configure(ports) {
+        errors.push(format!(
+            "ochre.status or ochre.exit: not such ports: {ports:x?}"
+        ));
+    }
+    machine_log::set_panic_to_serial(config.stdio == Stdio::Console);
+    log_sink::start(config.log_level);
+    for word in &config.passed_over {
+        debug!(
+            "command line word `{}` is not for this kernel: passed over",
+            String::from_utf8_lossy(word)
+        );
+    }
+    if !errors.is_empty() {
+        stop(&errors.join("; "));
+    }
+}
+
+/// Says why the machine cannot go on, and ends it.
+fn stop(reason: &str) -> ! {
+    error!("cannot start: {reason}");
+    if let Some(mut port) = SerialPort::open(Which::First) {
+        for text in ["ochre: cannot start: ", reason, "\r\n"] {
+            write_all(&mut port, text.as_bytes());
+        }
+    }
+    power::fail()
+}
+
+/// Writes without interrupts, as long as the port takes bytes within reason.
+fn write_all(port: &mut SerialPort, mut bytes: &[u8]) {
+    let deadline_ns = clock::now_ns() + STOP_PATIENCE_NS;
+    while !bytes.is_empty() && clock::now_ns() < deadline_ns {
+        let count = port.write(bytes);
+        bytes = &bytes[count..];
+    }
+}
+
+fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
+    let stats = memory::stats();
+    info!(
+        "ochre {}: {} KiB of memory, {} KiB free",
+        env!("CARGO_PKG_VERSION"),
+        stats.total * 4,
+        stats.free * 4
+    );
+    // Made while there is surely memory for it.
+    drop(AddressSpace::empty());
+    let root = make_root(archive)?;
+    let access = Access::root();
+    let working =
+        walk::resolve(&access, &root, root.clone(), &config.directory, true).map_err(|errno| {
+            let directory = String::from_utf8_lossy(&config.directory);
+            format!("the working directory `{directory}`: {errno}")
+        })?;
+    let program = find_program(config, &root, &working)?;
+    let thread = make_process(program).map_err(|errno| format!("process 1: {errno}"))?;
+    let fs = FsContext::new(root);
+    fs.set_working(working);
+    *thread.process.fs.lock() = fs;
+    if config.mode == Mode::System {
+        thread.process.signals.protect();
+    }
+    give_standard_files(config, &thread)
+        .map_err(|errno| format!("the standard files of process 1: {errno}"))?;
+    info!(
+        "process 1 starts after {} us, {} KiB free",
+        clock::now_ns() / 1000,
+        memory::stats().free * 4
+    );
+    thread.wake();
+    Ok(())
+}
+
+/// Process 1 with its program, not yet awake.
+fn make_process(program: Prepared) -> Result<Arc<Thread>, Errno> {
+    let mut user = UserContext::new().map_err(|_| Errno::ENOMEM)?;
+    user.reset(program.entry, program.stack_pointer);
+    let process = Process::first(Arc::clone(&program.space));
+    let pid = clone::first_pid()?;
+    debug_assert_eq!(pid, process.pid);
+    let thread = clone::first_process(process, ThreadState::new(user, program.space))?;
+    *thread.name.lock() = program.name;
+    Ok(thread)
+}
+
+/// Opens files 0, 1 and 2, and makes the terminal, if it is one, the session's.
+fn give_standard_files(config: &Config, thread: &Arc<Thread>) -> Result<(), Errno> {
+    let standard = device::start(config)?;
+    let files = Arc::clone(&thread.process.files.lock());
+    let terminal = standard.terminal.is_some();
+    for (file, is_input) in [
+        (standard.input, true),
+        (standard.output, false),
+        (standard.error, false),
+    ] {
+        let readable = is_input || terminal;
+        let writable = !is_input || terminal;
+        let file = OpenFile::new(file, readable, writable, StatusFlags::empty());
+        files.insert(Arc::new(file), false, 3)?;
+    }
+    if let Some(terminal) = &standard.terminal {
+        tty::acquire(terminal, thread);
+    }
+    Ok(())
+}
+
+/// The root file system: the archive's content, with `/dev` and `/proc` on it.
+fn make_root(archive: Option<Initramfs>) -> Result<Path, String> {
+    let archive = archive.ok_or(
+        "no initial archive: give the machine one (QEMU: -initrd FILE), there is no other root",
+    )?;
+    let told = |what: &'static str| move |errno: Errno| format!("{what}: {errno}");
+    let tmpfs = Tmpfs::new("rootfs", u64::MAX / 4096, 0o755).map_err(told("the root"))?;
+    let dentry = tmpfs.root();
+    let mount = Mount::new(
+        Arc::clone(&tmpfs) as Arc<dyn FileSystem>,
+        Arc::clone(&dentry),
+        b"rootfs",
+        MountFlags::empty(),
+    );
+    mount::add_root(&mount);
+    let root = Path { mount, dentry };
+    let report = initramfs::unpack(archive, &root)?;
+    info!(
+        "root: {} entries, {} bytes, {} pages without a copy",
+        report.entries, report.bytes, report.adopted
+    );
+    tmpfs.limit_growth(memory::stats().total as u64);
+    let devices = devtmpfs::mount(b"devtmpfs", MountFlags::NOSUID).map_err(told("/dev"))?;
+    attach(&root, b"dev", &devices).map_err(told("/dev"))?;
+    Ok(root)
+}
+
+/// Mounts something on a directory in the root, made where it is missing.
+fn attach(root: &Path, name: &[u8], mount: &Arc<Mount>) -> Result<(), Errno> {
+    let access = Access::root();
+    match tree::make(&access, root, name, &Make::plain(Kind::Directory, 0o755)) {
+        Ok(_) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    let place = walk::resolve(&access, root, root.clone(), name, true)?;
+    mount::attach(mount, &place)
+}
+
+/// Builds the program that is named, or the first default that is there.
+fn find_program(config: &Config, root: &Path, working: &Path) -> Result<Prepared, String> {
+    let named: Vec<&[u8]> = match &config.init {
+        Some(path) => Vec::from([path.as_slice()]),
+        None => DEFAULT_PROGRAMS.to_vec(),
+    };
+    let mut reasons = Vec::new();
+    for path in named {
+        let mut arguments = config.arguments.clone();
+        if arguments.is_empty() {
+            arguments.push(path.to_vec());
+        }
+        let environment = &config.environment;
+        let (root, working) = (root.clone(), working.clone());
+        match first_program(path, &arguments, environment, root, working) {
+            Ok(prepared) => return Ok(prepared),
+            Err(errno) => reasons.push(format!("`{}`: {errno}", String::from_utf8_lossy(path))),
+        }
+    }
+    Err(format!("no program to start: {}", reasons.join(", ")))
+}
