@@ -131,10 +131,9 @@ fn download(names: &[String], folder: &str, task: &Task) -> Result<Vec<PathBuf>>
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir)?;
     with_package_lists(task, || {
-        let mut command = Command::new("apt-get");
+        let mut command = apt_get_with_status();
         command
-            .args(["-o", "APT::Sandbox::User=root", "-o", "APT::Status-Fd=1"])
-            .arg("download")
+            .args(["-o", "APT::Sandbox::User=root", "download"])
             .args(names)
             .current_dir(&dir);
         command
@@ -194,17 +193,27 @@ pub fn install(names: &[&str]) -> Result<()> {
     let task = Task::new(format!("installing {}", names.join(", ")));
     task.begin();
     with_package_lists(&task, || {
-        let mut command = Command::new("apt-get");
+        let mut command = apt_get_with_status();
         command
-            .args(["-o", "APT::Status-Fd=1", "-o", "DPkg::Lock::Timeout=120"])
             // A container may have no terminals to give to dpkg.
             .args(["-o", "DPkg::Use-Pty=0"])
+            .args(["-o", "DPkg::Lock::Timeout=120"])
             .args(["install", "--yes", "--no-install-recommends"])
             .args(names)
             .env("DEBIAN_FRONTEND", "noninteractive");
         command
     })?;
     Ok(())
+}
+
+/// `apt-get` that writes lines about its progress to standard output.
+///
+/// Not by naming descriptor 1 itself: apt closes the one that it is given
+/// before it runs dpkg, and the packages' scripts then fail to write.
+fn apt_get_with_status() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec apt-get -o APT::Status-Fd=3 \"$@\" 3>&1", "sh"]);
+    command
 }
 
 /// Runs an apt command to its end and gives its output; the status lines in
