@@ -1,6 +1,7 @@
 //! Processes and threads: what a program has, from fork to wait.
 
 pub mod clone;
+mod control;
 mod credentials;
 pub mod exec;
 pub mod exit;
@@ -9,10 +10,12 @@ mod group;
 mod id;
 mod limits;
 pub mod reap;
+pub mod session;
 pub mod table;
 mod thread;
 pub mod usage;
 
+pub use control::Control;
 pub use credentials::{
     ALL_CAPABILITIES, Capabilities, Capability, Credentials, Ids, LAST_CAPABILITY, SignalCharge,
     User,

@@ -1,19 +1,24 @@
 //! The way in: decoding, dispatch, and how a call ends.
 
 mod argument;
+pub mod credentials;
 mod deadline;
 mod dispatch;
 pub mod epoll;
 pub mod event;
 pub mod exec;
 pub mod futex;
+pub mod limits;
 pub mod memory;
 mod outcome;
 pub mod poll;
+pub mod prctl;
 pub mod process;
 pub mod random;
 pub mod sched;
+pub mod session;
 pub mod signal;
+pub mod system;
 pub mod time;
 pub mod timer;
 

@@ -117,6 +117,9 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
         new_process(call, request, user, space)?
     };
     let tid = child.tid;
+    if let (Some(task), Some(own)) = (child.task(), call.thread.task()) {
+        task.body().set_nice(own.body().nice());
+    }
     if request.flags.contains(CloneFlags::PARENT_SETTID) {
         // Like Linux: a bad address is the program's loss, the child exists.
         let _ = call.space.write_value(request.parent_tid, &tid.0);

@@ -7,9 +7,12 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use ochre_abi::signal::Signal;
 use ochre_hal::power;
+use ochre_sync::primitive::atomic::Ordering;
 
-use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState, table};
+use super::table::{self, Table};
+use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState};
 use crate::device;
 use crate::ipc::futex;
 use crate::memory::AddressSpace;
@@ -73,7 +76,8 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
         None => return,
     };
     // Groups that this end leaves without anybody to look after them.
-    let children = table.reparent(process.pid, Pid::INIT);
+    let reaper = reaper_of(&table, process);
+    let children = table.reparent(process.pid, reaper);
     let mut groups: Vec<Pid> = Vec::new();
     for pid in children.iter().copied().chain([process.pid]) {
         if let Some(of) = table.relations(pid)
@@ -94,6 +98,14 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
         })
         .flat_map(|other| table.group_processes(other).cloned().collect::<Vec<_>>())
         .collect();
+    let mourners: Vec<(Arc<Process>, Signal)> = children
+        .iter()
+        .filter_map(|pid| table.process(*pid))
+        .filter_map(|child| {
+            let signal = child.control.parent_death_signal.load(Ordering::Relaxed);
+            Signal::new(signal).map(|signal| (child, signal))
+        })
+        .collect();
     let ended_children: Vec<Arc<Process>> = children
         .iter()
         .filter_map(|pid| table.relations(*pid))
@@ -108,10 +120,31 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
     for member in orphaned {
         signal::hang_up(&member);
     }
+    for (child, signal) in mourners {
+        let info = signal::Info::user(process.pid, process.credentials().uid.real);
+        // A signal of PR_SET_PDEATHSIG over its limit is lost, as on Linux.
+        let _ = signal::send_to_process(&child, signal, info);
+    }
     for child in ended_children {
-        tell_parent(&child, table::process(Pid::INIT), child.final_status());
+        tell_parent(&child, table::process(reaper), child.final_status());
     }
     tell_parent(process, parent, status);
+}
+
+/// Who gets the children of a process that ends: the nearest ancestor that
+/// asked for them (`PR_SET_CHILD_SUBREAPER`), else process 1.
+fn reaper_of(table: &Table, process: &Process) -> Pid {
+    let mut ancestor = table.process(process.parent_pid());
+    while let Some(candidate) = ancestor {
+        let is_alive = table
+            .relations(candidate.pid)
+            .is_some_and(|of| !of.is_zombie);
+        if is_alive && candidate.control.is_subreaper.load(Ordering::Relaxed) {
+            return candidate.pid;
+        }
+        ancestor = table.process(candidate.parent_pid());
+    }
+    Pid::INIT
 }
 
 /// Tells the parent of an end, or takes the process out of the table at once

@@ -15,7 +15,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::thread::Work;
-use super::{Capability, Credentials, ExitStatus, LimitTable, Pid, Thread};
+use super::{Capability, Control, Credentials, ExitStatus, LimitTable, Pid, Thread};
 use crate::memory::AddressSpace;
 use crate::signal::ProcessSignals;
 use crate::time::{CpuAccount, IntervalTimers, PosixTimers};
@@ -44,6 +44,8 @@ pub struct Process {
     pub limits: LimitTable,
     /// Processor time of ended threads and children.
     pub account: CpuAccount,
+    /// What `prctl(2)` set.
+    pub control: Control,
     /// `setitimer(2)`.
     pub interval_timers: IntervalTimers,
     /// `timer_create(2)`.
@@ -130,6 +132,7 @@ impl Process {
             credentials: SpinLock::new(Arc::new(Credentials::root())),
             limits: LimitTable::first(tasks_for_memory()),
             account: CpuAccount::default(),
+            control: Control::default(),
             interval_timers: IntervalTimers::default(),
             posix_timers: PosixTimers::default(),
             adopted: AtomicBool::new(false),
@@ -175,6 +178,7 @@ impl Process {
             credentials: SpinLock::new(model.credentials()),
             limits: model.limits.for_child(),
             account: CpuAccount::default(),
+            control: model.control.for_child(),
             interval_timers: IntervalTimers::default(),
             posix_timers: PosixTimers::default(),
             adopted: AtomicBool::new(false),

@@ -8,6 +8,7 @@
 pub mod arch;
 pub mod auxv;
 pub mod clone;
+pub mod credentials;
 pub mod elf;
 pub mod errno;
 pub mod fcntl;
@@ -16,6 +17,7 @@ pub mod poll;
 pub mod resource;
 pub mod signal;
 pub mod stat;
+pub mod system;
 pub mod table;
 pub mod termios;
 pub mod time;

@@ -1,0 +1,60 @@
+//! What prctl(2) and its kin set for a process.
+
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// How much later than asked a sleep may end by default.
+const DEFAULT_SLACK_NS: u64 = 50_000;
+
+/// Switches and numbers; each stands alone.
+#[derive(Debug)]
+pub struct Control {
+    /// The signal for when the parent ends; 0 for none.
+    pub parent_death_signal: AtomicU32,
+    /// `PR_SET_DUMPABLE`.
+    pub dumpable: AtomicU32,
+    /// Whether `execve` may give privileges no more.
+    pub no_new_privileges: AtomicBool,
+    /// Whether orphaned descendants become children of this process.
+    pub is_subreaper: AtomicBool,
+    /// `PR_SET_TIMERSLACK`; timers are exact all the same.
+    pub timer_slack_ns: AtomicU64,
+    /// `PR_SET_THP_DISABLE`; there are no huge pages anyway.
+    pub no_huge_pages: AtomicBool,
+    /// What `membarrier(2)` was told to expect.
+    pub barriers: AtomicU32,
+}
+
+impl Default for Control {
+    fn default() -> Control {
+        Control {
+            parent_death_signal: AtomicU32::new(0),
+            dumpable: AtomicU32::new(1),
+            no_new_privileges: AtomicBool::new(false),
+            is_subreaper: AtomicBool::new(false),
+            timer_slack_ns: AtomicU64::new(DEFAULT_SLACK_NS),
+            no_huge_pages: AtomicBool::new(false),
+            barriers: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Control {
+    /// What a new process starts with.
+    #[must_use]
+    pub fn for_child(&self) -> Control {
+        // ORDERING: Relaxed throughout; every value stands alone.
+        Control {
+            dumpable: AtomicU32::new(self.dumpable.load(Ordering::Relaxed)),
+            no_new_privileges: AtomicBool::new(self.no_new_privileges.load(Ordering::Relaxed)),
+            timer_slack_ns: AtomicU64::new(self.timer_slack_ns.load(Ordering::Relaxed)),
+            no_huge_pages: AtomicBool::new(self.no_huge_pages.load(Ordering::Relaxed)),
+            ..Control::default()
+        }
+    }
+
+    /// The default of the timer slack.
+    #[must_use]
+    pub fn default_slack_ns() -> u64 {
+        DEFAULT_SLACK_NS
+    }
+}
