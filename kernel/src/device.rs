@@ -11,6 +11,7 @@ use crate::process::{Thread, table};
 use crate::tty::{self, TerminalFile};
 use crate::vfs::File;
 
+mod chacha;
 mod channel;
 mod line;
 pub mod memory;
