@@ -12,7 +12,7 @@
 use core::ops::Range;
 
 use ochre_paging::{index, is_page_aligned, span};
-use ochre_sync::primitive::atomic::Ordering;
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use crate::arch::machine::paging;
 
@@ -155,6 +155,33 @@ impl PageTable {
     /// pages inaccessible but keeps the frames (`query` still finds them).
     pub fn protect(&mut self, range: Range<u64>, rights: Rights) -> Flush {
         self.change(range, |entry| paging::with_rights(entry, rights))
+    }
+
+    /// Changes the rights of one page, which is mapped or kept. For the fault
+    /// path: no walk over a range.
+    pub fn set_rights(&mut self, address: u64, rights: Rights) -> Flush {
+        check(address, PAGE);
+        let mut flush = Flush::new(self.space.root());
+        if let Some(leaf) = self.leaf(address) {
+            let place = &leaf.entries()[index(address, 0)];
+            change_entry(
+                place,
+                |entry| paging::with_rights(entry, rights),
+                || {
+                    flush.cover(address, address + PAGE);
+                },
+            );
+        }
+        flush
+    }
+
+    /// Whether nothing is mapped or kept at an address.
+    #[inline]
+    #[must_use]
+    pub fn is_vacant(&self, address: u64) -> bool {
+        check(address, PAGE);
+        self.leaf(address)
+            .is_none_or(|leaf| leaf.load(index(address, 0)) == 0)
     }
 
     /// Takes the store right from every mapped page of a range (before sharing it).
@@ -322,28 +349,10 @@ impl PageTable {
             &mut FrameList::new(),
             &mut |base, leaf, at| {
                 for index in at {
-                    let place = &leaf.entries()[index];
-                    // ORDERING: Relaxed; the flush orders it against the processors.
-                    let mut old = place.load(Ordering::Relaxed);
-                    while old != 0 && new(old) != old {
-                        // The processor may add bits between the load and the store.
-                        // ORDERING: Relaxed, as above.
-                        match place.compare_exchange_weak(
-                            old,
-                            new(old),
-                            Ordering::Relaxed,
-                            Ordering::Relaxed,
-                        ) {
-                            Ok(_) => {
-                                if paging::is_mapped(old) {
-                                    let address = base + index as u64 * PAGE;
-                                    flush.cover(address, address + PAGE);
-                                }
-                                break;
-                            }
-                            Err(changed) => old = changed,
-                        }
-                    }
+                    change_entry(&leaf.entries()[index], &new, || {
+                        let address = base + index as u64 * PAGE;
+                        flush.cover(address, address + PAGE);
+                    });
                 }
             },
         );
@@ -461,6 +470,27 @@ impl Drop for PageTable {
             },
         );
         frames::free_tables(tables);
+    }
+}
+
+/// Replaces a leaf entry that is not zero by what `new` makes of it; calls
+/// `changed` if the processor may know the old one.
+#[inline]
+fn change_entry(place: &AtomicU64, new: impl Fn(u64) -> u64, changed: impl FnOnce()) {
+    // ORDERING: Relaxed; the flush orders it against the processors.
+    let mut old = place.load(Ordering::Relaxed);
+    while old != 0 && new(old) != old {
+        // The processor may add bits between the load and the store.
+        // ORDERING: Relaxed, as above.
+        match place.compare_exchange_weak(old, new(old), Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => {
+                if paging::is_mapped(old) {
+                    changed();
+                }
+                return;
+            }
+            Err(found) => old = found,
+        }
     }
 }
 

@@ -14,10 +14,10 @@
 //! one fault instead of sixteen.
 
 use ochre_abi::Errno;
-use ochre_hal::memory::{OutOfMemory, Rights, USER_END, UserFrame};
+use ochre_hal::memory::{OutOfMemory, PageTable, Rights, USER_END, UserFrame};
 use ochre_hal::user::Access;
 
-use super::area::{Area, AreaFlags, GUARD_GAP, PAGE};
+use super::area::{Area, AreaFlags, GUARD_GAP, PAGE, Source};
 use super::space::Inner;
 use super::{AddressSpace, Fault};
 
@@ -105,91 +105,14 @@ impl Inner {
         if page >= USER_END {
             return Err(Refusal::NotMapped);
         }
-        if self.areas.get(page).is_none() {
-            self.grow_down(page)?;
-        }
-        let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
-        if !area.allows(access) {
-            return Err(Refusal::NotAllowed);
-        }
-        let write = access == Access::Write;
-        match self.table.query(page) {
-            Some(mapping) if write && !mapping.rights.contains(Rights::WRITE) => {
-                if !area.is_shared() && !is_only_mapped_here(&mapping.frame) {
-                    let copy = mapping.frame.duplicate()?;
-                    self.table.replace(page, copy, area.full_rights())?.flush();
-                } else {
-                    self.table
-                        .protect(page..page + PAGE, area.full_rights())
-                        .flush();
-                }
-                Ok(())
+        match self.areas.get(page) {
+            Some(area) => resolve_in(area, &mut self.table, page, access),
+            None => {
+                self.grow_down(page)?;
+                let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
+                resolve_in(area, &mut self.table, page, access)
             }
-            Some(mapping) => {
-                // There, and yet it faulted: another thread was faster, or the
-                // page was made inaccessible and is accessible again.
-                let rights = area.common_rights() | (mapping.rights & Rights::WRITE);
-                if rights != mapping.rights {
-                    self.table.protect(page..page + PAGE, rights).flush();
-                }
-                Ok(())
-            }
-            None => match &area.source {
-                Some(_) => self.map_backed(page, write),
-                None => {
-                    let (frame, rights) = if write {
-                        (UserFrame::zeroed()?, area.full_rights())
-                    } else {
-                        (UserFrame::shared_zero(), area.common_rights())
-                    };
-                    Ok(self.table.map(page, frame, rights)?)
-                }
-            },
         }
-    }
-
-    /// Maps an absent page of an area with a backing, and perhaps its neighbours.
-    fn map_backed(&mut self, page: u64, write: bool) -> Result<(), Refusal> {
-        let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
-        let source = area.source.as_ref().ok_or(Refusal::NoPage)?;
-        let frame =
-            source
-                .backing
-                .page(area.index_of(source, page))
-                .map_err(|errno| match errno {
-                    Errno::ENOMEM => Refusal::OutOfMemory,
-                    _ => Refusal::NoPage,
-                })?;
-        if write && !area.is_shared() {
-            self.table
-                .map(page, frame.duplicate()?, area.full_rights())?;
-            return Ok(());
-        }
-        let rights = area.common_rights();
-        self.table.map(page, frame, rights)?;
-        if write {
-            return Ok(());
-        }
-        let first = (page & !(AROUND * PAGE - 1)).max(area.start);
-        let end = (page | (AROUND * PAGE - 1)).saturating_add(1).min(area.end);
-        let index = area.index_of(source, first);
-        let Some(index_end) = index.checked_add((end - first) / PAGE) else {
-            return Ok(());
-        };
-        let table = &mut self.table;
-        source
-            .backing
-            .present(index..index_end, &mut |at, neighbour| {
-                let Some(pages) = at.checked_sub(index).filter(|_| at < index_end) else {
-                    return;
-                };
-                let address = first + pages * PAGE;
-                if address != page && table.query(address).is_none() {
-                    // A neighbour that finds no table faults later, if ever.
-                    let _ = table.map(address, neighbour, rights);
-                }
-            });
-        Ok(())
     }
 
     /// Extends the stack above `page` down to it.
@@ -210,6 +133,88 @@ impl Inner {
         self.areas.extend_down(start, page);
         Ok(())
     }
+}
+
+/// Makes a page of an area accessible.
+fn resolve_in(
+    area: &Area,
+    table: &mut PageTable,
+    page: u64,
+    access: Access,
+) -> Result<(), Refusal> {
+    if !area.allows(access) {
+        return Err(Refusal::NotAllowed);
+    }
+    let write = access == Access::Write;
+    let Some(mapping) = table.query(page) else {
+        return map_absent(area, table, page, write);
+    };
+    if write && !mapping.rights.contains(Rights::WRITE) {
+        if area.is_shared() || is_only_mapped_here(&mapping.frame) {
+            table.set_rights(page, area.full_rights()).flush();
+        } else {
+            let copy = mapping.frame.duplicate()?;
+            table.replace(page, copy, area.full_rights())?.flush();
+        }
+        return Ok(());
+    }
+    // There, and yet it faulted: another thread was faster, or the page was
+    // made inaccessible and is accessible again.
+    let rights = area.common_rights() | (mapping.rights & Rights::WRITE);
+    if rights != mapping.rights {
+        table.set_rights(page, rights).flush();
+    }
+    Ok(())
+}
+
+/// Maps a page that is not there yet, and perhaps its neighbours.
+fn map_absent(area: &Area, table: &mut PageTable, page: u64, write: bool) -> Result<(), Refusal> {
+    let Some(source) = &area.source else {
+        let (frame, rights) = if write {
+            (UserFrame::zeroed()?, area.full_rights())
+        } else {
+            (UserFrame::shared_zero(), area.common_rights())
+        };
+        return Ok(table.map(page, frame, rights)?);
+    };
+    let frame = source
+        .backing
+        .page(area.index_of(source, page))
+        .map_err(|errno| match errno {
+            Errno::ENOMEM => Refusal::OutOfMemory,
+            _ => Refusal::NoPage,
+        })?;
+    if write && !area.is_shared() {
+        return Ok(table.map(page, frame.duplicate()?, area.full_rights())?);
+    }
+    let rights = area.common_rights();
+    table.map(page, frame, rights)?;
+    if !write {
+        map_around(area, source, table, page, rights);
+    }
+    Ok(())
+}
+
+/// Maps neighbours of a page that the backing has at hand.
+fn map_around(area: &Area, source: &Source, table: &mut PageTable, page: u64, rights: Rights) {
+    let first = (page & !(AROUND * PAGE - 1)).max(area.start);
+    let end = (page | (AROUND * PAGE - 1)).saturating_add(1).min(area.end);
+    let index = area.index_of(source, first);
+    let Some(index_end) = index.checked_add((end - first) / PAGE) else {
+        return;
+    };
+    source
+        .backing
+        .present(index..index_end, &mut |at, neighbour| {
+            let Some(pages) = at.checked_sub(index).filter(|_| at < index_end) else {
+                return;
+            };
+            let address = first + pages * PAGE;
+            if table.is_vacant(address) {
+                // A neighbour that finds no table faults later, if ever.
+                let _ = table.map(address, neighbour, rights);
+            }
+        });
 }
 
 /// Whether a stack must stay away from this area. Another stack and an

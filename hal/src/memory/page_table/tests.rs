@@ -97,6 +97,23 @@ fn inaccessible_pages_keep_their_frames() {
 }
 
 #[test]
+fn one_page_can_be_changed_alone() {
+    check(|| {
+        let mut table = space();
+        for page in 0..2 {
+            table
+                .map(page * PAGE, frame(1), rw())
+                .expect("the arena has room");
+        }
+        table.set_rights(PAGE, Rights::READ).flush();
+        let rights = |page| table.query(page * PAGE).map(|page| page.rights);
+        assert_eq!((rights(0), rights(1)), (Some(rw()), Some(Rights::READ)));
+        assert!(!table.is_vacant(0) && !table.is_vacant(PAGE));
+        assert!(table.is_vacant(2 * PAGE) && table.is_vacant(1 << 40));
+    });
+}
+
+#[test]
 fn a_fork_shares_and_both_lose_the_store_right() {
     check(|| {
         let mut parent = space();
