@@ -1,15 +1,26 @@
 //! The way in: decoding, dispatch, and how a call ends.
 
 mod argument;
+pub mod attribute;
+pub mod copy;
 pub mod credentials;
 mod deadline;
+pub mod dir;
 mod dispatch;
 pub mod epoll;
 pub mod event;
 pub mod exec;
+pub mod fcntl;
+pub mod file;
 pub mod futex;
+pub mod ioctl;
 pub mod limits;
+pub mod link;
+pub mod memfd;
 pub mod memory;
+pub mod mount;
+mod names;
+pub mod open;
 mod outcome;
 pub mod poll;
 pub mod prctl;
@@ -18,9 +29,12 @@ pub mod random;
 pub mod sched;
 pub mod session;
 pub mod signal;
+pub mod stat;
+pub mod sync;
 pub mod system;
 pub mod time;
 pub mod timer;
+pub mod xattr;
 
 use ochre_abi::Errno;
 use ochre_abi::signal::SignalSet;

@@ -12,10 +12,12 @@ pub mod anonymous;
 pub mod attributes;
 mod context;
 mod dentry;
+pub mod directory;
 mod fd_table;
 mod file;
 mod inode;
 mod io;
+pub mod lock;
 pub mod mount;
 mod open;
 mod path;
@@ -34,7 +36,7 @@ pub use inode::{
     Permissions, Rename, Timestamp,
 };
 pub use io::{Range, Sink, Source};
-pub use open::{How, Opener, Outcome as OpenOutcome, open, open_path};
+pub use open::{How, OpenOutcome, Opener, open, open_path};
 pub use path::Path;
 pub use time::now;
 

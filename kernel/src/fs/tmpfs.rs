@@ -7,6 +7,7 @@
 //! devtmpfs is a tmpfs that drivers fill.
 
 mod node;
+mod options;
 mod pages;
 
 use alloc::string::String;
@@ -17,9 +18,10 @@ use ochre_abi::stat::{Statfs, TMPFS_MAGIC, make_device};
 use ochre_hal::memory::PAGE_SIZE;
 use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::vfs::{Dentry, FileSystem, Kind, New};
+use crate::vfs::{Change, Dentry, FileSystem, Kind, New};
 
 pub use node::Node;
+pub use options::Options;
 pub use pages::{Frame, Pages};
 
 /// Memory an inode stands for, in the accounts of a file system: its objects
@@ -120,6 +122,36 @@ impl Tmpfs {
         }))
     }
 
+    /// An empty one as `mount -o` describes it: half of the machine's memory
+    /// unless it says otherwise.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn with_options(name: &'static str, options: &Options) -> Result<Arc<Tmpfs>, Errno> {
+        let tmpfs = Tmpfs::new(name, default_page_limit(), options.mode.unwrap_or(0o1777))?;
+        tmpfs.apply(options);
+        tmpfs.root.inode().change(&Change {
+            uid: options.uid,
+            gid: options.gid,
+            ..Change::default()
+        })?;
+        Ok(tmpfs)
+    }
+
+    fn apply(&self, options: &Options) {
+        if let Some(percent) = options.percent {
+            self.set_page_limit(default_page_limit() * 2 * percent / 100);
+        }
+        if let Some(pages) = options.pages {
+            // No size is no limit.
+            self.set_page_limit(if pages == 0 { u64::MAX } else { pages });
+        }
+        if let Some(inodes) = options.inodes {
+            let limit = if inodes == 0 { u64::MAX } else { inodes };
+            self.accounts.inode_limit.store(limit, Ordering::Relaxed);
+        }
+    }
+
     /// A new inode without a name (`O_TMPFILE`, memfd).
     ///
     /// # Errors
@@ -188,6 +220,11 @@ impl FileSystem for Tmpfs {
 
     fn device(&self) -> u64 {
         self.accounts.device
+    }
+
+    fn reconfigure(&self, data: &[u8]) -> Result<(), Errno> {
+        self.apply(&Options::parse(data)?);
+        Ok(())
     }
 
     fn options(&self) -> String {

@@ -19,7 +19,7 @@ use super::{Capability, Control, Credentials, ExitStatus, LimitTable, Pid, Threa
 use crate::memory::AddressSpace;
 use crate::signal::ProcessSignals;
 use crate::time::{CpuAccount, IntervalTimers, PosixTimers};
-use crate::vfs::{Access, FdTable, FsContext};
+use crate::vfs::{Access, FdTable, FsContext, lock};
 use crate::wait::WaitQueue;
 
 /// A thread group.
@@ -195,6 +195,7 @@ impl Process {
     pub(super) fn release_resources(&self) {
         let files = core::mem::replace(&mut *self.files.lock(), FdTable::new());
         drop(files);
+        lock::process_ended(self.pid.0);
         let fs = core::mem::replace(&mut *self.fs.lock(), FsContext::initial());
         drop(fs);
         self.interval_timers.clear();

@@ -120,6 +120,14 @@ impl FdTable {
         Ok(file)
     }
 
+    /// Fails when no descriptor is free, before anything else is done.
+    ///
+    /// # Errors
+    /// EMFILE at `limit` (`RLIMIT_NOFILE`), ENOMEM.
+    pub fn check_room(&self, limit: usize) -> Result<(), Errno> {
+        self.inner.lock().reserve(0, limit).map(|_| ())
+    }
+
     /// Gives an open file the lowest free descriptor.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use ochre_hal::memory::UserFrame;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
-use super::{Kind, Metadata, Path, Sink, Source, anonymous, mount};
+use super::{Kind, Metadata, Path, Sink, Source, anonymous, lock, mount};
 use crate::memory::{Backing, Identity};
 use crate::process::Thread;
 use crate::syscall::Call;
@@ -321,6 +321,7 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        lock::description_ended(self);
         self.file.released(self);
     }
 }

@@ -440,6 +440,16 @@ pub trait FileSystem: Send + Sync {
     /// Its device number.
     fn device(&self) -> u64;
 
+    /// Changes options of a mounted file system (remount); `data` is what
+    /// mount(2) was given.
+    ///
+    /// # Errors
+    /// EINVAL for options that it does not know.
+    fn reconfigure(&self, data: &[u8]) -> Result<(), Errno> {
+        let _ = data;
+        Ok(())
+    }
+
     /// The options that `/proc/mounts` shows after `rw` or `ro`, each with a
     /// comma before it.
     fn options(&self) -> String {

@@ -90,7 +90,7 @@ impl How {
 }
 
 /// What opening came to.
-pub enum Outcome {
+pub enum OpenOutcome {
     /// An open file.
     Open(OpenFile),
     /// One that another has to open too (a FIFO): the place, and what to wait for.
@@ -101,7 +101,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// As open(2).
-pub fn open(opener: &Opener<'_>, start: Path, text: &[u8], how: How) -> Result<Outcome, Errno> {
+pub fn open(opener: &Opener<'_>, start: Path, text: &[u8], how: How) -> Result<OpenOutcome, Errno> {
     let how = how.checked()?;
     let mut walk = Walk::new(opener.access, opener.root, start, text)?;
     if how.has(O_TMPFILE) {
@@ -166,14 +166,14 @@ pub fn open_path(
     path: Path,
     how: How,
     created: bool,
-) -> Result<Outcome, Errno> {
+) -> Result<OpenOutcome, Errno> {
     let kind = path.dentry.kind();
     if how.has(O_DIRECTORY) && kind != Kind::Directory {
         return Err(Errno::ENOTDIR);
     }
     if how.has(O_PATH) {
         let file = Arc::new(super::file::OnlyPath);
-        return Ok(Outcome::Open(OpenFile::at(
+        return Ok(OpenOutcome::Open(OpenFile::at(
             path,
             file,
             false,
@@ -220,19 +220,19 @@ pub fn open_path(
         super::attributes::wrote(opener.access, &path);
     }
     Ok(match opened {
-        Opened::File(file) => Outcome::Open(OpenFile::at(
+        Opened::File(file) => OpenOutcome::Open(OpenFile::at(
             path,
             file,
             request.readable,
             request.writable,
             request.flags,
         )),
-        Opened::Wait(opening) => Outcome::Wait(path, opening),
+        Opened::Wait(opening) => OpenOutcome::Wait(path, opening),
     })
 }
 
 /// Opens a new file without a name in `directory`'s file system (`O_TMPFILE`).
-fn open_nameless(opener: &Opener<'_>, directory: &Path, how: How) -> Result<Outcome, Errno> {
+fn open_nameless(opener: &Opener<'_>, directory: &Path, how: How) -> Result<OpenOutcome, Errno> {
     if !directory.dentry.is_directory() {
         return Err(Errno::ENOTDIR);
     }

@@ -55,6 +55,15 @@ pub enum At {
     Offset(u64),
 }
 
+/// What a call may add to how the file was opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Write at the end.
+    pub append: bool,
+    /// Answer EAGAIN rather than wait.
+    pub never_wait: bool,
+}
+
 /// A read or write on its way.
 struct Operation {
     file: Arc<OpenFile>,
@@ -62,7 +71,7 @@ struct Operation {
     ranges: Ranges,
     transfer: Transfer,
     at: At,
-    append: bool,
+    options: Options,
     done: usize,
 }
 
@@ -139,7 +148,7 @@ impl Operation {
             Transfer::Write => {
                 let mut source =
                     Source::window(&self.space, self.ranges.as_slice(), self.done, window);
-                let append = self.append;
+                let append = self.options.append;
                 let result = with_position(file, &mut self.at, |position| {
                     if append {
                         file.file().append(&mut source, position)
@@ -199,7 +208,7 @@ impl Operation {
                     }
                     step = self.attempt(&thread);
                 }
-                Step::Blocked if self.file.flags().contains(StatusFlags::NONBLOCK) => {
+                Step::Blocked if self.options.never_wait => {
                     return self.or_done(Err(Errno::EAGAIN));
                 }
                 Step::Blocked => {
@@ -248,20 +257,23 @@ pub fn start(
     ranges: Ranges,
     transfer: Transfer,
     at: At,
+    mut options: Options,
 ) -> Outcome {
-    let append = transfer == Transfer::Write && file.flags().contains(StatusFlags::APPEND);
+    let flags = file.flags();
+    options.append |= flags.contains(StatusFlags::APPEND);
+    options.never_wait |= flags.contains(StatusFlags::NONBLOCK);
     let mut operation = Operation {
         file,
         space: Arc::clone(call.space),
         ranges,
         transfer,
         at,
-        append,
+        options,
         done: 0,
     };
     match operation.attempt(call.thread) {
         Step::Over(result) => Outcome::Done(operation.finish(call.thread, result)),
-        Step::Blocked if operation.file.flags().contains(StatusFlags::NONBLOCK) => {
+        Step::Blocked if operation.options.never_wait => {
             Outcome::Done(operation.or_done(Err(Errno::EAGAIN)))
         }
         step => Outcome::wait(operation.wait(Arc::clone(call.thread), step)),

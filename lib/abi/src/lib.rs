@@ -9,6 +9,7 @@ pub mod arch;
 pub mod auxv;
 pub mod clone;
 pub mod credentials;
+pub mod dirent;
 pub mod elf;
 pub mod errno;
 pub mod fcntl;

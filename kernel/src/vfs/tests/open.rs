@@ -7,9 +7,8 @@ use ochre_abi::fcntl::{
 };
 
 use super::World;
-use crate::vfs::open::Outcome;
 use crate::vfs::tree::Make;
-use crate::vfs::{Access, How, Kind, OpenFile, Opener, Sink, Source, open};
+use crate::vfs::{Access, How, Kind, OpenFile, OpenOutcome, Opener, Sink, Source, open};
 
 fn open_as(world: &World, path: &str, flags: u32) -> Result<OpenFile, Errno> {
     let opener = Opener {
@@ -19,8 +18,8 @@ fn open_as(world: &World, path: &str, flags: u32) -> Result<OpenFile, Errno> {
     };
     let how = How { flags, mode: 0o640 };
     match open(&opener, world.root.clone(), path.as_bytes(), how)? {
-        Outcome::Open(file) => Ok(file),
-        Outcome::Wait(..) => panic!("{path} waits"),
+        OpenOutcome::Open(file) => Ok(file),
+        OpenOutcome::Wait(..) => panic!("{path} waits"),
     }
 }
 

@@ -1,0 +1,237 @@
+//! Advisory locks: of byte ranges (fcntl) and of whole files (flock).
+//!
+//! A lock belongs to a process or to an open file description. Locks of one
+//! file are kept under the address of what is locked, which lives as long as
+//! anybody has it open; a process's locks end when it closes any descriptor of
+//! the file, a description's when the description ends.
+//!
+//! # Lock protocol
+//! `TABLE` is the only lock; wait queues are woken after it.
+
+mod ranges;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use ochre_abi::Errno;
+use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
+
+pub use ranges::{Held, Owner, RangeLocks, Span};
+
+use super::OpenFile;
+use crate::wait::WaitQueue;
+
+/// Steps that a search for a circle of waiting processes takes.
+const CIRCLE_MAX: usize = 16;
+
+#[derive(Default)]
+struct FileLocks {
+    ranges: RangeLocks,
+    /// Whole-file locks: description and whether exclusive.
+    whole: Vec<(usize, bool)>,
+    changed: WaitQueue,
+}
+
+struct Table {
+    files: BTreeMap<usize, FileLocks>,
+    /// Who waits for whom, among processes.
+    waits: Vec<(Owner, Owner)>,
+}
+
+static TABLE: SpinLock<Table> = SpinLock::new(Table {
+    files: BTreeMap::new(),
+    waits: Vec::new(),
+});
+
+/// Files with locks: closing anything looks here first.
+static LOCKED_FILES: AtomicUsize = AtomicUsize::new(0);
+
+/// What identifies the file that is locked.
+#[must_use]
+pub fn key(file: &OpenFile) -> usize {
+    match file.path() {
+        Some(path) => alloc::sync::Arc::as_ptr(path.inode()).addr(),
+        None => alloc::sync::Arc::as_ptr(file.file()).addr(),
+    }
+}
+
+/// What identifies a description.
+#[must_use]
+pub fn description(file: &OpenFile) -> usize {
+    core::ptr::from_ref(file).addr()
+}
+
+fn with_file<R>(key: usize, act: impl FnOnce(&mut FileLocks) -> R) -> R {
+    let mut table = TABLE.lock();
+    let file = table.files.entry(key).or_default();
+    let result = act(file);
+    let queue = file.changed.clone();
+    if file.ranges.is_empty() && file.whole.is_empty() && !queue.has_waiters() {
+        table.files.remove(&key);
+    }
+    // ORDERING: Relaxed; a hint for closes, which lock the table to be sure.
+    LOCKED_FILES.store(table.files.len(), Ordering::Relaxed);
+    drop(table);
+    result
+}
+
+/// The queue that announces changes of a file's locks.
+#[must_use]
+pub fn queue(key: usize) -> WaitQueue {
+    let mut table = TABLE.lock();
+    table.files.entry(key).or_default().changed.clone()
+}
+
+/// The lock that keeps `owner` from locking `span`, if one does.
+#[must_use]
+pub fn conflict(key: usize, owner: Owner, span: Span, exclusive: bool) -> Option<Held> {
+    with_file(key, |file| file.ranges.conflict(owner, span, exclusive))
+}
+
+/// Locks a range.
+///
+/// # Errors
+/// EAGAIN when another owner's lock is in the way; ENOLCK without memory.
+pub fn lock_range(key: usize, owner: Owner, span: Span, exclusive: bool) -> Result<(), Errno> {
+    let queue = with_file(key, |file| {
+        if file.ranges.conflict(owner, span, exclusive).is_some() {
+            return Err(Errno::EAGAIN);
+        }
+        file.ranges.set(owner, span, Some(exclusive))?;
+        Ok(file.changed.clone())
+    })?;
+    // An exclusive lock may have become a shared one.
+    queue.wake();
+    Ok(())
+}
+
+/// Unlocks a range.
+///
+/// # Errors
+/// ENOLCK without memory to split a lock.
+pub fn unlock_range(key: usize, owner: Owner, span: Span) -> Result<(), Errno> {
+    let queue = with_file(key, |file| {
+        file.ranges
+            .set(owner, span, None)
+            .map(|()| file.changed.clone())
+    })?;
+    queue.wake();
+    Ok(())
+}
+
+/// Notes that `owner` waits for what is in the way of `span`, until dropped.
+///
+/// # Errors
+/// EDEADLK if that owner waits for `owner` already, through however many others.
+pub fn note_wait(key: usize, owner: Owner, span: Span, exclusive: bool) -> Result<Waiting, Errno> {
+    let Some(held) = conflict(key, owner, span, exclusive) else {
+        return Ok(Waiting(owner));
+    };
+    let mut table = TABLE.lock();
+    let mut at = held.owner;
+    for _ in 0..CIRCLE_MAX {
+        if at == owner {
+            return Err(Errno::EDEADLK);
+        }
+        match table.waits.iter().find(|(waiter, _)| *waiter == at) {
+            Some((_, next)) => at = *next,
+            None => break,
+        }
+    }
+    if let Owner::Process(_) = owner {
+        table.waits.retain(|(waiter, _)| *waiter != owner);
+        table.waits.try_reserve(1).map_err(|_| Errno::ENOLCK)?;
+        table.waits.push((owner, held.owner));
+    }
+    Ok(Waiting(owner))
+}
+
+/// A note of who waits; see [`note_wait`].
+#[must_use = "dropping the note ends it"]
+#[derive(Debug)]
+pub struct Waiting(Owner);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        TABLE.lock().waits.retain(|(waiter, _)| *waiter != self.0);
+    }
+}
+
+/// Locks a whole file for a description, instead of what it had.
+///
+/// # Errors
+/// EAGAIN when another description's lock is in the way (what it had is gone,
+/// as flock(2) says); ENOLCK without memory.
+pub fn lock_whole(key: usize, description: usize, exclusive: bool) -> Result<(), Errno> {
+    let (result, queue) = with_file(key, |file| {
+        if file.whole.contains(&(description, exclusive)) {
+            return (Ok(()), None);
+        }
+        file.whole.retain(|(holder, _)| *holder != description);
+        let queue = Some(file.changed.clone());
+        if file
+            .whole
+            .iter()
+            .any(|(_, other_exclusive)| exclusive || *other_exclusive)
+        {
+            return (Err(Errno::EAGAIN), queue);
+        }
+        if file.whole.try_reserve(1).is_err() {
+            return (Err(Errno::ENOLCK), queue);
+        }
+        file.whole.push((description, exclusive));
+        (Ok(()), queue)
+    });
+    if let Some(queue) = queue {
+        queue.wake();
+    }
+    result
+}
+
+/// Ends a description's whole-file lock.
+pub fn unlock_whole(key: usize, description: usize) {
+    let queue = with_file(key, |file| {
+        file.whole.retain(|(holder, _)| *holder != description);
+        file.changed.clone()
+    });
+    queue.wake();
+}
+
+fn release(key: usize, owner: Owner) {
+    let queue = with_file(key, |file| {
+        file.ranges.release(owner);
+        if let Owner::Description(description) = owner {
+            file.whole.retain(|(holder, _)| *holder != description);
+        }
+        file.changed.clone()
+    });
+    queue.wake();
+}
+
+/// A process closed a descriptor of the file: its locks there end.
+#[inline]
+pub fn descriptor_closed(file: &OpenFile, pid: u32) {
+    if LOCKED_FILES.load(Ordering::Relaxed) != 0 {
+        release(key(file), Owner::Process(pid));
+    }
+}
+
+/// A description ends, and its locks.
+#[inline]
+pub fn description_ended(file: &OpenFile) {
+    if LOCKED_FILES.load(Ordering::Relaxed) != 0 {
+        release(key(file), Owner::Description(description(file)));
+    }
+}
+
+/// A process ended: whatever it still locks.
+pub fn process_ended(pid: u32) {
+    if LOCKED_FILES.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let keys: Vec<usize> = TABLE.lock().files.keys().copied().collect();
+    for key in keys {
+        release(key, Owner::Process(pid));
+    }
+}
