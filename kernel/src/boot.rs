@@ -143,23 +143,33 @@ fn make_process(program: Prepared) -> Result<Arc<Thread>, Errno> {
     Ok(thread)
 }
 
+/// Where the console's terminal is in the file system.
+const TERMINAL_PATH: &[u8] = b"/dev/ttyS0";
+
 /// Opens files 0, 1 and 2, and makes the terminal, if it is one, the session's.
+/// A terminal is one description under three numbers, opened at its place, so
+/// that ttyname(3) finds it.
 fn give_standard_files(config: &Config, thread: &Arc<Thread>) -> Result<(), Errno> {
     let standard = device::start(config)?;
     let files = Arc::clone(&thread.process.files.lock());
-    let terminal = standard.terminal.is_some();
+    if let Some(terminal) = &standard.terminal {
+        let root = thread.process.fs.lock().root();
+        let place = walk::resolve(&Access::root(), &root, root.clone(), TERMINAL_PATH, true)?;
+        let file = OpenFile::at(place, standard.input, true, true, StatusFlags::empty());
+        let file = Arc::new(file);
+        for _ in 0..3 {
+            files.insert(Arc::clone(&file), false, 3)?;
+        }
+        tty::acquire(terminal, thread);
+        return Ok(());
+    }
     for (file, is_input) in [
         (standard.input, true),
         (standard.output, false),
         (standard.error, false),
     ] {
-        let readable = is_input || terminal;
-        let writable = !is_input || terminal;
-        let file = OpenFile::new(file, readable, writable, StatusFlags::empty());
+        let file = OpenFile::new(file, is_input, !is_input, StatusFlags::empty());
         files.insert(Arc::new(file), false, 3)?;
-    }
-    if let Some(terminal) = &standard.terminal {
-        tty::acquire(terminal, thread);
     }
     Ok(())
 }
