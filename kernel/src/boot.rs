@@ -24,6 +24,7 @@ use crate::memory::AddressSpace;
 use crate::process::exec::Prepared;
 use crate::process::{Process, Thread, ThreadState, clone};
 use crate::syscall::exec::first_program;
+use crate::syscall::system;
 use crate::vfs::mount::{self, Mount, MountFlags};
 use crate::vfs::tree::{self, Make};
 use crate::vfs::{Access, FileSystem, FsContext, Kind, OpenFile, Path, StatusFlags, walk};
@@ -113,6 +114,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
             format!("the working directory `{directory}`: {errno}")
         })?;
     let program = find_program(config, &root, &working)?;
+    system::set_host_name(&config.hostname);
     let thread = make_process(program).map_err(|errno| format!("process 1: {errno}"))?;
     let fs = FsContext::new(root);
     fs.set_working(working);
