@@ -5,6 +5,8 @@
 //! does for each name is in `kernel/src/boottest.rs`.
 #![forbid(unsafe_code)]
 
+mod machines;
+
 use core::time::Duration;
 use std::process::ExitCode;
 
@@ -91,7 +93,7 @@ fn main() -> ExitCode {
     let properties = PROPERTIES
         .into_iter()
         .map(|(name, expected)| Case::new(name, move || check(name, &expected)));
-    ochre_tests::run(properties.collect())
+    ochre_tests::run(properties.chain(machines::cases()).collect())
 }
 
 fn check(name: &str, expected: &Expected) -> Result<()> {

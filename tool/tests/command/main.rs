@@ -1,0 +1,202 @@
+//! The `ochre` command as a person runs it: streams, statuses, signals, the terminal.
+#![forbid(unsafe_code)]
+
+mod support;
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal};
+
+use support::{Terminal, ochre, run, run_with};
+
+#[test]
+fn the_programs_status_is_ours() {
+    assert_eq!(run(&["sh", "-c", "exit 7"]).status, Some(7));
+    assert_eq!(run(&["true"]).status, Some(0));
+    assert_eq!(run(&["sh", "-c", "kill -9 $$"]).status, Some(137));
+}
+
+#[test]
+fn a_piped_shell_reads_its_commands_and_exits_with_their_status() {
+    let script = "ls -l / | wc -l; uname -sm; exit 7\n";
+    let done = run_with(ochre(&[]), script.as_bytes());
+    assert_eq!(done.status, Some(7), "{}", done.stderr());
+    let lines: Vec<_> = done.stdout().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].trim().parse::<u32>().is_ok_and(|count| count > 10));
+    assert_eq!(lines[1], "Linux x86_64");
+}
+
+#[test]
+fn every_byte_goes_in_and_comes_out() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(20_000).collect();
+    let done = run_with(ochre(&["run", "cat"]), &bytes);
+    assert!(done.stdout == bytes, "{} bytes came", done.stdout.len());
+    assert_eq!(done.status, Some(0));
+    // Nothing at all is an input too.
+    let done = run_with(ochre(&["run", "wc", "-c"]), b"");
+    assert_eq!(done.stdout().trim(), "0");
+}
+
+#[test]
+fn output_and_errors_keep_apart() {
+    let done = run(&["sh", "-c", "echo out; echo err >&2; echo more"]);
+    assert_eq!(done.stdout(), "out\nmore\n");
+    assert_eq!(done.stderr(), "err\n");
+}
+
+#[test]
+fn arguments_environment_files_and_directory_arrive() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a file");
+    fs::write(&file, "content").unwrap();
+    let packed = format!("{}:/data/it", file.display());
+    let done = run(&[
+        "--env",
+        "A=b  c%\n",
+        "--file",
+        &packed,
+        "--directory",
+        "/data",
+        "sh",
+        "-c",
+        "printf '%s|' \"$A\" \"$1\" \"$2\" \"$PWD\"; cat it",
+        "name",
+        "x y",
+        "\u{e9}\"'\\%20",
+    ]);
+    assert_eq!(done.stdout(), "b  c%\n|x y|\u{e9}\"'\\%20|/data|content");
+}
+
+#[test]
+fn a_folder_as_the_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let busybox = ochre_tool::setup::ensure_busybox().unwrap();
+    fs::create_dir(dir.path().join("bin")).unwrap();
+    fs::copy(busybox, dir.path().join("bin/busybox")).unwrap();
+    fs::write(dir.path().join("hello"), "from the folder\n").unwrap();
+    let root = dir.path().to_str().unwrap();
+    let done = run(&["--root", root, "busybox", "cat", "/hello"]);
+    assert_eq!(done.stdout(), "from the folder\n", "{}", done.stderr());
+    let done = run(&["--root", root, "nothing"]);
+    assert_eq!(done.status, Some(127));
+}
+
+#[test]
+fn what_is_not_there_or_no_program_is_said() {
+    let done = run(&["no-such-program-here"]);
+    assert_eq!(done.status, Some(127));
+    assert!(done.stderr().contains("not in PATH"), "{}", done.stderr());
+
+    // A program that the kernel refuses: process 1 cannot start.
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("text");
+    fs::write(&text, "not a program").unwrap();
+    let done = run(&["--root", dir.path().to_str().unwrap(), "/text"]);
+    assert!(done.status.is_some_and(|status| status != 0));
+    assert!(done.stderr().contains("/text"), "{}", done.stderr());
+}
+
+#[test]
+fn time_that_is_up_ends_it() {
+    let done = run_with(ochre(&["run", "--timeout", "4", "sleep", "1000"]), b"");
+    assert_eq!(done.status, Some(124));
+}
+
+#[test]
+fn a_reader_that_goes_ends_it() {
+    let mut command = ochre(&["run", "--timeout", "60", "yes"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut start = [0; 4];
+    let mut stdout = child.stdout.take().unwrap();
+    std::io::Read::read_exact(&mut stdout, &mut start).unwrap();
+    assert_eq!(&start, b"y\ny\n");
+    drop(stdout);
+    assert_eq!(child.wait().unwrap().code(), Some(141));
+}
+
+#[test]
+fn an_interrupt_ends_it_and_qemu_too() {
+    let mut command = ochre(&["run", "--timeout", "60", "sh", "-c", "echo up; sleep 1000"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut start = [0; 3];
+    let stdout = child.stdout.as_mut().unwrap();
+    std::io::Read::read_exact(stdout, &mut start).unwrap();
+    let children = children_of(child.id());
+    assert!(!children.is_empty());
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    for id in children {
+        assert!(
+            !fs::exists(format!("/proc/{id}")).unwrap(),
+            "QEMU {id} is left"
+        );
+    }
+}
+
+/// Process ids, from the host's `/proc`.
+fn children_of(id: u32) -> Vec<String> {
+    let path = format!("/proc/{id}/task/{id}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_terminal_is_one_in_the_guest_and_is_itself_again_afterwards() {
+    let mut terminal = Terminal::new(30, 100);
+    let before = terminal.mode();
+    let mut child = terminal.start(ochre(&["--timeout", "90"]));
+    terminal.expect("# ");
+    terminal.send("stty size; tty\r");
+    terminal.expect("30 100");
+    // Ctrl-C ends what runs in front and leaves the shell.
+    // What is typed is echoed, so what is waited for is spelled otherwise.
+    terminal.send("sh -c 'echo st\"\"arted; sleep 1000'\r");
+    terminal.expect("started");
+    terminal.send("\x03");
+    terminal.expect("# ");
+    terminal.send("echo $((40 + 2)); exit 3\r");
+    terminal.expect("42");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(terminal.mode(), before);
+}
+
+#[test]
+fn the_key_to_leave_leaves() {
+    let mut terminal = Terminal::new(24, 80);
+    let before = terminal.mode();
+    let mut child = terminal.start(ochre(&["--timeout", "90"]));
+    terminal.expect("# ");
+    terminal.send("\x01x");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(terminal.mode(), before);
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let mut terminal = Terminal::new(24, 80);
+    let before = terminal.mode();
+    let mut child = terminal.start(ochre(&["--timeout", "90"]));
+    terminal.expect("# ");
+    assert_ne!(terminal.mode(), before);
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(terminal.mode(), before);
+}
+
+#[test]
+fn doctor_knows_what_is_there() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ochre"))
+        .arg("doctor")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for what in ["QEMU", "busybox", "x86_64-unknown-none"] {
+        assert!(text.contains(what), "{text}");
+    }
+}
