@@ -17,7 +17,12 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// The outcome of something done once; the error is shared as a text.
 type Once<T> = OnceLock<core::result::Result<T, String>>;
 
-fn once<T: Clone>(cell: &Once<T>, make: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Makes something the first time, and gives it, or the error it ended with,
+/// each time.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn once<T: Clone>(cell: &Once<T>, make: impl FnOnce() -> Result<T>) -> Result<T> {
     cell.get_or_init(|| make().map_err(|error| format!("{error:#}")))
         .clone()
         .map_err(|error| anyhow!(error))

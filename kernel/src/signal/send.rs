@@ -129,7 +129,6 @@ pub fn forget_timer(process: &Process, id: i32) {
 struct Afterwards {
     tell_parent: Option<i32>,
     end: Option<ExitStatus>,
-    has_arrived: bool,
 }
 
 fn send(
@@ -142,9 +141,6 @@ fn send(
     let result = send_locked(process, target, signal, info, &mut afterwards);
     if let Some(code) = afterwards.tell_parent {
         parent::notify_stop(process, code, Signal::SIGCONT);
-    }
-    if afterwards.has_arrived {
-        process.signals.arrived.wake();
     }
     if let Some(status) = afterwards.end {
         process.begin_group_exit(status);
@@ -194,7 +190,7 @@ fn send_locked(
     } else {
         enqueue(process, &mut shared.pending, signal, info)?;
     }
-    afterwards.has_arrived = true;
+    process.signals.arrived.wake();
     let choice = choose(first, target.is_none(), &threads, signal);
     if let Some(Choice { thread, is_awaited }) = choice {
         if disposition == Disposition::Default(DefaultAction::Terminate) && !is_awaited {

@@ -1,0 +1,55 @@
+//! Scripts on the host: in the same files as in the guest, with a `/proc`, a `/dev` and a `/tmp` of their own.
+//!
+//! `unshare` (part of every Debian) makes the namespaces; without root's
+//! rights a user namespace makes root of us inside, where the system lets it.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use crate::{ENVIRONMENT, roots::Root};
+
+/// What a script did.
+pub(crate) struct Done {
+    /// Its status; none if a signal killed it.
+    pub(crate) status: Option<u8>,
+    /// What it wrote.
+    pub(crate) stdout: String,
+    /// What it complained.
+    pub(crate) stderr: String,
+}
+
+/// Mounts what a root needs, goes in, and becomes the script.
+const ENTER: &str = r#"set -e
+mount --rbind /dev "$0/dev"
+mount -t proc proc "$0/proc"
+mount -t tmpfs tmpfs "$0/tmp"
+umask 022
+exec chroot "$0" /bin/sh -c 'cd /tmp; exec "$0"' "$1"
+"#;
+
+/// Runs a script of a root.
+pub(crate) fn run(root: Root, script: &str) -> Result<Done> {
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    let output = command
+        .args(["--mount", "--pid", "--uts", "--fork", "--kill-child"])
+        .args(["/bin/sh", "-c", ENTER])
+        .arg(root.folder()?)
+        .arg(format!("/tests/{script}"))
+        .env_clear()
+        .envs(ENVIRONMENT)
+        .stdin(Stdio::null())
+        .output()
+        .context("running unshare")?;
+    Ok(Done {
+        status: output
+            .status
+            .code()
+            .and_then(|code| u8::try_from(code).ok()),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}

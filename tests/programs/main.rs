@@ -1,0 +1,103 @@
+//! Real programs: scripts whose output and status must be those of the host's Linux.
+//!
+//! Each file in a folder beside this one is a test. The folder's name is the
+//! root it runs in: `busybox` (Debian's static busybox and nothing else),
+//! `debian` (the tools of a small Debian), `python`, `rust` (our own program
+//! `user/hello-std`). A script is executed by its `#!` line, as process 1, in
+//! `/tmp`, with no input, first on the host in exactly the files that the
+//! guest gets, then in Ochre. A second line `# status: N` is a check on the
+//! script itself: the host must end with that status.
+#![forbid(unsafe_code)]
+
+mod host;
+mod roots;
+
+use core::time::Duration;
+use std::{fs, path::Path, process::ExitCode};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use ochre_tests::{Case, Size, describe, diff, guest, run};
+
+use crate::roots::Root;
+
+/// How long a script may take in a guest.
+const TIMEOUT: Duration = Duration::from_secs(240);
+
+/// The memory of a guest; the root is in it.
+const MEMORY: Size = Size::from_mib(768);
+
+/// The environment of every script. `HOME` and the like would differ.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"),
+    ("HOME", "/tmp"),
+    ("LC_ALL", "C"),
+    ("TZ", "UTC"),
+];
+
+fn main() -> ExitCode {
+    match cases() {
+        Ok(cases) => run(cases),
+        Err(error) => {
+            eprintln!("programs: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn cases() -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for root in Root::ALL {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("programs")
+            .join(root.name());
+        for entry in
+            fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?
+        {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            cases.push(Case::new(format!("{}/{name}", root.name()), move || {
+                compare(root, &name)
+            }));
+        }
+    }
+    Ok(cases)
+}
+
+fn compare(root: Root, script: &str) -> Result<()> {
+    let linux = host::run(root, script)?;
+    let expected = root.expected_status(script)?;
+    ensure!(
+        linux.status == Some(expected),
+        "the script itself is wrong: on Linux it ended with {:?} instead of {expected}\n{}{}",
+        linux.status,
+        linux.stdout,
+        linux.stderr
+    );
+    let mut guest = guest()?
+        .archive(root.archive()?)
+        .memory(MEMORY)
+        .program(format!("/tests/{script}"))
+        .directory("/tmp")
+        .timeout(TIMEOUT);
+    for (name, value) in ENVIRONMENT {
+        guest = guest.env(name, value);
+    }
+    let ochre = guest.run()?;
+    let ours = String::from_utf8_lossy(&ochre.stdout);
+    let mut wrong = Vec::new();
+    if let Some(text) = diff(&linux.stdout, &ours) {
+        wrong.push(format!("standard output (- is Linux, + is Ochre)\n{text}"));
+    }
+    if let Some(text) = diff(&linux.stderr, &String::from_utf8_lossy(&ochre.stderr)) {
+        wrong.push(format!("standard error (- is Linux, + is Ochre)\n{text}"));
+    }
+    if ochre.status != linux.status {
+        wrong.push(format!(
+            "status {:?} instead of {:?}",
+            ochre.status, linux.status
+        ));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    bail!("{}\n{}", wrong.join("\n"), describe(&ochre));
+}

@@ -1,0 +1,194 @@
+//! The roots that scripts run in, each both a folder for the host and an archive for guests.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use ochre_tests::{Packages, archive, once, rootfs};
+use ochre_tool::{paths, user_build};
+
+/// A root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// Debian's static busybox.
+    Busybox,
+    /// The tools of a small Debian.
+    Debian,
+    /// Python and what it needs.
+    Python,
+    /// A static Rust program of ours, with a shell to run it.
+    Rust,
+}
+
+const SMALL_DEBIAN: [&str; 11] = [
+    "bash",
+    "dash",
+    "coreutils",
+    "grep",
+    "sed",
+    "mawk",
+    "findutils",
+    "tar",
+    "gzip",
+    "lua5.4",
+    "diffutils",
+];
+
+const PYTHON: [&str; 6] = [
+    "coreutils",
+    "grep",
+    "dash",
+    "python3-minimal",
+    "libpython3-stdlib",
+    "libpython3.11-testsuite",
+];
+
+impl Root {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Busybox, Self::Debian, Self::Python, Self::Rust];
+
+    /// Its name, which is its folder's.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Busybox => "busybox",
+            Self::Debian => "debian",
+            Self::Python => "python",
+            Self::Rust => "rust",
+        }
+    }
+
+    /// The status that a script of this root says it ends with; 0 unless said.
+    pub(crate) fn expected_status(self, script: &str) -> Result<u8> {
+        let path = self.scripts().join(script);
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let line = text.lines().nth(1).unwrap_or_default();
+        let status = line
+            .trim_start_matches(['#', '-', ' '])
+            .strip_prefix("status: ");
+        status.map_or(Ok(0), |status| {
+            status
+                .trim()
+                .parse()
+                .with_context(|| format!("{line:?} in {}", path.display()))
+        })
+    }
+
+    fn scripts(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("programs")
+            .join(self.name())
+    }
+
+    /// The folder, made once per test process.
+    pub(crate) fn folder(self) -> Result<PathBuf> {
+        static FOLDERS: [OnceLock<core::result::Result<PathBuf, String>>; 4] =
+            [const { OnceLock::new() }; 4];
+        once(&FOLDERS[self as usize], || self.make())
+    }
+
+    /// The folder as an archive.
+    pub(crate) fn archive(self) -> Result<PathBuf> {
+        archive(&format!("programs-{}", self.name()), || {
+            rootfs::folder(&self.folder()?)
+        })
+    }
+
+    /// Makes the folder anew: packages, the mount points, the scripts.
+    fn make(self) -> Result<PathBuf> {
+        let dir = paths::cache("programs")?.join(self.name());
+        let _held = paths::lock(&format!("programs-{}", self.name()))?;
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir)?;
+        match self {
+            Self::Busybox => busybox(&dir)?,
+            Self::Debian => {
+                copy(
+                    &Packages::new(SMALL_DEBIAN).with_dependencies().fetch()?,
+                    &dir,
+                )?;
+                // An alternative, which a package's script would choose.
+                symlink("mawk", dir.join("usr/bin/awk"))?;
+            }
+            Self::Python => {
+                copy(&Packages::new(PYTHON).with_dependencies().fetch()?, &dir)?;
+            }
+            Self::Rust => {
+                busybox(&dir)?;
+                fs::copy(user_build::build("hello-std")?, dir.join("bin/hello-std"))?;
+            }
+        }
+        for name in ["dev", "proc", "sys", "tmp", "etc", "root", "tests"] {
+            fs::create_dir_all(dir.join(name))?;
+        }
+        fs::set_permissions(dir.join("tmp"), fs::Permissions::from_mode(0o1777))?;
+        let users =
+            "root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/sh\n";
+        fs::write(dir.join("etc/passwd"), users)?;
+        fs::write(dir.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
+        for entry in fs::read_dir(self.scripts())? {
+            let path = entry?.path();
+            let to = dir
+                .join("tests")
+                .join(path.file_name().context("a script has a name")?);
+            fs::copy(&path, &to)?;
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(dir)
+    }
+}
+
+/// A folder with busybox and a link for each of its commands.
+fn busybox(dir: &Path) -> Result<()> {
+    let busybox = ochre_tests::busybox()?;
+    for name in ["bin", "sbin", "usr/bin", "usr/sbin"] {
+        fs::create_dir_all(dir.join(name))?;
+    }
+    fs::copy(&busybox, dir.join("bin/busybox"))?;
+    let output = Command::new(&busybox).arg("--list-full").output()?;
+    for applet in String::from_utf8_lossy(&output.stdout).lines() {
+        let path = dir.join(applet);
+        if !path.exists() {
+            symlink("/bin/busybox", &path)
+                .with_context(|| format!("linking {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What packages bring that no script reads. Perl comes with what the C
+/// library's package depends on.
+const USELESS: [&str; 8] = [
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/perl5",
+    "usr/share/zoneinfo",
+    "usr/bin/perl",
+    "usr/lib/x86_64-linux-gnu/perl-base",
+];
+
+/// Copies a folder of unpacked packages, but for what is of no use.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(from.join("."))
+        .arg(to)
+        .status()?;
+    ensure!(status.success(), "copying {} failed", from.display());
+    for useless in USELESS {
+        let path = to.join(useless);
+        let _ = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+#!/bin/sh
+# An ordinary Rust program: threads, files, processes, time.
+hello-std
