@@ -5,6 +5,7 @@
 //! Writes of at most `PIPE_BUF` bytes go in whole or not at all.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
 
 use ochre_abi::Errno;
@@ -12,7 +13,7 @@ use ochre_sync::SpinLock;
 
 use super::ring::Ring;
 use crate::syscall::{Call, FromArgument, Ptr};
-use crate::vfs::{Events, File, Sink, Source};
+use crate::vfs::{Events, File, Kind, Metadata, Sink, Source};
 use crate::wait::{PollTable, WaitQueue};
 
 /// Bytes that one write puts in without others in between.
@@ -261,6 +262,18 @@ impl File for PipeEnd {
         call.space
             .write_value(Ptr::<i32>::from_argument(argument), &len)?;
         Ok(0)
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata {
+            // A pipe is as good a number as any: it lives as long as its name.
+            inode: Arc::as_ptr(&self.pipe).addr() as u64 & 0xffff_ffff,
+            ..Metadata::anonymous(Kind::Fifo)
+        }
+    }
+
+    fn description(&self) -> Vec<u8> {
+        alloc::format!("pipe:[{}]", self.metadata().inode).into_bytes()
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -18,6 +18,7 @@ use ochre_sync::SpinLock;
 use super::Accounts;
 use super::pages::{Frame, Pages, SIZE_MAX};
 use crate::fs::devtmpfs;
+use crate::ipc::fifo::Fifo;
 use crate::memory::{Backing, Identity};
 use crate::vfs::{
     Allocate, Change, File, Inode, Kind, Link, Metadata, New, Open, Opened, Permissions, Rename,
@@ -57,6 +58,7 @@ enum Content {
     Bytes(SpinLock<Pages<StoredFrame>>),
     Link(Arc<[u8]>),
     Device(u64),
+    Fifo(Fifo),
     Nothing,
 }
 
@@ -69,7 +71,8 @@ impl Node {
             Kind::Regular => Content::Bytes(SpinLock::new(Pages::default())),
             Kind::Symlink => Content::Link(new.target.into()),
             Kind::CharacterDevice | Kind::BlockDevice => Content::Device(new.device),
-            Kind::Directory | Kind::Fifo | Kind::Socket => Content::Nothing,
+            Kind::Fifo => Content::Fifo(Fifo::default()),
+            Kind::Directory | Kind::Socket => Content::Nothing,
         };
         Ok(Arc::new_cyclic(|me| Node {
             accounts: Arc::clone(accounts),
@@ -196,7 +199,7 @@ impl Inode for Node {
                 (bytes.size(), bytes.count())
             }
             Content::Link(target) => (target.len() as u64, 0),
-            Content::Device(_) | Content::Nothing => (0, 0),
+            Content::Device(_) | Content::Fifo(_) | Content::Nothing => (0, 0),
         };
         let attributes = self.attributes.lock();
         Metadata {
@@ -322,7 +325,10 @@ impl Inode for Node {
                 };
                 devtmpfs::open(self.kind, device, open).map(Opened::File)
             }
-            Kind::Fifo | Kind::Socket => Err(Errno::ENXIO),
+            Kind::Fifo | Kind::Socket => match &self.content {
+                Content::Fifo(fifo) => fifo.open(open),
+                _ => Err(Errno::ENXIO),
+            },
         }
     }
 
