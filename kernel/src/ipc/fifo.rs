@@ -1,6 +1,7 @@
 //! Opening FIFOs (fifo(7)): a pipe that lives while somebody has it open, and
 //! opens that wait for the other end.
 
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 
 use ochre_abi::Errno;
@@ -51,7 +52,7 @@ impl Fifo {
             return Ok(Opened::File(end));
         };
         let thread = Arc::clone(thread);
-        Ok(Opened::Wait(alloc::boxed::Box::pin(async move {
+        Ok(Opened::Wait(Box::pin(async move {
             wait::until(thread, None, |table| {
                 if let Some(table) = table {
                     table.add(pipe.opened());
