@@ -5,6 +5,7 @@
 //! do. [`area_map`](AreaMap) is the bookkeeping below, [`Backing`] what files
 //! offer to be mapped.
 
+mod account;
 mod advise;
 mod area;
 mod area_map;
@@ -23,6 +24,7 @@ mod report;
 mod shared;
 mod space;
 
+pub use account::{MemoryAccount, Usage};
 pub use area::{Area, AreaFlags, Source};
 pub use area_map::AreaMap;
 pub use backing::{Backing, Identity, ZeroBacking};

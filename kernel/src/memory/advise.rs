@@ -283,6 +283,7 @@ impl Inner {
     }
 
     fn drop_pages(&mut self, range: Range<u64>) {
+        self.note_peak();
         let mut flush = None;
         for area in self.areas.overlapping(range.clone()) {
             let part = area.start.max(range.start)..area.end.min(range.end);

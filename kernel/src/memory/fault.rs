@@ -101,6 +101,7 @@ impl AddressSpace {
 impl Inner {
     /// Makes the page of `address` accessible.
     pub(super) fn resolve(&mut self, address: u64, access: Access) -> Result<(), Refusal> {
+        self.usage.faults = self.usage.faults.wrapping_add(1);
         let page = address & !(PAGE - 1);
         if page >= USER_END {
             return Err(Refusal::NotMapped);

@@ -306,6 +306,7 @@ impl Inner {
     /// Removes areas and pages.
     pub(super) fn unmap(&mut self, range: Range<u64>) {
         if !self.areas.is_free(range.clone()) {
+            self.note_peak();
             self.table.unmap(range.clone()).flush();
             self.areas.remove(range);
         }

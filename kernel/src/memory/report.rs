@@ -9,7 +9,8 @@ use ochre_hal::memory::PAGE_SIZE;
 use ochre_hal::user::Access;
 
 use super::area::PAGE;
-use super::{AddressSpace, Area, AreaFlags, Facts};
+use super::space::Inner;
+use super::{AddressSpace, Area, AreaFlags, Facts, Usage};
 
 /// How much of what there is, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +86,14 @@ impl AddressSpace {
     #[must_use]
     pub fn resident_pages(&self) -> usize {
         self.inner().table.resident_pages()
+    }
+
+    /// What was used so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let mut inner = self.inner();
+        inner.note_peak();
+        inner.usage
     }
 
     /// Sizes for `/proc/PID/status` and `statm`.
@@ -177,5 +186,13 @@ impl AddressSpace {
             at = at.checked_add(len as u64).ok_or(Errno::EFAULT)?;
         }
         Ok(())
+    }
+}
+
+impl Inner {
+    /// Remembers how many pages there are, before some are given up.
+    pub(super) fn note_peak(&mut self) {
+        let now = self.table.resident_pages() as u64;
+        self.usage.peak_pages = self.usage.peak_pages.max(now);
     }
 }

@@ -19,7 +19,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::area::{Area, AreaFlags};
 use super::area_map::AreaMap;
-use super::{Facts, Layout, Limits};
+use super::{Facts, Layout, Limits, Usage};
 use crate::syscall::Ptr;
 
 /// A fault that cannot be resolved, as a signal tells of it.
@@ -57,6 +57,8 @@ pub(super) struct Inner {
     pub(super) future: AreaFlags,
     /// What execve(2) put where.
     pub(super) facts: Arc<Facts>,
+    /// Pages that were there when some were last given up, and faults.
+    pub(super) usage: Usage,
 }
 
 /// A program's address space.
@@ -144,6 +146,7 @@ impl AddressSpace {
                 heap: 0..0,
                 future: AreaFlags::empty(),
                 facts: Arc::new(Facts::default()),
+                usage: Usage::default(),
             }),
         })
     }
@@ -229,6 +232,7 @@ impl AddressSpace {
                 heap: inner.heap.clone(),
                 future: AreaFlags::empty(),
                 facts: Arc::clone(&inner.facts),
+                usage: Usage::default(),
             }),
         }))
     }

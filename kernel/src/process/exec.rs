@@ -184,6 +184,7 @@ impl Prepared {
             of.has_executed = true;
         }
         process.vfork.open();
+        process.memory.add_space(&old);
         drop((shared, old));
         Ok(Outcome::Resume)
     }

@@ -16,7 +16,7 @@ use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::thread::Work;
 use super::{Capability, Control, Credentials, ExitStatus, LimitTable, Pid, Thread};
-use crate::memory::AddressSpace;
+use crate::memory::{AddressSpace, MemoryAccount};
 use crate::signal::ProcessSignals;
 use crate::time::{CpuAccount, IntervalTimers, PosixTimers};
 use crate::vfs::{Access, FdTable, FsContext, lock};
@@ -44,6 +44,8 @@ pub struct Process {
     pub limits: LimitTable,
     /// Processor time of ended threads and children.
     pub account: CpuAccount,
+    /// Memory of address spaces given up, and of children.
+    pub memory: MemoryAccount,
     /// What `prctl(2)` set.
     pub control: Control,
     /// `setitimer(2)`.
@@ -132,6 +134,7 @@ impl Process {
             credentials: SpinLock::new(Arc::new(Credentials::root())),
             limits: LimitTable::first(tasks_for_memory()),
             account: CpuAccount::default(),
+            memory: MemoryAccount::default(),
             control: Control::default(),
             interval_timers: IntervalTimers::default(),
             posix_timers: PosixTimers::default(),
@@ -178,6 +181,7 @@ impl Process {
             credentials: SpinLock::new(model.credentials()),
             limits: model.limits.for_child(),
             account: CpuAccount::default(),
+            memory: MemoryAccount::default(),
             control: model.control.for_child(),
             interval_timers: IntervalTimers::default(),
             posix_timers: PosixTimers::default(),
@@ -201,6 +205,7 @@ impl Process {
         self.interval_timers.clear();
         self.posix_timers.clear();
         let space = core::mem::replace(&mut *self.space.lock(), AddressSpace::empty());
+        self.memory.add_space(&space);
         drop(space);
     }
 
@@ -212,6 +217,7 @@ impl Process {
     /// Takes over what is counted of a child that was asked after.
     pub(super) fn add_child_usage(&self, child: &Process) {
         self.account.add_child(child);
+        self.memory.add_child(&child.memory);
     }
 
     /// Signal for the parent when the process ends; 0 for none.

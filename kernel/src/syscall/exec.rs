@@ -41,12 +41,12 @@ pub fn execveat(
     environment: u64,
     flags: u32,
 ) -> Result<Outcome, Errno> {
-    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
-        return Err(Errno::EINVAL);
-    }
     let text = call
         .space
         .read_string(path, PATH_MAX, Errno::ENAMETOOLONG)?;
+    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
+        return Err(Errno::EINVAL);
+    }
     let process = Arc::clone(call.process());
     let mut opener = ProcessOpener::new(call);
     let mut path_vanishes = false;

@@ -98,13 +98,15 @@ pub fn prlimit64(
 
 /// `getrusage(2)`.
 pub fn getrusage(call: &mut Call<'_>, who: i32, to: Ptr<RUsage>) -> Result<(), Errno> {
-    let times = match who {
-        RUSAGE_SELF => time::own_times(call.process()),
-        RUSAGE_CHILDREN => call.process().account.children(),
-        RUSAGE_THREAD => time::thread_times(call.thread),
+    let process = call.process();
+    let own = || process.memory.own(call.space);
+    let (times, memory) = match who {
+        RUSAGE_SELF => (time::own_times(process), own()),
+        RUSAGE_CHILDREN => (process.account.children(), process.memory.children()),
+        RUSAGE_THREAD => (time::thread_times(call.thread), own()),
         _ => return Err(Errno::EINVAL),
     };
-    call.space.write_value(to, &usage::of_times(times))
+    call.space.write_value(to, &usage::of(times, memory))
 }
 
 /// `times(2)`.

@@ -89,7 +89,7 @@ macro_rules! syscall_table {
             umask = 95, 166: attribute(mask: u32) "complete";
             gettimeofday = 96, 169: time(to: Ptr<ochre_abi::time::TimeVal>, zone: Ptr<ochre_abi::time::TimeZone>) "complete";
             getrlimit = 97, 163: limits(resource: u32, to: Ptr<ochre_abi::resource::RLimit>) "complete";
-            getrusage = 98, 165: limits(who: i32, to: Ptr<ochre_abi::resource::RUsage>) "times only; faults, switches and memory are zero";
+            getrusage = 98, 165: limits(who: i32, to: Ptr<ochre_abi::resource::RUsage>) "switches and blocks are zero";
             sysinfo = 99, 179: system(to: Ptr<ochre_abi::system::SysInfo>) "no loads, no buffers";
             times = 100, 153: limits(to: Ptr<ochre_abi::resource::Tms>) "complete";
             getuid = 102, 174: credentials() "complete";
