@@ -24,6 +24,7 @@ use crate::memory::AddressSpace;
 use crate::process::exec::Prepared;
 use crate::process::{Process, Thread, ThreadState, clone};
 use crate::syscall::exec::first_program;
+use crate::syscall::system;
 use crate::vfs::mount::{self, Mount, MountFlags};
 use crate::vfs::tree::{self, Make};
 use crate::vfs::{Access, FileSystem, FsContext, Kind, OpenFile, Path, StatusFlags, walk};
@@ -113,6 +114,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
             format!("the working directory `{directory}`: {errno}")
         })?;
     let program = find_program(config, &root, &working)?;
+    system::set_host_name(&config.hostname);
     let thread = make_process(program).map_err(|errno| format!("process 1: {errno}"))?;
     let fs = FsContext::new(root);
     fs.set_working(working);
@@ -143,23 +145,33 @@ fn make_process(program: Prepared) -> Result<Arc<Thread>, Errno> {
     Ok(thread)
 }
 
+/// Where the console's terminal is in the file system.
+const TERMINAL_PATH: &[u8] = b"/dev/ttyS0";
+
 /// Opens files 0, 1 and 2, and makes the terminal, if it is one, the session's.
+/// A terminal is one description under three numbers, opened at its place, so
+/// that ttyname(3) finds it.
 fn give_standard_files(config: &Config, thread: &Arc<Thread>) -> Result<(), Errno> {
     let standard = device::start(config)?;
     let files = Arc::clone(&thread.process.files.lock());
-    let terminal = standard.terminal.is_some();
+    if let Some(terminal) = &standard.terminal {
+        let root = thread.process.fs.lock().root();
+        let place = walk::resolve(&Access::root(), &root, root.clone(), TERMINAL_PATH, true)?;
+        let file = OpenFile::at(place, standard.input, true, true, StatusFlags::empty());
+        let file = Arc::new(file);
+        for _ in 0..3 {
+            files.insert(Arc::clone(&file), false, 3)?;
+        }
+        tty::acquire(terminal, thread);
+        return Ok(());
+    }
     for (file, is_input) in [
         (standard.input, true),
         (standard.output, false),
         (standard.error, false),
     ] {
-        let readable = is_input || terminal;
-        let writable = !is_input || terminal;
-        let file = OpenFile::new(file, readable, writable, StatusFlags::empty());
+        let file = OpenFile::new(file, is_input, !is_input, StatusFlags::empty());
         files.insert(Arc::new(file), false, 3)?;
-    }
-    if let Some(terminal) = &standard.terminal {
-        tty::acquire(terminal, thread);
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ mod pending;
 mod permission;
 mod restart;
 mod send;
+mod signalfd;
 mod state;
 mod stop;
 mod take;
@@ -55,6 +56,8 @@ pub use send::{
     exchange_action, forget_timer, is_ignored, send_to_group, send_to_process,
     send_to_session_foreground, send_to_thread, signal_from,
 };
+pub use signalfd::SignalFd;
 pub use state::{AlternateStack, ProcessSignals, ThreadSignals};
 pub use stop::thread_ended;
+use take::put_back;
 pub use take::take_from_set;

@@ -5,6 +5,7 @@ pub mod attribute;
 pub mod copy;
 pub mod credentials;
 mod deadline;
+pub mod descriptor;
 pub mod dir;
 mod dispatch;
 pub mod epoll;

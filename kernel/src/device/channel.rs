@@ -8,6 +8,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
 
 use ochre_abi::Errno;
@@ -17,7 +18,7 @@ use ochre_sync::SpinLock;
 use super::line::{SerialLine, Service, Serviced};
 use crate::syscall::{Call, FromArgument, Ptr};
 use crate::tty::ByteQueue;
-use crate::vfs::{Events, File, Sink, Source};
+use crate::vfs::{Events, File, Kind, Metadata, Sink, Source};
 use crate::wait::{PollTable, WaitQueue};
 
 /// Bytes kept in each direction.
@@ -261,6 +262,14 @@ impl File for Reader {
         Ok(0)
     }
 
+    fn metadata(&self) -> Metadata {
+        Metadata::anonymous(Kind::Fifo)
+    }
+
+    fn description(&self) -> Vec<u8> {
+        b"pipe:[0]".to_vec()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -304,6 +313,14 @@ impl File for Writer {
         } else {
             Events::empty()
         }
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata::anonymous(Kind::Fifo)
+    }
+
+    fn description(&self) -> Vec<u8> {
+        b"pipe:[0]".to_vec()
     }
 
     fn as_any(&self) -> &dyn Any {

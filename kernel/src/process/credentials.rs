@@ -64,6 +64,7 @@ pub enum Capability {
     SysTtyConfig = 26,
     MknodDevices = 27,
     Syslog = 34,
+    WakeAlarm = 35,
 }
 
 /// The highest capability of the Linux whose calls these are.

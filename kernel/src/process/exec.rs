@@ -174,6 +174,7 @@ impl Prepared {
         let shared = core::mem::replace(&mut *process.space.lock(), self.space);
         call.user.reset(self.entry, self.stack_pointer);
         *call.thread.name.lock() = self.name;
+        process.posix_timers.clear();
         process.signals.reset_handlers();
         call.thread.signals.lock().reset_for_exec();
         if let Some(credentials) = credentials {

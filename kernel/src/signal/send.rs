@@ -129,6 +129,7 @@ pub fn forget_timer(process: &Process, id: i32) {
 struct Afterwards {
     tell_parent: Option<i32>,
     end: Option<ExitStatus>,
+    has_arrived: bool,
 }
 
 fn send(
@@ -141,6 +142,9 @@ fn send(
     let result = send_locked(process, target, signal, info, &mut afterwards);
     if let Some(code) = afterwards.tell_parent {
         parent::notify_stop(process, code, Signal::SIGCONT);
+    }
+    if afterwards.has_arrived {
+        process.signals.arrived.wake();
     }
     if let Some(status) = afterwards.end {
         process.begin_group_exit(status);
@@ -190,7 +194,7 @@ fn send_locked(
     } else {
         enqueue(process, &mut shared.pending, signal, info)?;
     }
-    process.signals.arrived.wake();
+    afterwards.has_arrived = true;
     let choice = choose(first, target.is_none(), &threads, signal);
     if let Some(Choice { thread, is_awaited }) = choice {
         if disposition == Disposition::Default(DefaultAction::Terminate) && !is_awaited {

@@ -84,7 +84,7 @@ pub(super) fn at_timespec(
     let [seconds, nanoseconds] = space.read_value(Ptr::<[i64; 2]>::from_argument(address))?;
     let at_ns = duration_ns(seconds, nanoseconds)?;
     let at_ns = if realtime {
-        at_ns.saturating_sub(clock::boot_wall_ns())
+        at_ns.saturating_sub(crate::time::offset_ns())
     } else {
         at_ns
     };

@@ -8,6 +8,7 @@ use ochre_abi::Errno;
 use ochre_abi::fcntl::{
     AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_LARGEFILE, S_ISGID, S_ISUID,
 };
+use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, Fd, Outcome};
 use crate::device::random;
@@ -101,6 +102,8 @@ struct ProcessOpener {
     old: Arc<Credentials>,
     /// What the process becomes, if that is not what it is.
     credentials: Option<Credentials>,
+    /// `PR_SET_NO_NEW_PRIVS`.
+    no_new_privileges: bool,
 }
 
 impl ProcessOpener {
@@ -112,6 +115,11 @@ impl ProcessOpener {
             working: fs.working(),
             old: call.process().credentials(),
             credentials: None,
+            no_new_privileges: call
+                .process()
+                .control
+                .no_new_privileges
+                .load(Ordering::Relaxed),
         }
     }
 
@@ -165,6 +173,7 @@ impl Opener for ProcessOpener {
         let (mut owner, mut group) = (None, None);
         if let Some(place) = program.path()
             && !place.mount.flags().contains(MountFlags::NOSUID)
+            && !self.no_new_privileges
         {
             let permissions = place.inode().permissions();
             if permissions.mode & S_ISUID != 0 {
@@ -204,6 +213,7 @@ pub fn first_program(
         working: working.clone(),
         old: Arc::new(Credentials::root()),
         credentials: None,
+        no_new_privileges: false,
     };
     let file = opener.open_from(working, path, 0)?;
     let limits = crate::memory::Limits::default();

@@ -6,7 +6,7 @@ use super::Timestamp;
 #[cfg(not(test))]
 #[must_use]
 pub fn now() -> Timestamp {
-    let ns = ochre_hal::clock::boot_wall_ns().saturating_add(ochre_hal::clock::now_ns());
+    let ns = crate::time::wall_ns();
     Timestamp {
         seconds: (ns / 1_000_000_000).cast_signed(),
         nanoseconds: (ns % 1_000_000_000) as u32,

@@ -1,5 +1,7 @@
 //! Where the two machines' ABIs differ. The only `cfg(target_arch)` of this crate.
 
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 /// The number on the machine this is built for, as `Option<usize>`:
 /// `arch_number!(39, 172)`.
 #[cfg(target_arch = "x86_64")]
@@ -59,3 +61,122 @@ pub const MACHINE_NAME: &str = "x86_64";
 /// The machine's name: `AT_PLATFORM` and uname(2).
 #[cfg(target_arch = "aarch64")]
 pub const MACHINE_NAME: &str = "aarch64";
+
+/// Transfers without caching.
+#[cfg(target_arch = "x86_64")]
+pub const O_DIRECT: u32 = 0o40000;
+/// Offsets of 64 bits.
+#[cfg(target_arch = "x86_64")]
+pub const O_LARGEFILE: u32 = 0o100_000;
+/// Fail unless it is a directory.
+#[cfg(target_arch = "x86_64")]
+pub const O_DIRECTORY: u32 = 0o200_000;
+/// Fail if the last component is a symbolic link.
+#[cfg(target_arch = "x86_64")]
+pub const O_NOFOLLOW: u32 = 0o400_000;
+
+/// Transfers without caching.
+#[cfg(target_arch = "aarch64")]
+pub const O_DIRECT: u32 = 0o200_000;
+/// Offsets of 64 bits.
+#[cfg(target_arch = "aarch64")]
+pub const O_LARGEFILE: u32 = 0o400_000;
+/// Fail unless it is a directory.
+#[cfg(target_arch = "aarch64")]
+pub const O_DIRECTORY: u32 = 0o40000;
+/// Fail if the last component is a symbolic link.
+#[cfg(target_arch = "aarch64")]
+pub const O_NOFOLLOW: u32 = 0o100_000;
+
+/// `struct stat`.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct Stat {
+    /// Device of the file system.
+    pub st_dev: u64,
+    /// Number of the inode.
+    pub st_ino: u64,
+    /// Names it has.
+    pub st_nlink: u64,
+    /// Kind and permissions.
+    pub st_mode: u32,
+    /// Owner.
+    pub st_uid: u32,
+    /// Group.
+    pub st_gid: u32,
+    /// Padding.
+    pub pad0: u32,
+    /// Device that it stands for.
+    pub st_rdev: u64,
+    /// Bytes.
+    pub st_size: i64,
+    /// Good size for transfers.
+    pub st_blksize: i64,
+    /// Units of 512 bytes in use.
+    pub st_blocks: i64,
+    /// Last access.
+    pub st_atime: i64,
+    /// Its nanoseconds.
+    pub st_atime_nsec: i64,
+    /// Last change of content.
+    pub st_mtime: i64,
+    /// Its nanoseconds.
+    pub st_mtime_nsec: i64,
+    /// Last change of status.
+    pub st_ctime: i64,
+    /// Its nanoseconds.
+    pub st_ctime_nsec: i64,
+    /// Unused.
+    pub unused: [i64; 3],
+}
+
+/// `struct stat`.
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct Stat {
+    /// Device of the file system.
+    pub st_dev: u64,
+    /// Number of the inode.
+    pub st_ino: u64,
+    /// Kind and permissions.
+    pub st_mode: u32,
+    /// Names it has.
+    pub st_nlink: u32,
+    /// Owner.
+    pub st_uid: u32,
+    /// Group.
+    pub st_gid: u32,
+    /// Device that it stands for.
+    pub st_rdev: u64,
+    /// Padding.
+    pub pad1: u64,
+    /// Bytes.
+    pub st_size: i64,
+    /// Good size for transfers.
+    pub st_blksize: i32,
+    /// Padding.
+    pub pad2: i32,
+    /// Units of 512 bytes in use.
+    pub st_blocks: i64,
+    /// Last access.
+    pub st_atime: i64,
+    /// Its nanoseconds.
+    pub st_atime_nsec: i64,
+    /// Last change of content.
+    pub st_mtime: i64,
+    /// Its nanoseconds.
+    pub st_mtime_nsec: i64,
+    /// Last change of status.
+    pub st_ctime: i64,
+    /// Its nanoseconds.
+    pub st_ctime_nsec: i64,
+    /// Unused.
+    pub unused: [u32; 2],
+}
+
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(size_of::<Stat>() == 144);
+#[cfg(target_arch = "aarch64")]
+const _: () = assert!(size_of::<Stat>() == 128);

@@ -38,31 +38,7 @@ pub const O_SYNC: u32 = 0o4_010_000;
 /// Only a place in the tree.
 pub const O_PATH: u32 = 0o10_000_000;
 
-/// Transfers without caching.
-#[cfg(target_arch = "x86_64")]
-pub const O_DIRECT: u32 = 0o40000;
-/// Offsets of 64 bits.
-#[cfg(target_arch = "x86_64")]
-pub const O_LARGEFILE: u32 = 0o100_000;
-/// Fail unless it is a directory.
-#[cfg(target_arch = "x86_64")]
-pub const O_DIRECTORY: u32 = 0o200_000;
-/// Fail if the last component is a symbolic link.
-#[cfg(target_arch = "x86_64")]
-pub const O_NOFOLLOW: u32 = 0o400_000;
-
-/// Transfers without caching.
-#[cfg(target_arch = "aarch64")]
-pub const O_DIRECT: u32 = 0o200_000;
-/// Offsets of 64 bits.
-#[cfg(target_arch = "aarch64")]
-pub const O_LARGEFILE: u32 = 0o400_000;
-/// Fail unless it is a directory.
-#[cfg(target_arch = "aarch64")]
-pub const O_DIRECTORY: u32 = 0o40000;
-/// Fail if the last component is a symbolic link.
-#[cfg(target_arch = "aarch64")]
-pub const O_NOFOLLOW: u32 = 0o100_000;
+pub use crate::arch::{O_DIRECT, O_DIRECTORY, O_LARGEFILE, O_NOFOLLOW};
 
 /// A file without a name in the directory given.
 pub const O_TMPFILE: u32 = 0o20_000_000 | O_DIRECTORY;
@@ -256,13 +232,13 @@ const _: () = assert!(size_of::<Flock>() == 32);
 const _: () = assert!(size_of::<Iovec>() == 16);
 const _: () = assert!(size_of::<OpenHow>() == 24);
 
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
     use super::{O_DIRECTORY, O_TMPFILE};
 
     #[test]
     fn a_temporary_file_is_a_directory_flag_and_more() {
         assert_eq!(O_TMPFILE & O_DIRECTORY, O_DIRECTORY);
-        assert_eq!(O_TMPFILE, 0o20_200_000);
+        assert_eq!(O_TMPFILE ^ O_DIRECTORY, 0o20_000_000);
     }
 }

@@ -2,93 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// `struct stat`.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub struct Stat {
-    /// Device of the file system.
-    pub st_dev: u64,
-    /// Number of the inode.
-    pub st_ino: u64,
-    /// Names it has.
-    pub st_nlink: u64,
-    /// Kind and permissions.
-    pub st_mode: u32,
-    /// Owner.
-    pub st_uid: u32,
-    /// Group.
-    pub st_gid: u32,
-    /// Padding.
-    pub pad0: u32,
-    /// Device that it stands for.
-    pub st_rdev: u64,
-    /// Bytes.
-    pub st_size: i64,
-    /// Good size for transfers.
-    pub st_blksize: i64,
-    /// Units of 512 bytes in use.
-    pub st_blocks: i64,
-    /// Last access.
-    pub st_atime: i64,
-    /// Its nanoseconds.
-    pub st_atime_nsec: i64,
-    /// Last change of content.
-    pub st_mtime: i64,
-    /// Its nanoseconds.
-    pub st_mtime_nsec: i64,
-    /// Last change of status.
-    pub st_ctime: i64,
-    /// Its nanoseconds.
-    pub st_ctime_nsec: i64,
-    /// Unused.
-    pub unused: [i64; 3],
-}
-
-/// `struct stat`.
-#[cfg(target_arch = "aarch64")]
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-pub struct Stat {
-    /// Device of the file system.
-    pub st_dev: u64,
-    /// Number of the inode.
-    pub st_ino: u64,
-    /// Kind and permissions.
-    pub st_mode: u32,
-    /// Names it has.
-    pub st_nlink: u32,
-    /// Owner.
-    pub st_uid: u32,
-    /// Group.
-    pub st_gid: u32,
-    /// Device that it stands for.
-    pub st_rdev: u64,
-    /// Padding.
-    pub pad1: u64,
-    /// Bytes.
-    pub st_size: i64,
-    /// Good size for transfers.
-    pub st_blksize: i32,
-    /// Padding.
-    pub pad2: i32,
-    /// Units of 512 bytes in use.
-    pub st_blocks: i64,
-    /// Last access.
-    pub st_atime: i64,
-    /// Its nanoseconds.
-    pub st_atime_nsec: i64,
-    /// Last change of content.
-    pub st_mtime: i64,
-    /// Its nanoseconds.
-    pub st_mtime_nsec: i64,
-    /// Last change of status.
-    pub st_ctime: i64,
-    /// Its nanoseconds.
-    pub st_ctime_nsec: i64,
-    /// Unused.
-    pub unused: [u32; 2],
-}
+pub use crate::arch::Stat;
 
 /// `struct statx_timestamp`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable)]
@@ -202,10 +116,6 @@ pub const TMPFS_MAGIC: i64 = 0x0102_1994;
 /// `statfs` type of procfs.
 pub const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
-#[cfg(target_arch = "x86_64")]
-const _: () = assert!(size_of::<Stat>() == 144);
-#[cfg(target_arch = "aarch64")]
-const _: () = assert!(size_of::<Stat>() == 128);
 const _: () = assert!(size_of::<Statx>() == 256);
 const _: () = assert!(size_of::<Statfs>() == 120);
 
