@@ -10,7 +10,7 @@ use ochre_abi::clone::CloneFlags;
 use ochre_hal::memory;
 use ochre_hal::user::UserContext;
 
-use super::{Pid, Process, Thread, ThreadState, Work, table};
+use super::{Capability, Pid, Process, Resource, Thread, ThreadState, Work, table};
 use crate::memory::AddressSpace;
 use crate::sched;
 use crate::syscall::{Call, FromArgument, Outcome, Ptr};
@@ -95,6 +95,7 @@ impl Request {
 /// ENOMEM.
 pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
     request.check()?;
+    check_task_limit(call.process())?;
     if !memory::has_headroom(FRAMES_PER_PROCESS) {
         return Err(Errno::ENOMEM);
     }
@@ -139,6 +140,28 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
             })
         }
     })
+}
+
+/// Whether the user may have one more thread (`RLIMIT_NPROC`). The superuser
+/// and those who may raise limits may (setrlimit(2)).
+fn check_task_limit(process: &Process) -> Result<(), Errno> {
+    let credentials = process.credentials();
+    let user = credentials.uid.real;
+    if user == 0
+        || credentials.has(Capability::SysAdmin)
+        || credentials.has(Capability::SysResource)
+    {
+        return Ok(());
+    }
+    let limit = process.limits.soft(Resource::Processes);
+    let tasks = table::lock()
+        .threads()
+        .filter(|thread| thread.process.credentials().uid.real == user)
+        .count();
+    if tasks as u64 >= limit {
+        return Err(Errno::EAGAIN);
+    }
+    Ok(())
 }
 
 /// Waits for the child's memory; only the thread's own end cuts it short.

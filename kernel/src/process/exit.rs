@@ -71,33 +71,13 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
     }
     signal::leave_session(process);
     let mut table = table::lock();
-    let (group, session) = match table.relations(process.pid) {
-        Some(of) => (of.group, of.session),
-        None => return,
+    let Some(of) = table.relations(process.pid) else {
+        return;
     };
-    // Groups that this end leaves without anybody to look after them.
+    let was_looked_after = table.is_looked_after(of);
     let reaper = reaper_of(&table, process);
     let children = table.reparent(process.pid, reaper);
-    let mut groups: Vec<Pid> = Vec::new();
-    for pid in children.iter().copied().chain([process.pid]) {
-        if let Some(of) = table.relations(pid)
-            && of.session == session
-            && !groups.contains(&of.group)
-        {
-            groups.push(of.group);
-        }
-    }
-    let orphaned: Vec<Arc<Process>> = groups
-        .into_iter()
-        .filter(|other| *other != group || process.pid != session)
-        .filter(|other| table.is_orphaned(*other, Some(process.pid)))
-        .filter(|other| {
-            table
-                .group_processes(*other)
-                .any(|member| member.report.lock().stopped.is_some())
-        })
-        .flat_map(|other| table.group_processes(other).cloned().collect::<Vec<_>>())
-        .collect();
+    let orphaned = newly_orphaned(&table, process.pid, &children, was_looked_after);
     let mourners: Vec<(Arc<Process>, Signal)> = children
         .iter()
         .filter_map(|pid| table.process(*pid))
@@ -145,6 +125,40 @@ fn reaper_of(table: &Table, process: &Process) -> Pid {
         ancestor = table.process(candidate.parent_pid());
     }
     Pid::INIT
+}
+
+/// The members of process groups that nobody looks after any more with the end
+/// of process `pid`, where some are stopped: a child's group that it looked
+/// after, or its own, if its parent did (setpgid(2)).
+fn newly_orphaned(
+    table: &Table,
+    pid: Pid,
+    children: &[Pid],
+    was_looked_after: bool,
+) -> Vec<Arc<Process>> {
+    let Some(own) = table.relations(pid) else {
+        return Vec::new();
+    };
+    let of_children = children
+        .iter()
+        .filter_map(|child| table.relations(*child))
+        .filter(|child| child.session == own.session && child.group != own.group)
+        .map(|child| child.group);
+    let mut groups: Vec<Pid> = of_children
+        .chain(was_looked_after.then_some(own.group))
+        .collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+        .into_iter()
+        .filter(|group| table.is_orphaned(*group, Some(pid)))
+        .filter(|group| {
+            table
+                .group_processes(*group)
+                .any(|member| member.report.lock().stopped.is_some())
+        })
+        .flat_map(|group| table.group_processes(group).cloned())
+        .collect()
 }
 
 /// Tells the parent of an end, or takes the process out of the table at once

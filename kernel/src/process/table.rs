@@ -100,6 +100,11 @@ impl Table {
         self.processes.values()
     }
 
+    /// All threads alive.
+    pub fn threads(&self) -> impl Iterator<Item = &Arc<Thread>> {
+        self.threads.values()
+    }
+
     /// Threads alive.
     #[must_use]
     pub fn thread_count(&self) -> usize {
@@ -260,8 +265,8 @@ impl Table {
     }
 
     /// Whether a process group is orphaned: no member has a parent that is in
-    /// another group of the same session (setpgid(2)). `without` is a process
-    /// taken for gone.
+    /// another group of the same session (setpgid(2)). Process 1 looks after
+    /// nobody it merely adopted. `without` is a process taken for gone.
     #[must_use]
     pub fn is_orphaned(&self, group: Pid, without: Option<Pid>) -> bool {
         !self
@@ -270,9 +275,17 @@ impl Table {
             .filter(|pid| Some(**pid) != without)
             .filter_map(|pid| self.relations(*pid))
             .filter(|of| !of.is_zombie)
-            .any(|of| {
-                self.relations(of.process.parent_pid())
-                    .is_some_and(|parent| parent.session == of.session && parent.group != group)
-            })
+            .any(|of| self.is_looked_after(of))
+    }
+
+    /// Whether a process has a parent in another group of its session.
+    #[must_use]
+    pub fn is_looked_after(&self, of: &Relations) -> bool {
+        let parent = of.process.parent_pid();
+        if parent == Pid::INIT && of.process.is_adopted() {
+            return false;
+        }
+        self.relations(parent)
+            .is_some_and(|parent| parent.session == of.session && parent.group != of.group)
     }
 }

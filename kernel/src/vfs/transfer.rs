@@ -78,6 +78,7 @@ struct Operation {
 /// What one operation of a file did.
 struct Moved {
     result: Result<usize, Errno>,
+    /// Bytes done. A file that fails has done none, whatever it looked at.
     count: usize,
     /// What became of the fault that it met, if it met one.
     fault: Option<Result<(), Errno>>,
@@ -140,7 +141,7 @@ impl Operation {
                 });
                 Moved {
                     result,
-                    count: sink.moved(),
+                    count: result.map_or(0, |_| sink.moved()),
                     full: sink.remaining() == 0,
                     fault: sink.faulted().then(|| sink.recover()),
                 }
@@ -158,7 +159,7 @@ impl Operation {
                 });
                 Moved {
                     result,
-                    count: source.moved(),
+                    count: result.map_or(0, |_| source.moved()),
                     full: source.remaining() == 0,
                     fault: source.faulted().then(|| source.recover()),
                 }
