@@ -9,7 +9,7 @@ use super::{Findings, House, crates};
 const DEPENDENCIES: &str = "docs/dependencies.md";
 
 /// Documents whose paths are checked, as far as they are there.
-const WITH_PATHS: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
+const WITH_PATHS: [&str; 3] = ["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md"];
 
 pub(super) fn check(house: &House, findings: &mut Findings) -> Result<()> {
     dependencies(house, findings)?;

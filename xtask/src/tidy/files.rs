@@ -10,11 +10,12 @@ const MAX_LINES: usize = 800;
 
 /// What must not be in a source file, and what to do instead. The words are
 /// cut in two so that this file does not name them itself.
-const UNWANTED: [(&str, &str, &str); 7] = [
+const UNWANTED: [(&str, &str, &str); 8] = [
     ("FIX", "ME", "do it now, or file an issue"),
     ("TO", "DO", "do it now, or file an issue"),
     ("XX", "X:", "do it now, or file an issue"),
     ("todo", "!(", "do it now, or file an issue"),
+    ("unimplemented", "!(", "do it now, or file an issue"),
     ("#[ign", "ore", "a test that does not run is no test"),
     ("#[should_", "panic", "a test says itself what must happen"),
     ("#[al", "low(", "use #[expect(.., reason = \"..\")]"),
