@@ -12,6 +12,7 @@
 mod alarm;
 mod clock_id;
 mod cpu;
+pub mod cpu_limit;
 pub mod itimer;
 pub mod posix;
 mod schedule;
@@ -23,6 +24,7 @@ pub use clock_id::{ClockId, ClockSource, CpuKind};
 pub use cpu::{
     CpuAccount, CpuTimes, cycles_to_ns, own_times, process_times, thread_times, to_ticks,
 };
+pub use cpu_limit::CpuLimit;
 pub use itimer::IntervalTimers;
 pub use posix::PosixTimers;
 pub use schedule::Schedule;

@@ -14,6 +14,7 @@ use super::{Capability, Pid, Process, Resource, Thread, ThreadState, Work, table
 use crate::memory::AddressSpace;
 use crate::sched;
 use crate::syscall::{Call, FromArgument, Outcome, Ptr};
+use crate::time::cpu_limit;
 use crate::wait::{self, Interrupted, PollTable};
 
 /// Frames a new process takes at least: tables, save area, bookkeeping.
@@ -266,6 +267,8 @@ fn new_process(
         return Err(errno);
     }
     table.insert_thread(Arc::clone(&thread));
+    drop(table);
+    cpu_limit::watch(&process);
     Ok(thread)
 }
 

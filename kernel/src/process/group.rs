@@ -18,7 +18,7 @@ use super::thread::Work;
 use super::{Capability, Control, Credentials, ExitStatus, LimitTable, Pid, Thread};
 use crate::memory::{AddressSpace, MemoryAccount};
 use crate::signal::ProcessSignals;
-use crate::time::{CpuAccount, IntervalTimers, PosixTimers};
+use crate::time::{CpuAccount, CpuLimit, IntervalTimers, PosixTimers};
 use crate::vfs::{Access, FdTable, FsContext, lock};
 use crate::wait::WaitQueue;
 
@@ -50,6 +50,8 @@ pub struct Process {
     pub control: Control,
     /// `setitimer(2)`.
     pub interval_timers: IntervalTimers,
+    /// The watch over `RLIMIT_CPU`.
+    pub cpu_limit: CpuLimit,
     /// `timer_create(2)`.
     pub posix_timers: PosixTimers,
     /// Whether it lost the parent that made it.
@@ -137,6 +139,7 @@ impl Process {
             memory: MemoryAccount::default(),
             control: Control::default(),
             interval_timers: IntervalTimers::default(),
+            cpu_limit: CpuLimit::default(),
             posix_timers: PosixTimers::default(),
             adopted: AtomicBool::new(false),
             child_changed: WaitQueue::new(),
@@ -184,6 +187,7 @@ impl Process {
             memory: MemoryAccount::default(),
             control: model.control.for_child(),
             interval_timers: IntervalTimers::default(),
+            cpu_limit: CpuLimit::default(),
             posix_timers: PosixTimers::default(),
             adopted: AtomicBool::new(false),
             child_changed: WaitQueue::new(),
@@ -204,6 +208,7 @@ impl Process {
         drop(fs);
         self.interval_timers.clear();
         self.posix_timers.clear();
+        self.cpu_limit.clear();
         let space = core::mem::replace(&mut *self.space.lock(), AddressSpace::empty());
         self.memory.add_space(&space);
         drop(space);

@@ -24,7 +24,7 @@ fn install(call: &Call<'_>, file: Arc<dyn File>, flags: i32) -> SysResult {
     } else {
         StatusFlags::empty()
     };
-    let file = OpenFile::new(file, true, false, status);
+    let file = OpenFile::new(file, true, true, status);
     call.install(file, flags & O_CLOEXEC != 0)
 }
 

@@ -28,7 +28,7 @@ pub fn setrlimit(call: &mut Call<'_>, number: u32, from: Ptr<RLimit>) -> Result<
 
 fn set(
     call: &Call<'_>,
-    process: &Process,
+    process: &Arc<Process>,
     resource: Resource,
     new: RLimit,
 ) -> Result<RLimit, Errno> {
@@ -41,6 +41,9 @@ fn set(
     if is_of_memory {
         let space = Arc::clone(&process.space.lock());
         space.set_limits(process.limits.of_memory());
+    }
+    if resource == Resource::Cpu {
+        time::cpu_limit::watch(process);
     }
     Ok(old)
 }

@@ -168,6 +168,7 @@ pub fn clock_nanosleep(
     let clock = clock(number)?;
     match clock {
         // A thread cannot wait for its own time, and no coarse clock wakes.
+        ClockId::Thread(..) if number >= 0 => return Err(Errno::EOPNOTSUPP),
         ClockId::Thread(..) => return Err(Errno::EINVAL),
         ClockId::Wall { coarse: true } | ClockId::Monotonic { coarse: true } => {
             return Err(Errno::EOPNOTSUPP);
