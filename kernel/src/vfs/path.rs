@@ -37,7 +37,15 @@ impl Path {
     }
 
     /// Goes on to what is mounted on top, and on top of that.
+    #[inline]
     pub fn cross_mounts(&mut self) {
+        if self.dentry.is_mount_point() {
+            self.cross();
+        }
+    }
+
+    #[cold]
+    fn cross(&mut self) {
         while self.dentry.is_mount_point() {
             match mount::on(self) {
                 Some(mount) => {

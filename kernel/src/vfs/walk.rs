@@ -64,6 +64,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// ENOENT for an empty text.
+    #[inline]
     pub fn new(
         access: &'a Access,
         root: &'a Path,
@@ -120,18 +121,9 @@ impl<'a> Walk<'a> {
     pub fn to_last(&mut self) -> Result<(), Errno> {
         loop {
             let bytes = self.text.bytes();
-            let mut index = self.offset;
-            while bytes.get(index) == Some(&b'/') {
-                index += 1;
-            }
-            let start = index;
-            while bytes.get(index).is_some_and(|byte| *byte != b'/') {
-                index += 1;
-            }
-            let end = index;
-            while bytes.get(index) == Some(&b'/') {
-                index += 1;
-            }
+            let start = skip(bytes, self.offset, |byte| byte == b'/');
+            let end = skip(bytes, start, |byte| byte != b'/');
+            let index = skip(bytes, end, |byte| byte == b'/');
             self.offset = index;
             let is_end = index == bytes.len();
             if is_end && self.rest.is_empty() {
@@ -250,6 +242,16 @@ impl<'a> Walk<'a> {
         }
         Ok(())
     }
+}
+
+/// The first index from `from` on whose byte is not `over`.
+#[inline]
+fn skip(bytes: &[u8], from: usize, over: impl Fn(u8) -> bool) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest
+        .iter()
+        .position(|byte| !over(*byte))
+        .unwrap_or(rest.len())
 }
 
 /// Walks `text` from `start` to its end.

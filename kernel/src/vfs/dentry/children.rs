@@ -1,5 +1,10 @@
 //! The children of a dentry: a slab of slots and an index of them by name.
 //!
+//! The index is a table of slot numbers, at most half full, searched from the
+//! place that the hash of the name points at; a removal moves those behind it
+//! up, so there are no marks of the removed to search over. A walk asks once a
+//! component: it is written to be short, which a general map is not.
+//!
 //! A child keeps its slot for life, so a slot's number is a cursor that stays
 //! good while others come and go: a directory read in pieces shows every entry
 //! that was there all the time exactly once. Free slots are linked and used
@@ -9,13 +14,15 @@ use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
 use ochre_abi::Errno;
 
 use super::{Dentry, VisitChild};
 
-/// No free slot.
+/// No slot.
 const END: u32 = u32::MAX;
+
+/// Places of the smallest index.
+const INDEX_MIN: usize = 8;
 
 /// A child as its parent knows it.
 pub(in crate::vfs) enum Child {
@@ -58,8 +65,25 @@ pub(in crate::vfs) struct Children {
 /// Slots and their index.
 pub(in crate::vfs) struct Table {
     slots: Vec<Slot>,
-    index: HashTable<u32>,
+    /// Numbers of slots, or [`END`]; a power of two of them, or none.
+    index: Vec<u32>,
+    used: usize,
     free: u32,
+}
+
+/// Whether two names are the same; short ones, mostly, so without a call.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let (words, rest) = one.as_chunks::<8>();
+    let (other_words, other_rest) = other.as_chunks::<8>();
+    words
+        .iter()
+        .zip(other_words)
+        .all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+        && rest.iter().zip(other_rest).all(|(a, b)| a == b)
 }
 
 /// The hash of a name: eight bytes at a time, multiplied and folded.
@@ -74,31 +98,96 @@ pub(super) fn hash(name: &[u8]) -> u64 {
     for word in words {
         add(u64::from_le_bytes(*word));
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    add(u64::from_le_bytes(last));
+    let mut last = 0;
+    for byte in rest {
+        last = last << 8 | u64::from(*byte);
+    }
+    add(last);
     state.wrapping_mul(FACTOR)
 }
 
 impl Table {
-    fn find(&self, hash: u64, mut fits: impl FnMut(&Child) -> bool) -> Option<u32> {
-        self.index
-            .find(hash, |slot| match &self.slots[*slot as usize] {
-                Slot::Used { hash: other, child } => *other == hash && fits(child),
-                Slot::Free(_) => false,
-            })
-            .copied()
+    /// The place in the index and the slot of the first child of that hash that
+    /// fits.
+    #[inline]
+    fn find(&self, hash: u64, mut fits: impl FnMut(&Child) -> bool) -> Option<(usize, u32)> {
+        let mask = self.index.len().wrapping_sub(1);
+        let mut place = hash as usize & mask;
+        // Half of the index is free, so the search ends.
+        while let Some(slot) = self.index.get(place)
+            && *slot != END
+        {
+            if let Some(Slot::Used { hash: other, child }) = self.slots.get(*slot as usize)
+                && *other == hash
+                && fits(child)
+            {
+                return Some((place, *slot));
+            }
+            place = (place + 1) & mask;
+        }
+        None
     }
 
-    fn free(&mut self, hash: u64, slot: u32) -> Option<Child> {
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
-            entry.remove();
+    fn hash_of(&self, slot: u32) -> u64 {
+        match self.slots.get(slot as usize) {
+            Some(Slot::Used { hash, .. }) => *hash,
+            _ => 0,
         }
+    }
+
+    /// Puts a slot into the index, which has room.
+    fn enter(&mut self, hash: u64, slot: u32) {
+        let mask = self.index.len() - 1;
+        let mut place = hash as usize & mask;
+        while self.index[place] != END {
+            place = (place + 1) & mask;
+        }
+        self.index[place] = slot;
+    }
+
+    /// Takes a place out of the index and moves those behind it up that were
+    /// pushed beyond it.
+    fn leave(&mut self, mut hole: usize) {
+        let mask = self.index.len() - 1;
+        let mut place = (hole + 1) & mask;
+        while self.index[place] != END {
+            let home = self.hash_of(self.index[place]) as usize & mask;
+            if (place.wrapping_sub(home) & mask) >= (place.wrapping_sub(hole) & mask) {
+                self.index[hole] = self.index[place];
+                hole = place;
+            }
+            place = (place + 1) & mask;
+        }
+        self.index[hole] = END;
+    }
+
+    /// Makes room for one more in the index.
+    fn grow_index(&mut self) -> Result<(), Errno> {
+        if (self.used + 1) * 2 <= self.index.len() {
+            return Ok(());
+        }
+        let len = ((self.used + 1) * 2).next_power_of_two().max(INDEX_MIN);
+        let mut index = Vec::new();
+        index.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+        index.resize(len, END);
+        let old = core::mem::replace(&mut self.index, index);
+        for slot in old {
+            if slot != END {
+                self.enter(self.hash_of(slot), slot);
+            }
+        }
+        Ok(())
+    }
+
+    fn free(&mut self, place: usize, slot: u32) -> Option<Child> {
+        self.leave(place);
+        self.used -= 1;
         let old = core::mem::replace(&mut self.slots[slot as usize], Slot::Free(self.free));
         self.free = slot;
-        if self.index.is_empty() {
+        if self.used == 0 {
             // Nobody can tell slots of an empty directory apart: begin anew.
-            self.slots.clear();
+            self.slots = Vec::new();
+            self.index = Vec::new();
             self.free = END;
         }
         match old {
@@ -136,7 +225,7 @@ impl Children {
         };
         let mut found = None;
         table.find(hash, |child| match child {
-            Child::Held(child) if child.with_name(|other| other == name) => {
+            Child::Held(child) if child.with_name(|other| is_same(other, name)) => {
                 found = Some(Arc::clone(child));
                 true
             }
@@ -153,26 +242,21 @@ impl Children {
         if let State::Empty = self.state {
             self.state = State::Open(Box::new(Table {
                 slots: Vec::new(),
-                index: HashTable::new(),
+                index: Vec::new(),
+                used: 0,
                 free: END,
             }));
         }
         let State::Open(table) = &mut self.state else {
             return Err(Errno::ENOENT);
         };
-        let Table { slots, index, free } = &mut **table;
-        if *free == END {
-            if slots.len() >= END as usize {
+        if table.free == END {
+            if table.slots.len() >= END as usize {
                 return Err(Errno::ENOSPC);
             }
-            slots.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            table.slots.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         }
-        index
-            .try_reserve(1, |slot| match &slots[*slot as usize] {
-                Slot::Used { hash, .. } => *hash,
-                Slot::Free(_) => 0,
-            })
-            .map_err(|_| Errno::ENOMEM)
+        table.grow_index()
     }
 
     pub(super) fn insert(&mut self, hash: u64, child: Child) -> Result<(), Errno> {
@@ -180,27 +264,22 @@ impl Children {
         let State::Open(table) = &mut self.state else {
             return Err(Errno::ENOENT);
         };
-        let Table { slots, index, free } = &mut **table;
         let used = Slot::Used { hash, child };
-        let slot = *free;
-        match slots.get_mut(slot as usize) {
+        let mut slot = table.free;
+        match table.slots.get_mut(slot as usize) {
             Some(place) => {
                 if let Slot::Free(next) = place {
-                    *free = *next;
+                    table.free = *next;
                 }
                 *place = used;
             }
-            None => slots.push(used),
+            None => {
+                slot = table.slots.len() as u32;
+                table.slots.push(used);
+            }
         }
-        let slot = if slot == END {
-            (slots.len() - 1) as u32
-        } else {
-            slot
-        };
-        index.insert_unique(hash, slot, |slot| match &slots[*slot as usize] {
-            Slot::Used { hash, .. } => *hash,
-            Slot::Free(_) => 0,
-        });
+        table.enter(hash, slot);
+        table.used += 1;
         Ok(())
     }
 
@@ -213,15 +292,15 @@ impl Children {
         let State::Open(table) = &mut self.state else {
             return None;
         };
-        let slot = table.find(hash, |child| core::ptr::eq(child.address(), address))?;
-        table.free(hash, slot)
+        let (place, slot) = table.find(hash, |child| core::ptr::eq(child.address(), address))?;
+        table.free(place, slot)
     }
 
     /// Closes a directory; a resident one must be empty.
     pub(super) fn close(&mut self, resident: bool) -> Result<(), Errno> {
         if let State::Open(table) = &self.state
             && resident
-            && !table.index.is_empty()
+            && table.used > 0
         {
             return Err(Errno::ENOTEMPTY);
         }
@@ -264,7 +343,21 @@ impl Children {
 
 #[cfg(test)]
 mod tests {
-    use super::hash;
+    use super::{hash, is_same};
+
+    #[test]
+    fn names_are_compared_to_the_last_byte() {
+        for len in 0..30 {
+            let name: Vec<u8> = (0..len).collect();
+            assert!(is_same(&name, &name.clone()));
+            for changed in 0..usize::from(len) {
+                let mut other = name.clone();
+                other[changed] ^= 1;
+                assert!(!is_same(&name, &other));
+            }
+            assert!(!is_same(&name, &[&name[..], b"x"].concat()));
+        }
+    }
 
     #[test]
     fn names_that_differ_little_hash_apart() {
