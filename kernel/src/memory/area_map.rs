@@ -19,6 +19,17 @@ pub(super) const MAX_AREAS: usize = 65_530;
 #[derive(Clone, Debug, Default)]
 pub struct AreaMap {
     areas: BTreeMap<u64, Area>,
+    searched: Searched,
+}
+
+/// What is known of free ranges from searches: in `from..top` none is longer
+/// than `longest`. Without it a program with many areas would have each
+/// search look at all of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Searched {
+    from: u64,
+    top: u64,
+    longest: u64,
 }
 
 impl AreaMap {
@@ -27,6 +38,11 @@ impl AreaMap {
     pub const fn new() -> AreaMap {
         AreaMap {
             areas: BTreeMap::new(),
+            searched: Searched {
+                from: 0,
+                top: 0,
+                longest: 0,
+            },
         }
     }
 
@@ -112,22 +128,47 @@ impl AreaMap {
     /// The highest free range of `len` bytes within `within`, guard gaps
     /// below areas that grow downwards left alone; returns its start.
     #[must_use]
-    pub fn find_free(&self, len: u64, within: Range<u64>) -> Option<u64> {
-        let mut end = within.end;
-        if let Some(next) = self.at_or_above(within.end) {
+    pub fn find_free(&mut self, len: u64, within: Range<u64>) -> Option<u64> {
+        if self.searched.top != within.end || len <= self.searched.longest {
+            self.searched = Searched {
+                from: within.end,
+                top: within.end,
+                longest: 0,
+            };
+        }
+        let Searched {
+            from,
+            top,
+            mut longest,
+        } = self.searched;
+        let mut end = from;
+        if let Some(next) = self.at_or_above(from) {
             end = end.min(next.guarded_start());
         }
-        let fits = |from: u64, end: u64| end.checked_sub(len).filter(|start| *start >= from);
-        for (_, area) in self.areas.range(..within.end).rev() {
+        let mut found = None;
+        for (_, area) in self.areas.range(..from).rev() {
             if area.end <= within.start {
                 break;
             }
-            if let Some(start) = fits(area.end, end) {
-                return Some(start);
+            let hole = end.saturating_sub(area.end);
+            if hole >= len {
+                found = Some(end - len);
+                break;
             }
+            longest = longest.max(hole);
             end = end.min(area.guarded_start());
         }
-        fits(within.start, end)
+        if found.is_none() {
+            found = end.checked_sub(len).filter(|start| *start >= within.start);
+        }
+        // What was passed over need not be looked at again; the hole found may
+        // be used up or not, so the next search begins at its end.
+        self.searched = Searched {
+            from: end.max(within.start),
+            top,
+            longest,
+        };
+        found
     }
 
     /// Whether a hint can be followed: the range is free and outside guard gaps.
@@ -162,6 +203,13 @@ impl AreaMap {
 
     /// Removes whatever lies in the range.
     pub fn remove(&mut self, range: Range<u64>) {
+        // A hole gets longer; the next search has to look at it.
+        let hole_end = self
+            .areas
+            .range(range.end..)
+            .next()
+            .map_or(u64::MAX, |(start, _)| *start);
+        self.searched.from = self.searched.from.max(hole_end).min(self.searched.top);
         self.split(range.start);
         self.split(range.end);
         while let Some((&start, _)) = self.areas.range(range.clone()).next() {

@@ -19,7 +19,7 @@ use ochre_hal::user::Access;
 
 use super::area::{Area, AreaFlags, GUARD_GAP, PAGE, Source};
 use super::space::Inner;
-use super::{AddressSpace, Fault};
+use super::{AddressSpace, Fault, UNLIMITED};
 
 const SIGBUS: u32 = 7;
 pub(super) const SIGKILL: u32 = 9;
@@ -127,8 +127,9 @@ impl Inner {
             Some(below) if keeps_distance(below) => below.end.saturating_add(GUARD_GAP),
             _ => super::layout::LOWEST,
         };
-        let total = self.total().saturating_add(start - page);
-        if page < gap || total > self.limits.address_space {
+        let limit = self.limits.address_space;
+        let is_beyond = || self.total().saturating_add(start - page) > limit;
+        if page < gap || limit != UNLIMITED && is_beyond() {
             return Err(Refusal::NotMapped);
         }
         self.areas.extend_down(start, page);

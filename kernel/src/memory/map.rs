@@ -314,7 +314,7 @@ impl Inner {
 
     /// Finds the address of a mapping of `len` bytes, a multiple of pages.
     pub(super) fn place(
-        &self,
+        &mut self,
         placement: Placement,
         len: u64,
         privileged: bool,
@@ -342,7 +342,7 @@ impl Inner {
         Ok(address)
     }
 
-    fn place_freely(&self, placement: Placement, len: u64) -> Result<u64, Errno> {
+    fn place_freely(&mut self, placement: Placement, len: u64) -> Result<u64, Errno> {
         let (hint, below_2g) = match placement {
             Placement::Hint(hint) => (hint, false),
             Placement::Below2G(hint) => (hint, true),

@@ -82,7 +82,7 @@ impl AddressSpace {
 
 impl Inner {
     /// Where a mapping that must move goes.
-    fn target(&self, request: &RemapRequest, old_len: u64, new_len: u64) -> Result<u64, Errno> {
+    fn target(&mut self, request: &RemapRequest, old_len: u64, new_len: u64) -> Result<u64, Errno> {
         let to = request.new_address;
         let new = page_range(to, new_len, Errno::EINVAL)?;
         let old_end = request.address.saturating_add(old_len);
