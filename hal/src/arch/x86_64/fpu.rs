@@ -50,14 +50,16 @@ pub(super) fn check_image(image: &mut [u8]) -> bool {
     if components == 0 {
         return true;
     }
-    let Some(header) = image.get_mut(HEADER..HEADER_END) else {
+    let Some(header) = image.get(HEADER..HEADER_END) else {
         return false;
     };
-    let (bitmap, rest) = header.split_at_mut(8);
-    let bitmap: Option<&[u8; 8]> = bitmap.first_chunk();
-    let known = bitmap.is_some_and(|bits| u64::from_le_bytes(*bits) & !components == 0);
+    let (words, _) = header.as_chunks::<8>();
+    let Some((bitmap, rest)) = words.split_first() else {
+        return false;
+    };
+    let known = u64::from_le_bytes(*bitmap) & !components == 0;
     // The compacted form and the reserved words must be zero.
-    known && rest.iter().all(|byte| *byte == 0)
+    known && rest.iter().all(|word| u64::from_le_bytes(*word) == 0)
 }
 
 /// Replaces parts that the processor left out of the image, because they were

@@ -120,8 +120,8 @@ impl Context {
         let image = self.area.image();
         let mut head = [0; fpu::HEADER_END];
         let head_len = image.len().min(head.len());
-        for (to, from) in head.iter_mut().zip(image) {
-            *to = *from;
+        if let (Some(to), Some(from)) = (head.get_mut(..head_len), image.get(..head_len)) {
+            to.copy_from_slice(from);
         }
         fpu::make_explicit(&mut head);
         put(&mut head, SW_RESERVED, &[0; 48]);
