@@ -110,6 +110,9 @@ pub fn truncate(call: &mut Call<'_>, path: Ptr<u8>, size: i64) -> Result<(), Err
     let text = read_path(call, path)?;
     let names = Names::of(call);
     let path = names.find(call, HERE, &text, true)?;
+    if path.dentry.kind() == Kind::Regular {
+        attributes::check_size_limit(call.thread, size)?;
+    }
     attributes::truncate(&names.access, &path, size)
 }
 
@@ -121,6 +124,7 @@ pub fn ftruncate(call: &mut Call<'_>, fd: Fd, size: i64) -> Result<(), Errno> {
     if path.dentry.kind() != Kind::Regular || !file.is_writable() {
         return Err(Errno::EINVAL);
     }
+    attributes::check_size_limit(call.thread, size)?;
     path.inode().truncate(size)?;
     attributes::wrote(&call.process().access(), path);
     Ok(())
@@ -158,6 +162,9 @@ pub fn fallocate(
         Kind::Fifo => return Err(Errno::ESPIPE),
         Kind::Directory => return Err(Errno::EISDIR),
         _ => return Err(Errno::ENODEV),
+    }
+    if mode & FALLOC_FL_KEEP_SIZE == 0 {
+        attributes::check_size_limit(call.thread, offset.saturating_add(len))?;
     }
     let how = Allocate::from_bits_truncate(mode);
     path.inode().allocate(offset, len, how)?;

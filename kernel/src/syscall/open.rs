@@ -12,7 +12,7 @@ use ochre_abi::fcntl::{
 use super::names::{HERE, Names, read_path};
 use super::{Call, Fd, Outcome, Ptr, SysResult};
 use crate::process::Resource;
-use crate::vfs::{self, How, OpenFile, OpenOutcome, Opener, StatusFlags};
+use crate::vfs::{self, How, OpenFile, OpenOutcome, Opener, StatusFlags, tree};
 
 /// Flags that `openat2` knows.
 const KNOWN: u32 = O_ACCMODE
@@ -69,6 +69,7 @@ pub fn openat(
     let files = call.files();
     let limit = descriptor_limit(call);
     files.check_room(limit)?;
+    tree::check_headroom()?;
     let names = Names::of(call);
     let start = names.start(call, directory, &text)?;
     let opener = Opener {

@@ -2,8 +2,11 @@
 
 use ochre_abi::Errno;
 use ochre_abi::fcntl::{S_ISGID, S_ISUID};
+use ochre_abi::signal::Signal;
 
 use super::{Access, Change, Kind, Path, Timestamp, Want, now};
+use crate::process::{Resource, Thread};
+use crate::signal::{self, Info};
 
 /// Changes the permission bits.
 ///
@@ -101,6 +104,20 @@ pub fn change_times(
         modified: value(modified),
         ..Change::default()
     })
+}
+
+/// Fails, with a signal, where a file would become larger than the process may
+/// make one (`RLIMIT_FSIZE`).
+///
+/// # Errors
+/// EFBIG.
+pub fn check_size_limit(thread: &Thread, size: u64) -> Result<(), Errno> {
+    if size <= thread.process.limits.soft(Resource::FileSize) {
+        return Ok(());
+    }
+    // The call's error says as much; a full queue changes nothing.
+    let _ = signal::send_to_thread(thread, Signal::SIGXFSZ, Info::KERNEL);
+    Err(Errno::EFBIG)
 }
 
 /// Cuts or extends the file at `path`.

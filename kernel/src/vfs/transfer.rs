@@ -15,11 +15,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
+use ochre_abi::resource::RLIM_INFINITY;
 use ochre_abi::signal::Signal;
 
-use super::{OpenFile, Range, Sink, Source, StatusFlags, Transfer, attributes};
+use super::{Kind, OpenFile, Range, Sink, Source, StatusFlags, Transfer, attributes};
 use crate::memory::AddressSpace;
-use crate::process::Thread;
+use crate::process::{Resource, Thread};
 use crate::sched;
 use crate::signal::{self, Info};
 use crate::syscall::{Call, Outcome, SysResult};
@@ -72,6 +73,8 @@ struct Operation {
     transfer: Transfer,
     at: At,
     options: Options,
+    /// Bytes that the file may still grow by, or have written (`RLIMIT_FSIZE`).
+    allowed: usize,
     done: usize,
 }
 
@@ -103,7 +106,7 @@ impl Operation {
         }
         let end = self.done.saturating_add(PIECE);
         loop {
-            let window = end - self.done;
+            let window = end.min(self.allowed) - self.done;
             let Moved {
                 result,
                 count,
@@ -169,7 +172,29 @@ impl Operation {
 
     fn remaining(&self) -> usize {
         let all: usize = self.ranges.as_slice().iter().map(|range| range.len).sum();
-        all - self.done
+        all.min(self.allowed) - self.done
+    }
+
+    /// Applies the largest size that the process may give a regular file.
+    fn limit(&mut self, thread: &Arc<Thread>) -> Result<(), Errno> {
+        let Some(path) = self.file.path() else {
+            return Ok(());
+        };
+        if path.dentry.kind() != Kind::Regular {
+            return Ok(());
+        }
+        let limit = thread.process.limits.soft(Resource::FileSize);
+        if limit == RLIM_INFINITY || self.remaining() == 0 {
+            return Ok(());
+        }
+        let position = match self.at {
+            _ if self.options.append => path.inode().metadata().size,
+            At::Offset(offset) => offset,
+            At::Position => *self.file.position().lock(),
+        };
+        attributes::check_size_limit(thread, position.saturating_add(1))?;
+        self.allowed = usize::try_from(limit - position).unwrap_or(usize::MAX);
+        Ok(())
     }
 
     fn is_partial_read(&self) -> bool {
@@ -270,8 +295,14 @@ pub fn start(
         transfer,
         at,
         options,
+        allowed: usize::MAX,
         done: 0,
     };
+    if transfer == Transfer::Write
+        && let Err(errno) = operation.limit(call.thread)
+    {
+        return Outcome::error(errno);
+    }
     match operation.attempt(call.thread) {
         Step::Over(result) => Outcome::Done(operation.finish(call.thread, result)),
         Step::Blocked if operation.options.never_wait => {

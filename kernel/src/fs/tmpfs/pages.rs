@@ -247,17 +247,25 @@ impl<F: Frame> Pages<F> {
     /// Makes every page of a range present.
     ///
     /// # Errors
-    /// What `charge` said; what was made stays.
+    /// What `charge` said, and nothing is made; ENOMEM, and what was made stays.
     pub fn populate(
         &mut self,
         range: Range<u64>,
         charge: impl Fn(u64) -> Result<(), Errno>,
         refund: impl Fn(u64),
     ) -> Result<(), Errno> {
-        for index in range.start / PAGE..range.end.div_ceil(PAGE) {
+        let pages = range.start / PAGE..range.end.div_ceil(PAGE);
+        let present = self.frames.range(pages.clone()).count() as u64;
+        let mut missing = pages.end.saturating_sub(pages.start) - present;
+        // All or nothing, before a frame is touched: a program may ask for any size.
+        charge(missing)?;
+        for index in pages {
+            if missing == 0 {
+                break;
+            }
             if let Entry::Vacant(place) = self.frames.entry(index) {
-                charge(1)?;
-                place.insert(F::zeroed().inspect_err(|_| refund(1))?);
+                place.insert(F::zeroed().inspect_err(|_| refund(missing))?);
+                missing -= 1;
             }
         }
         Ok(())

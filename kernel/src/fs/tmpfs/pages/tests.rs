@@ -129,6 +129,24 @@ fn a_full_file_system_writes_what_fits() {
 }
 
 #[test]
+fn populating_takes_what_is_missing_or_nothing() {
+    let mut pages: Pages<HostFrame> = Pages::default();
+    write(&mut pages, PAGE, b"x").unwrap();
+    let asked = core::cell::Cell::new(0);
+    let refuse = |count| {
+        asked.set(count);
+        Err(Errno::ENOSPC)
+    };
+    let huge = 0..SIZE_MAX;
+    assert_eq!(pages.populate(huge, refuse, |_| ()), Err(Errno::ENOSPC));
+    assert_eq!(asked.get(), SIZE_MAX.div_ceil(PAGE) - 1);
+    assert_eq!(pages.count(), 1);
+    pages.populate(10..3 * PAGE, |_| Ok(()), |_| ()).unwrap();
+    assert_eq!(pages.count(), 3);
+    assert_eq!(read(&pages, PAGE, 1), b"x");
+}
+
+#[test]
 fn nothing_is_written_past_the_largest_size() {
     let mut pages = Pages::default();
     assert_eq!(write(&mut pages, SIZE_MAX - 1, b"ab"), Ok(1));
