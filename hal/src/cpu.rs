@@ -32,6 +32,11 @@ pub fn count() -> usize {
     1
 }
 
+/// Every processor that runs the kernel.
+pub fn all() -> impl Iterator<Item = CpuId> {
+    (0..count()).map(|index| CpuId(index as u32))
+}
+
 /// Sleeps until an interrupt arrives and returns it. An interrupt that came
 /// before the call but was not yet taken ends the sleep at once: there is no
 /// gap between looking and sleeping in which one could be lost.

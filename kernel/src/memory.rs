@@ -26,7 +26,7 @@ mod space;
 
 pub use account::{MemoryAccount, Usage};
 pub use area::{Area, AreaFlags, Source};
-pub use area_map::AreaMap;
+pub use area_map::{AreaMap, MAX_AREAS};
 pub use backing::{Backing, Identity, ZeroBacking};
 pub use facts::Facts;
 pub use layout::{LOWEST, Layout};

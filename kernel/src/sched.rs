@@ -4,9 +4,11 @@
 //! polls, and handled by [`interrupt::dispatch`] in ordinary code. Nothing here
 //! is ever entered twice on one processor.
 
+pub mod account;
 mod cpu;
 mod executor;
 pub mod interrupt;
+pub mod load;
 mod timer;
 
 pub use cpu::{runnable, slice_is_over};

@@ -13,7 +13,7 @@ use core::ops::Range;
 use super::area::Area;
 
 /// The most areas that an address space may have (`vm.max_map_count`).
-pub(super) const MAX_AREAS: usize = 65_530;
+pub const MAX_AREAS: usize = 65_530;
 
 /// Areas sorted by address.
 #[derive(Clone, Debug, Default)]

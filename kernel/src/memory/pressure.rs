@@ -1,19 +1,25 @@
 //! When a page is wanted and no frame is left: somebody has to go.
 //!
-//! The process with the most memory does, whoever asked: a small program that
-//! happens to ask last is not the culprit. The thread that asked lets others
+//! The process with the most memory does (or the one that somebody wants to go
+//! first), whoever asked: a small program that happens to ask last is not the
+//! culprit. The thread that asked lets others
 //! run and asks again.
 
 use alloc::sync::Arc;
+
+use ochre_sync::primitive::atomic::Ordering;
 
 use crate::process::{ExitStatus, Process, table};
 
 const SIGKILL: u32 = 9;
 
+/// The adjustment of a process that is never killed for memory.
+const NEVER: i32 = -1000;
+
 /// Kills the process with the most memory, unless one that was killed before
 /// still has to give its memory back.
 pub fn relieve() {
-    let mut largest: Option<(usize, Arc<Process>)> = None;
+    let mut largest: Option<(u64, usize, Arc<Process>)> = None;
     for relations in table::lock().iter() {
         let process = &relations.process;
         let pages = process.space.lock().resident_pages();
@@ -26,11 +32,12 @@ pub fn relieve() {
         if process.signals.is_protected() {
             continue;
         }
-        if largest.as_ref().is_none_or(|(most, _)| pages > *most) {
-            largest = Some((pages, Arc::clone(process)));
+        let score = score(process, pages);
+        if score > 0 && largest.as_ref().is_none_or(|(most, ..)| score > *most) {
+            largest = Some((score, pages, Arc::clone(process)));
         }
     }
-    let Some((pages, process)) = largest else {
+    let Some((_, pages, process)) = largest else {
         return;
     };
     log::warn!(
@@ -39,4 +46,18 @@ pub fn relieve() {
         pages.saturating_mul(4)
     );
     process.begin_group_exit(ExitStatus::signaled(SIGKILL, false));
+}
+
+/// How much a process with so many pages deserves to go: its pages, and what
+/// `/proc/PID/oom_score_adj` adds, in thousandths of the machine's memory.
+#[must_use]
+pub fn score(process: &Process, pages: usize) -> u64 {
+    let adjustment = process.control.oom_adjustment.load(Ordering::Relaxed);
+    if adjustment == NEVER {
+        return 0;
+    }
+    let total = ochre_hal::memory::stats().total as i64;
+    let added = total.saturating_mul(i64::from(adjustment)) / 1000;
+    let score = (pages as i64).saturating_add(added).max(1);
+    score.unsigned_abs()
 }

@@ -1,6 +1,6 @@
 //! What prctl(2) and its kin set for a process.
 
-use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// How much later than asked a sleep may end by default.
 const DEFAULT_SLACK_NS: u64 = 50_000;
@@ -22,6 +22,8 @@ pub struct Control {
     pub no_huge_pages: AtomicBool,
     /// What `membarrier(2)` was told to expect.
     pub barriers: AtomicU32,
+    /// How much rather it is killed for memory, -1000 (never) to 1000.
+    pub oom_adjustment: AtomicI32,
 }
 
 impl Default for Control {
@@ -34,6 +36,7 @@ impl Default for Control {
             timer_slack_ns: AtomicU64::new(DEFAULT_SLACK_NS),
             no_huge_pages: AtomicBool::new(false),
             barriers: AtomicU32::new(0),
+            oom_adjustment: AtomicI32::new(0),
         }
     }
 }
@@ -48,6 +51,7 @@ impl Control {
             no_new_privileges: AtomicBool::new(self.no_new_privileges.load(Ordering::Relaxed)),
             timer_slack_ns: AtomicU64::new(self.timer_slack_ns.load(Ordering::Relaxed)),
             no_huge_pages: AtomicBool::new(self.no_huge_pages.load(Ordering::Relaxed)),
+            oom_adjustment: AtomicI32::new(self.oom_adjustment.load(Ordering::Relaxed)),
             ..Control::default()
         }
     }

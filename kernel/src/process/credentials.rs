@@ -56,6 +56,7 @@ pub enum Capability {
     IpcLock = 14,
     SysRawIo = 17,
     SysChroot = 18,
+    SysPtrace = 19,
     SysAdmin = 21,
     SysBoot = 22,
     SysNice = 23,

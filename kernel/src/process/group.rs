@@ -27,6 +27,10 @@ pub struct Process {
     /// Its number, that of its first thread.
     pub pid: Pid,
     parent: AtomicU32,
+    /// When it was made, by the monotonic clock.
+    pub started_ns: u64,
+    /// The name that its first thread had at its end.
+    pub last_name: SpinLock<[u8; 16]>,
     /// Threads that have not ended, the first one included until it ended.
     pub threads: SpinLock<Vec<Arc<Thread>>>,
     /// The address space, replaced by `execve`. Each thread's poll has its own
@@ -128,6 +132,8 @@ impl Process {
         Process {
             pid: Pid::INIT,
             parent: AtomicU32::new(Pid::NONE.0),
+            started_ns: ochre_hal::clock::now_ns(),
+            last_name: SpinLock::default(),
             threads: SpinLock::default(),
             space: SpinLock::new(space),
             files: SpinLock::new(FdTable::new()),
@@ -178,6 +184,8 @@ impl Process {
             }),
             pid,
             parent: AtomicU32::new(parent.0),
+            started_ns: ochre_hal::clock::now_ns(),
+            last_name: SpinLock::default(),
             threads: SpinLock::default(),
             space: SpinLock::new(space),
             signals: model.signals.for_child(flags),

@@ -44,6 +44,8 @@ pub struct Table {
     threads: BTreeMap<Pid, Arc<Thread>>,
     groups: BTreeMap<Pid, Vec<Pid>>,
     last: u32,
+    /// Threads ever made.
+    made: u64,
 }
 
 static TABLE: SpinLock<Table> = SpinLock::new(Table {
@@ -51,6 +53,7 @@ static TABLE: SpinLock<Table> = SpinLock::new(Table {
     threads: BTreeMap::new(),
     groups: BTreeMap::new(),
     last: 0,
+    made: 0,
 });
 
 /// Locks the table.
@@ -103,6 +106,18 @@ impl Table {
     /// All threads alive.
     pub fn threads(&self) -> impl Iterator<Item = &Arc<Thread>> {
         self.threads.values()
+    }
+
+    /// The first process whose number is at least `from`, zombies included.
+    #[must_use]
+    pub fn process_from(&self, from: Pid) -> Option<&Relations> {
+        self.processes.range(from..).next().map(|(_, of)| of)
+    }
+
+    /// Threads ever made.
+    #[must_use]
+    pub fn threads_made(&self) -> u64 {
+        self.made
     }
 
     /// Threads alive.
@@ -197,6 +212,7 @@ impl Table {
 
     /// Adds a thread.
     pub fn insert_thread(&mut self, thread: Arc<Thread>) {
+        self.made += 1;
         self.threads.insert(thread.tid, thread);
     }
 

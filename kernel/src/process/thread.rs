@@ -19,8 +19,8 @@ use core::task::{Context, Poll};
 
 use bitflags::bitflags;
 use ochre_abi::Errno;
-use ochre_hal::cpu;
 use ochre_hal::user::{Trap, UserContext};
+use ochre_hal::{clock, cpu};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -90,6 +90,8 @@ pub struct Thread {
     pub user_cycles: AtomicU64,
     /// Cycles in the kernel.
     pub kernel_cycles: AtomicU64,
+    /// When it was made, by the monotonic clock.
+    pub started_ns: u64,
     /// The status that `exit(2)` gave.
     exit_code: AtomicU32,
 }
@@ -132,6 +134,7 @@ impl Thread {
             robust_list: AtomicU64::new(0),
             user_cycles: AtomicU64::new(0),
             kernel_cycles: AtomicU64::new(0),
+            started_ns: clock::now_ns(),
             exit_code: AtomicU32::new(0),
         });
         let task = sched::spawn_thread(Arc::clone(&thread))?;

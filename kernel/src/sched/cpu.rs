@@ -12,6 +12,7 @@ use ochre_hal::cpu::{self, CpuId, MAX_CPUS};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
+use super::account::Account;
 use super::executor::TaskRef;
 
 /// How long a thread runs before another runnable one gets its turn.
@@ -27,6 +28,8 @@ pub(super) struct Cpu {
     pub(super) slice_start_ns: AtomicU64,
     /// The deadline that the device has, or [`NO_ALARM`].
     alarm_ns: AtomicU64,
+    /// What its time went to.
+    pub(super) account: Account,
 }
 
 impl Cpu {
@@ -36,6 +39,7 @@ impl Cpu {
             timers: SpinLock::new(TimerQueue::new()),
             slice_start_ns: AtomicU64::new(0),
             alarm_ns: AtomicU64::new(NO_ALARM),
+            account: Account::new(),
         }
     }
 

@@ -79,7 +79,12 @@ impl Body for Entity {
             processor.limit_slice();
         }
         let poll = match &entity.kind {
-            Kind::Thread(thread) => thread.poll(context),
+            Kind::Thread(thread) => {
+                let poll = processor.account.enter(thread, entity.nice());
+                let result = thread.poll(context);
+                processor.account.leave(thread, poll);
+                result
+            }
             Kind::Job(job) => job
                 .try_lock()
                 .expect("a task is polled by one processor at a time")
@@ -197,7 +202,12 @@ pub fn run() -> ! {
             Some((_, task)) => {
                 task.run();
             }
-            None => interrupt::dispatch(machine::wait_for_interrupt()),
+            None => {
+                let since = machine::cycles();
+                let event = machine::wait_for_interrupt();
+                processor.account.add_idle(since);
+                interrupt::dispatch(event);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ static QUEUES: SpinLock<[Option<WaitQueue>; LINES]> = SpinLock::new([const { Non
 
 /// Handles one event. Wakes tasks; does no work of its own.
 pub fn dispatch(event: Event) {
+    cpu::this().account.count_event(event);
     match event {
         Event::Timer => cpu::this().on_alarm(),
         Event::Line(line) => {

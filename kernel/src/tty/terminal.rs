@@ -181,6 +181,12 @@ impl Terminal {
         self.lock().session
     }
 
+    /// The process group in the foreground.
+    #[must_use]
+    pub fn foreground(&self) -> Option<Pid> {
+        self.lock().foreground
+    }
+
     /// Makes this the controlling terminal of `session`, with `group` in the
     /// foreground. The caller checked that both are free for it.
     pub fn adopt(&self, session: Pid, group: Pid) {

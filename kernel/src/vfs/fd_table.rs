@@ -269,6 +269,12 @@ impl FdTable {
         slots.into_iter().flatten().map(|slot| slot.file).collect()
     }
 
+    /// Descriptors that there is room for, for `/proc/PID/status`.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.inner.lock().slots.len()
+    }
+
     /// The first descriptor in use at or after `from`, for `/proc/PID/fd`.
     #[must_use]
     pub fn next_from(&self, from: usize) -> Option<(i32, Arc<OpenFile>)> {
