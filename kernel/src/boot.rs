@@ -19,7 +19,7 @@ use ochre_hal::user::UserContext;
 use ochre_hal::{clock, debug as machine_log, memory};
 
 use crate::config::{Config, Mode, Stdio};
-use crate::fs::{devtmpfs, initramfs, tmpfs::Tmpfs};
+use crate::fs::{devtmpfs, initramfs, procfs, tmpfs::Tmpfs};
 use crate::memory::AddressSpace;
 use crate::process::exec::Prepared;
 use crate::process::{Process, Thread, ThreadState, clone};
@@ -40,6 +40,7 @@ const STOP_PATIENCE_NS: u64 = 1_000_000_000;
 pub fn main(boot: BootInfo) -> ! {
     let (config, errors) = Config::parse(boot.cmdline);
     start_log(&config, errors);
+    procfs::set_command_line(boot.cmdline);
     match start(&config, boot.initramfs) {
         Ok(()) => sched::run(),
         Err(reason) => stop(&reason),
@@ -113,6 +114,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
             let directory = String::from_utf8_lossy(&config.directory);
             format!("the working directory `{directory}`: {errno}")
         })?;
+    sched::load::start().map_err(|errno| format!("the load average: {errno}"))?;
     let program = find_program(config, &root, &working)?;
     system::set_host_name(&config.hostname);
     let thread = make_process(program).map_err(|errno| format!("process 1: {errno}"))?;
@@ -200,6 +202,8 @@ fn make_root(archive: Option<Initramfs>) -> Result<Path, String> {
     tmpfs.limit_growth(memory::stats().total as u64);
     let devices = devtmpfs::mount(b"devtmpfs", MountFlags::NOSUID).map_err(told("/dev"))?;
     attach(&root, b"dev", &devices).map_err(told("/dev"))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    attach(&root, b"proc", &procfs::mount(b"proc", flags)).map_err(told("/proc"))?;
     Ok(root)
 }
 

@@ -2,6 +2,7 @@
 
 pub mod devtmpfs;
 pub mod initramfs;
+pub mod procfs;
 pub mod tmpfs;
 
 use alloc::sync::Arc;
@@ -12,7 +13,7 @@ use crate::vfs::FileSystem;
 use crate::vfs::mount::{Mount, MountFlags};
 
 /// Names of file systems, for `/proc/filesystems`.
-pub const NAMES: [&str; 3] = ["tmpfs", "ramfs", "devtmpfs"];
+pub const NAMES: [&str; 4] = ["tmpfs", "ramfs", "devtmpfs", "proc"];
 
 /// A new mount, to be attached somewhere.
 ///
@@ -33,6 +34,7 @@ pub fn mount(
             Ok(Mount::new(tmpfs, root, source, flags))
         }
         b"devtmpfs" => devtmpfs::mount(source, flags),
+        b"proc" => Ok(procfs::mount(source, flags)),
         _ => Err(Errno::ENODEV),
     }
 }

@@ -45,6 +45,17 @@ pub fn host_name() -> [u8; NAME_SIZE] {
     *HOST.lock()
 }
 
+/// The domain's name, padded with NULs.
+#[must_use]
+pub fn domain_name() -> [u8; NAME_SIZE] {
+    *DOMAIN.lock()
+}
+
+/// Sets the domain's name; what is beyond 64 bytes is cut off.
+pub fn set_domain_name(text: &[u8]) {
+    *DOMAIN.lock() = name(text);
+}
+
 /// `uname(2)`.
 pub fn uname(call: &mut Call<'_>, to: Ptr<UtsName>) -> Result<(), Errno> {
     let value = UtsName {

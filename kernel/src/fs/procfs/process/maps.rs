@@ -1,0 +1,238 @@
+//! `maps`, `smaps` and `smaps_rollup`: what is mapped where.
+
+use core::fmt::{self, Write};
+
+use ochre_abi::mman::Protection;
+use ochre_abi::stat::{major, minor};
+
+use super::Subject;
+use crate::fs::procfs::text::{Made, Text};
+use crate::memory::{AddressSpace, Area, AreaFlags, Residence};
+use alloc::sync::Arc;
+
+/// The column at which names start.
+const NAME_COLUMN: usize = 73;
+
+fn space_of(subject: &Subject) -> Result<Arc<AddressSpace>, ochre_abi::Errno> {
+    let process = subject.process()?;
+    let space = Arc::clone(&process.space.lock());
+    Ok(space)
+}
+
+/// `/proc/PID/maps`.
+pub(super) fn maps(subject: &Subject, text: &mut Text) -> Made {
+    let space = space_of(subject)?;
+    let heap = space.heap();
+    for area in space.areas() {
+        write_area(text, &area, &heap)?;
+    }
+    Ok(())
+}
+
+/// `/proc/PID/smaps`.
+pub(super) fn detailed(subject: &Subject, text: &mut Text) -> Made {
+    let space = space_of(subject)?;
+    let heap = space.heap();
+    for area in space.areas() {
+        write_area(text, &area, &heap)?;
+        write_kib(text, "Size:", area.bytes())?;
+        write_kib(text, "KernelPageSize:", 4096)?;
+        write_kib(text, "MMUPageSize:", 4096)?;
+        let locked = if area.flags.contains(AreaFlags::LOCKED) {
+            area.bytes()
+        } else {
+            0
+        };
+        write_residence(text, &space.residence_of(&area), locked)?;
+        text.push(b"THPeligible:    0\n")?;
+        write_flags(text, &area)?;
+    }
+    Ok(())
+}
+
+/// `/proc/PID/smaps_rollup`.
+pub(super) fn summed(subject: &Subject, text: &mut Text) -> Made {
+    let space = space_of(subject)?;
+    let areas = space.areas();
+    let (Some(first), Some(last)) = (areas.first(), areas.last()) else {
+        return Ok(());
+    };
+    let start = text.len();
+    write!(
+        text,
+        "{:08x}-{:08x} ---p 00000000 00:00 0 ",
+        first.start, last.end
+    )?;
+    text.pad_to(start, NAME_COLUMN)?;
+    text.push(b"[rollup]\n")?;
+    let mut sum = Residence::default();
+    let mut locked: u64 = 0;
+    for area in &areas {
+        let one = space.residence_of(area);
+        sum = Residence {
+            resident: sum.resident.saturating_add(one.resident),
+            shared_clean: sum.shared_clean.saturating_add(one.shared_clean),
+            shared_dirty: sum.shared_dirty.saturating_add(one.shared_dirty),
+            private_clean: sum.private_clean.saturating_add(one.private_clean),
+            private_dirty: sum.private_dirty.saturating_add(one.private_dirty),
+            proportional: sum.proportional.saturating_add(one.proportional),
+            referenced: sum.referenced.saturating_add(one.referenced),
+            anonymous: sum.anonymous.saturating_add(one.anonymous),
+        };
+        if area.flags.contains(AreaFlags::LOCKED) {
+            locked = locked.saturating_add(area.bytes());
+        }
+    }
+    write_residence(text, &sum, locked)?;
+    Ok(())
+}
+
+/// The line of `maps`.
+fn write_area(text: &mut Text, area: &Area, heap: &core::ops::Range<u64>) -> Made {
+    let mark = |flag: Protection, letter: char| {
+        if area.protection.contains(flag) {
+            letter
+        } else {
+            '-'
+        }
+    };
+    let (offset, identity) = match &area.source {
+        Some(source) => (source.first.wrapping_mul(4096), {
+            let identity = source.backing.identity();
+            (identity.device, identity.inode)
+        }),
+        None => (0, (0, 0)),
+    };
+    let start = text.len();
+    write!(
+        text,
+        "{:08x}-{:08x} {}{}{}{} {offset:08x} {:02x}:{:02x} {} ",
+        area.start,
+        area.end,
+        mark(Protection::READ, 'r'),
+        mark(Protection::WRITE, 'w'),
+        mark(Protection::EXECUTE, 'x'),
+        if area.is_shared() { 's' } else { 'p' },
+        major(identity.0),
+        minor(identity.0),
+        identity.1
+    )?;
+    if let Some(source) = &area.source {
+        text.pad_to(start, NAME_COLUMN)?;
+        text.push_escaped(&source.backing.path(), b"\n")?;
+    } else if let Some(name) = special_name(area, heap) {
+        text.pad_to(start, NAME_COLUMN)?;
+        text.push(name)?;
+    }
+    text.push(b"\n")
+}
+
+fn special_name(area: &Area, heap: &core::ops::Range<u64>) -> Option<&'static [u8]> {
+    if area.flags.contains(AreaFlags::STACK) {
+        Some(b"[stack]")
+    } else if area.flags.contains(AreaFlags::HEAP)
+        || (area.start < heap.end && area.end > heap.start)
+    {
+        Some(b"[heap]")
+    } else {
+        None
+    }
+}
+
+fn write_kib(text: &mut Text, name: &str, bytes: u64) -> fmt::Result {
+    writeln!(text, "{name:<16}{:8} kB", bytes / 1024)
+}
+
+fn write_residence(text: &mut Text, of: &Residence, locked: u64) -> fmt::Result {
+    for (name, bytes) in [
+        ("Rss:", of.resident),
+        ("Pss:", of.proportional),
+        ("Shared_Clean:", of.shared_clean),
+        ("Shared_Dirty:", of.shared_dirty),
+        ("Private_Clean:", of.private_clean),
+        ("Private_Dirty:", of.private_dirty),
+        ("Referenced:", of.referenced),
+        ("Anonymous:", of.anonymous),
+        ("Swap:", 0),
+        ("SwapPss:", 0),
+        ("Locked:", locked),
+    ] {
+        write_kib(text, name, bytes)?;
+    }
+    Ok(())
+}
+
+/// The two-letter flags of proc(5), those that are known here.
+fn write_flags(text: &mut Text, area: &Area) -> Made {
+    text.push(b"VmFlags:")?;
+    let protection = area.protection;
+    let flags = area.flags;
+    for (is_set, name) in [
+        (protection.contains(Protection::READ), " rd"),
+        (protection.contains(Protection::WRITE), " wr"),
+        (protection.contains(Protection::EXECUTE), " ex"),
+        (area.is_shared(), " sh"),
+        (true, " mr"),
+        (!flags.contains(AreaFlags::NEVER_WRITE), " mw"),
+        (!flags.contains(AreaFlags::NEVER_EXECUTE), " me"),
+        (area.is_shared(), " ms"),
+        (flags.contains(AreaFlags::GROWS_DOWN), " gd"),
+        (flags.contains(AreaFlags::LOCKED), " lo"),
+        (flags.contains(AreaFlags::DONT_FORK), " dc"),
+        (flags.contains(AreaFlags::WIPE_ON_FORK), " wf"),
+        (flags.contains(AreaFlags::DONT_DUMP), " dd"),
+        (flags.contains(AreaFlags::NO_RESERVE), " nr"),
+    ] {
+        if is_set {
+            text.push(name.as_bytes())?;
+        }
+    }
+    text.push(b" \n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Area, AreaFlags, Protection, Text, write_area, write_flags};
+
+    fn area(start: u64, end: u64, flags: AreaFlags) -> Area {
+        Area {
+            start,
+            end,
+            protection: Protection::READ | Protection::WRITE,
+            flags,
+            source: None,
+        }
+    }
+
+    fn line(area: &Area) -> String {
+        let mut text = Text::default();
+        write_area(&mut text, area, &(0x5000..0x6000)).unwrap();
+        String::from_utf8(text.into_bytes()).unwrap()
+    }
+
+    #[test]
+    fn names_start_at_their_column() {
+        let stack = area(0x7fff_0000_0000, 0x7fff_0010_0000, AreaFlags::STACK);
+        assert_eq!(
+            line(&stack),
+            "7fff00000000-7fff00100000 rw-p 00000000 00:00 0                          [stack]\n"
+        );
+        assert_eq!(line(&stack).find('['), Some(73));
+        let heap = area(0x5000, 0x6000, AreaFlags::empty());
+        assert!(line(&heap).ends_with(" [heap]\n"));
+    }
+
+    #[test]
+    fn nameless_areas_end_with_a_space() {
+        let plain = area(0x1000, 0x2000, AreaFlags::empty());
+        assert_eq!(line(&plain), "00001000-00002000 rw-p 00000000 00:00 0 \n");
+    }
+
+    #[test]
+    fn flags_are_two_letters() {
+        let mut text = Text::default();
+        let stack = area(0x1000, 0x2000, AreaFlags::GROWS_DOWN);
+        write_flags(&mut text, &stack).unwrap();
+        assert_eq!(text.into_bytes(), b"VmFlags: rd wr mr mw me gd \n");
+    }
+}

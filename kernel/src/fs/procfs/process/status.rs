@@ -1,0 +1,206 @@
+//! `status`: for people, and for programs that read what people read.
+
+use core::fmt::Write;
+
+use ochre_hal::cpu;
+use ochre_sync::primitive::atomic::Ordering;
+
+use super::Subject;
+use super::stat::Standing;
+use crate::fs::procfs::text::{Made, Text, trimmed};
+use crate::memory::Sizes;
+use crate::process::{Capabilities, Credentials, Ids, Resource};
+
+/// `/proc/PID/status`.
+pub(super) fn status(subject: &Subject, text: &mut Text) -> Made {
+    let standing = Standing::of(subject)?;
+    write_identity(subject, &standing, text)?;
+    if standing.state() != 'Z' {
+        let space = standing.space();
+        let peak = space.usage().peak_pages.saturating_mul(4096);
+        write_sizes(text, &space.sizes(), peak)?;
+    }
+    writeln!(text, "Threads:\t{}", standing.threads())?;
+    write_signals(&standing, text)?;
+    let process = &standing.process;
+    write_capabilities(text, &process.credentials().capabilities)?;
+    let no_new = process.control.no_new_privileges.load(Ordering::Relaxed);
+    writeln!(text, "NoNewPrivs:\t{}", u8::from(no_new))?;
+    writeln!(text, "Seccomp:\t0")?;
+    write_processors(text, cpu::count())
+}
+
+fn state_name(state: char) -> &'static str {
+    match state {
+        'R' => "running",
+        'T' => "stopped",
+        'Z' => "zombie",
+        _ => "sleeping",
+    }
+}
+
+fn write_identity(subject: &Subject, standing: &Standing, text: &mut Text) -> Made {
+    let process = &standing.process;
+    text.push(b"Name:\t")?;
+    text.push_escaped(trimmed(&standing.name()), b"\n\\")?;
+    text.push(b"\n")?;
+    if standing.state() != 'Z' {
+        let umask = process.fs.lock().umask();
+        writeln!(text, "Umask:\t{umask:04o}")?;
+    }
+    let state = standing.state();
+    writeln!(text, "State:\t{state} ({})", state_name(state))?;
+    writeln!(text, "Tgid:\t{}", process.pid)?;
+    writeln!(text, "Ngid:\t0")?;
+    writeln!(text, "Pid:\t{}", subject.tid)?;
+    writeln!(text, "PPid:\t{}", standing.parent)?;
+    writeln!(text, "TracerPid:\t0")?;
+    let slots = process.files.lock().slots();
+    write_users(text, &process.credentials(), slots)?;
+    for (name, number) in [
+        ("NStgid", process.pid),
+        ("NSpid", subject.tid),
+        ("NSpgid", standing.group),
+        ("NSsid", standing.session),
+    ] {
+        writeln!(text, "{name}:\t{number}")?;
+    }
+    Ok(())
+}
+
+fn write_users(text: &mut Text, credentials: &Credentials, slots: usize) -> Made {
+    for (name, ids) in [("Uid", &credentials.uid), ("Gid", &credentials.gid)] {
+        let Ids {
+            real,
+            effective,
+            saved,
+            fs,
+        } = ids;
+        writeln!(text, "{name}:\t{real}\t{effective}\t{saved}\t{fs}")?;
+    }
+    writeln!(text, "FDSize:\t{slots}")?;
+    text.push(b"Groups:\t")?;
+    for group in credentials.groups() {
+        write!(text, "{group} ")?;
+    }
+    if credentials.groups().is_empty() {
+        text.push(b" ")?;
+    }
+    text.push(b"\n")
+}
+
+fn write_sizes(text: &mut Text, sizes: &Sizes, peak: u64) -> Made {
+    for (name, bytes) in [
+        ("VmSize:", sizes.total),
+        ("VmLck:", sizes.locked),
+        ("VmPin:", 0),
+        ("VmHWM:", peak),
+        ("VmRSS:", sizes.resident),
+        ("VmData:", sizes.data),
+        ("VmStk:", sizes.stack),
+        ("VmExe:", sizes.code),
+        ("VmSwap:", 0),
+    ] {
+        writeln!(text, "{name}\t{:8} kB", bytes / 1024)?;
+    }
+    Ok(())
+}
+
+fn write_signals(standing: &Standing, text: &mut Text) -> Made {
+    let process = &standing.process;
+    let credentials = process.credentials();
+    let limit = process.limits.soft(Resource::SigPending);
+    writeln!(text, "SigQ:\t{}/{limit}", credentials.user.queued_signals())?;
+    let (pending, blocked) = standing.thread.as_ref().map_or((0, 0), |thread| {
+        let signals = thread.signals.lock();
+        (signals.pending_set().0, signals.mask().0)
+    });
+    let (ignored, caught) = process.signals.action_sets();
+    for (name, set) in [
+        ("SigPnd", pending),
+        ("ShdPnd", process.signals.pending_set().0),
+        ("SigBlk", blocked),
+        ("SigIgn", ignored.0),
+        ("SigCgt", caught.0),
+    ] {
+        writeln!(text, "{name}:\t{set:016x}")?;
+    }
+    Ok(())
+}
+
+fn write_capabilities(text: &mut Text, sets: &Capabilities) -> Made {
+    for (name, set) in [
+        ("CapInh", sets.inheritable),
+        ("CapPrm", sets.permitted),
+        ("CapEff", sets.effective),
+        ("CapBnd", sets.bounding),
+        ("CapAmb", sets.ambient),
+    ] {
+        writeln!(text, "{name}:\t{set:016x}")?;
+    }
+    Ok(())
+}
+
+/// Every thread may run everywhere, and nobody counts why it stopped running.
+fn write_processors(text: &mut Text, count: usize) -> Made {
+    let mask = u64::MAX >> (64 - count.clamp(1, 64));
+    if count > 32 {
+        writeln!(
+            text,
+            "Cpus_allowed:\t{:x},{:08x}",
+            mask >> 32,
+            mask & 0xffff_ffff
+        )?;
+    } else {
+        writeln!(text, "Cpus_allowed:\t{mask:x}")?;
+    }
+    match count {
+        1 => writeln!(text, "Cpus_allowed_list:\t0")?,
+        count => writeln!(text, "Cpus_allowed_list:\t0-{}", count - 1)?,
+    }
+    writeln!(text, "Mems_allowed:\t1")?;
+    writeln!(text, "Mems_allowed_list:\t0")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, Sizes, Text, write_processors, write_sizes, write_users};
+
+    fn made(make: impl FnOnce(&mut Text)) -> String {
+        let mut text = Text::default();
+        make(&mut text);
+        String::from_utf8(text.into_bytes()).unwrap()
+    }
+
+    #[test]
+    fn groups_end_with_a_space() {
+        let mut credentials = Credentials::root();
+        let none = made(|text| write_users(text, &credentials, 64).unwrap());
+        assert_eq!(
+            none,
+            "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n"
+        );
+        credentials.groups = Some([4, 20].into());
+        let two = made(|text| write_users(text, &credentials, 64).unwrap());
+        assert!(two.ends_with("Groups:\t4 20 \n"), "{two}");
+    }
+
+    #[test]
+    fn sizes_are_in_columns() {
+        let sizes = Sizes {
+            total: 5_242_880,
+            ..Sizes::default()
+        };
+        let text = made(|text| write_sizes(text, &sizes, 0).unwrap());
+        assert!(text.starts_with("VmSize:\t    5120 kB\nVmLck:\t       0 kB\n"));
+    }
+
+    #[test]
+    fn processors_are_a_mask_and_a_list() {
+        let one = made(|text| write_processors(text, 1).unwrap());
+        assert!(one.starts_with("Cpus_allowed:\t1\nCpus_allowed_list:\t0\n"));
+        let many = made(|text| write_processors(text, 33).unwrap());
+        assert!(many.starts_with("Cpus_allowed:\t1,ffffffff\nCpus_allowed_list:\t0-32\n"));
+    }
+}

@@ -1,0 +1,167 @@
+//! The buffer that a file's text is made in: grows by what there is memory for.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use ochre_abi::Errno;
+
+/// Why a text could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// No memory for it.
+    Memory,
+    /// What it is about is gone, or not for the reader.
+    Refused(Errno),
+}
+
+impl From<fmt::Error> for Failure {
+    fn from(_: fmt::Error) -> Failure {
+        // The buffer has no other reason to fail.
+        Failure::Memory
+    }
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Failure {
+        Failure::Refused(errno)
+    }
+}
+
+impl From<Failure> for Errno {
+    fn from(failure: Failure) -> Errno {
+        match failure {
+            Failure::Memory => Errno::ENOMEM,
+            Failure::Refused(errno) => errno,
+        }
+    }
+}
+
+/// What making a text comes to.
+pub(super) type Made = Result<(), Failure>;
+
+/// A text in the making.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    bytes: Vec<u8>,
+}
+
+impl Text {
+    /// What was made.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Bytes so far.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Made {
+        self.bytes
+            .try_reserve(bytes.len())
+            .map_err(|_| Failure::Memory)?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Adds bytes, those in `special` as a backslash and three octal digits.
+    pub(super) fn push_escaped(&mut self, bytes: &[u8], special: &[u8]) -> Made {
+        for byte in bytes {
+            if special.contains(byte) {
+                let digit = |shift: u8| b'0' + (byte >> shift & 7);
+                self.push(&[b'\\', digit(6), digit(3), digit(0)])?;
+            } else {
+                self.push(&[*byte])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds spaces up to `column` bytes after `start`.
+    pub(super) fn pad_to(&mut self, start: usize, column: usize) -> Made {
+        while self.bytes.len() < start.saturating_add(column) {
+            self.push(b" ")?;
+        }
+        Ok(())
+    }
+
+    /// Adds `len` bytes for `fill` to write.
+    pub(super) fn extend_with<R>(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R, Failure> {
+        self.bytes.try_reserve(len).map_err(|_| Failure::Memory)?;
+        let start = self.bytes.len();
+        self.bytes.resize(start + len, 0);
+        Ok(fill(&mut self.bytes[start..]))
+    }
+
+    /// Cuts it to `len` bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
+    /// What is there from `start` on.
+    pub(super) fn from(&self, start: usize) -> &[u8] {
+        self.bytes.get(start..).unwrap_or(&[])
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
+
+/// A name padded with NULs, without them.
+pub(super) fn trimmed(name: &[u8]) -> &[u8] {
+    name.split(|byte| *byte == 0).next().unwrap_or(&[])
+}
+
+/// The number in what was written to a file, white space around it passed over.
+pub(super) fn number(bytes: &[u8]) -> Result<i64, Errno> {
+    let bytes = bytes.trim_ascii();
+    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
+    text.trim_end_matches('\0')
+        .trim_ascii()
+        .parse()
+        .map_err(|_| Errno::EINVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Text, number, trimmed};
+    use core::fmt::Write;
+    use ochre_abi::Errno;
+
+    #[test]
+    fn special_bytes_become_octal() {
+        let mut text = Text::default();
+        text.push_escaped(b"/a b\\c\n\xff", b" \t\n\\").unwrap();
+        assert_eq!(text.into_bytes(), b"/a\\040b\\134c\\012\xff");
+    }
+
+    #[test]
+    fn padding_counts_from_the_start_of_the_line() {
+        let mut text = Text::default();
+        text.push(b"line\n").unwrap();
+        let start = text.len();
+        write!(text, "{:03x}", 5).unwrap();
+        text.pad_to(start, 6).unwrap();
+        text.pad_to(start, 2).unwrap();
+        assert_eq!(text.into_bytes(), b"line\n005   ");
+    }
+
+    #[test]
+    fn names_and_numbers_come_without_what_is_around() {
+        assert_eq!(trimmed(b"ab\0\0"), b"ab");
+        assert_eq!(trimmed(b""), b"");
+        assert_eq!(number(b" -17\n"), Ok(-17));
+        assert_eq!(number(b"5\0"), Ok(5));
+        assert_eq!(number(b"5x"), Err(Errno::EINVAL));
+        assert_eq!(number(b""), Err(Errno::EINVAL));
+        assert_eq!(number(b"99999999999999999999"), Err(Errno::EINVAL));
+    }
+}
