@@ -52,10 +52,16 @@ pub(crate) struct Features {
 static FEATURES: Once<Features> = Once::new();
 
 /// What this machine's processors can do.
+#[inline]
 pub(crate) fn get() -> &'static Features {
-    if let Some(features) = FEATURES.get() {
-        return features;
+    match FEATURES.get() {
+        Some(features) => features,
+        None => first_look(),
     }
+}
+
+#[cold]
+fn first_look() -> &'static Features {
     // A race would set the same value twice; the loser's is dropped.
     let _ = FEATURES.set(detect());
     FEATURES.get().expect("set above, or by whoever came first")

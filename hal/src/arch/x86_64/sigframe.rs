@@ -29,6 +29,9 @@ const RED_ZONE: u64 = 128;
 
 /// The frame: restorer, ucontext, siginfo.
 const FRAME_BYTES: usize = 440;
+const FRAME_WORDS: usize = FRAME_BYTES / 8;
+/// General registers in it.
+const REGISTERS: usize = 18;
 const UCONTEXT: usize = 8;
 const UCONTEXT_BYTES: usize = 304;
 const SIGINFO: usize = 312;
@@ -74,7 +77,7 @@ impl Context {
 
         self.write_image(image, write)?;
         let frame = build(self.area.registers(), delivery, image);
-        write(frame_at, &frame)?;
+        write(frame_at, bytes_of(&frame))?;
 
         let registers = self.area.registers_mut();
         registers.rdi = u64::from(delivery.signal);
@@ -85,7 +88,7 @@ impl Context {
         registers.rsp = frame_at;
         registers.rflags &= !CLEARED_FOR_HANDLER;
         // The handler starts with the state of a fresh program.
-        fpu::initialise(self.area.image_mut());
+        fpu::initialise_for_load(self.area.image_mut());
         self.disown();
         Ok(())
     }
@@ -115,41 +118,36 @@ impl Context {
         })
     }
 
-    /// Writes the floating-point image, with the words that describe it.
-    fn write_image<E>(&self, at: u64, write: &mut WriteUser<'_, E>) -> Result<(), E> {
-        let image = self.area.image();
-        let mut head = [0; fpu::HEADER_END];
-        let head_len = image.len().min(head.len());
-        if let (Some(to), Some(from)) = (head.get_mut(..head_len), image.get(..head_len)) {
-            to.copy_from_slice(from);
-        }
-        fpu::make_explicit(&mut head);
-        put(&mut head, SW_RESERVED, &[0; 48]);
+    /// Writes the floating-point image, with the words that describe it. They
+    /// are put into the save area itself: the processor passes over them, and
+    /// what else changes there says the same as before.
+    fn write_image<E>(&mut self, at: u64, write: &mut WriteUser<'_, E>) -> Result<(), E> {
+        let image = self.area.image_mut();
+        fpu::make_explicit(image);
+        put(image, SW_RESERVED, &[0; 48]);
         let components = features::get().xsave_components;
         if components == 0 {
-            return write(at, head.get(..head_len).unwrap_or_default());
+            return write(at, image);
         }
         let bytes = image.len() as u32;
-        put(&mut head, SW_RESERVED, &MAGIC1.to_le_bytes());
+        put(image, SW_RESERVED, &MAGIC1.to_le_bytes());
         put(
-            &mut head,
+            image,
             SW_RESERVED + 4,
             &(bytes + MAGIC2_BYTES as u32).to_le_bytes(),
         );
-        put(&mut head, SW_RESERVED + 8, &components.to_le_bytes());
-        put(&mut head, SW_RESERVED + 16, &bytes.to_le_bytes());
-        let present = fpu::bitmap(&head) | fpu::LEGACY & components;
-        fpu::set_bitmap(&mut head, present);
-        write(at, &head)?;
-        let rest = image.get(head.len()..).unwrap_or_default();
-        write(at.wrapping_add(head.len() as u64), rest)?;
-        write(at.wrapping_add(image.len() as u64), &MAGIC2.to_le_bytes())
+        put(image, SW_RESERVED + 8, &components.to_le_bytes());
+        put(image, SW_RESERVED + 16, &bytes.to_le_bytes());
+        let present = fpu::bitmap(image) | fpu::LEGACY & components;
+        fpu::set_bitmap(image, present);
+        write(at, image)?;
+        write(at.wrapping_add(u64::from(bytes)), &MAGIC2.to_le_bytes())
     }
 
     /// Reads and checks a floating-point image; 0 stands for the initial state.
     fn read_image<E>(&mut self, at: u64, read: &mut ReadUser<'_, E>) -> Result<(), Option<E>> {
         let image = self.area.image_mut();
-        fpu::initialise(image);
+        fpu::initialise_for_load(image);
         if at == 0 {
             return Ok(());
         }
@@ -222,47 +220,50 @@ fn image_place(top: u64, len: usize) -> u64 {
     top.wrapping_sub((len + magic) as u64) & !63
 }
 
-/// The frame for a handler.
-fn build(registers: &Registers, delivery: &SignalDelivery, image: u64) -> [u8; FRAME_BYTES] {
-    let mut frame = [0; FRAME_BYTES];
-    let mut word = |at: usize, value: u64| put(&mut frame, at, &value.to_le_bytes());
-    word(0, delivery.restorer);
-    let uc = UCONTEXT;
+/// The frame for a handler, in words: all its fields are words, or bytes that
+/// fill some.
+fn build(registers: &Registers, delivery: &SignalDelivery, image: u64) -> [u64; FRAME_WORDS] {
+    const UC: usize = UCONTEXT / 8;
+    let mut frame = [0; FRAME_WORDS];
+    frame[0] = delivery.restorer;
     let form = if features::get().xsave_components == 0 {
         0
     } else {
         UC_FP_XSTATE
     };
-    word(
-        uc + UC_FLAGS,
-        form | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS,
-    );
+    frame[UC + UC_FLAGS / 8] = form | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
     let (base, stack_flags, size) = delivery.alternate_stack;
-    word(uc + UC_STACK, base);
-    word(uc + UC_STACK + 8, u64::from(stack_flags));
-    word(uc + UC_STACK + 16, size);
-    for (index, value) in in_order(registers).into_iter().enumerate() {
-        word(uc + UC_REGISTERS + index * 8, value);
-    }
-    word(
-        uc + UC_SEGMENTS,
-        u64::from(USER_CODE) | u64::from(USER_DATA) << 48,
-    );
+    frame[UC + UC_STACK / 8] = base;
+    frame[UC + UC_STACK / 8 + 1] = u64::from(stack_flags);
+    frame[UC + UC_STACK / 8 + 2] = size;
+    const FIRST: usize = UC + UC_REGISTERS / 8;
+    frame[FIRST..FIRST + REGISTERS].copy_from_slice(&in_order(registers));
+    frame[UC + UC_SEGMENTS / 8] = u64::from(USER_CODE) | u64::from(USER_DATA) << 48;
     let (address, number, code) = delivery.fault;
-    word(uc + UC_ERROR, code);
-    word(uc + UC_ERROR + 8, number);
-    word(uc + UC_ERROR + 16, delivery.mask);
-    word(uc + UC_ERROR + 24, address);
-    word(uc + UC_FPSTATE, image);
-    word(uc + UC_MASK, delivery.mask);
+    frame[UC + UC_ERROR / 8] = code;
+    frame[UC + UC_ERROR / 8 + 1] = number;
+    frame[UC + UC_ERROR / 8 + 2] = delivery.mask;
+    frame[UC + UC_ERROR / 8 + 3] = address;
+    frame[UC + UC_FPSTATE / 8] = image;
+    frame[UC + UC_MASK / 8] = delivery.mask;
     if delivery.siginfo {
-        put(&mut frame, SIGINFO, &delivery.info);
+        let (words, _) = delivery.info.as_chunks::<8>();
+        for (to, from) in frame[SIGINFO / 8..].iter_mut().zip(words) {
+            *to = u64::from_le_bytes(*from);
+        }
     }
     frame
 }
 
+/// The bytes of a frame. (The machine is little-endian, as the layout is.)
+fn bytes_of(frame: &[u64; FRAME_WORDS]) -> &[u8] {
+    // SAFETY: every byte of an integer is initialised and any value is a `u8`;
+    // the length is the array's, which stays borrowed.
+    unsafe { core::slice::from_raw_parts(frame.as_ptr().cast(), FRAME_BYTES) }
+}
+
 /// The registers in the order of `sigcontext`.
-fn in_order(r: &Registers) -> [u64; 18] {
+fn in_order(r: &Registers) -> [u64; REGISTERS] {
     [
         r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx,
         r.rax, r.rcx, r.rsp, r.rip, r.rflags,
