@@ -23,7 +23,7 @@ sed -n 's/^\(pos\):.*/\1/p' /proc/self/fdinfo/0
 # Somebody else, alive and dead.
 sleep 100 &
 other=$!
-tr '\0' ' ' < /proc/$other/cmdline; echo
+until tr '\0' ' ' < /proc/$other/cmdline | grep '^sleep 100 $'; do sleep 0.01; done
 until [ "$(cut -d ' ' -f 3 /proc/$other/stat)" = S ]; do sleep 0.01; done
 ls /proc/$other/task | wc -l
 kill $other
