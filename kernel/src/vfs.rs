@@ -25,6 +25,7 @@ mod time;
 pub mod transfer;
 pub mod tree;
 pub mod walk;
+mod writers;
 
 pub use access::{Access, Want};
 pub use context::FsContext;
@@ -39,6 +40,7 @@ pub use io::{Range, Sink, Source};
 pub use open::{How, OpenOutcome, Opener, open, open_path};
 pub use path::Path;
 pub use time::now;
+pub use writers::{Hold, WriterCount};
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use crate::device::random;
 use crate::process::Credentials;
 use crate::process::exec::{self, Arguments, Identity, Opener, Request};
 use crate::vfs::mount::MountFlags;
-use crate::vfs::{Access, Kind, Open, OpenFile, Opened, Path, StatusFlags, Want, walk};
+use crate::vfs::{Access, Hold, Kind, Open, OpenFile, Opened, Path, StatusFlags, Want, walk};
 
 /// The longest path, the NUL included.
 const PATH_MAX: usize = 4096;
@@ -139,7 +139,8 @@ impl ProcessOpener {
 ///
 /// # Errors
 /// EACCES for what is no regular file, may not be executed, or lies on a
-/// `noexec` mount; ELOOP for a symbolic link that is not to be followed.
+/// `noexec` mount; ELOOP for a symbolic link that is not to be followed;
+/// ETXTBSY for a file that somebody may write.
 pub fn open_program(access: &Access, place: Path) -> Result<Arc<OpenFile>, Errno> {
     match place.dentry.kind() {
         Kind::Regular => {}
@@ -150,6 +151,7 @@ pub fn open_program(access: &Access, place: Path) -> Result<Arc<OpenFile>, Errno
         return Err(Errno::EACCES);
     }
     access.check(place.inode().permissions(), Kind::Regular, Want::EXECUTE)?;
+    let hold = Hold::running(place.inode())?;
     let flags = StatusFlags::from_bits_retain(O_LARGEFILE);
     let opened = Arc::clone(place.inode()).open(&Open {
         thread: None,
@@ -159,7 +161,10 @@ pub fn open_program(access: &Access, place: Path) -> Result<Arc<OpenFile>, Errno
         may_control: false,
     })?;
     match opened {
-        Opened::File(file) => Ok(Arc::new(OpenFile::at(place, file, true, false, flags))),
+        Opened::File(file) => {
+            let open = OpenFile::at(place, file, true, false, flags);
+            Ok(Arc::new(open.holding(hold)))
+        }
         Opened::Wait(_) => Err(Errno::EACCES),
     }
 }

@@ -16,7 +16,7 @@ use ochre_hal::memory::UserFrame;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
-use super::{Kind, Metadata, Path, Sink, Source, anonymous, lock, mount};
+use super::{Hold, Kind, Metadata, Path, Sink, Source, anonymous, lock, mount};
 use crate::memory::{Backing, Identity};
 use crate::process::Thread;
 use crate::syscall::Call;
@@ -198,6 +198,8 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: SpinLock<u64>,
     path: Option<Path>,
+    /// Its place among the file's writers, or among the programs that run from it.
+    hold: Option<Hold>,
 }
 
 impl OpenFile {
@@ -216,6 +218,7 @@ impl OpenFile {
             flags: AtomicU32::new(flags.bits()),
             position: SpinLock::new(0),
             path: None,
+            hold: None,
         }
     }
 
@@ -231,6 +234,14 @@ impl OpenFile {
         let mut open = OpenFile::new(file, readable, writable, flags);
         open.path = Some(path);
         open
+    }
+
+    /// The same with a place among the file's writers or programs, given up
+    /// with the description.
+    #[must_use]
+    pub fn holding(mut self, hold: Option<Hold>) -> OpenFile {
+        self.hold = hold;
+        self
     }
 
     /// Where it was opened, if that is a place in a file system.

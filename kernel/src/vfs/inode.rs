@@ -21,7 +21,7 @@ use ochre_abi::Errno;
 use ochre_abi::fcntl::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
 use ochre_abi::stat::{Statfs, make_device};
 
-use super::{Dentry, File, Path, StatusFlags};
+use super::{Dentry, File, Path, StatusFlags, WriterCount};
 use crate::process::Thread;
 
 /// What a file is.
@@ -421,6 +421,11 @@ pub trait Inode: Any + Send + Sync {
 
     /// Notes an access, for calls that do not go through a file (readlink).
     fn record_access(&self) {}
+
+    /// Who writes it or runs from it, where that is counted.
+    fn writers(&self) -> Option<&WriterCount> {
+        None
+    }
 
     /// The inode as itself, for the file system that made it.
     fn as_any(&self) -> &dyn Any;

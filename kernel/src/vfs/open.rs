@@ -11,7 +11,7 @@ use ochre_abi::fcntl::{
 use super::mount::MountFlags;
 use super::tree::{self, Make};
 use super::walk::{Last, Walk};
-use super::{Access, Kind, Open, OpenFile, Opened, Path, StatusFlags, Want};
+use super::{Access, Hold, Kind, Open, OpenFile, Opened, Path, StatusFlags, Want};
 use crate::process::Thread;
 
 /// Who opens, and from where.
@@ -214,19 +214,22 @@ pub fn open_path(
         flags: how.status(),
         may_control: !how.has(O_NOCTTY),
     };
+    let hold = if kind == Kind::Regular && request.writable {
+        Hold::writing(path.inode())?
+    } else {
+        None
+    };
     let opened = Arc::clone(path.inode()).open(&request)?;
     if truncate {
         path.inode().truncate(0)?;
         super::attributes::wrote(opener.access, &path);
     }
     Ok(match opened {
-        Opened::File(file) => OpenOutcome::Open(OpenFile::at(
-            path,
-            file,
-            request.readable,
-            request.writable,
-            request.flags,
-        )),
+        Opened::File(file) => {
+            let (readable, writable) = (request.readable, request.writable);
+            let open = OpenFile::at(path, file, readable, writable, request.flags);
+            OpenOutcome::Open(open.holding(hold))
+        }
         Opened::Wait(opening) => OpenOutcome::Wait(path, opening),
     })
 }

@@ -22,7 +22,7 @@ use crate::ipc::fifo::Fifo;
 use crate::memory::{Backing, Identity};
 use crate::vfs::{
     Allocate, Change, File, Inode, Kind, Link, Metadata, New, Open, Opened, Permissions, Rename,
-    Sink, Source, Timestamp, now,
+    Sink, Source, Timestamp, WriterCount, now,
 };
 
 #[cfg(not(test))]
@@ -40,6 +40,7 @@ pub struct Node {
     number: u64,
     kind: Kind,
     created: Timestamp,
+    writers: WriterCount,
     attributes: SpinLock<Attributes>,
     content: Content,
 }
@@ -80,6 +81,7 @@ impl Node {
             number,
             kind: new.kind,
             created: time,
+            writers: WriterCount::default(),
             attributes: SpinLock::new(Attributes {
                 permissions: Permissions {
                     mode: new.mode & 0o7777,
@@ -389,6 +391,10 @@ impl Inode for Node {
     fn record_access(&self) {
         let time = now();
         self.attributes.lock().accessed = time;
+    }
+
+    fn writers(&self) -> Option<&WriterCount> {
+        Some(&self.writers)
     }
 
     fn as_any(&self) -> &dyn Any {
