@@ -19,6 +19,7 @@ use core::task::{Context, Poll};
 
 use bitflags::bitflags;
 use ochre_abi::Errno;
+use ochre_abi::signal::{SigAction, Signal};
 use ochre_hal::user::{Trap, UserContext};
 use ochre_hal::{clock, cpu};
 use ochre_sync::SpinLock;
@@ -27,7 +28,7 @@ use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::{ExitStatus, Pid, Process};
 use crate::memory::{AddressSpace, pressure};
 use crate::sched::{self, TaskRef};
-use crate::signal::{self, ThreadSignals};
+use crate::signal::{self, Info, ThreadSignals};
 use crate::syscall::{self, Call, Outcome, SysResult};
 
 bitflags! {
@@ -65,6 +66,8 @@ pub struct ThreadState {
     /// The restart code that the last call ended with, until it is decided
     /// whether a handler runs.
     pub restart: Option<Errno>,
+    /// The signal whose handler waits for memory to put its frame in.
+    pub delivery: Option<(Signal, Info, SigAction)>,
 }
 
 /// A thread of a program.
@@ -105,6 +108,7 @@ impl ThreadState {
             space,
             call: None,
             restart: None,
+            delivery: None,
         }
     }
 }

@@ -31,6 +31,11 @@ pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
             }
             continue;
         }
+        if let Some((signal, info, action)) = state.delivery.take()
+            && enter_handler(thread, state, signal, &info, &action) == Entered::Later
+        {
+            return wait_for_memory(thread, state, (signal, info, action));
+        }
         if !work.contains(Work::SIGNAL) {
             return Next::Run;
         }
@@ -44,7 +49,9 @@ pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
             }
             Taken::Ignored => {}
             Taken::Handler(signal, info, action) => {
-                enter_handler(thread, state, signal, &info, &action);
+                if enter_handler(thread, state, signal, &info, &action) == Entered::Later {
+                    return wait_for_memory(thread, state, (signal, info, action));
+                }
             }
             Taken::Default(signal, action) => do_default(thread, signal, action),
         }
@@ -61,19 +68,43 @@ fn do_default(thread: &Thread, signal: Signal, action: DefaultAction) {
     }
 }
 
+/// What came of entering a handler.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entered {
+    /// It runs next, or the thread was given a fault instead.
+    Now,
+    /// There is no memory for its frame; somebody was chosen to go.
+    Later,
+}
+
+/// Lets whoever was chosen go, and then enters the handler.
+fn wait_for_memory(
+    thread: &Thread,
+    state: &mut ThreadState,
+    delivery: (Signal, Info, SigAction),
+) -> Next {
+    state.delivery = Some(delivery);
+    thread.wake();
+    Next::Sleep
+}
+
 fn enter_handler(
     thread: &Thread,
     state: &mut ThreadState,
     signal: Signal,
     info: &Info,
     action: &SigAction,
-) {
+) -> Entered {
     if let Some(code) = state.restart.take() {
         restart::apply(&mut state.user, restart::decide(code, Some(action.flags)));
     }
-    if write_frame(thread, state, signal, info, action).is_err() {
-        frame_failed(thread, signal);
-        return;
+    match write_frame(thread, state, signal, info, action) {
+        Ok(()) => {}
+        Err(Errno::ENOMEM) => return Entered::Later,
+        Err(_) => {
+            frame_failed(thread, signal);
+            return Entered::Now;
+        }
     }
     let shared = thread.process.signals.lock();
     let mut own = thread.signals.lock();
@@ -83,6 +114,7 @@ fn enter_handler(
     }
     own.mask = own.mask.union(blocked_by(signal, action));
     refresh(&shared, &own, thread);
+    Entered::Now
 }
 
 /// What is blocked while the handler of `signal` runs.
