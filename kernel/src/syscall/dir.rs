@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use ochre_abi::Errno;
 use ochre_abi::dirent::Dirent;
+use ochre_abi::fcntl::PATH_MAX;
 
 use super::names::{HERE, Names, read_path};
 use super::{Call, Fd, Ptr, SysResult};
@@ -93,6 +94,9 @@ pub fn getcwd(call: &mut Call<'_>, to: u64, size: usize) -> SysResult {
     }
     path.extend_from_slice(&text);
     path.push(0);
+    if path.len() > PATH_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
     if path.len() > size {
         return Err(Errno::ERANGE);
     }

@@ -4,9 +4,10 @@ use alloc::sync::Arc;
 
 use ochre_abi::Errno;
 use ochre_abi::fcntl::{
-    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETPIPE_SZ, F_OFD_GETLK, F_OFD_SETLK,
-    F_OFD_SETLKW, F_RDLCK, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETPIPE_SZ, F_UNLCK, F_WRLCK,
-    FD_CLOEXEC, Flock, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_CLOEXEC, SEEK_CUR, SEEK_END, SEEK_SET,
+    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_OFD_GETLK,
+    F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETPIPE_SZ, F_UNLCK,
+    F_WRLCK, FD_CLOEXEC, Flock, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_CLOEXEC, SEEK_CUR, SEEK_END,
+    SEEK_SET,
 };
 
 use super::open::descriptor_limit;
@@ -94,6 +95,8 @@ pub fn fcntl(call: &mut Call<'_>, fd: Fd, command: u32, argument: u64) -> Result
             let size = usize::try_from(argument as u32).map_err(|_| Errno::EINVAL)?;
             done(pipe(&file)?.pipe().set_capacity(size, privileged)?)
         }
+        // Nobody can be set, so nobody is.
+        F_GETOWN => done(0),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -263,6 +266,9 @@ async fn wait_for_range(
 
 /// `flock(2)`.
 pub fn flock(call: &mut Call<'_>, fd: Fd, operation: u32) -> Result<Outcome, Errno> {
+    if !matches!(operation & !LOCK_NB, LOCK_SH | LOCK_EX | LOCK_UN) {
+        return Err(Errno::EINVAL);
+    }
     let file = call.files().get(fd.0)?;
     let key = lock::key(&file);
     let exclusive = match operation & !LOCK_NB {
