@@ -19,13 +19,14 @@ pub(crate) struct Done {
     pub(crate) stderr: String,
 }
 
-/// Mounts what a root needs, goes in, and becomes the script.
+/// Mounts what a root needs, goes in, and runs the script, which is not
+/// process 1 of its namespace: that one is protected from signals.
 const ENTER: &str = r#"set -e
 mount --rbind /dev "$0/dev"
 mount -t proc proc "$0/proc"
 mount -t tmpfs tmpfs "$0/tmp"
 umask 022
-exec chroot "$0" /bin/sh -c 'cd /tmp; exec "$0"' "$1"
+chroot "$0" /bin/sh -c 'cd /tmp; exec "$0"' "$1" || exit $?
 "#;
 
 /// Runs a script of a root.

@@ -10,7 +10,7 @@ chmod 640 d/y; stat -c %a d/y; chmod u+x,g-r d/y; stat -c %a d/y; chmod -R a+r d
 chown 12:34 d/y; stat -c '%u:%g' d/y; chgrp 56 d/y; stat -c '%g' d/y
 diff d/w d/y && echo no difference; echo other > d/y; diff d/w d/y; echo $?; diff -u d/w d/y | sed 1,2d
 find d | sort; find d -type f -name 'y*'; find d -type d | sort; find d -type l -exec echo link {} \; ; find d -maxdepth 1 -newer d/x | sort
-du -s d >/dev/null && echo du; df . >/dev/null && echo df
+du -s d >/dev/null && echo du; df /proc >/dev/null && echo df
 rm d/w; rm -r d2; ls; rmdir d/e/f d/e; test -d d/e || echo gone
 rmdir $(mktemp -d /tmp/tmp.XXXXXX) && echo made; rm $(mktemp) && echo made
 mkfifo p; (echo through fifo > p &) ; cat p; stat -c %F p

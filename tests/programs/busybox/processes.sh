@@ -9,9 +9,9 @@ kill -l 9; kill -l TERM
 timeout 1 sleep 10; echo $?; timeout 5 true; echo $?
 trap 'echo usr1' USR1; kill -USR1 $$; trap 'echo leaving' EXIT
 (trap 'echo sub leaves' EXIT; exit 2); echo $?
-setsid true; echo setsid $?; renice -n 1 $$ >/dev/null; echo renice $?; ionice -p $$ >/dev/null; taskset -p $$ > /dev/null; echo taskset $?
+setsid true; echo setsid $?; renice -n 1 $$ >/dev/null; echo renice $?; taskset -p $$ > /dev/null; echo taskset $?
 env -i A=1 B=2 env | sort; env -u HOME sh -c 'echo ${HOME-unset}';
-ps > ps.txt; head -n 1 ps.txt | grep -q PID && echo ps; pidof sh > /dev/null && echo pidof; sleep 60 & pgrep sleep >/dev/null 2>&1; killall sleep; wait $! ; echo $?
+ps > ps.txt; head -n 1 ps.txt | grep -q PID && echo ps; pidof sh > /dev/null && echo pidof; (sleep 60 & usleep 200000; killall sleep; wait $! ; echo $?) 2>/dev/null
 id -u; id -g; whoami; groups; logname 2>/dev/null; who; users 2>/dev/null; w >/dev/null; nproc > /dev/null && echo nproc; tty; ttysize 2>/dev/null
 uname -s; uname -m; arch; hostid >/dev/null && echo hostid; uptime > /dev/null && echo uptime; free | head -n 1 | awk '{print $1,$2,$3}'
 echo $((2+3*4)) $((7%3)) $((1<<10)) $((0x10)) $((-5/2))
@@ -29,6 +29,6 @@ ulimit -n > /dev/null && echo ulimit; umask; umask 077; touch u; stat -c %a u
 ls /proc/self/fd | wc -l > /dev/null; cat /proc/self/comm; readlink /proc/self/exe; tr '\0' ' ' < /proc/self/cmdline; echo
 test -t 0 || echo no terminal; 
 setpriv --dump >/dev/null 2>&1; echo setpriv; mkpasswd -m md5 -S abcdefgh pass 2>/dev/null; cryptpw -m md5 -S abcdefgh pass 2>/dev/null
-linux32 uname -m > /dev/null; linux64 uname -m
+linux64 uname -m
 sysctl -n kernel.ostype; dmesg >/dev/null 2>&1; lsof >/dev/null 2>&1; fuser / >/dev/null 2>&1; top -bn1 | head -n 1 | cut -c1-3; iostat >/dev/null 2>&1; pstree >/dev/null 2>&1; pmap $$ > /dev/null 2>&1; pwdx $$ 2>/dev/null
 exit 7

@@ -25,5 +25,5 @@ touch a.txt b.txt c.log; echo *.txt; echo !(*.txt|rw); echo nothing-*
 wait -n 2>/dev/null; { sleep 0.05; exit 6; } & wait -n; echo $?
 echo "$BASH_SUBSHELL $(echo $BASH_SUBSHELL)"; ( echo "$BASH_SUBSHELL" ); type -t cd; compgen -b | head -n 2; enable -a | wc -l > /dev/null
 read -t 0.05 never < <(sleep 1); echo "$(( $? > 128 ))"; read -n 2 two <<< abc; echo "$two"
-kill -USR1 $$ & trap 'echo usr1' USR1; wait; sleep 0.05; dirs -l >/dev/null; pushd / >/dev/null; popd > /dev/null; pwd
+trap 'echo usr1' USR1; kill -USR1 $$ & wait; sleep 0.05; dirs -l >/dev/null; pushd / >/dev/null; popd > /dev/null; pwd
 exit 5

@@ -11,7 +11,7 @@ sha1sum n; sha224sum n; sha256sum n; sha384sum n; sha512sum n; shred -u t2; shuf
 stty 2>&1 </dev/null | head -n1; sum n; sync; tac n | head -n2; tail -n2 n; tee x < t; test 1 -lt 2; timeout 0.1 sleep 5; echo $?; touch -d 2020-01-01T00:00:00Z y; stat -c %Y y; tr abc xyz < t; true; truncate -s 5 y; tsort <<< $'a b\nb c'; tty
 uname -sm; unexpand -a <<< '        x'; uniq -c <<< $'a\na\nb'; unlink y; uptime >/dev/null; users; vdir l | cut -c1; wc n; who; whoami; yes | head -n1
 sort -R n | sort -n | head -n1; sort --parallel=2 -r n | head -n1; seq 100000 | sort -n -r | sed -n 50000p; seq 100000 | shuf | sort -n | md5sum
-tail -f n --pid=$$ & p=$!; sleep 0.1; kill $p; wait $p 2>/dev/null; echo tailed
+tail ---disable-inotify -f n --pid=$$ & p=$!; sleep 0.1; kill $p; wait $p 2>/dev/null; echo tailed
 cp --reflink=auto --sparse=always /bin/ls ls2; cmp /bin/ls ls2 && echo same; ls2=./ls2; $ls2 -d /; ls -la --time-style=+%Y d* 2>&1 | cut -c1-10
 chown 1:2 n; stat -c %u:%g n; df --output=target /proc | tail -n1; rm -rf ./*; ls | wc -l
 chroot --userspec=65534:65534 / /usr/bin/id -u; runcon 2>/dev/null; chcon 2>/dev/null; echo end

@@ -18,6 +18,7 @@
     reason = "system calls and wild pointers are what is tested; all of it is in sys.rs"
 )]
 
+mod abuse;
 mod errno;
 mod groups;
 mod report;
@@ -41,7 +42,9 @@ fn main() {
             }
             0
         }
-        Some(role) if role.starts_with("--") => groups::exec::role(role, &words[1..]),
+        Some(role) if role.starts_with("--") => {
+            abuse::role(role, &words[1..]).unwrap_or_else(|| groups::exec::role(role, &words[1..]))
+        }
         _ => runner::run(&program, &words),
     };
     sys::exit(status);

@@ -239,7 +239,6 @@ fn processes() -> Outcome {
         .args(["child", "environment"])
         .env_clear()
         .env("ONE", "1")
-        .current_dir("/")
         .output()?;
     print!("{}", String::from_utf8_lossy(&output.stdout));
     let output = Command::new(&me)

@@ -1,0 +1,122 @@
+//! Programs that want more than there is, or hand the kernel nonsense; the
+//! shell that started them lives on.
+
+use core::time::Duration;
+
+use anyhow::{Result, ensure};
+use ochre_tests::{Case, Guest, Size, archive, busybox, check_output, describe, guest, rootfs};
+use ochre_tool::user_build;
+
+use crate::alive;
+
+/// How long the worst of them may take.
+const TIMEOUT: Duration = Duration::from_secs(240);
+
+/// The cases: name, memory in MiB, script, expected output.
+const CASES: [(&str, u64, &str, &str); 13] = [
+    (
+        "fork bomb",
+        64,
+        "abi-test --fork-bomb; echo alive",
+        "fork is refused in the end: true\nmany were let: true\nall were killed: true\none more: exit 7\nalive\n",
+    ),
+    (
+        "fork bomb of a shell",
+        64,
+        "(bomb() { while :; do sleep 1000 & done; }; bomb) 2>/dev/null & sleep 5; kill -9 -1; sleep 0.2; echo alive",
+        "alive\n",
+    ),
+    (
+        "fork bomb that doubles",
+        64,
+        "mkfifo /tmp/f; exec 3<>/tmp/f; sh -c 'bomb() { bomb | bomb & }; bomb' 2>/dev/null & read -t 3 x <&3; i=0; while kill -9 -1 2>/dev/null && [ $i -lt 500 ]; do i=$((i+1)); done; echo alive",
+        "alive\n",
+    ),
+    (
+        "memory hog",
+        64,
+        "abi-test --hog 2>/dev/null; [ $? -ne 0 ] && echo ended; echo alive; ls / | grep -c bin",
+        "ended\nalive\n2\n",
+    ),
+    (
+        "several memory hogs",
+        96,
+        "for i in 1 2 3; do abi-test --hog > /dev/null 2>&1 & done; wait; echo alive; seq 3 | wc -l",
+        "alive\n3\n",
+    ),
+    (
+        "file hog",
+        64,
+        "abi-test --fill /tmp/x; ls /tmp; echo alive; seq 3 | wc -l",
+        "write is refused in the end: true\nalive\n3\n",
+    ),
+    (
+        "pipe hog",
+        64,
+        "abi-test --pipe-hog; echo alive; seq 3 | wc -l",
+        "pipes are refused in the end\nalive\n3\n",
+    ),
+    (
+        "mapping hog",
+        64,
+        "abi-test --map-hog; echo alive; seq 3 | wc -l",
+        "mappings are refused in the end: true\nmany were let: true\nalive\n3\n",
+    ),
+    (
+        "many files",
+        64,
+        "mkdir /tmp/d; cd /tmp/d; i=0; while [ $i -lt 20000 ] && : > f$i; do i=$((i+1)); done 2>/dev/null; cd /; rm -rf /tmp/d; echo alive",
+        "alive\n",
+    ),
+    (
+        "deep folders",
+        64,
+        "cd /tmp; i=0; while [ $i -lt 500 ] && mkdir d && cd d; do i=$((i+1)); done; echo $i; cd /; rm -rf /tmp/d; ls -d /tmp/d 2>/dev/null; echo alive",
+        "500\nalive\n",
+    ),
+    (
+        "changed ELF headers",
+        128,
+        "abi-test --elf /bin/busybox; echo alive",
+        "tried more than 300: true\nhung: 0\nthe whole one runs: exit 0\nalive\n",
+    ),
+    (
+        "changed ELF headers of a static-pie",
+        128,
+        "abi-test --elf /bin/abi-test; echo alive",
+        "tried more than 300: true\nhung: 0\nthe whole one runs: exit 2\nalive\n",
+    ),
+    (
+        "wild calls on a small machine",
+        48,
+        "/bin/abi-test wild | grep -v EFAULT; echo alive",
+        "== wild\ncalls that hang: 0\nstill here: exit 0\nalive\n",
+    ),
+];
+
+/// The cases.
+pub(crate) fn cases() -> impl Iterator<Item = Case> {
+    CASES.into_iter().map(|(name, memory, script, expected)| {
+        Case::new(format!("abuse/{name}"), move || {
+            let outcome = small(memory, script)?.run()?;
+            alive(&outcome)?;
+            ensure!(outcome.status == Some(0), "{}", describe(&outcome));
+            check_output(&outcome, 0, expected)
+        })
+    })
+}
+
+fn small(memory: u64, script: &str) -> Result<Guest> {
+    let root = archive("abuse", || {
+        let mut tree = rootfs::shell(&busybox()?)?;
+        tree.host_file("/bin/abi-test", &user_build::build("abi-test")?)?;
+        Ok(tree)
+    })?;
+    Ok(guest()?
+        .archive(root)
+        .memory(Size::from_mib(memory))
+        .protect_init()
+        .program("/bin/sh")
+        .args(["-c", script])
+        .timeout(TIMEOUT))
+}
