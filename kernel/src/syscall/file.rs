@@ -22,7 +22,7 @@ const RWF_WITHOUT_EFFECT: u32 = 1 | 2 | 4;
 
 /// A descriptor's file, opened for the direction.
 fn opened(call: &Call<'_>, fd: Fd, transfer: Transfer) -> Result<Arc<OpenFile>, Errno> {
-    let file = call.files().get(fd.0)?;
+    let file = call.file(fd)?;
     let allowed = match transfer {
         Transfer::Read => file.is_readable(),
         Transfer::Write => file.is_writable(),

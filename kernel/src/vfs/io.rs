@@ -131,7 +131,9 @@ impl<'a> Sink<'a> {
     ) -> Sink<'a> {
         let all: usize = ranges.iter().map(|range| range.len).sum();
         let mut cursor = Cursor::new(space, ranges);
-        cursor.skip(skip);
+        if skip > 0 {
+            cursor.skip(skip);
+        }
         Sink {
             remaining: all.saturating_sub(skip).min(window),
             memory: SinkMemory::User(cursor),
@@ -273,7 +275,9 @@ impl<'a> Source<'a> {
     ) -> Source<'a> {
         let all: usize = ranges.iter().map(|range| range.len).sum();
         let mut cursor = Cursor::new(space, ranges);
-        cursor.skip(skip);
+        if skip > 0 {
+            cursor.skip(skip);
+        }
         Source {
             remaining: all.saturating_sub(skip).min(window),
             memory: SourceMemory::User(cursor),

@@ -215,6 +215,7 @@ impl Operation {
             }
             if self.done > 0
                 && let Some(path) = self.file.path()
+                && path.inode().kind() == Kind::Regular
                 && path.inode().permissions().mode & 0o6000 != 0
             {
                 attributes::wrote(&thread.process.access(), path);
