@@ -166,6 +166,12 @@ pub(crate) fn run() {
     });
     sizes();
     execveat();
+    check_child("a file being written", || {
+        let _ = std::fs::copy("../self", "writing");
+        let fd = call!(SYS_open, c"writing", libc::O_WRONLY, 0);
+        check("open for writing", fd.is_ok());
+        exec(c"writing", &[c"writing", c"--exit", c"1"], &[])
+    });
 }
 
 /// How much `execve` takes.
