@@ -82,7 +82,7 @@ fn channel(which: Which) -> Result<Arc<Channel>, Errno> {
 }
 
 /// Sends what is still queued before the machine ends. Gives up on a port that
-/// takes nothing for [`FLUSH_PATIENCE_NS`].
+/// takes nothing for two seconds.
 pub fn flush() {
     let channels = CHANNELS.get().map_or(&[][..], |channels| &channels[..]);
     let mut deadline = clock::now_ns().saturating_add(FLUSH_PATIENCE_NS);

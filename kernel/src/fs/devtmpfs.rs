@@ -1,7 +1,7 @@
 //! The file system that `/dev` shows: a node for every device the kernel knows.
 //!
 //! It is a tmpfs that the kernel fills; programs may add and remove names. What
-//! a node opens to is decided by its number, in [`device`](crate::device), and
+//! a node opens to is decided by its number, in [`crate::device`], and
 //! so is what opens a node made by mknod(2) elsewhere.
 
 use alloc::sync::Arc;

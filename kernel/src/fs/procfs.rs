@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `text` | the buffer that texts are made in |
 //! | `node` | inodes of files and links; what an open file does |
-//! | `root` | the top, `/proc/sys`, `/proc/ochre`: tables of [`Entry`](root::Entry) |
+//! | `root` | the top, `/proc/sys`, `/proc/ochre`: tables of `Entry` |
 //! | `machine`, `sys`, `memory` | the files in those tables |
 //! | `process` | `/proc/PID` and `/proc/PID/task/TID` |
 //!

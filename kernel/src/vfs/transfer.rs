@@ -1,7 +1,7 @@
 //! Blocking reads and writes, made of files that never block.
 //!
-//! An [`Operation`] owns what a read or write needs: the file, the address space,
-//! the ranges, how much is done. One [`attempt`](Operation::attempt) moves what
+//! An operation owns what a read or write needs: the file, the address space,
+//! the ranges, how much is done. One attempt moves what
 //! can be moved now and resolves faults on the way, with no lock held. A call
 //! that is over after its first attempt allocates nothing; one that must wait
 //! becomes a future that attempts again whenever the file says so.
