@@ -20,6 +20,14 @@ use crate::wait::{self, Interrupted, PollTable};
 /// Frames a new process takes at least: tables, save area, bookkeeping.
 const FRAMES_PER_PROCESS: usize = 16;
 
+/// What part of memory a fork leaves to those that run already, which still
+/// copy pages they share. Without it a fork bomb lives on by what the death of
+/// its own children frees, and the machine does nothing else.
+const PART_LEFT: usize = 32;
+
+/// Threads that a machine has at least, whatever its memory.
+const LEAST_TASKS: usize = 64;
+
 /// Flags that are understood and carried out, or have no effect here.
 const KNOWN: CloneFlags = CloneFlags::VM
     .union(CloneFlags::FS)
@@ -88,6 +96,13 @@ impl Request {
     }
 }
 
+/// How many threads there may be: as many as fit in an eighth of memory at
+/// 16 KiB each, as Linux reckons (`/proc/sys/kernel/threads-max`).
+#[must_use]
+pub fn task_limit() -> usize {
+    (memory::stats().total / 32).max(LEAST_TASKS)
+}
+
 /// Makes a process or a thread; answers its number, for `VFORK` once the child
 /// has its own memory or is gone.
 ///
@@ -97,8 +112,13 @@ impl Request {
 pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
     request.check()?;
     check_task_limit(call.process())?;
-    if !memory::has_headroom(FRAMES_PER_PROCESS) {
+    let total = memory::stats().total;
+    if !memory::has_headroom(FRAMES_PER_PROCESS.max(total / PART_LEFT)) {
         return Err(Errno::ENOMEM);
+    }
+    // The superuser is no exception.
+    if table::lock().thread_count() >= task_limit() {
+        return Err(Errno::EAGAIN);
     }
     let mut user = call.user.duplicate().map_err(|_| Errno::ENOMEM)?;
     user.set_syscall_result(0);

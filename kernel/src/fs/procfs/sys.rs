@@ -12,7 +12,7 @@ use super::text::{Made, Text, trimmed};
 use crate::device::random;
 use crate::ipc::pipe;
 use crate::memory;
-use crate::process::{LAST_CAPABILITY, OPEN_FILES_MAX, table};
+use crate::process::{LAST_CAPABILITY, OPEN_FILES_MAX, clone, table};
 use crate::syscall::system;
 
 pub(super) const TOP: &[Entry] = &[
@@ -43,7 +43,7 @@ const KERNEL: &[Entry] = &[
     Entry::directory("random", RANDOM),
     // Addresses of stack, mappings and heap are random.
     Entry::text("randomize_va_space", |text| line(text, 2)),
-    Entry::text("threads-max", |text| line(text, table::PID_MAX)),
+    Entry::text("threads-max", |text| line(text, clone::task_limit())),
     Entry::text("version", |text| line(text, system::VERSION)),
 ];
 
