@@ -10,7 +10,6 @@ use ochre_abi::fcntl::{
     SEEK_SET,
 };
 
-use super::open::descriptor_limit;
 use super::{Call, Fd, FromArgument, Outcome, Ptr, SysResult};
 use crate::ipc::pipe::PipeEnd;
 use crate::process::{Process, Thread};
@@ -27,7 +26,7 @@ pub(super) fn descriptor_closed(process: &Process, file: &OpenFile) {
 pub fn dup(call: &mut Call<'_>, fd: Fd) -> SysResult {
     let files = call.files();
     let file = files.get_any(fd.0)?;
-    let fd = files.insert(file, false, descriptor_limit(call))?;
+    let fd = files.insert(file, false, call.open_files_limit())?;
     Ok(fd as usize)
 }
 
@@ -51,7 +50,7 @@ pub fn dup3(call: &mut Call<'_>, old: Fd, new: Fd, flags: u32) -> SysResult {
 fn replace(call: &Call<'_>, old: Fd, new: Fd, close_on_exec: bool) -> SysResult {
     let files = call.files();
     let file = files.get_any(old.0)?;
-    let replaced = files.replace(new.0, file, close_on_exec, descriptor_limit(call))?;
+    let replaced = files.replace(new.0, file, close_on_exec, call.open_files_limit())?;
     if let Some(replaced) = replaced {
         descriptor_closed(call.process(), &replaced);
     }
@@ -65,7 +64,7 @@ pub fn fcntl(call: &mut Call<'_>, fd: Fd, command: u32, argument: u64) -> Result
     let done = |value: usize| Ok(Outcome::Done(Ok(value)));
     match command {
         F_DUPFD | F_DUPFD_CLOEXEC => {
-            let limit = descriptor_limit(call);
+            let limit = call.open_files_limit();
             let from = usize::try_from(argument as i32)
                 .ok()
                 .filter(|from| *from < limit)

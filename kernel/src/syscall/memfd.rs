@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_sync::Once;
 
-use super::open::install;
 use super::{Call, Ptr, SysResult};
 use crate::fs::tmpfs::{self, Node, Tmpfs};
 use crate::vfs::mount::{Mount, MountFlags};
@@ -46,8 +45,7 @@ pub fn memfd_create(call: &mut Call<'_>, name: Ptr<u8>, flags: u32) -> SysResult
     let given = call
         .space
         .read_string(name.address(), NAME_MAX, Errno::EINVAL)?;
-    call.files()
-        .check_room(super::open::descriptor_limit(call))?;
+    call.files().check_room(call.open_files_limit())?;
     tree::check_headroom()?;
     let (tmpfs, mount) = files()?;
     let access = call.process().access();
@@ -66,5 +64,5 @@ pub fn memfd_create(call: &mut Call<'_>, name: Ptr<u8>, flags: u32) -> SysResult
         dentry: Dentry::detached(Arc::<Node>::clone(&node), &name, true),
     };
     let file = OpenFile::at(path, node, true, true, StatusFlags::LARGEFILE);
-    install(call, file, flags & MFD_CLOEXEC != 0)
+    call.install(file, flags & MFD_CLOEXEC != 0)
 }

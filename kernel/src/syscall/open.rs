@@ -10,8 +10,7 @@ use ochre_abi::fcntl::{
 };
 
 use super::names::{HERE, Names, read_path};
-use super::{Call, Fd, Outcome, Ptr, SysResult};
-use crate::process::Resource;
+use super::{Call, Fd, Outcome, Ptr};
 use crate::vfs::{self, How, OpenFile, OpenOutcome, Opener, StatusFlags, tree};
 
 /// Flags that `openat2` knows.
@@ -34,19 +33,6 @@ const KNOWN: u32 = O_ACCMODE
     | O_PATH
     | O_TMPFILE;
 
-/// How many descriptors the process may have.
-pub(super) fn descriptor_limit(call: &Call<'_>) -> usize {
-    usize::try_from(call.process().limits.soft(Resource::OpenFiles)).unwrap_or(usize::MAX)
-}
-
-/// Gives an open file a descriptor.
-pub(super) fn install(call: &Call<'_>, file: OpenFile, close_on_exec: bool) -> SysResult {
-    let fd = call
-        .files()
-        .insert(Arc::new(file), close_on_exec, descriptor_limit(call))?;
-    Ok(fd as usize)
-}
-
 /// `open(2)`.
 pub fn open(call: &mut Call<'_>, path: Ptr<u8>, flags: u32, mode: u32) -> Result<Outcome, Errno> {
     openat(call, HERE, path, flags, mode)
@@ -67,7 +53,7 @@ pub fn openat(
 ) -> Result<Outcome, Errno> {
     let text = read_path(call, path)?;
     let files = call.files();
-    let limit = descriptor_limit(call);
+    let limit = call.open_files_limit();
     files.check_room(limit)?;
     tree::check_headroom()?;
     let names = Names::of(call);

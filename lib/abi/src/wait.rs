@@ -2,6 +2,8 @@
 
 use bitflags::bitflags;
 
+pub use crate::signal::{CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED};
+
 bitflags! {
     /// Options of the wait calls.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +35,3 @@ pub const P_PID: u32 = 1;
 pub const P_PGID: u32 = 2;
 /// `idtype_t`: the child a descriptor stands for.
 pub const P_PIDFD: u32 = 3;
-
-/// `si_code`: the child exited.
-pub const CLD_EXITED: i32 = 1;
-/// `si_code`: a signal killed the child.
-pub const CLD_KILLED: i32 = 2;
-/// `si_code`: a signal killed the child, which dumped core.
-pub const CLD_DUMPED: i32 = 3;
-/// `si_code`: a signal stopped the child.
-pub const CLD_STOPPED: i32 = 5;
-/// `si_code`: the child was continued.
-pub const CLD_CONTINUED: i32 = 6;
