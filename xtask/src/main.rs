@@ -9,6 +9,7 @@ mod run;
 mod sources;
 mod syscalls;
 mod tidy;
+mod weaken;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -42,6 +43,12 @@ enum Command {
     Loom {
         /// Only these crates, like ochre-sync
         crates: Vec<String>,
+        /// The negative control: weaken each ordering in turn; some model must fail
+        #[arg(long)]
+        weaken: bool,
+        /// With '--weaken', only places whose name contains this, like channel/
+        #[arg(long, value_name = "TEXT", requires = "weaken")]
+        only: Option<String>,
     },
     /// Benchmarks, beside Linux in the same emulator
     Bench {
@@ -78,7 +85,12 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Check => check::check()?,
         Command::Test { args } => run::cargo(["test"])?.args(args).run()?,
         Command::Miri { crates } => model::miri(&crates)?,
-        Command::Loom { crates } => model::loom(&crates)?,
+        Command::Loom {
+            crates,
+            weaken: false,
+            ..
+        } => model::loom(&crates)?,
+        Command::Loom { crates, only, .. } => model::weaken(&crates, only.as_deref())?,
         Command::Bench { args } => {
             run::cargo([
                 "run",

@@ -1,14 +1,14 @@
 //! The checkers of the lib crates: Miri for undefined behaviour, loom for interleavings.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tool::paths;
 
-use crate::{metadata::Metadata, run, sources, tidy};
+use crate::{metadata::Metadata, run, sources, tidy, weaken};
 
 /// The crates that know nothing of the machine.
-fn lib_crates(only: &[String]) -> Result<Vec<(String, std::path::PathBuf)>> {
+fn lib_crates(only: &[String]) -> Result<Vec<(String, PathBuf)>> {
     let lib = paths::workspace()?.join("lib");
     let crates: Vec<_> = Metadata::of_kernel_image()?
         .ours()
@@ -49,9 +49,9 @@ pub(crate) fn miri(only: &[String]) -> Result<()> {
     command.run()
 }
 
-/// Runs the loom tests of those lib crates that have some.
-pub(crate) fn loom(only: &[String]) -> Result<()> {
-    let mut found = false;
+/// Those lib crates that have loom tests.
+fn modelled(only: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
     for (name, dir) in lib_crates(only)? {
         let mut has_tests = false;
         for file in sources::rust_files(&dir)? {
@@ -59,16 +59,35 @@ pub(crate) fn loom(only: &[String]) -> Result<()> {
             has_tests |= text.contains("loom::model") || text.contains("model::Builder");
         }
         if has_tests {
-            found = true;
-            run::cargo(["test", "--release", "--package", &name, "loom"])?
-                .env("RUSTFLAGS", "--cfg loom")
-                .env("LOOM_MAX_PREEMPTIONS", "3")
-                .env("CARGO_TARGET_DIR", paths::target()?.join("loom"))
-                .run()?;
+            found.push((name, dir));
         }
     }
-    if !found {
+    if found.is_empty() {
         bail!("none of these crates has a loom test");
     }
+    Ok(found)
+}
+
+/// Runs the loom tests of those lib crates that have some.
+pub(crate) fn loom(only: &[String]) -> Result<()> {
+    for (name, _) in modelled(only)? {
+        run::cargo(["test", "--release", "--lib", "--package", &name, "loom"])?
+            .env("RUSTFLAGS", "--cfg loom")
+            .env("LOOM_MAX_PREEMPTIONS", "2")
+            .env("CARGO_TARGET_DIR", paths::target()?.join("loom"))
+            .run()?;
+    }
+    Ok(())
+}
+
+/// Weakens the orderings of those lib crates that have loom tests.
+pub(crate) fn weaken(only: &[String], places: Option<&str>) -> Result<()> {
+    let mut failed = Vec::new();
+    for (name, dir) in modelled(only)? {
+        if let Err(error) = weaken::weaken(&name, &dir, places) {
+            failed.push(format!("{name}: {error:#}"));
+        }
+    }
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())
 }

@@ -6,12 +6,16 @@
 //! What is here today is what the first kernel needs: [`SpinLock`] and
 //! [`Once`]. Guards are `!Send`: a future that holds one across an await is
 //! not `Send`, and an executor that wants `Send` futures refuses it.
-#![cfg_attr(not(any(test, loom)), no_std)]
+#![cfg_attr(not(any(test, loom, feature = "std")), no_std)]
 #![expect(
     unsafe_code,
     reason = "locks are built from UnsafeCell; checked by loom and Miri"
 )]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+pub mod blocking;
 mod once;
 pub mod primitive;
 mod spin_lock;

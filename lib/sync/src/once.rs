@@ -8,6 +8,7 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 
+use crate::maybe_const;
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicU8, Ordering};
 
@@ -27,23 +28,14 @@ unsafe impl<T: Send> Send for Once<T> {}
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
 impl<T> Once<T> {
-    /// An empty cell.
-    #[cfg(not(loom))]
-    #[must_use]
-    pub const fn new() -> Once<T> {
-        Once {
-            state: AtomicU8::new(EMPTY),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
-        }
-    }
-
-    /// An empty cell.
-    #[cfg(loom)]
-    #[must_use]
-    pub fn new() -> Once<T> {
-        Once {
-            state: AtomicU8::new(EMPTY),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
+    maybe_const! {
+        /// An empty cell.
+        #[must_use]
+        pub fn new() -> Once<T> {
+            Once {
+                state: AtomicU8::new(EMPTY),
+                value: UnsafeCell::new(MaybeUninit::uninit()),
+            }
         }
     }
 
@@ -63,7 +55,8 @@ impl<T> Once<T> {
         }
         // SAFETY: this thread alone moved the state to BUSY, and `get` hands
         // out references in state FULL only.
-        unsafe { (*self.value.get()).write(value) };
+        self.value
+            .with_mut(|cell| unsafe { &mut *cell }.write(value));
         // ORDERING: Release publishes the value to `get`'s Acquire.
         self.state.store(FULL, Ordering::Release);
         Ok(())
@@ -77,7 +70,7 @@ impl<T> Once<T> {
             return None;
         }
         // SAFETY: in state FULL the value is initialised and never written again until drop.
-        let value = unsafe { &*self.value.get() };
+        let value = self.value.with(|cell| unsafe { &*cell });
         // SAFETY: FULL means `set` wrote it.
         Some(unsafe { value.assume_init_ref() })
     }

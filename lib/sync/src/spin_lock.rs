@@ -11,6 +11,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
+use crate::maybe_const;
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::{UnsafeCell, spin_loop};
 
@@ -27,21 +28,13 @@ unsafe impl<T: ?Sized + Send> Send for SpinLock<T> {}
 unsafe impl<T: ?Sized + Send> Sync for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
-    /// A free lock around `value`.
-    #[cfg(not(loom))]
-    pub const fn new(value: T) -> SpinLock<T> {
-        SpinLock {
-            locked: AtomicBool::new(false),
-            value: UnsafeCell::new(value),
-        }
-    }
-
-    /// A free lock around `value`.
-    #[cfg(loom)]
-    pub fn new(value: T) -> SpinLock<T> {
-        SpinLock {
-            locked: AtomicBool::new(false),
-            value: UnsafeCell::new(value),
+    maybe_const! {
+        /// A free lock around `value`.
+        pub fn new(value: T) -> SpinLock<T> {
+            SpinLock {
+                locked: AtomicBool::new(false),
+                value: UnsafeCell::new(value),
+            }
         }
     }
 
@@ -124,7 +117,7 @@ impl<T: ?Sized> Deref for SpinLockGuard<'_, T> {
     fn deref(&self) -> &T {
         // SAFETY: this guard exists, so `locked` is true and was set by us: no
         // other reference to the value is alive.
-        unsafe { &*self.lock.value.get() }
+        self.lock.value.with(|value| unsafe { &*value })
     }
 }
 
@@ -132,7 +125,7 @@ impl<T: ?Sized> DerefMut for SpinLockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as in `deref`, and `&mut self` makes this the only use of the guard.
-        unsafe { &mut *self.lock.value.get() }
+        self.lock.value.with_mut(|value| unsafe { &mut *value })
     }
 }
 

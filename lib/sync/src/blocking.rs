@@ -1,0 +1,66 @@
+//! Where a thread sleeps: the layer under every lock that blocks.
+//!
+//! A lock keeps its whole state in 32-bit words and asks this layer only to
+//! sleep while a word holds a value, and to wake those who sleep at a word.
+//! Nothing but speed may depend on it: a wait may end for no reason, so every
+//! caller looks at its word again, and a lock over a backend whose `wait`
+//! returns at once is a correct spin lock.
+//!
+//! # What must hold
+//! Looking at the word and falling asleep are one step beside `wake_*`: a
+//! thread that changes the word and then wakes is not missed (futex(2)).
+
+use core::time::Duration;
+
+use crate::primitive::atomic::AtomicU32;
+
+mod spin;
+
+pub use spin::Spin;
+
+#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
+mod futex;
+#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
+pub use futex::Futex;
+
+#[cfg(loom)]
+mod model;
+#[cfg(loom)]
+pub use model::Model;
+
+/// A way to sleep at a word and to wake those who do.
+///
+/// The functions have no receiver: a backend is a place in the system, not a
+/// value, and locks name it as a type parameter.
+pub trait Blocking: 'static {
+    /// A moment on the backend's monotonic clock.
+    type Instant: Copy + Ord;
+
+    /// The moment that is `timeout` from now; `None` if the clock cannot say it.
+    fn after(timeout: Duration) -> Option<Self::Instant>;
+
+    /// Sleeps while `word` holds `expected`, until woken. May return for no reason.
+    fn wait(word: &AtomicU32, expected: u32);
+
+    /// As [`wait`](Blocking::wait), but not beyond `deadline`. Returns false if
+    /// it ended because the deadline has passed.
+    fn wait_until(word: &AtomicU32, expected: u32, deadline: Self::Instant) -> bool;
+
+    /// Wakes one thread that sleeps at the word, if there is one; returns
+    /// whether there may have been.
+    ///
+    /// Takes an address and never reads it: the lock that contained the word
+    /// may be gone by the time its last owner comes here.
+    fn wake_one(word: *const AtomicU32) -> bool;
+
+    /// Wakes all threads that sleep at the word.
+    fn wake_all(word: *const AtomicU32);
+
+    /// If `word` holds `expected`, wakes one of those who sleep there and lets
+    /// the others sleep at `target` instead. Returns false, having done
+    /// nothing, if it does not hold it or the backend cannot.
+    fn requeue(word: &AtomicU32, expected: u32, target: *const AtomicU32) -> bool {
+        let _ = (word, expected, target);
+        false
+    }
+}
