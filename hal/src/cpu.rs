@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
+
 use crate::arch::machine;
 use crate::irq::Event;
 
@@ -13,28 +15,46 @@ pub const MAX_CPUS: usize = 64;
 pub struct CpuId(u32);
 
 impl CpuId {
+    /// The processor of a number, if it runs.
+    #[must_use]
+    pub fn from_index(index: usize) -> Option<CpuId> {
+        // CAST: below `online()`.
+        (index < online()).then_some(CpuId(index as u32))
+    }
+
     /// The number as an index below [`MAX_CPUS`].
     #[must_use]
+    #[inline]
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// The processor that runs the caller.
+/// Processors that run the kernel.
+static ONLINE: AtomicU32 = AtomicU32::new(1);
+
+/// The processor that runs the caller. A poll stays on one processor, so the
+/// answer holds until the next wait.
 #[must_use]
+#[inline]
 pub fn current() -> CpuId {
-    CpuId(0)
+    CpuId(machine::percpu::index())
 }
 
-/// Processors that run the kernel.
+/// How many processors run the kernel: at least one, at most [`MAX_CPUS`]. It
+/// changes once at most, in [`smp::start_others`](crate::smp::start_others).
 #[must_use]
-pub fn count() -> usize {
-    1
+#[inline]
+pub fn online() -> usize {
+    // ORDERING: Acquire pairs with the Release in `set_online`: the processors
+    // that are counted are set up.
+    ONLINE.load(Ordering::Acquire) as usize
 }
 
 /// Every processor that runs the kernel.
 pub fn all() -> impl Iterator<Item = CpuId> {
-    (0..count()).map(|index| CpuId(index as u32))
+    // CAST: at most `MAX_CPUS`.
+    (0..online()).map(|index| CpuId(index as u32))
 }
 
 /// Sleeps until an interrupt arrives and returns it. An interrupt that came

@@ -23,6 +23,18 @@ fn the_clock_never_goes_back() {
 }
 
 #[ktest]
+fn a_kick_of_oneself_is_found_and_ends_sleep() {
+    clock::set_alarm(None);
+    while irq::poll_pending().is_some() {}
+    irq::kick(cpu::current());
+    irq::kick(cpu::current());
+    assert_eq!(irq::poll_pending(), Some(Event::Reschedule));
+    assert_eq!(irq::poll_pending(), None, "two kicks are one");
+    irq::kick(cpu::current());
+    assert_eq!(cpu::wait_for_interrupt(), Event::Reschedule);
+}
+
+#[ktest]
 fn the_wall_clock_is_plausible() {
     const YEAR_2020_NS: u64 = 1_577_836_800 * 1_000_000_000;
     let boot = clock::boot_wall_ns();

@@ -1,6 +1,7 @@
 //! Interrupts as values.
 
 use crate::arch::machine::interrupts as machine;
+use crate::cpu::CpuId;
 
 /// What an interrupt was for; already acknowledged at the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,4 +42,11 @@ pub fn unmask(line: Line) {
 /// Stops `line` from interrupting.
 pub fn mask(line: Line) {
     machine::mask(line);
+}
+
+/// Raises [`Event::Reschedule`] on a processor, the caller's own included: it
+/// ends user mode or sleep there, or is what the next [`poll_pending`] finds.
+/// Kicks that were not taken yet are one.
+pub fn kick(cpu: CpuId) {
+    machine::kick(cpu);
 }

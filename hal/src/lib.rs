@@ -45,6 +45,7 @@ pub mod ktest;
 pub mod memory;
 pub mod power;
 pub mod serial;
+pub mod smp;
 pub mod user;
 
 pub use ochre_macros::ktest;

@@ -15,6 +15,7 @@ use ochre_abi::Errno;
 use ochre_hal::boot::{BootInfo, Initramfs};
 use ochre_hal::power::{self, ExitPorts};
 use ochre_hal::serial::{SerialPort, Which};
+use ochre_hal::smp;
 use ochre_hal::user::UserContext;
 use ochre_hal::{clock, debug as machine_log, memory};
 
@@ -42,7 +43,10 @@ pub fn main(boot: BootInfo) -> ! {
     start_log(&config, errors);
     procfs::set_command_line(boot.cmdline);
     match start(&config, boot.initramfs) {
-        Ok(()) => sched::run(),
+        Ok(()) => {
+            smp::start_others(sched::run);
+            sched::run()
+        }
         Err(reason) => stop(&reason),
     }
 }

@@ -204,7 +204,7 @@ pub fn sched_rr_get_interval(
 
 /// A bit for every processor.
 fn online() -> u64 {
-    u64::MAX >> (64 - cpu::count().clamp(1, 64))
+    u64::MAX >> (64 - cpu::online().clamp(1, 64))
 }
 
 /// `sched_setaffinity(2)`: a thread may be told to run where it runs anyway.
@@ -228,7 +228,7 @@ pub fn sched_setaffinity(call: &mut Call<'_>, pid: i32, len: u32, mask: u64) -> 
 /// `sched_getaffinity(2)`.
 pub fn sched_getaffinity(call: &mut Call<'_>, pid: i32, len: u32, mask: u64) -> SysResult {
     let bytes = online().to_ne_bytes();
-    if (len as usize).saturating_mul(8) < cpu::count() || !len.is_multiple_of(8) {
+    if (len as usize).saturating_mul(8) < cpu::online() || !len.is_multiple_of(8) {
         return Err(Errno::EINVAL);
     }
     let _ = thread_of(call, pid).map_err(|_| Errno::ESRCH)?;

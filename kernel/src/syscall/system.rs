@@ -168,7 +168,7 @@ pub fn membarrier(call: &mut Call<'_>, command: i32, flags: u32, _cpu: i32) -> S
     if flags != 0 {
         return Err(Errno::EINVAL);
     }
-    let available = if cpu::count() == 1 { ALL } else { 0 };
+    let available = if cpu::online() == 1 { ALL } else { 0 };
     if command == 0 {
         return Ok(available.cast_unsigned() as usize);
     }

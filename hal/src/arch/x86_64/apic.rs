@@ -1,7 +1,7 @@
 //! The local APIC: end of interrupt, and the timer behind the clock's alarm.
 //!
 //! In x2APIC mode where the processor has it (registers are MSRs), else
-//! through memory. Interrupts to other processors are not sent from here yet.
+//! through memory.
 
 use core::arch::asm;
 use core::arch::x86_64::__cpuid;
@@ -24,6 +24,7 @@ const ID: usize = 0x20;
 const TASK_PRIORITY: usize = 0x80;
 const END_OF_INTERRUPT: usize = 0xb0;
 const SPURIOUS: usize = 0xf0;
+const COMMAND: usize = 0x300;
 const LVT_CORRECTED_ERROR: usize = 0x2f0;
 const LVT_TIMER: usize = 0x320;
 const LVT_THERMAL: usize = 0x330;
@@ -85,8 +86,7 @@ pub(super) fn init() -> &'static LocalApic {
         None
     } else {
         // SAFETY: the registers of the local APIC, put there by the line
-        // above; only this module uses them, and only to mask, acknowledge
-        // and time this processor's own interrupts.
+        // above; only this module uses them, and only as `write` says.
         let registers = unsafe { Registers::map(USUAL_BASE, 0x1000) };
         Some(registers.expect("the APIC's page is below 4 GiB and aligned"))
     };
@@ -145,6 +145,13 @@ impl LocalApic {
         self.write(END_OF_INTERRUPT, 0);
     }
 
+    /// Interrupts this processor.
+    pub(super) fn interrupt_self(&self, vector: u8) {
+        const SELF: u32 = 1 << 18;
+        const ASSERT: u32 = 1 << 14;
+        self.write(COMMAND, SELF | ASSERT | u32::from(vector));
+    }
+
     /// Starts the timer: one interrupt after `count` of its ticks.
     #[inline]
     pub(super) fn start_timer(&self, count: u32) {
@@ -184,9 +191,9 @@ impl LocalApic {
     fn write(&self, register: usize, value: u32) {
         match &self.registers {
             Some(registers) => registers.write(register, value),
-            // SAFETY: a register of this processor's own APIC, which can mask,
-            // acknowledge and time interrupts but not send any: the interrupt
-            // command register is not among the constants above.
+            // SAFETY: a register of this processor's own APIC, which masks,
+            // acknowledges, times and sends interrupts; what is sent is one
+            // that its receiver is ready for (`interrupt_self`).
             None => unsafe {
                 write_msr(MSR_X2APIC_FIRST + (register >> 4) as u32, u64::from(value))
             },

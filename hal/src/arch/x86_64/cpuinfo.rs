@@ -67,9 +67,9 @@ fn write(out: &mut String, cpu: CpuId) -> fmt::Result {
         megahertz % 1000
     )?;
     writeln!(out, "physical id\t: 0")?;
-    writeln!(out, "siblings\t: {}", crate::cpu::count())?;
+    writeln!(out, "siblings\t: {}", crate::cpu::online())?;
     writeln!(out, "core id\t\t: {}", cpu.index())?;
-    writeln!(out, "cpu cores\t: {}", crate::cpu::count())?;
+    writeln!(out, "cpu cores\t: {}", crate::cpu::online())?;
     writeln!(out, "apicid\t\t: {}", leaf1.ebx >> 24)?;
     writeln!(out, "fpu\t\t: yes")?;
     writeln!(out, "fpu_exception\t: yes")?;

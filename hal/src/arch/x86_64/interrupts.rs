@@ -19,6 +19,7 @@ use super::acpi::Platform;
 use super::apic;
 use super::ioapic::{IoApic, Trigger};
 use super::{clock, pic};
+use crate::cpu::{self, CpuId};
 use crate::irq::{Event, Line};
 
 /// Vector of line 0.
@@ -99,6 +100,15 @@ pub(crate) fn mask(line: Line) {
         .find(|io_apic| io_apic.serves(line.0))
     {
         io_apic.mask(line.0);
+    }
+}
+
+/// Interrupts a processor with [`VECTOR_RESCHEDULE`].
+pub(crate) fn kick(cpu: CpuId) {
+    if cpu == cpu::current()
+        && let Some(apic) = apic::local()
+    {
+        apic.interrupt_self(VECTOR_RESCHEDULE);
     }
 }
 

@@ -103,3 +103,17 @@ pub(crate) fn current() -> &'static PerCpu {
     // SAFETY: the block lives for ever and is only ever reached as a shared reference.
     unsafe { &*this }
 }
+
+/// This processor's number.
+#[cfg(target_os = "none")]
+#[inline]
+pub(crate) fn index() -> u32 {
+    current().index
+}
+
+/// A host test is one processor.
+#[cfg(not(target_os = "none"))]
+#[inline]
+pub(crate) fn index() -> u32 {
+    0
+}

@@ -162,7 +162,7 @@ struct Events {
 /// `/proc/stat`.
 pub(super) fn activity(text: &mut Text) -> Made {
     let mut each: Vec<Activity> = Vec::new();
-    each.try_reserve_exact(cpu::count())
+    each.try_reserve_exact(cpu::online())
         .map_err(|_| fmt::Error)?;
     each.extend(cpu::all().map(account::of));
     let made = table::lock().threads_made();

@@ -27,7 +27,7 @@ pub(super) fn status(subject: &Subject, text: &mut Text) -> Made {
     let no_new = process.control.no_new_privileges.load(Ordering::Relaxed);
     writeln!(text, "NoNewPrivs:\t{}", u8::from(no_new))?;
     writeln!(text, "Seccomp:\t0")?;
-    write_processors(text, cpu::count())
+    write_processors(text, cpu::online())
 }
 
 fn state_name(state: char) -> &'static str {
