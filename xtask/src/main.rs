@@ -1,6 +1,7 @@
 //! Developers' commands: everything CI runs is one of them, and each runs on a laptop.
 #![forbid(unsafe_code)]
 
+mod bench_sync;
 mod check;
 mod count_unsafe;
 mod metadata;
@@ -50,7 +51,7 @@ enum Command {
         #[arg(long, value_name = "TEXT", requires = "weaken")]
         only: Option<String>,
     },
-    /// Benchmarks, beside Linux in the same emulator
+    /// Benchmarks, beside Linux in the same emulator; 'sync': ochre-sync beside its peers
     Bench {
         /// Passed on to the benchmarks; '--help' tells more
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -91,6 +92,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             ..
         } => model::loom(&crates)?,
         Command::Loom { crates, only, .. } => model::weaken(&crates, only.as_deref())?,
+        Command::Bench { args } if args.first().is_some_and(|first| first == "sync") => {
+            bench_sync::run(args.get(1..).unwrap_or_default())?;
+        }
         Command::Bench { args } => {
             run::cargo([
                 "run",

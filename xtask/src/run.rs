@@ -21,6 +21,14 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Resul
     Run::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args)
 }
 
+/// A program of the host.
+pub(crate) fn program<S: AsRef<OsStr>>(
+    name: &str,
+    args: impl IntoIterator<Item = S>,
+) -> Result<Run> {
+    Run::new(name, args)
+}
+
 /// `cargo` of another toolchain. The variables by which the toolchain in use
 /// tells its own children about itself are taken away.
 pub(crate) fn cargo_of<S: AsRef<OsStr>>(
