@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use crate::{ENVIRONMENT, roots::Root};
 
 /// What a script did.
+#[derive(Clone)]
 pub(crate) struct Done {
     /// Its status; none if a signal killed it.
     pub(crate) status: Option<u8>,

@@ -3,22 +3,29 @@
 //! Each file in a folder beside this one is a test. The folder's name is the
 //! root it runs in: `busybox` (Debian's static busybox and nothing else),
 //! `debian` (the tools of a small Debian), `python`, `rust` (our own program
-//! `user/hello-std`). A script is executed by its `#!` line, as process 1, in
-//! `/tmp`, with no input, first on the host in exactly the files that the
-//! guest gets, then in Ochre. A second line `# status: N` is a check on the
-//! script itself: the host must end with that status.
+//! `user/hello-std`), `threads` (our own programs `user/threads`). A script is
+//! executed by its `#!` line, as process 1, in `/tmp`, with no input, first on
+//! the host in exactly the files that the guest gets, then in Ochre, with one
+//! processor or, where that matters, with as many as its root says. A second
+//! line `# status: N` is a check on the script itself: the host must end with
+//! that status.
 #![forbid(unsafe_code)]
 
 mod host;
 mod roots;
 
 use core::time::Duration;
-use std::{fs, path::Path, process::ExitCode};
+use std::{
+    fs,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ochre_tests::{Case, Size, describe, diff, guest, run};
+use ochre_tests::{Case, Size, describe, diff, guest, once, run};
 
-use crate::roots::Root;
+use crate::{host::Done, roots::Root};
 
 /// How long a script may take in a guest.
 const TIMEOUT: Duration = Duration::from_secs(240);
@@ -54,16 +61,25 @@ fn cases() -> Result<Vec<Case>> {
             fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?
         {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            cases.push(Case::new(format!("{}/{name}", root.name()), move || {
-                compare(root, &name)
-            }));
+            // The host's answer is the same for every number of processors.
+            let linux = Arc::new(OnceLock::new());
+            for &processors in root.processors() {
+                let (name, linux) = (name.clone(), Arc::clone(&linux));
+                let mut title = format!("{}/{name}", root.name());
+                if processors > 1 {
+                    title.push_str(&format!(" on {processors} processors"));
+                }
+                cases.push(Case::new(title, move || {
+                    let linux = once(&linux, || host::run(root, &name))?;
+                    compare(root, &name, &linux, processors)
+                }));
+            }
         }
     }
     Ok(cases)
 }
 
-fn compare(root: Root, script: &str) -> Result<()> {
-    let linux = host::run(root, script)?;
+fn compare(root: Root, script: &str, linux: &Done, processors: u32) -> Result<()> {
     let expected = root.expected_status(script)?;
     ensure!(
         linux.status == Some(expected),
@@ -75,6 +91,7 @@ fn compare(root: Root, script: &str) -> Result<()> {
     let mut guest = guest()?
         .archive(root.archive()?)
         .memory(MEMORY)
+        .processors(processors)
         .program(format!("/tests/{script}"))
         .directory("/tmp")
         .timeout(TIMEOUT);

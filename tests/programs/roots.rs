@@ -23,7 +23,12 @@ pub(crate) enum Root {
     Python,
     /// A static Rust program of ours, with a shell to run it.
     Rust,
+    /// Multi-threaded programs of ours, with a shell to run them.
+    Threads,
 }
+
+/// The numbers of processors that programs with threads run on.
+const FEW: &[u32] = &[1, 2, 4];
 
 const SMALL_DEBIAN: [&str; 11] = [
     "bash",
@@ -50,7 +55,13 @@ const PYTHON: [&str; 6] = [
 
 impl Root {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Busybox, Self::Debian, Self::Python, Self::Rust];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Busybox,
+        Self::Debian,
+        Self::Python,
+        Self::Rust,
+        Self::Threads,
+    ];
 
     /// Its name, which is its folder's.
     pub(crate) fn name(self) -> &'static str {
@@ -59,6 +70,16 @@ impl Root {
             Self::Debian => "debian",
             Self::Python => "python",
             Self::Rust => "rust",
+            Self::Threads => "threads",
+        }
+    }
+
+    /// The numbers of processors that its scripts run on, each in a guest of
+    /// its own.
+    pub(crate) fn processors(self) -> &'static [u32] {
+        match self {
+            Self::Threads => FEW,
+            _ => &[1],
         }
     }
 
@@ -87,8 +108,8 @@ impl Root {
 
     /// The folder, made once per test process.
     pub(crate) fn folder(self) -> Result<PathBuf> {
-        static FOLDERS: [OnceLock<core::result::Result<PathBuf, String>>; 4] =
-            [const { OnceLock::new() }; 4];
+        static FOLDERS: [OnceLock<core::result::Result<PathBuf, String>>; Root::ALL.len()] =
+            [const { OnceLock::new() }; Root::ALL.len()];
         once(&FOLDERS[self as usize], || self.make())
     }
 
@@ -121,6 +142,10 @@ impl Root {
             Self::Rust => {
                 busybox(&dir)?;
                 fs::copy(user_build::build("hello-std")?, dir.join("bin/hello-std"))?;
+            }
+            Self::Threads => {
+                busybox(&dir)?;
+                fs::copy(user_build::build("threads")?, dir.join("bin/threads"))?;
             }
         }
         for name in ["dev", "proc", "sys", "tmp", "etc", "root", "tests"] {

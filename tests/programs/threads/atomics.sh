@@ -1,0 +1,3 @@
+#!/bin/sh
+# Flags, counts, statistics, numbers given out, values made once.
+exec threads atomics

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Starting, joining, panicking, naming, borrowing, sharing.
+exec threads basics

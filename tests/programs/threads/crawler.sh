@@ -1,0 +1,3 @@
+#!/bin/sh
+# A crawler whose pages are files.
+exec threads crawler

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Mutex, read-write lock, condition variable, barrier, once.
+exec threads locks

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Parking and unparking.
+exec threads parking

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Five philosophers, five chopsticks, a hundred rounds each.
+exec threads philosophers

@@ -1,0 +1,3 @@
+#!/bin/sh
+# rayon and crossbeam.
+exec threads pools

@@ -1,0 +1,3 @@
+#!/bin/sh
+# tokio with four threads.
+exec threads tasks
