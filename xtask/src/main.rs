@@ -39,6 +39,9 @@ enum Command {
     Miri {
         /// Only these crates, like ochre-sync
         crates: Vec<String>,
+        /// How many schedules of each program to try
+        #[arg(long, default_value_t = 1, value_name = "N")]
+        seeds: u32,
     },
     /// The loom tests of the lib crates
     Loom {
@@ -85,7 +88,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Check => check::check()?,
         Command::Test { args } => run::cargo(["test"])?.args(args).run()?,
-        Command::Miri { crates } => model::miri(&crates)?,
+        Command::Miri { crates, seeds } => model::miri(&crates, seeds)?,
         Command::Loom {
             crates,
             weaken: false,

@@ -27,8 +27,9 @@ fn lib_crates(only: &[String]) -> Result<Vec<(String, PathBuf)>> {
 }
 
 /// Runs the tests of lib crates under Miri: of those named, or of those that
-/// may hold unsafe code.
-pub(crate) fn miri(only: &[String]) -> Result<()> {
+/// may hold unsafe code. Each seed is another schedule, and other failures of
+/// the compare-exchanges that may fail for no reason.
+pub(crate) fn miri(only: &[String], seeds: u32) -> Result<()> {
     if !run::cargo_of("nightly", ["miri", "--version"])?.succeeds() {
         bail!(
             "Miri is not there. To install it:\n  \
@@ -36,7 +37,10 @@ pub(crate) fn miri(only: &[String]) -> Result<()> {
         );
     }
     let mut command = run::cargo_of("nightly", ["miri", "test"])?
-        .env("MIRIFLAGS", "-Zmiri-strict-provenance")
+        .env(
+            "MIRIFLAGS",
+            format!("-Zmiri-strict-provenance -Zmiri-many-seeds=0..{seeds}"),
+        )
         .env("PROPTEST_CASES", "4")
         .env("CARGO_TARGET_DIR", paths::target()?.join("miri"));
     let trusted = tidy::trusted_crates()?;

@@ -3,6 +3,7 @@
 //! One run measures everything, each row a few times; `cargo xtask bench sync`
 //! runs it and draws what criterion kept. Groups are named by what is done,
 //! functions by who does it, values by how many threads do it.
+#![forbid(unsafe_code)]
 
 mod cache;
 mod counts;
