@@ -15,10 +15,16 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(feature = "alloc")]
+mod arc;
+#[cfg(test)]
+mod assertions;
 pub mod blocking;
 mod once;
 pub mod primitive;
 mod spin_lock;
 
+#[cfg(feature = "alloc")]
+pub use arc::{Arc, Shared, Weak};
 pub use once::Once;
 pub use spin_lock::{SpinLock, SpinLockGuard};

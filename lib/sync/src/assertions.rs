@@ -1,0 +1,63 @@
+//! Which types may be sent to other threads, and which may be shared. One line each.
+//!
+//! A change that would let a type out, or keep one in, does not compile.
+
+/// The types are `Send`, `Sync` or whatever else the list asks for.
+macro_rules! is {
+    ($($type:ty: $trait:path),+ $(,)?) => {
+        $(const _: fn() = || {
+            fn holds<T: ?Sized + $trait>() {}
+            holds::<$type>();
+        };)+
+    };
+}
+
+/// The types are not: if one were, there would be two `Either`s for it to be,
+/// and the compiler could not say which is meant.
+macro_rules! is_not {
+    ($($type:ty: $trait:path),+ $(,)?) => {
+        $(const _: fn() = || {
+            struct Yes;
+            trait Either<A> {
+                const IT: () = ();
+            }
+            impl<T: ?Sized> Either<()> for T {}
+            impl<T: ?Sized + $trait> Either<Yes> for T {}
+            <$type as Either<_>>::IT
+        };)+
+    };
+}
+
+use core::cell::Cell;
+/// `Send`, and not `Sync`.
+type Unshared = Cell<u32>;
+/// Neither.
+type Local = *const u32;
+
+#[cfg(feature = "alloc")]
+mod arc {
+    use super::{Local, Unshared};
+    use crate::{Arc, Weak};
+
+    is!(Arc<u32>: Send, Arc<u32>: Sync, Weak<u32>: Send, Weak<u32>: Sync, Arc<Local>: Unpin);
+    is_not!(Arc<Unshared>: Send, Arc<Unshared>: Sync, Arc<Local>: Send, Arc<Local>: Sync);
+    is_not!(Weak<Unshared>: Send, Weak<Unshared>: Sync, Weak<Local>: Send, Weak<Local>: Sync);
+}
+
+mod spin {
+    use super::{Local, Unshared};
+    use crate::{SpinLock, SpinLockGuard};
+
+    is!(SpinLock<Unshared>: Send, SpinLock<Unshared>: Sync);
+    is_not!(SpinLock<Local>: Send, SpinLock<Local>: Sync);
+    is!(SpinLockGuard<'static, u32>: Sync);
+    is_not!(SpinLockGuard<'static, u32>: Send, SpinLockGuard<'static, Unshared>: Sync);
+}
+
+mod once {
+    use super::{Local, Unshared};
+    use crate::Once;
+
+    is!(Once<u32>: Send, Once<u32>: Sync, Once<Unshared>: Send);
+    is_not!(Once<Unshared>: Sync, Once<Local>: Send);
+}
