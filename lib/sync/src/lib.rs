@@ -3,9 +3,9 @@
 //! `no_std`, knows nothing of Ochre. All atomics come through [`primitive`], so
 //! that a model checker can take their place.
 //!
-//! What is here today is what the first kernel needs: [`SpinLock`] and
-//! [`Once`]. Guards are `!Send`: a future that holds one across an await is
-//! not `Send`, and an executor that wants `Send` futures refuses it.
+//! What is here today is what the first kernel needs: [`SpinLock`], [`Once`] and
+//! lists of waiters (`List`). Guards are `!Send`: a future that holds one across an
+//! await is not `Send`, and an executor that wants `Send` futures refuses it.
 #![cfg_attr(not(any(test, loom, feature = "std")), no_std)]
 #![expect(
     unsafe_code,
@@ -22,9 +22,13 @@ mod assertions;
 pub mod blocking;
 mod once;
 pub mod primitive;
+#[cfg(all(feature = "alloc", not(loom)))]
+mod shared_list;
 mod spin_lock;
 
 #[cfg(feature = "alloc")]
 pub use arc::{Arc, Shared, Weak};
 pub use once::Once;
+#[cfg(all(feature = "alloc", not(loom)))]
+pub use shared_list::{Chain, List, Node, Verdict};
 pub use spin_lock::{SpinLock, SpinLockGuard};
