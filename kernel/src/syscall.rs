@@ -14,6 +14,7 @@ pub mod exec;
 pub mod fcntl;
 pub mod file;
 pub mod futex;
+pub mod futex2;
 pub mod ioctl;
 pub mod limits;
 pub mod link;

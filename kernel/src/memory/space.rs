@@ -12,14 +12,15 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use ochre_abi::Errno;
+use ochre_abi::mman::Protection;
 use ochre_hal::memory::{Flush, OutOfMemory, PAGE_SIZE, PageTable, SpaceRef};
 use ochre_hal::{memory, user::Access};
 use ochre_sync::{Once, SpinLock, SpinLockGuard};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::area::{Area, AreaFlags};
+use super::area::{Area, AreaFlags, PAGE};
 use super::area_map::AreaMap;
-use super::{Facts, Layout, Limits, Usage};
+use super::{Facts, Identity, Layout, Limits, Usage};
 use crate::syscall::Ptr;
 
 /// A fault that cannot be resolved, as a signal tells of it.
@@ -108,25 +109,42 @@ impl AddressSpace {
         }
     }
 
-    /// The frame number behind an address in a shared mapping, `None` for a
-    /// private one; for futexes.
+    /// The object behind an address, and the offset in it, for futexes that
+    /// others see too; `None` where only this space sees the memory.
     ///
     /// # Errors
-    /// EFAULT.
-    pub fn shared_frame(&self, address: u64) -> Result<Option<u64>, Errno> {
-        let page = address & !(PAGE_SIZE as u64 - 1);
+    /// EFAULT for memory that the program may not access, or may only read and
+    /// nobody ever writes; ENOMEM.
+    pub fn shared_object(
+        &self,
+        address: u64,
+        access: Access,
+    ) -> Result<Option<(Identity, u64)>, Errno> {
+        let page = address & !(PAGE - 1);
         loop {
             {
                 let inner = self.inner();
                 let area = inner.areas.get(address).ok_or(Errno::EFAULT)?;
-                if !area.is_shared() {
+                if !area.allows(access) || !area.allows(Access::Read) {
+                    return Err(Errno::EFAULT);
+                }
+                let is_private = !area.is_shared();
+                if is_private && area.protection.contains(Protection::WRITE) {
                     return Ok(None);
                 }
-                if let Some(mapping) = inner.table.query(page) {
-                    return Ok(Some(mapping.frame.number()));
+                let source = area.source.as_ref().ok_or(Errno::EFAULT)?;
+                if area.index_of(source, page) >= source.backing.size().div_ceil(PAGE) {
+                    return Err(Errno::EFAULT);
+                }
+                if is_private || inner.table.query(page).is_some() {
+                    let offset = area
+                        .index_of(source, page)
+                        .wrapping_mul(PAGE)
+                        .wrapping_add(address - page);
+                    return Ok(Some((source.backing.identity(), offset)));
                 }
             }
-            self.fault_for_copy(address, Access::Read)?;
+            self.fault_for_copy(address, access)?;
         }
     }
 

@@ -7,14 +7,16 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use ochre_abi::Errno;
 use ochre_abi::signal::Signal;
 use ochre_hal::power;
+use ochre_hal::user::Access;
 use ochre_sync::primitive::atomic::Ordering;
 
 use super::table::{self, Table};
 use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState};
 use crate::device;
-use crate::ipc::futex;
+use crate::ipc::futex::{self, Key, Scope};
 use crate::memory::AddressSpace;
 use crate::signal;
 
@@ -55,13 +57,10 @@ pub(super) fn release_tid(thread: &Thread, space: &Arc<AddressSpace>) {
     if address == 0 || Arc::strong_count(space) <= 2 {
         return;
     }
-    if space.write(address, &0_u32.to_ne_bytes()).is_ok()
-        && let Ok(key) = futex::key(space, address, true)
-    {
-        futex::wake(key, 1, u32::MAX);
-    }
-    if let Ok(key) = futex::key(space, address, false) {
-        futex::wake(key, 1, u32::MAX);
+    // As on Linux, who joins has to wait at the word as a shared one.
+    let _: Result<(), Errno> = space.write(address, &0_u32.to_ne_bytes());
+    if let Ok(key) = Key::new(space, address, Scope::Shared, Access::Read) {
+        futex::wake(&key, 1, u32::MAX);
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn after_ms(timeout_ms: i32) -> Option<u64> {
 }
 
 /// A valid `struct timespec` in nanoseconds, clamped to what fits.
-fn duration_ns(seconds: i64, nanoseconds: i64) -> Result<u64, Errno> {
+pub(super) fn duration_ns(seconds: i64, nanoseconds: i64) -> Result<u64, Errno> {
     let seconds = u64::try_from(seconds).map_err(|_| Errno::EINVAL)?;
     let nanoseconds = u64::try_from(nanoseconds)
         .ok()
@@ -66,29 +66,6 @@ pub(super) fn after_timeval(space: &AddressSpace, address: u64) -> Result<Option
             .saturating_mul(NS_PER_SECOND)
             .saturating_add(microseconds.saturating_mul(1000)),
     )))
-}
-
-/// An absolute `struct timespec` at `address` on the monotonic clock, or with
-/// `realtime` on the wall clock; null is for ever.
-///
-/// # Errors
-/// EFAULT; EINVAL for negative or too many nanoseconds.
-pub(super) fn at_timespec(
-    space: &AddressSpace,
-    address: u64,
-    realtime: bool,
-) -> Result<Option<u64>, Errno> {
-    if address == 0 {
-        return Ok(None);
-    }
-    let [seconds, nanoseconds] = space.read_value(Ptr::<[i64; 2]>::from_argument(address))?;
-    let at_ns = duration_ns(seconds, nanoseconds)?;
-    let at_ns = if realtime {
-        at_ns.saturating_sub(crate::time::offset_ns())
-    } else {
-        at_ns
-    };
-    Ok(Some(at_ns.max(1)))
 }
 
 #[cfg(test)]

@@ -1,19 +1,14 @@
 //! `futex(2)` and the robust list.
 
-use alloc::sync::Arc;
-use core::future::poll_fn;
-use core::task::Poll;
-
 use ochre_abi::Errno;
-use ochre_hal::clock;
 use ochre_hal::user::Access;
 use ochre_sync::primitive::atomic::Ordering;
 
-use super::{Call, Outcome, Ptr, SysResult, deadline};
-use crate::ipc::futex::{self, Key, Waiter};
-use crate::memory::AddressSpace;
-use crate::process::{Pid, Thread, table};
-use crate::sched::Timer;
+use super::{Call, FromArgument, Outcome, Ptr, SysResult};
+use crate::ipc::futex::{self, Deadline, Ended, Key, Move, Scope, Target, Wait};
+use crate::process::{Pid, table};
+use crate::signal;
+use crate::time;
 
 const PRIVATE: u32 = 128;
 const CLOCK_REALTIME: u32 = 256;
@@ -38,180 +33,161 @@ pub fn futex(
     address2: u64,
     value3: u32,
 ) -> Result<Outcome, Errno> {
-    let private = operation & PRIVATE != 0;
-    let realtime = operation & CLOCK_REALTIME != 0;
     let command = operation & !(PRIVATE | CLOCK_REALTIME);
-    if realtime && command != WAIT_BITSET && command != WAIT {
+    let realtime = operation & CLOCK_REALTIME != 0;
+    // Linux looks at the time before anything else.
+    let deadline = match command {
+        WAIT => deadline_after(call, timeout)?,
+        WAIT_BITSET => deadline_at(call, timeout, realtime)?,
+        _ => None,
+    };
+    if realtime && command != WAIT_BITSET {
         return Err(Errno::ENOSYS);
     }
+    let scope = scope(operation & PRIVATE != 0);
     let count = |raw: u32| usize::try_from(raw.cast_signed()).map_err(|_| Errno::EINVAL);
-    let done = |woken: usize| Ok(Outcome::Done(Ok(woken)));
+    // A wake stops after it has woken one and as many as asked, or more.
+    let at_least_one = |raw: u32| raw.cast_signed().max(1).unsigned_abs() as usize;
+    let done = |answer: usize| Ok(Outcome::Done(Ok(answer)));
     match command {
-        WAIT => {
-            let deadline_ns = deadline::after_timespec(call.space, timeout)?;
-            wait(call, address, private, value, u32::MAX, deadline_ns)
-        }
-        WAIT_BITSET => {
-            if value3 == 0 {
-                return Err(Errno::EINVAL);
-            }
-            let deadline_ns = deadline::at_timespec(call.space, timeout, realtime)?;
-            wait(call, address, private, value, value3, deadline_ns)
-        }
+        WAIT => wait(call, Waited::new(address, scope, value, u32::MAX), deadline),
+        WAIT_BITSET => wait(call, Waited::new(address, scope, value, value3), deadline),
         WAKE | WAKE_BITSET => {
             let bits = if command == WAKE { u32::MAX } else { value3 };
             if bits == 0 {
                 return Err(Errno::EINVAL);
             }
-            let key = futex::key(call.space, address, private)?;
-            // Linux wakes one for counts below one.
-            done(futex::wake(
-                key,
-                (value.cast_signed().max(1)).unsigned_abs() as usize,
-                bits,
-            ))
+            let key = Key::new(call.space, address, scope, Access::Read)?;
+            done(futex::wake(&key, at_least_one(value), bits))
         }
         REQUEUE | CMP_REQUEUE => {
-            let (wake_count, move_count) = (count(value)?, count(timeout as u32)?);
-            let from = futex::key(call.space, address, private)?;
-            let to = futex::key(call.space, address2, private)?;
-            let expected = (command == CMP_REQUEUE).then_some(value3);
-            let (woken, moved) = futex::requeue(
-                call.space, address, expected, from, to, wake_count, move_count,
-            )?;
-            done(if command == CMP_REQUEUE {
-                woken + moved
-            } else {
-                woken
-            })
+            let (wake, requeue) = (count(value)?, count(timeout as u32)?);
+            let from = Key::new(call.space, address, scope, Access::Read)?;
+            let to = Key::new(call.space, address2, scope, Access::Read)?;
+            let request = Move {
+                from,
+                to,
+                expected: (command == CMP_REQUEUE).then_some((address, value3)),
+                wake,
+                requeue,
+            };
+            done(futex::requeue(call.space, &request)?)
         }
         WAKE_OP => {
-            let (first, second) = (count(value)?, count(timeout as u32)?);
-            let from = futex::key(call.space, address, private)?;
-            let to = futex::key(call.space, address2, private)?;
-            let met = apply(call.space, address2, value3)?;
-            let mut woken = futex::wake(from, first, u32::MAX);
-            if met {
-                woken += futex::wake(to, second, u32::MAX);
-            }
-            done(woken)
+            let first = Key::new(call.space, address, scope, Access::Read)?;
+            let second = Key::new(call.space, address2, scope, Access::Write)?;
+            done(futex::wake_op(
+                call.space,
+                address2,
+                value3,
+                (&first, at_least_one(value)),
+                (&second, at_least_one(timeout as u32)),
+            )?)
         }
         _ => Err(Errno::ENOSYS),
     }
 }
 
-fn wait(
+/// The scope that a flag stands for.
+pub(super) fn scope(is_private: bool) -> Scope {
+    if is_private {
+        Scope::Private
+    } else {
+        Scope::Shared
+    }
+}
+
+/// What a wait is about, so that it can be made again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waited {
+    address: u64,
+    scope: Scope,
+    expected: u32,
+    bits: u32,
+}
+
+impl Waited {
+    /// A wait for a wake whose bits meet `bits`.
+    pub(super) fn new(address: u64, scope: Scope, expected: u32, bits: u32) -> Waited {
+        Waited {
+            address,
+            scope,
+            expected,
+            bits,
+        }
+    }
+}
+
+/// Waits at a word.
+pub(super) fn wait(
+    call: &Call<'_>,
+    waited: Waited,
+    deadline: Option<Deadline>,
+) -> Result<Outcome, Errno> {
+    if waited.bits == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let key = Key::new(call.space, waited.address, waited.scope, Access::Read)?;
+    let target = Target {
+        address: waited.address,
+        key,
+        expected: waited.expected,
+        bits: waited.bits,
+    };
+    let place = Wait::join(call.thread, call.space, &target, deadline)?;
+    let Some(deadline) = deadline else {
+        return Ok(Outcome::wait(async {
+            place.await.map_err(|_| Errno::ERESTARTSYS)?;
+            Ok(0)
+        }));
+    };
+    let thread = alloc::sync::Arc::clone(call.thread);
+    Ok(Outcome::wait(async move {
+        match place.await {
+            Ok(()) => Ok(0),
+            Err(Ended::Timeout) => Err(Errno::ETIMEDOUT),
+            Err(Ended::Signal) => Err(signal::set_restart(&thread, move |call| {
+                wait(call, waited, Some(deadline)).unwrap_or_else(Outcome::error)
+            })),
+        }
+    }))
+}
+
+/// A relative `struct timespec` at `address` from now; null is for ever.
+///
+/// # Errors
+/// EFAULT; EINVAL.
+fn deadline_after(call: &Call<'_>, address: u64) -> Result<Option<Deadline>, Errno> {
+    Ok(read_ns(call, address)?
+        .map(|ns| Deadline::Monotonic(time::monotonic_ns().saturating_add(ns))))
+}
+
+/// An absolute `struct timespec` at `address`; null is for ever.
+///
+/// # Errors
+/// EFAULT; EINVAL.
+pub(super) fn deadline_at(
     call: &Call<'_>,
     address: u64,
-    private: bool,
-    value: u32,
-    bits: u32,
-    deadline_ns: Option<u64>,
-) -> Result<Outcome, Errno> {
-    let key = futex::key(call.space, address, private)?;
-    let thread = Arc::clone(call.thread);
-    let space = Arc::clone(call.space);
-    Ok(Outcome::wait(wait_at(
-        thread,
-        space,
-        address,
-        key,
-        value,
-        bits,
-        deadline_ns,
-    )))
+    realtime: bool,
+) -> Result<Option<Deadline>, Errno> {
+    Ok(read_ns(call, address)?.map(|ns| {
+        if realtime {
+            Deadline::Wall(ns)
+        } else {
+            Deadline::Monotonic(ns)
+        }
+    }))
 }
 
-async fn wait_at(
-    thread: Arc<Thread>,
-    space: Arc<AddressSpace>,
-    address: u64,
-    key: Key,
-    value: u32,
-    bits: u32,
-    deadline_ns: Option<u64>,
-) -> SysResult {
-    let mut waiting = None;
-    let mut timer = None;
-    poll_fn(move |context| {
-        let place = match &waiting {
-            Some(place) => place,
-            None => match Waiter::join(&space, address, key, value, bits, context.waker()) {
-                Ok(place) => waiting.insert(place),
-                Err(errno) => return Poll::Ready(Err(errno)),
-            },
-        };
-        if place.is_woken() {
-            return Poll::Ready(Ok(0));
-        }
-        if thread.has_work() {
-            return Poll::Ready(Err(if deadline_ns.is_some() {
-                Errno::ERESTARTNOHAND
-            } else {
-                Errno::ERESTARTSYS
-            }));
-        }
-        if let Some(deadline_ns) = deadline_ns {
-            if clock::now_ns() >= deadline_ns {
-                return Poll::Ready(Err(Errno::ETIMEDOUT));
-            }
-            if timer.is_none() {
-                timer = Some(Timer::arm(deadline_ns, context.waker().clone()));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// `FUTEX_WAKE_OP`: changes the second word and compares what it held.
-fn apply(space: &AddressSpace, address: u64, encoded: u32) -> Result<bool, Errno> {
-    // Sign-extended 12-bit fields (futex(2)).
-    let field = |shift: u32| ((encoded >> shift) << 20).cast_signed() >> 20;
-    let operand = field(12);
-    let compared = field(0);
-    let operand = if encoded >> 31 != 0 {
-        1_i32.wrapping_shl(operand.cast_unsigned())
-    } else {
-        operand
+fn read_ns(call: &Call<'_>, address: u64) -> Result<Option<u64>, Errno> {
+    if address == 0 {
+        return Ok(None);
     }
-    .cast_unsigned();
-    let change = |old: u32| match encoded >> 28 & 7 {
-        0 => Ok(operand),
-        1 => Ok(old.wrapping_add(operand)),
-        2 => Ok(old | operand),
-        3 => Ok(old & !operand),
-        4 => Ok(old ^ operand),
-        _ => Err(Errno::ENOSYS),
-    };
-    let old = loop {
-        let result = space.root().load_u32(address).and_then(|old| {
-            Ok(match change(old) {
-                Ok(new) => space
-                    .root()
-                    .compare_exchange_u32(address, old, new)
-                    .map(|seen| (seen == old).then_some(Ok(old)))?,
-                Err(errno) => Some(Err(errno)),
-            })
-        });
-        match result {
-            Ok(Some(old)) => break old?,
-            Ok(None) => {}
-            Err(fault) => space
-                .fault(fault.address, Access::Write)
-                .map_err(|_| Errno::EFAULT)?,
-        }
-    };
-    let old = old.cast_signed();
-    match encoded >> 24 & 0xf {
-        0 => Ok(old == compared),
-        1 => Ok(old != compared),
-        2 => Ok(old < compared),
-        3 => Ok(old <= compared),
-        4 => Ok(old > compared),
-        5 => Ok(old >= compared),
-        _ => Err(Errno::ENOSYS),
-    }
+    let [seconds, nanoseconds] = call
+        .space
+        .read_value(Ptr::<[i64; 2]>::from_argument(address))?;
+    super::deadline::duration_ns(seconds, nanoseconds).map(Some)
 }
 
 /// `set_robust_list(2)`.

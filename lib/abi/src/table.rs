@@ -168,7 +168,7 @@ macro_rules! syscall_table {
             fremovexattr = 199, 16: xattr(fd: Fd, name: Ptr<u8>) "no file system keeps any";
             tkill = 200, 130: signal(tid: i32, signal: i32) "complete";
             time = 201, -: time(to: Ptr<i64>) "complete";
-            futex = 202, 98: futex(address: u64, operation: u32, value: u32, timeout: u64, address2: u64, value3: u32) "WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, *_BITSET; no priority inheritance";
+            futex = 202, 98: futex(address: u64, operation: u32, value: u32, timeout: u64, address2: u64, value3: u32) "no priority inheritance";
             sched_setaffinity = 203, 122: sched(pid: i32, len: u32, mask: u64) "all processors only";
             sched_getaffinity = 204, 123: sched(pid: i32, len: u32, mask: u64) "complete";
             epoll_create = 213, -: epoll(size: i32) "complete";
@@ -246,7 +246,11 @@ macro_rules! syscall_table {
             openat2 = 437, 437: open(directory: Fd, path: Ptr<u8>, how: Ptr<ochre_abi::fcntl::OpenHow>, size: usize) "no RESOLVE_*";
             faccessat2 = 439, 439: stat(directory: Fd, path: Ptr<u8>, mode: u32, flags: u32) "complete";
             epoll_pwait2 = 441, 441: epoll(instance: Fd, events: u64, limit: i32, timeout: u64, mask: u64, mask_size: usize) "complete";
+            futex_waitv = 449, 449: futex2(words: Ptr<[u64; 3]>, count: u32, flags: u32, timeout: u64, clock: i32) "complete";
             fchmodat2 = 452, 452: attribute(directory: Fd, path: Ptr<u8>, mode: u32, flags: u32) "complete";
+            futex_wake = 454, 454: futex2(address: u64, mask: u64, count: i32, flags: u32) "32-bit words; no NUMA";
+            futex_wait = 455, 455: futex2(address: u64, value: u64, mask: u64, flags: u32, timeout: u64, clock: i32) "32-bit words; no NUMA";
+            futex_requeue = 456, 456: futex2(words: Ptr<[u64; 3]>, flags: u32, wake: i32, requeue: i32) "32-bit words; no NUMA";
         }
     };
 }

@@ -13,6 +13,8 @@ pub(crate) mod exec;
 mod faults;
 mod files;
 mod futex;
+mod futex_ops;
+mod futex_wait;
 mod identity;
 mod jobcontrol;
 mod limits;
@@ -120,6 +122,9 @@ pub(crate) const ALL: &[Group] = groups![
     "rlimits" => limits::rlimits,
     "limits" => limits::run,
     "futex" => futex::run,
+    "futex-ops" => futex_ops::run,
+    "futex-wait" => futex_wait::run,
+    "futex2" => futex_wait::newer,
     "threads" => threads::run,
     "procfs" => procfs::run,
     "errors" => errors::run,

@@ -23,6 +23,7 @@ mod errno;
 mod groups;
 mod report;
 mod runner;
+mod sleeper;
 mod sys;
 
 fn main() {

@@ -1,0 +1,65 @@
+//! Threads that are asleep in a call, for certain, before the case goes on.
+
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::call;
+use crate::sys::Ret;
+
+/// A thread in a call that waits.
+pub(crate) struct Sleeper {
+    thread: JoinHandle<Ret>,
+    /// Its number.
+    pub(crate) tid: i32,
+}
+
+impl Sleeper {
+    /// Starts a thread with `body` and waits until it sleeps.
+    pub(crate) fn new(body: impl FnOnce() -> Ret + Send + 'static) -> Sleeper {
+        let sleeper = Sleeper::start(body);
+        sleeper.until_asleep();
+        sleeper
+    }
+
+    /// Starts a thread with `body`, which may not sleep at once.
+    pub(crate) fn start(body: impl FnOnce() -> Ret + Send + 'static) -> Sleeper {
+        let number = Arc::new(AtomicI32::new(0));
+        let own = Arc::clone(&number);
+        let thread = std::thread::spawn(move || {
+            own.store(call!(SYS_gettid).unwrap_or(-1) as i32, Ordering::SeqCst);
+            body()
+        });
+        let tid = loop {
+            match number.load(Ordering::SeqCst) {
+                0 => std::thread::yield_now(),
+                tid => break tid,
+            }
+        };
+        Sleeper { thread, tid }
+    }
+
+    /// Waits until the thread sleeps, or has ended.
+    pub(crate) fn until_asleep(&self) {
+        while !self.thread.is_finished() && state(self.tid) != Some('S') {
+            std::thread::yield_now();
+        }
+    }
+
+    /// What the call answered, once it does.
+    pub(crate) fn answer(self) -> Ret {
+        self.thread.join().expect("no thread panics")
+    }
+}
+
+/// A thread's state as `/proc` has it.
+pub(crate) fn state(tid: i32) -> Option<char> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.trim_start().chars().next()
+}
+
+/// The address of a word, for the kernel.
+pub(crate) fn at(word: &AtomicU32) -> usize {
+    word.as_ptr().expose_provenance()
+}
