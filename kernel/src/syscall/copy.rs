@@ -35,7 +35,7 @@ impl End {
     fn set_position(&mut self, position: u64) {
         match &mut self.offset {
             Some(offset) => *offset = position,
-            None if self.file.file().is_seekable() => *self.file.position().lock() = position,
+            None if self.file.is_seekable() => *self.file.position().lock() = position,
             None => {}
         }
     }
@@ -214,7 +214,7 @@ fn own_offset(call: &Call<'_>, at: Ptr<i64>, file: &OpenFile) -> Result<Option<u
     if at.is_null() {
         return Ok(None);
     }
-    if !file.file().is_seekable() {
+    if !file.is_seekable() {
         return Err(Errno::ESPIPE);
     }
     let offset: i64 = call.space.read_value(at)?;

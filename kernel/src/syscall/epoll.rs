@@ -65,7 +65,7 @@ pub fn epoll_ctl(
     let instance = call.file(instance)?;
     let file = call.file(fd)?;
     // Files with positions never wait; Linux does not watch them.
-    if file.file().is_seekable() {
+    if file.is_seekable() {
         return Err(Errno::EPERM);
     }
     let epoll = epoll_of(&instance)?;

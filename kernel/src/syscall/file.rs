@@ -76,7 +76,7 @@ fn many_ranges(call: &Call<'_>, vector: Ptr<Iovec>, count: usize) -> Result<Rang
 
 /// A position in a file that has them.
 fn offset(file: &OpenFile, offset: i64) -> Result<At, Errno> {
-    if !file.file().is_seekable() {
+    if !file.is_seekable() {
         return Err(Errno::ESPIPE);
     }
     Ok(At::Offset(offset.cast_unsigned()))
@@ -277,7 +277,7 @@ pub fn lseek(call: &mut Call<'_>, fd: Fd, offset: i64, whence: u32) -> SysResult
     if whence > SEEK_HOLE {
         return Err(Errno::EINVAL);
     }
-    if !file.file().is_seekable() {
+    if !file.is_seekable() {
         return Err(Errno::ESPIPE);
     }
     let Some(path) = file.path() else {

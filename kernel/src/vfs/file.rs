@@ -195,6 +195,8 @@ pub struct OpenFile {
     file: Arc<dyn File>,
     readable: bool,
     writable: bool,
+    /// What the file says of itself, asked once.
+    seekable: bool,
     flags: AtomicU32,
     position: SpinLock<u64>,
     path: Option<Path>,
@@ -212,6 +214,7 @@ impl OpenFile {
         flags: StatusFlags,
     ) -> OpenFile {
         OpenFile {
+            seekable: file.is_seekable(),
             file,
             readable,
             writable,
@@ -302,6 +305,13 @@ impl OpenFile {
     #[must_use]
     pub fn is_readable(&self) -> bool {
         self.readable
+    }
+
+    /// Whether it has a position ([`File::is_seekable`]).
+    #[inline]
+    #[must_use]
+    pub fn is_seekable(&self) -> bool {
+        self.seekable
     }
 
     /// Whether it was opened for writing.

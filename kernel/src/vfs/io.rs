@@ -121,7 +121,8 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// User memory from `skip` bytes into `ranges` on, at most `window` bytes of it.
+    /// `window` bytes of user memory from `skip` bytes into `ranges` on, which
+    /// hold that many.
     #[must_use]
     pub fn window(
         space: &'a AddressSpace,
@@ -129,13 +130,12 @@ impl<'a> Sink<'a> {
         skip: usize,
         window: usize,
     ) -> Sink<'a> {
-        let all: usize = ranges.iter().map(|range| range.len).sum();
         let mut cursor = Cursor::new(space, ranges);
         if skip > 0 {
             cursor.skip(skip);
         }
         Sink {
-            remaining: all.saturating_sub(skip).min(window),
+            remaining: window,
             memory: SinkMemory::User(cursor),
             moved: 0,
         }
@@ -265,7 +265,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// User memory from `skip` bytes into `ranges` on, at most `window` bytes of it.
+    /// `window` bytes of user memory from `skip` bytes into `ranges` on, which
+    /// hold that many.
     #[must_use]
     pub fn window(
         space: &'a AddressSpace,
@@ -273,13 +274,12 @@ impl<'a> Source<'a> {
         skip: usize,
         window: usize,
     ) -> Source<'a> {
-        let all: usize = ranges.iter().map(|range| range.len).sum();
         let mut cursor = Cursor::new(space, ranges);
         if skip > 0 {
             cursor.skip(skip);
         }
         Source {
-            remaining: all.saturating_sub(skip).min(window),
+            remaining: window,
             memory: SourceMemory::User(cursor),
             moved: 0,
         }

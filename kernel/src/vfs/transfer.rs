@@ -1,10 +1,11 @@
 //! Blocking reads and writes, made of files that never block.
 //!
-//! An operation owns what a read or write needs: the file, the address space,
-//! the ranges, how much is done. One attempt moves what
-//! can be moved now and resolves faults on the way, with no lock held. A call
-//! that is over after its first attempt allocates nothing; one that must wait
-//! becomes a future that attempts again whenever the file says so.
+//! An operation is what a read or write has to do and how much is done; the
+//! file and the address space that it moves bytes between are lent to each
+//! attempt. One attempt moves what can be moved now and resolves faults on the
+//! way, with no lock held. A call that is over after its first attempt
+//! allocates nothing and counts no reference; one that must wait becomes a
+//! future that owns both and attempts again whenever the file says so.
 //!
 //! A long transfer is made in pieces, with others let in between.
 //!
@@ -65,17 +66,25 @@ pub struct Options {
     pub never_wait: bool,
 }
 
+/// What bytes are moved between.
+#[derive(Clone, Copy)]
+struct Ends<'a> {
+    file: &'a Arc<OpenFile>,
+    space: &'a AddressSpace,
+}
+
 /// A read or write on its way.
 struct Operation {
-    file: Arc<OpenFile>,
-    space: Arc<AddressSpace>,
     ranges: Ranges,
     transfer: Transfer,
     at: At,
     options: Options,
-    /// Bytes that the file may still grow by, or have written (`RLIMIT_FSIZE`).
-    allowed: usize,
+    /// Bytes to move: all that the ranges hold, or what the file may still grow
+    /// by (`RLIMIT_FSIZE`).
+    total: usize,
     done: usize,
+    /// Whether it writes to a regular file.
+    to_regular: bool,
 }
 
 /// What one operation of a file did.
@@ -100,19 +109,19 @@ enum Step {
 
 impl Operation {
     /// Moves up to a piece of what can be moved now.
-    fn attempt(&mut self, thread: &Arc<Thread>) -> Step {
-        if let Err(errno) = self.file.file().admit(thread, self.transfer) {
+    fn attempt(&mut self, ends: Ends<'_>, thread: &Arc<Thread>) -> Step {
+        if let Err(errno) = ends.file.file().admit(thread, self.transfer) {
             return Step::Over(self.or_done(Err(errno)));
         }
         let end = self.done.saturating_add(PIECE);
         loop {
-            let window = end.min(self.allowed) - self.done;
+            let window = end.min(self.total) - self.done;
             let Moved {
                 result,
                 count,
                 fault,
                 full,
-            } = self.move_some(window);
+            } = self.move_some(ends, window);
             self.done += count;
             match fault {
                 Some(Err(errno)) => return Step::Over(self.or_done(Err(errno))),
@@ -134,11 +143,11 @@ impl Operation {
     }
 
     /// One operation of the file.
-    fn move_some(&mut self, window: usize) -> Moved {
-        let file = &self.file;
+    fn move_some(&mut self, ends: Ends<'_>, window: usize) -> Moved {
+        let Ends { file, space } = ends;
         match self.transfer {
             Transfer::Read => {
-                let mut sink = Sink::window(&self.space, self.ranges.as_slice(), self.done, window);
+                let mut sink = Sink::window(space, self.ranges.as_slice(), self.done, window);
                 let result = with_position(file, &mut self.at, |position| {
                     file.file().read(&mut sink, position)
                 });
@@ -150,8 +159,7 @@ impl Operation {
                 }
             }
             Transfer::Write => {
-                let mut source =
-                    Source::window(&self.space, self.ranges.as_slice(), self.done, window);
+                let mut source = Source::window(space, self.ranges.as_slice(), self.done, window);
                 let append = self.options.append;
                 let result = with_position(file, &mut self.at, |position| {
                     if append {
@@ -171,18 +179,18 @@ impl Operation {
     }
 
     fn remaining(&self) -> usize {
-        let all: usize = self.ranges.as_slice().iter().map(|range| range.len).sum();
-        all.min(self.allowed) - self.done
+        self.total - self.done
     }
 
     /// Applies the largest size that the process may give a regular file.
-    fn limit(&mut self, thread: &Arc<Thread>) -> Result<(), Errno> {
-        let Some(path) = self.file.path() else {
+    fn limit(&mut self, file: &OpenFile, thread: &Arc<Thread>) -> Result<(), Errno> {
+        let Some(path) = file.path() else {
             return Ok(());
         };
         if path.dentry.kind() != Kind::Regular {
             return Ok(());
         }
+        self.to_regular = true;
         let limit = thread.process.limits.soft(Resource::FileSize);
         if limit == RLIM_INFINITY || self.remaining() == 0 {
             return Ok(());
@@ -190,10 +198,11 @@ impl Operation {
         let position = match self.at {
             _ if self.options.append => path.inode().metadata().size,
             At::Offset(offset) => offset,
-            At::Position => *self.file.position().lock(),
+            At::Position => *file.position().lock(),
         };
         attributes::check_size_limit(thread, position.saturating_add(1))?;
-        self.allowed = usize::try_from(limit - position).unwrap_or(usize::MAX);
+        let allowed = usize::try_from(limit - position).unwrap_or(usize::MAX);
+        self.total = self.total.min(allowed);
         Ok(())
     }
 
@@ -207,15 +216,15 @@ impl Operation {
     }
 
     /// The end of a call: signals and attributes that go with a write.
-    fn finish(&self, thread: &Arc<Thread>, result: SysResult) -> SysResult {
+    fn finish(&self, file: &OpenFile, thread: &Arc<Thread>, result: SysResult) -> SysResult {
         if self.transfer == Transfer::Write {
             if result == Err(Errno::EPIPE) {
                 // The call's error says as much; a full queue changes nothing.
                 let _ = signal::send_to_thread(thread, Signal::SIGPIPE, Info::KERNEL);
             }
-            if self.done > 0
-                && let Some(path) = self.file.path()
-                && path.inode().kind() == Kind::Regular
+            if self.to_regular
+                && self.done > 0
+                && let Some(path) = file.path()
                 && path.inode().permissions().mode & 0o6000 != 0
             {
                 attributes::wrote(&thread.process.access(), path);
@@ -224,29 +233,38 @@ impl Operation {
         result
     }
 
-    async fn wait(mut self, thread: Arc<Thread>, mut step: Step) -> SysResult {
+    async fn wait(
+        mut self,
+        file: Arc<OpenFile>,
+        space: Arc<AddressSpace>,
+        thread: Arc<Thread>,
+        mut step: Step,
+    ) -> SysResult {
+        let ends = Ends {
+            file: &file,
+            space: &space,
+        };
         loop {
             match step {
-                Step::Over(result) => return self.finish(&thread, result),
+                Step::Over(result) => return self.finish(&file, &thread, result),
                 Step::Piece => {
                     sched::yield_now().await;
                     if thread.has_work() {
-                        return self.finish(&thread, Ok(self.done));
+                        return self.finish(&file, &thread, Ok(self.done));
                     }
-                    step = self.attempt(&thread);
+                    step = self.attempt(ends, &thread);
                 }
                 Step::Blocked if self.options.never_wait => {
                     return self.or_done(Err(Errno::EAGAIN));
                 }
                 Step::Blocked => {
-                    let file = Arc::clone(&self.file);
                     let operation = &mut self;
                     let waiter = &thread;
                     let waited = wait::until(Arc::clone(&thread), None, move |table| {
                         if table.is_some() {
-                            file.file().poll(table);
+                            ends.file.file().poll(table);
                         }
-                        match operation.attempt(waiter) {
+                        match operation.attempt(ends, waiter) {
                             Step::Blocked => None,
                             step => Some(step),
                         }
@@ -271,7 +289,7 @@ fn with_position(
 ) -> Result<usize, Errno> {
     match at {
         At::Offset(offset) => operate(offset),
-        At::Position if file.file().is_seekable() => operate(&mut file.position().lock()),
+        At::Position if file.is_seekable() => operate(&mut file.position().lock()),
         At::Position => operate(&mut 0),
     }
 }
@@ -290,25 +308,31 @@ pub fn start(
     options.append |= flags.contains(StatusFlags::APPEND);
     options.never_wait |= flags.contains(StatusFlags::NONBLOCK);
     let mut operation = Operation {
-        file,
-        space: Arc::clone(call.space),
+        total: ranges.as_slice().iter().map(|range| range.len).sum(),
         ranges,
         transfer,
         at,
         options,
-        allowed: usize::MAX,
         done: 0,
+        to_regular: false,
     };
     if transfer == Transfer::Write
-        && let Err(errno) = operation.limit(call.thread)
+        && let Err(errno) = operation.limit(&file, call.thread)
     {
         return Outcome::error(errno);
     }
-    match operation.attempt(call.thread) {
-        Step::Over(result) => Outcome::Done(operation.finish(call.thread, result)),
+    let ends = Ends {
+        file: &file,
+        space: call.space,
+    };
+    match operation.attempt(ends, call.thread) {
+        Step::Over(result) => Outcome::Done(operation.finish(&file, call.thread, result)),
         Step::Blocked if operation.options.never_wait => {
             Outcome::Done(operation.or_done(Err(Errno::EAGAIN)))
         }
-        step => Outcome::wait(operation.wait(Arc::clone(call.thread), step)),
+        step => {
+            let space = Arc::clone(call.space);
+            Outcome::wait(operation.wait(file, space, Arc::clone(call.thread), step))
+        }
     }
 }
