@@ -61,3 +61,17 @@ mod once {
     is!(Once<u32>: Send, Once<u32>: Sync, Once<Unshared>: Send);
     is_not!(Once<Unshared>: Sync, Once<Local>: Send);
 }
+
+mod lock {
+    use super::{Local, Unshared};
+    use crate::blocking::Spin;
+    use crate::lock::{MappedMutexGuard, Mutex, MutexGuard, RawMutex};
+
+    is!(RawMutex<Spin>: Send, RawMutex<Spin>: Sync);
+    is!(Mutex<Unshared, Spin>: Send, Mutex<Unshared, Spin>: Sync);
+    is_not!(Mutex<Local, Spin>: Send, Mutex<Local, Spin>: Sync);
+    is!(MutexGuard<'static, u32, Spin>: Sync, MappedMutexGuard<'static, u32, Spin>: Sync);
+    is_not!(MutexGuard<'static, u32, Spin>: Send, MutexGuard<'static, Unshared, Spin>: Sync);
+    is_not!(MappedMutexGuard<'static, u32, Spin>: Send);
+    is_not!(MappedMutexGuard<'static, Unshared, Spin>: Sync);
+}

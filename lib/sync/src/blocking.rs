@@ -47,7 +47,8 @@ pub trait Blocking: 'static {
     fn wait_until(word: &AtomicU32, expected: u32, deadline: Self::Instant) -> bool;
 
     /// Wakes one thread that sleeps at the word, if there is one; returns
-    /// whether there may have been.
+    /// whether there was. A backend that cannot tell says no, unless its `wait`
+    /// ends by itself.
     ///
     /// Takes an address and never reads it: the lock that contained the word
     /// may be gone by the time its last owner comes here.
@@ -61,6 +62,13 @@ pub trait Blocking: 'static {
     /// nothing, if it does not hold it or the backend cannot.
     fn requeue(word: &AtomicU32, expected: u32, target: *const AtomicU32) -> bool {
         let _ = (word, expected, target);
+        false
+    }
+
+    /// Whether this thread is unwinding from a panic: a lock that it holds is
+    /// poisoned. Where nothing unwinds, never.
+    #[inline]
+    fn panicking() -> bool {
         false
     }
 }

@@ -20,6 +20,9 @@ mod arc;
 #[cfg(test)]
 mod assertions;
 pub mod blocking;
+#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
+pub mod host;
+pub mod lock;
 mod once;
 pub mod primitive;
 #[cfg(all(feature = "alloc", not(loom)))]

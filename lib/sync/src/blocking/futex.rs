@@ -125,6 +125,11 @@ impl Blocking for Futex {
         };
         result >= 0
     }
+
+    #[inline]
+    fn panicking() -> bool {
+        std::thread::panicking()
+    }
 }
 
 #[cfg(test)]
