@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 
 use ochre_abi::Errno;
 
-use crate::process::{Thread, table};
+use crate::process::Thread;
 use crate::tty::{self, TerminalFile};
 use crate::vfs::File;
 
@@ -72,10 +72,7 @@ pub fn open(
         (1, 7) => Arc::new(memory::Full),
         (1, 8 | 9) => Arc::new(random::Random),
         (5, 0) => {
-            let session = table::lock()
-                .relations(thread.process.pid)
-                .map(|of| of.session);
-            let terminal = session.and_then(tty::controlling).ok_or(Errno::ENXIO)?;
+            let terminal = tty::terminal_of(thread.process.pid).ok_or(Errno::ENXIO)?;
             Arc::new(TerminalFile::new(terminal, false))
         }
         (5, 1) => {

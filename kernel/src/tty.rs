@@ -18,5 +18,5 @@ pub use byte_queue::ByteQueue;
 pub use file::TerminalFile;
 pub use line_discipline::{Effects, LineDiscipline, TerminalSignal};
 pub use output::Output;
-pub use registry::{acquire, console, controlling, leader_exited, set_console};
+pub use registry::{acquire, console, controlling, leader_exited, set_console, terminal_of};
 pub use terminal::Terminal;

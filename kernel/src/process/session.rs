@@ -97,6 +97,7 @@ pub fn new_session(caller: Pid) -> Result<Pid, Errno> {
     table.set_group(caller, caller)?;
     if let Some(of) = table.relations_mut(caller) {
         of.session = caller;
+        of.gave_up_terminal = false;
     }
     Ok(caller)
 }

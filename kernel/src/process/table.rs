@@ -32,6 +32,8 @@ pub struct Relations {
     pub group: Pid,
     /// Its session.
     pub session: Pid,
+    /// Whether it, or its parent before, gave up the session's terminal for itself.
+    pub gave_up_terminal: bool,
     /// Whether it has called `execve` since its parent made it.
     pub has_executed: bool,
     /// Whether it has ended and waits for its parent to ask.
@@ -189,7 +191,9 @@ impl Table {
             .or_default()
             .try_reserve(1)
             .map_err(|_| Errno::ENOMEM)?;
+        let mut gave_up_terminal = false;
         if let Some(parent) = self.processes.get_mut(&parent) {
+            gave_up_terminal = parent.gave_up_terminal && parent.session == session;
             if parent.children.try_reserve(1).is_err() {
                 return Err(Errno::ENOMEM);
             }
@@ -203,6 +207,7 @@ impl Table {
                 children: Vec::new(),
                 group,
                 session,
+                gave_up_terminal,
                 has_executed: false,
                 is_zombie: false,
             },

@@ -10,7 +10,7 @@ use ochre_abi::termios::{Termio, Termios, Termios2, WindowSize, cc, cflag, reque
 
 use super::file::TerminalFile;
 use super::job_control::{self, Standing};
-use crate::process::{Pid, table};
+use crate::process::{Capability, Pid, table};
 use crate::syscall::{Call, FromArgument, Ptr};
 
 /// Modem lines that are always on: DTR, RTS, CTS, CD, DSR.
@@ -191,7 +191,7 @@ fn modes(
     }
     // There is one line discipline, whatever the program asks for.
     state.discipline.set_termios(Termios { line: 0, ..new });
-    state.speeds = speeds;
+    state.speeds = new.speeds(speeds);
     drop(state);
     file.terminal.announce();
     Ok(0)
@@ -288,16 +288,17 @@ fn session(
         if !standing.is_leader() || super::controlling(standing.session).is_some() {
             return Err(Errno::EPERM);
         }
+        let credentials = call.process().credentials();
         match session {
             None => {}
             // A privileged process may take it from another session.
-            Some(_) if argument == 1 => {}
+            Some(_) if argument == 1 && credentials.has(Capability::SysAdmin) => {}
             Some(_) => return Err(Errno::EPERM),
         }
         file.terminal.adopt(standing.session, standing.group);
         return Ok(0);
     }
-    if session != Some(standing.session) {
+    if session != Some(standing.session) || standing.gave_up_terminal {
         return Err(Errno::ENOTTY);
     }
     match what {
@@ -318,10 +319,15 @@ fn session(
             file.terminal.lock().foreground = Some(group);
             Ok(0)
         }
-        // The terminal belongs to the session as a whole: only its leader can
-        // give it up.
+        // The leader gives it up for the session, others for themselves.
         request::TIOCNOTTY if standing.is_leader() => {
             file.terminal.release(false);
+            Ok(0)
+        }
+        request::TIOCNOTTY => {
+            if let Some(of) = table::lock().relations_mut(standing.pid) {
+                of.gave_up_terminal = true;
+            }
             Ok(0)
         }
         _ => Err(Errno::EPERM),

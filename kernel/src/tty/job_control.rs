@@ -21,6 +21,8 @@ pub(super) struct Standing {
     pub(super) pid: Pid,
     pub(super) group: Pid,
     pub(super) session: Pid,
+    /// Whether the session's terminal is none of its own any more.
+    pub(super) gave_up_terminal: bool,
 }
 
 impl Standing {
@@ -33,6 +35,7 @@ impl Standing {
             pid,
             group: of.group,
             session: of.session,
+            gave_up_terminal: of.gave_up_terminal,
         })
     }
 
@@ -82,7 +85,8 @@ pub(super) fn check(
     let Some(standing) = Standing::of(thread) else {
         return Ok(());
     };
-    if standing.session != session || standing.group == foreground {
+    let is_its_own = standing.session == session && !standing.gave_up_terminal;
+    if !is_its_own || standing.group == foreground {
         return Ok(());
     }
     let (ignored, _) = thread.process.signals.action_sets();

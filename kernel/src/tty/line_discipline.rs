@@ -51,6 +51,13 @@ enum Erase {
     Line,
 }
 
+/// Whether a byte came after "take literally".
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Typed {
+    Plainly,
+    Literally,
+}
+
 /// The state of input processing.
 #[derive(Debug)]
 pub struct LineDiscipline {
@@ -202,11 +209,11 @@ impl LineDiscipline {
             byte &= 0x7f;
         }
         if self.input(iflag::IUCLC) && self.local(lflag::IEXTEN) {
-            byte = byte.to_ascii_lowercase();
+            byte = to_lower(byte);
         }
         if self.literal_next {
             self.literal_next = false;
-            return self.plain(byte, output);
+            return self.keep(byte, Typed::Literally, output);
         }
         if self.stopped && self.input(iflag::IXON) && self.input(iflag::IXANY) {
             self.stopped = false;
@@ -309,8 +316,13 @@ impl LineDiscipline {
         Effects::default()
     }
 
-    /// Ordinary input: echoed and kept.
+    /// Ordinary input.
     fn plain(&mut self, byte: u8, output: &mut Output) -> Effects {
+        self.keep(byte, Typed::Plainly, output)
+    }
+
+    /// Echoes a byte and keeps it.
+    fn keep(&mut self, byte: u8, how: Typed, output: &mut Output) -> Effects {
         let canonical = self.is_canonical();
         // A line's last place is kept for its end.
         let full = self.buffer.used() + usize::from(canonical) >= SIZE;
@@ -319,7 +331,7 @@ impl LineDiscipline {
             return Effects::default();
         }
         if self.local(lflag::ECHO) {
-            if byte == b'\n' {
+            if byte == b'\n' && how == Typed::Plainly {
                 self.finish_erasing(output);
                 self.echo_raw(byte, output);
             } else {
@@ -506,6 +518,14 @@ impl LineDiscipline {
 
     fn local(&self, flag: u32) -> bool {
         self.termios.lflag & flag != 0
+    }
+}
+
+/// Lower case, where letters are those of Latin-1.
+fn to_lower(byte: u8) -> u8 {
+    match byte {
+        b'A'..=b'Z' | 0xc0..=0xd6 | 0xd8..=0xde => byte + 0x20,
+        _ => byte,
     }
 }
 

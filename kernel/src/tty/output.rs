@@ -120,7 +120,7 @@ impl Output {
             _ if byte.is_ascii_control() => {}
             _ => {
                 if has(oflag::OLCUC) {
-                    byte = byte.to_ascii_uppercase();
+                    byte = to_upper(byte);
                 }
                 if !is_continuation(termios, byte) {
                     self.column = self.column.wrapping_add(1);
@@ -128,6 +128,15 @@ impl Output {
             }
         }
         self.queue.push(byte)
+    }
+}
+
+/// Upper case, where letters are those of Latin-1, and two that have none
+/// there become something else, as on Linux.
+fn to_upper(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' | 0xdf..=0xf6 | 0xf8..=0xff => byte - 0x20,
+        _ => byte,
     }
 }
 

@@ -9,7 +9,7 @@ use ochre_sync::Once;
 
 use super::Terminal;
 use super::job_control::Standing;
-use crate::process::{Pid, Thread};
+use crate::process::{Pid, Thread, table};
 
 static CONSOLE: Once<Arc<Terminal>> = Once::new();
 
@@ -30,6 +30,21 @@ pub fn controlling(session: Pid) -> Option<Arc<Terminal>> {
     console()
         .filter(|terminal| terminal.session() == Some(session))
         .cloned()
+}
+
+/// The controlling terminal of a process: its session's, unless the process
+/// gave that up for itself.
+#[must_use]
+pub fn terminal_of(pid: Pid) -> Option<Arc<Terminal>> {
+    let session = {
+        let table = table::lock();
+        let of = table.relations(pid)?;
+        if of.gave_up_terminal {
+            return None;
+        }
+        of.session
+    };
+    controlling(session)
 }
 
 /// After opening `terminal` without `O_NOCTTY`: makes it the controlling

@@ -107,9 +107,13 @@ impl State {
         )
     }
 
-    /// Whether a raw read of `want` bytes goes ahead; else it has to wait.
-    fn raw_read_is_due(&mut self, want: usize) -> bool {
+    /// Whether a raw read goes ahead; else it has to wait.
+    fn raw_read_is_due(&mut self, sink: &Sink<'_>) -> bool {
+        let want = sink.remaining();
         let there = self.discipline.readable_len();
+        if there > 0 && sink.is_only_try() {
+            return true;
+        }
         let (minimum, time_ns) = self.raw_limits();
         let timer = core::mem::replace(&mut self.read_timer, ReadTimer::Off);
         let due = match (minimum, time_ns) {
@@ -238,7 +242,7 @@ impl Terminal {
         if state.generation != generation || want == 0 {
             return Ok(0);
         }
-        if !state.discipline.is_canonical() && !state.raw_read_is_due(want) {
+        if !state.discipline.is_canonical() && !state.raw_read_is_due(sink) {
             let timed = state.read_timer != ReadTimer::Off;
             drop(state);
             if timed {

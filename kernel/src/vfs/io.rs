@@ -108,6 +108,7 @@ pub struct Sink<'a> {
     memory: SinkMemory<'a>,
     remaining: usize,
     moved: usize,
+    is_only_try: bool,
 }
 
 impl<'a> Sink<'a> {
@@ -118,6 +119,7 @@ impl<'a> Sink<'a> {
             remaining: ranges.iter().map(|range| range.len).sum(),
             memory: SinkMemory::User(Cursor::new(space, ranges)),
             moved: 0,
+            is_only_try: false,
         }
     }
 
@@ -138,6 +140,7 @@ impl<'a> Sink<'a> {
             remaining: window,
             memory: SinkMemory::User(cursor),
             moved: 0,
+            is_only_try: false,
         }
     }
 
@@ -148,7 +151,20 @@ impl<'a> Sink<'a> {
             remaining: buffer.len(),
             memory: SinkMemory::Kernel(buffer),
             moved: 0,
+            is_only_try: false,
         }
+    }
+
+    /// Says whether the reader will not wait: what it is not given now, it
+    /// comes for later.
+    pub fn set_only_try(&mut self, is_only_try: bool) {
+        self.is_only_try = is_only_try;
+    }
+
+    /// Whether the reader will not wait.
+    #[must_use]
+    pub fn is_only_try(&self) -> bool {
+        self.is_only_try
     }
 
     /// Bytes that still fit.

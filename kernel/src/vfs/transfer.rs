@@ -148,6 +148,7 @@ impl Operation {
         match self.transfer {
             Transfer::Read => {
                 let mut sink = Sink::window(space, self.ranges.as_slice(), self.done, window);
+                sink.set_only_try(self.options.never_wait);
                 let result = with_position(file, &mut self.at, |position| {
                     file.file().read(&mut sink, position)
                 });

@@ -128,6 +128,10 @@ pub mod oflag {
 pub mod cflag {
     /// Speed's mask; 0 hangs up.
     pub const CBAUD: u32 = 0o10017;
+    /// Where the mask of the input's speed is, counted from [`CBAUD`].
+    pub const IBSHIFT: u32 = 16;
+    /// A speed that has no number of its own: it is in [`Termios2`](super::Termios2).
+    pub const BOTHER: u32 = 0o10000;
     /// 38400 bits per second.
     pub const B38400: u32 = 0o17;
     /// 115200 bits per second.
@@ -211,6 +215,23 @@ pub mod cc {
 }
 
 impl Termios {
+    /// Input and output speed in bits per second. `other` has them where the
+    /// modes say that they have no number ([`cflag::BOTHER`]).
+    #[must_use]
+    pub fn speeds(&self, other: (u32, u32)) -> (u32, u32) {
+        let output = match self.cflag & cflag::CBAUD {
+            cflag::BOTHER => other.1,
+            code => speed_of(code),
+        };
+        let input = match self.cflag >> cflag::IBSHIFT & cflag::CBAUD {
+            // As the output.
+            0 => output,
+            cflag::BOTHER => other.0,
+            code => speed_of(code),
+        };
+        (input, output)
+    }
+
     /// What a terminal starts with (`stty sane`, at 115200 bits per second).
     #[must_use]
     pub const fn initial() -> Termios {
@@ -244,6 +265,19 @@ impl Termios {
             cc: characters,
         }
     }
+}
+
+/// The speed that a code under [`cflag::CBAUD`] stands for.
+fn speed_of(code: u32) -> u32 {
+    const SPEEDS: [u32; 31] = [
+        0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19_200, 38_400,
+        57_600, 115_200, 230_400, 460_800, 500_000, 576_000, 921_600, 1_000_000, 1_152_000,
+        1_500_000, 2_000_000, 2_500_000, 3_000_000, 3_500_000, 4_000_000,
+    ];
+    // The upper half begins at 1: its 0 is BOTHER.
+    let upper = if code & cflag::BOTHER == 0 { 0 } else { 15 };
+    let at = (code & 0o17) as usize + upper;
+    SPEEDS.get(at).copied().unwrap_or(0)
 }
 
 /// Requests of ioctl(2) that terminals answer.
@@ -316,4 +350,29 @@ pub mod request {
     pub const TCSETSF2: u32 = 0x402c_542d;
     /// Get exclusive use.
     pub const TIOCGEXCL: u32 = 0x8004_5440;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Termios, cflag};
+
+    #[test]
+    fn speeds_have_numbers() {
+        let check = |cflag: u32, speeds| {
+            let termios = Termios {
+                cflag,
+                ..Termios::initial()
+            };
+            assert_eq!(termios.speeds((7, 8)), speeds, "{cflag:#o}");
+        };
+        check(0, (0, 0));
+        check(0o15, (9600, 9600));
+        check(cflag::B38400, (38_400, 38_400));
+        check(0o10001, (57_600, 57_600));
+        check(cflag::B115200, (115_200, 115_200));
+        check(0o10017, (4_000_000, 4_000_000));
+        check(cflag::BOTHER, (8, 8));
+        check(cflag::BOTHER << cflag::IBSHIFT | 0o15, (7, 9600));
+        check(0o15 << cflag::IBSHIFT | cflag::BOTHER, (9600, 8));
+    }
 }

@@ -103,7 +103,7 @@ impl Standing {
 pub(super) fn stat(subject: &Subject, text: &mut Text) -> Made {
     let standing = Standing::of(subject)?;
     let process = &standing.process;
-    let (terminal, foreground) = match tty::controlling(standing.session) {
+    let (terminal, foreground) = match tty::terminal_of(process.pid) {
         Some(terminal) => {
             let group = terminal.foreground().map_or(-1, |group| i64::from(group.0));
             (CONSOLE, group)
