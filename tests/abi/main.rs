@@ -3,9 +3,12 @@
 //! `user/abi-test` prints a line for each case; each of its groups is a test
 //! here. All groups run in one guest; one whose output is not there in the end
 //! (since the guest died, or hung, in it or before it) runs once more in a
-//! guest of its own. What Linux prints is never written down: it is asked each
+//! guest of its own. Those about the terminal have one, and a guest for all of
+//! them ([`terminal`]). What Linux prints is never written down: it is asked each
 //! time, so a case that depends on the host shows at once.
 #![forbid(unsafe_code)]
+
+mod terminal;
 
 use core::time::Duration;
 use std::{
@@ -15,7 +18,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ochre_tests::{Case, Guest, archive, describe, diff, guest, once, rootfs, run};
+use ochre_tests::{Case, Guest, Tree, archive, describe, diff, guest, once, rootfs, run};
 use ochre_tool::user_build;
 
 /// The table of groups, as the program itself has it.
@@ -68,6 +71,15 @@ fn the_table_is_read_right() -> Result<()> {
 }
 
 fn compare(group: &Group) -> Result<()> {
+    if terminal::is_about(group.name) {
+        let text = |outputs: Outputs| outputs.get(group.name).cloned().unwrap_or_default();
+        let (theirs, ours) = (text(terminal::linux()?), text(terminal::ochre()?));
+        ensure!(
+            theirs.contains("TIOCNOTTY: 0") && !theirs.contains("TIMEOUT"),
+            "Linux did not come to the end:\n{theirs}"
+        );
+        return judge(&theirs, &ours);
+    }
     let linux = linux()?;
     if group.as_root && linux.contains_key("not root") {
         // Without root's rights Linux would refuse what the group is about.
@@ -131,16 +143,19 @@ fn ochre() -> Result<Outputs> {
 }
 
 fn in_ochre(groups: &[&str]) -> Result<Guest> {
-    let archive = archive("abi-test", || {
-        let mut tree = rootfs::skeleton()?;
-        tree.host_file("/bin/abi-test", &user_build::build("abi-test")?)?;
-        Ok(tree)
-    })?;
+    let archive = archive("abi-test", root)?;
     Ok(guest()?
         .archive(archive)
         .program("/bin/abi-test")
         .args(groups.iter().copied())
         .timeout(TIMEOUT))
+}
+
+/// The root file system: the program.
+fn root() -> Result<Tree> {
+    let mut tree = rootfs::skeleton()?;
+    tree.host_file("/bin/abi-test", &user_build::build("abi-test")?)?;
+    Ok(tree)
 }
 
 /// Splits at lines like `== wait`.

@@ -25,8 +25,14 @@ mod suite;
 pub use compare::{check_output, describe, ended_with};
 pub use diff::diff;
 pub use ochre_tool::{
-    Guest, Machine, Outcome, debian::Packages, guest::End, machine::Accelerator, rootfs, setup,
-    size::Size, status::QemuExit, tree::Tree,
+    Guest, Machine, Outcome,
+    debian::Packages,
+    guest::{End, Running},
+    machine::Accelerator,
+    rootfs, setup,
+    size::Size,
+    status::QemuExit,
+    tree::Tree,
 };
 pub use shared::{archive, busybox, guest, kernel, once, shell, test_kernel};
 pub use suite::{Case, run};

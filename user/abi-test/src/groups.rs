@@ -130,4 +130,10 @@ pub(crate) const ALL: &[Group] = groups![
     "errors" => errors::run,
     "wild" => wild::run,
     "tty" => tty::run,
+    "tty-lines" => tty::canonical,
+    "tty-editing" => tty::editing,
+    "tty-raw" => tty::raw,
+    "tty-output" => tty::output,
+    "tty-signals" => tty::signals,
+    "tty-jobs" => tty::jobs,
 ];

@@ -2,7 +2,8 @@
 //! Linux and on Ochre, and the outputs must be equal.
 //!
 //! `abi-test list` names the groups, `abi-test GROUP...` runs some, `abi-test`
-//! runs all. Each group runs in a child of its own, in a fresh folder under
+//! runs all, and `abi-test terminal GROUP...` runs those that need a terminal,
+//! with one. Each group runs in a child of its own, in a fresh folder under
 //! `/tmp`, with a time limit, so that one that hangs or dies is one line.
 //!
 //! Groups run as an ordinary user where that is possible: started by root, the
@@ -43,6 +44,7 @@ fn main() {
             }
             0
         }
+        Some("terminal") => runner::run_on_terminal(&program, &words[1..]),
         Some(role) if role.starts_with("--") => {
             abuse::role(role, &words[1..]).unwrap_or_else(|| groups::exec::role(role, &words[1..]))
         }

@@ -40,6 +40,16 @@ pub(crate) fn run(program: &str, names: &[String]) -> i32 {
     0
 }
 
+/// As [`run`], for groups about the terminal on standard input, which is given
+/// up first where it is this session's. The last line says that all is done.
+pub(crate) fn run_on_terminal(program: &str, names: &[String]) -> i32 {
+    sys::set_disposition(libc::SIGHUP, libc::SIG_IGN);
+    let _ = call!(SYS_ioctl, 0, libc::TIOCNOTTY);
+    let status = run(program, names);
+    line("== end");
+    status
+}
+
 /// Makes the base folder with a copy of this program, which groups execute.
 fn prepare(program: &str, base: &str) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -82,8 +92,8 @@ fn run_group(group: &Group, base: &str) {
 }
 
 fn child(group: &Group, folder: &str) -> i32 {
-    // Rust's start-up took these.
-    for signal in [libc::SIGPIPE, libc::SIGSEGV, libc::SIGBUS] {
+    // Rust's start-up took these, and [`run_on_terminal`] the last.
+    for signal in [libc::SIGPIPE, libc::SIGSEGV, libc::SIGBUS, libc::SIGHUP] {
         sys::set_disposition(signal, libc::SIG_DFL);
     }
     // Results that depend on limits must not depend on the caller's.
