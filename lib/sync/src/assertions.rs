@@ -65,9 +65,11 @@ mod once {
 mod lock {
     use super::{Local, Unshared};
     use crate::blocking::Spin;
-    use crate::lock::{MappedMutexGuard, Mutex, MutexGuard, RawMutex};
+    use crate::lock::{Condvar, MappedMutexGuard, Mutex, MutexGuard, RawMutex};
+    use crate::park::Parker;
 
-    is!(RawMutex<Spin>: Send, RawMutex<Spin>: Sync);
+    is!(RawMutex<Spin>: Send, RawMutex<Spin>: Sync, Parker<Spin>: Send, Parker<Spin>: Sync);
+    is!(Condvar<Spin>: Send, Condvar<Spin>: Sync);
     is!(Mutex<Unshared, Spin>: Send, Mutex<Unshared, Spin>: Sync);
     is_not!(Mutex<Local, Spin>: Send, Mutex<Local, Spin>: Sync);
     is!(MutexGuard<'static, u32, Spin>: Sync, MappedMutexGuard<'static, u32, Spin>: Sync);

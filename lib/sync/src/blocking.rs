@@ -57,9 +57,9 @@ pub trait Blocking: 'static {
     /// Wakes all threads that sleep at the word.
     fn wake_all(word: *const AtomicU32);
 
-    /// If `word` holds `expected`, wakes one of those who sleep there and lets
-    /// the others sleep at `target` instead. Returns false, having done
-    /// nothing, if it does not hold it or the backend cannot.
+    /// If `word` holds `expected`, lets those who sleep there sleep at `target`
+    /// instead, and wakes nobody. Returns false, having done nothing, if it does
+    /// not hold it or the backend cannot.
     fn requeue(word: &AtomicU32, expected: u32, target: *const AtomicU32) -> bool {
         let _ = (word, expected, target);
         false

@@ -8,10 +8,60 @@
 //! NAMES.lock().expect("nobody panics").push("first".to_owned());
 //! ```
 
+use core::time::Duration;
+use std::thread_local;
+
+use crate::Arc;
 use crate::blocking::Futex;
-use crate::lock;
+use crate::{lock, park};
 
 /// A [`lock::Mutex`] that sleeps in Linux's futexes.
 pub type Mutex<T> = lock::Mutex<T, Futex>;
 /// A guard of a [`Mutex`].
 pub type MutexGuard<'a, T> = lock::MutexGuard<'a, T, Futex>;
+/// A [`lock::Condvar`] that sleeps in Linux's futexes.
+pub type Condvar = lock::Condvar<Futex>;
+/// A [`park::Parker`] that sleeps in Linux's futexes.
+pub type Parker = park::Parker<Futex>;
+
+thread_local! {
+    static CURRENT: Thread = Thread(Arc::new(Parker::new()));
+}
+
+/// A thread that can be unparked; made by [`current`].
+#[derive(Clone, Debug)]
+pub struct Thread(Arc<Parker>);
+
+impl Thread {
+    /// Leaves the thread a token, and wakes it if it is parked.
+    pub fn unpark(&self) {
+        self.0.unpark();
+    }
+}
+
+/// This thread.
+#[must_use]
+pub fn current() -> Thread {
+    CURRENT.with(Thread::clone)
+}
+
+/// Sleeps until this thread is unparked; returns at once if it was before. Look
+/// at the condition in a loop.
+///
+/// ```
+/// use std::thread;
+/// use ochre_sync::host;
+///
+/// let sleeper = host::current();
+/// let waker = thread::spawn(move || sleeper.unpark());
+/// host::park();
+/// # waker.join().expect("no panic");
+/// ```
+pub fn park() {
+    CURRENT.with(|thread| thread.0.park());
+}
+
+/// As [`park()`], but not for longer than `timeout`; says whether it was unparked.
+pub fn park_timeout(timeout: Duration) -> bool {
+    CURRENT.with(|thread| thread.0.park_timeout(timeout))
+}

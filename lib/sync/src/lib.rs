@@ -24,10 +24,12 @@ pub mod blocking;
 pub mod host;
 pub mod lock;
 mod once;
+pub mod park;
 pub mod primitive;
 #[cfg(all(feature = "alloc", not(loom)))]
 mod shared_list;
 mod spin_lock;
+mod wait_list;
 
 #[cfg(feature = "alloc")]
 pub use arc::{Arc, Shared, Weak};

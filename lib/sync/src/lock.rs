@@ -9,14 +9,17 @@
 //! | lock | for |
 //! | --- | --- |
 //! | [`Mutex`] | one thread at a time |
+//! | [`Condvar`] | sleeping until what a mutex guards has changed |
 //!
 //! With [`Poisoning`], the default, a lock remembers that a holder panicked, as
 //! std's do; with [`Plain`] it does not ask.
 
+mod condvar;
 mod mutex;
 mod poison;
 mod raw_mutex;
 
+pub use condvar::{Condvar, WaitTimeoutResult};
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
 pub use poison::{LockResult, Plain, PoisonError, Poisoning, Policy, TryLockError, TryLockResult};
 pub use raw_mutex::RawMutex;

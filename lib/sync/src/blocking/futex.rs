@@ -117,7 +117,7 @@ impl Blocking for Futex {
                 libc::SYS_futex,
                 word.as_ptr(),
                 libc::FUTEX_CMP_REQUEUE | libc::FUTEX_PRIVATE_FLAG,
-                1,
+                0,
                 c_long::from(c_int::MAX),
                 target,
                 expected,

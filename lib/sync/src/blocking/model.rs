@@ -98,14 +98,6 @@ impl Blocking for Model {
         if word.load(Ordering::Relaxed) != expected {
             return false;
         }
-        let first = sleepers
-            .iter()
-            .position(|sleeper| sleeper.address == address(word));
-        if let Some(index) = first {
-            let sleeper = sleepers.remove(index);
-            sleeper.woken.store(true, Ordering::Release);
-            sleeper.thread.unpark();
-        }
         for sleeper in sleepers.iter_mut() {
             if sleeper.address == address(word) {
                 sleeper.address = address(target);

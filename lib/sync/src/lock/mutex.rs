@@ -305,6 +305,30 @@ impl<'a, T: ?Sized, B: Blocking, P: Policy> MutexGuard<'a, T, B, P> {
     }
 }
 
+impl<'a, T: ?Sized, B: Blocking, P: Policy> MutexGuard<'a, T, B, P> {
+    /// The word behind the mutex, for the condition variable.
+    pub(super) fn raw(guard: &Self) -> &'a RawMutex<B> {
+        &guard.mutex.raw
+    }
+
+    /// Whether the mutex is poisoned, and tells of it.
+    pub(super) fn is_poisoned(guard: &Self) -> bool {
+        guard.mutex.flag.is_set()
+    }
+
+    /// What taking the mutex now would give.
+    pub(super) fn finish(guard: Self) -> P::Locked<Self> {
+        let poisoned = MutexGuard::is_poisoned(&guard);
+        P::locked(guard, poisoned)
+    }
+
+    /// The same, with something beside the guard.
+    pub(super) fn finish_with<R>(guard: Self, more: R) -> P::Locked<(Self, R)> {
+        let poisoned = MutexGuard::is_poisoned(&guard);
+        P::locked((guard, more), poisoned)
+    }
+}
+
 impl<T: ?Sized, B: Blocking, P: Policy> Deref for MutexGuard<'_, T, B, P> {
     type Target = T;
     #[inline]

@@ -104,6 +104,21 @@ impl<B: Blocking> RawMutex<B> {
         }
     }
 
+    /// Lets those who sleep at `word`, which holds `expected`, sleep here
+    /// instead; each must then come by [`lock_as_contended`]. False if the
+    /// backend cannot. The caller holds the mutex, and will give it back.
+    ///
+    /// [`lock_as_contended`]: RawMutex::lock_as_contended
+    pub(super) fn move_sleepers_here(&self, word: &AtomicU32, expected: u32) -> bool {
+        let moved = B::requeue(word, expected, &raw const self.word);
+        if moved {
+            // ORDERING: Relaxed; nobody else unlocks, and others only ever
+            // write this same value while the mutex is held.
+            self.word.store(CONTENDED, Ordering::Relaxed);
+        }
+        moved
+    }
+
     #[cold]
     fn wake(&self) {
         B::wake_one(&raw const self.word);
