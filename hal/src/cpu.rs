@@ -51,6 +51,12 @@ pub fn online() -> usize {
     ONLINE.load(Ordering::Acquire) as usize
 }
 
+/// Counts the processors that were started.
+pub(crate) fn set_online(count: usize) {
+    // CAST: at most `MAX_CPUS`. ORDERING: Release; see `online`.
+    ONLINE.store(count as u32, Ordering::Release);
+}
+
 /// Every processor that runs the kernel.
 pub fn all() -> impl Iterator<Item = CpuId> {
     // CAST: at most `MAX_CPUS`.

@@ -5,8 +5,10 @@
 
 use core::fmt;
 
-use ochre_sync::primitive::atomic::{AtomicBool, AtomicU16, Ordering};
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use ochre_sync::primitive::spin_loop;
 
+use crate::cpu;
 use crate::power::{self, ExitPorts};
 
 use crate::arch::machine::port::Port;
@@ -45,8 +47,47 @@ pub fn write(bytes: &[u8]) {
     // SAFETY: `set_log_port` admits debug consoles only: they print the byte
     // on the host and do nothing else.
     let console: Port<u8> = unsafe { Port::new(port) };
+    let turn = Turn::take();
     for byte in bytes {
         console.write(*byte);
+    }
+    drop(turn);
+}
+
+/// Looks at the turn of another processor, before its bytes are mixed with ours.
+const PATIENCE: u32 = 1_000_000;
+
+/// One more than the number of the processor that writes; 0 for none.
+static WRITER: AtomicU32 = AtomicU32::new(0);
+
+/// The right to write alone, as far as that goes: the processor that has it
+/// may have been stopped, or interrupted by what is written now, and what is
+/// to be said then is said all the same.
+struct Turn {
+    taken: bool,
+}
+
+impl Turn {
+    fn take() -> Turn {
+        let me = cpu::current().index() as u32 + 1;
+        for _ in 0..PATIENCE {
+            // ORDERING: Relaxed; only the order of bytes on a port depends on it.
+            match WRITER.compare_exchange_weak(0, me, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Turn { taken: true },
+                Err(writer) if writer == me => break,
+                Err(_) => spin_loop(),
+            }
+        }
+        Turn { taken: false }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.taken {
+            // ORDERING: Relaxed; as above.
+            WRITER.store(0, Ordering::Relaxed);
+        }
     }
 }
 

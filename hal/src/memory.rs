@@ -12,6 +12,7 @@
 //! | `user_frame` | counted handles to programs' frames |
 //! | `heap` | the kernel's heap |
 //! | `page_table`, `table`, `flush`, `space` | programs' address spaces |
+//! | `presence`, `quarantine` | what other processors remember of them |
 //! | `user_copy` | copies to and from programs |
 //! | `kernel_map`, `mmio`, `stacks` | what the kernel maps for itself |
 //! | `direct`, `bytes` | the kernel's view of a frame |
@@ -31,11 +32,9 @@ mod kernel_map;
 mod ktests;
 pub(crate) mod mmio;
 mod page_table;
-mod space;
-#[cfg_attr(
-    not(feature = "ktest"),
-    expect(dead_code, reason = "the stacks of processors that start later")
-)]
+pub(crate) mod presence;
+mod quarantine;
+pub(crate) mod space;
 pub(crate) mod stacks;
 mod table;
 mod user_copy;

@@ -4,11 +4,15 @@
 //! kernel can run on them it calls [`start_others`] once; each comes up with
 //! its own stacks, tables and timer and enters the kernel.
 
+pub mod watch;
+
+use crate::arch::machine::others as machine;
+
 /// Starts the other processors, each of which calls `entry` on its own stack;
 /// comes back when they run. [`cpu::online`](crate::cpu::online) is then what
 /// it stays. A processor that does not come up in time is left out.
 ///
 /// Has an effect the first time only.
 pub fn start_others(entry: fn() -> !) {
-    let _ = entry;
+    machine::start(entry);
 }

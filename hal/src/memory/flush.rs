@@ -2,17 +2,13 @@
 //!
 //! The translation of a page may live on in a processor after the table entry
 //! is gone; its frame must not be reused before. So a [`Flush`] owns what was
-//! unmapped. It needs no memory for that: frames whose last handle it has are
-//! linked through their records.
-
-use crate::arch::machine::tlb;
+//! unmapped, and gives it free when the processors have forgotten
+//! ([`presence`]). It needs no memory for that: frames whose last handle it has
+//! are linked through their records.
 
 use super::frames::{self, FrameList};
 use super::table::Table;
-use super::{PAGE_SIZE, UserFrame, space};
-
-/// Up to this many pages are forgotten one by one; beyond, all at once.
-const ONE_BY_ONE: u64 = 32;
+use super::{UserFrame, presence, quarantine, space};
 
 /// A change that the processors may not know yet.
 ///
@@ -32,6 +28,8 @@ pub struct Flush {
     tables: FrameList,
     /// A frame that others have handles of, too.
     shared: Option<UserFrame>,
+    /// Whether the processors know everything so far.
+    told: bool,
 }
 
 impl Flush {
@@ -47,12 +45,14 @@ impl Flush {
         if self.root != other.root || (self.shared.is_some() && other.shared.is_some()) {
             return other.finish();
         }
+        self.told &= other.told;
         self.frames.append(core::mem::take(&mut other.frames));
         self.tables.append(core::mem::take(&mut other.tables));
         if let Some(frame) = other.shared.take() {
             self.shared = Some(frame);
         }
-        self.cover(other.start, other.end);
+        self.start = self.start.min(other.start);
+        self.end = self.end.max(other.end);
         other.settle();
     }
 
@@ -66,6 +66,7 @@ impl Flush {
             frames: FrameList::new(),
             tables: FrameList::new(),
             shared: None,
+            told: true,
         }
     }
 
@@ -74,6 +75,7 @@ impl Flush {
     pub(super) fn cover(&mut self, start: u64, end: u64) {
         self.start = self.start.min(start);
         self.end = self.end.max(end);
+        self.told = false;
     }
 
     /// Holds a frame whose last handle the caller had.
@@ -93,31 +95,29 @@ impl Flush {
     /// Holds a table that became empty and is not reachable any more.
     pub(super) fn hold_table(&mut self, table: Table) {
         self.tables.push(table.frame());
+        self.told = false;
     }
 
     /// Makes the processors forget now; keeps holding.
     pub(super) fn forget(&mut self) {
-        // With more processors this is the place of the shoot-down: each one
-        // on which the space is active does what follows, and is waited for. A
-        // processor on which it is not has nothing to forget: it loaded
-        // another root since, and no user translation is global.
-        if self.start >= self.end || !space::is_active(self.root) {
+        if self.told {
             return;
         }
-        let pages = (self.end - self.start) / PAGE_SIZE as u64;
-        if pages <= ONE_BY_ONE {
-            for page in 0..pages {
-                tlb::forget_page(self.start + page * PAGE_SIZE as u64);
+        self.told = true;
+        // Before the others are interrupted, so that they forget once only.
+        let tables = core::mem::take(&mut self.tables);
+        quarantine::free(self.root, tables);
+        if self.start < self.end {
+            if space::is_active_here(self.root) {
+                presence::forget(self.start, self.end);
             }
-        } else {
-            tlb::forget_all();
+            presence::shoot(self.root, self.start, self.end);
         }
     }
 
     fn finish(&mut self) {
         self.forget();
         frames::free_users(core::mem::take(&mut self.frames));
-        frames::free_tables(core::mem::take(&mut self.tables));
         self.shared = None;
         self.settle();
     }

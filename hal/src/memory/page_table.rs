@@ -22,10 +22,14 @@ use super::space::{self, SpaceRef};
 use super::table::Table;
 use super::user_frame;
 use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame};
+use super::{presence, quarantine};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
 const ROOT_LEVEL: u32 = 3;
+
+/// Entries of the root that are given up together.
+const TAKEN_AT_ONCE: usize = 16;
 
 /// Shared frames that `unmap` collects before it makes processors forget them.
 const SHARED_AT_ONCE: usize = 64;
@@ -227,7 +231,6 @@ impl PageTable {
             },
         );
         self.resident -= gone;
-        shared.finish(&mut flush);
         if !empty.is_empty() {
             self.last.0 = u64::MAX;
             while let Some(frame) = empty.pop() {
@@ -235,6 +238,7 @@ impl PageTable {
                 flush.hold_table(unsafe { Table::at(frame) });
             }
         }
+        shared.finish(&mut flush);
         flush
     }
 
@@ -437,44 +441,78 @@ impl PageTable {
 
 impl Drop for PageTable {
     fn drop(&mut self) {
-        // Where nothing is mapped nothing must be flushed. With more
-        // processors: each on which the space is active leaves it first.
-        space::leave(self.space.root());
+        let root = self.space.root();
+        space::leave(root);
         let mut tables = FrameList::new();
         let everything = 0..USER_END;
-        descend(
-            self.space.table(),
-            &everything,
-            &mut tables,
-            &mut |_, leaf, at| {
-                let mut free = FrameList::new();
-                let mut left = leaf.used();
-                for index in at {
-                    let entry = leaf.load(index);
-                    if entry == 0 {
-                        continue;
-                    }
-                    // ORDERING: Relaxed; no processor uses the table.
-                    leaf.entries()[index].store(0, Ordering::Relaxed);
-                    let frame = paging::frame(entry);
-                    if user_frame::release(frames::record(frame)) {
-                        free.push(frame);
-                    }
-                    left -= 1;
-                    if left == 0 {
-                        break;
-                    }
-                }
-                leaf.forget(leaf.used());
-                frames::free_users(free);
-            },
-        );
-        frames::free_tables(tables);
+        // The root loses its entries first, so that no processor, whatever it
+        // runs with a handle of the space, finds the tables any more.
+        let mut taken = [0; TAKEN_AT_ONCE];
+        loop {
+            let count = take_entries(self.space.table(), &mut taken);
+            if count == 0 {
+                break;
+            }
+            presence::shoot(root, 0, USER_END);
+            for entry in taken.iter().take(count) {
+                // SAFETY: invariant 1 of the module.
+                let table = unsafe { Table::at(paging::frame(*entry)) };
+                // Addresses do not matter here: the lowest entry's do.
+                level(
+                    table,
+                    ROOT_LEVEL - 1,
+                    0,
+                    &everything,
+                    &mut tables,
+                    &mut |_, leaf, at| free_leaf(leaf, at),
+                );
+                tables.push(table.frame());
+            }
+        }
+        quarantine::free(root, tables);
     }
 }
 
+/// Takes entries out of a root's user half; how many.
+fn take_entries(root: Table, to: &mut [u64]) -> usize {
+    let (first, last) = root.extent();
+    let mut count = 0;
+    for at in first..=last {
+        if count < to.len() && root.load(at) != 0 {
+            to[count] = root.clear(at);
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Gives up the handles in a leaf table that no processor uses.
+fn free_leaf(leaf: Table, at: Range<usize>) {
+    let mut free = FrameList::new();
+    let mut left = leaf.used();
+    for index in at {
+        let entry = leaf.load(index);
+        if entry == 0 {
+            continue;
+        }
+        // ORDERING: Relaxed; no processor uses the table.
+        leaf.entries()[index].store(0, Ordering::Relaxed);
+        let frame = paging::frame(entry);
+        if user_frame::release(frames::record(frame)) {
+            free.push(frame);
+        }
+        left -= 1;
+        if left == 0 {
+            break;
+        }
+    }
+    leaf.forget(leaf.used());
+    frames::free_users(free);
+}
+
 /// Replaces a leaf entry that is not zero by what `new` makes of it; calls
-/// `changed` if the processor may know the old one.
+/// `changed` if a processor that remembers the old one could do what the new
+/// one forbids. One that remembers too little faults, which makes it forget.
 #[inline]
 fn change_entry(place: &AtomicU64, new: impl Fn(u64) -> u64, changed: impl FnOnce()) {
     // ORDERING: Relaxed; the flush orders it against the processors.
@@ -484,7 +522,7 @@ fn change_entry(place: &AtomicU64, new: impl Fn(u64) -> u64, changed: impl FnOnc
         // ORDERING: Relaxed, as above.
         match place.compare_exchange_weak(old, new(old), Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => {
-                if paging::is_mapped(old) {
+                if paging::loses_rights(old, new(old)) {
                     changed();
                 }
                 return;

@@ -1,26 +1,25 @@
 //! Address spaces as the processors see them: counted roots, and which one is active.
 //!
 //! The root table's record counts its handles: [`SpaceRef`]s, and one for each
-//! processor on which the space is active. A processor keeps the last space
-//! active until it needs another, so that going back to the same program costs
-//! a comparison; its handle keeps the root from being reused under it.
+//! processor on which the space is active ([`presence`]). A processor keeps the
+//! last space active until it needs another, so that going back to the same
+//! program costs a comparison; its handle keeps the root from being reused
+//! under it.
 //!
 //! The kernel half of every root holds the same entries, made once at boot for
 //! all the kernel will ever map; so kernel mappings appear in all spaces at once.
 
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering, fence};
 
-use crate::arch::machine::{paging, tlb};
-use crate::cpu::{self, MAX_CPUS};
+use crate::arch::machine::{paging, percpu, tlb};
+use crate::cpu;
 
+use super::presence::{self, Need, Presence};
 use super::table::Table;
 use super::{OutOfMemory, PAGE_SIZE, frames};
 
 /// The kernel's own root; 0 before it is made.
 static KERNEL_ROOT: AtomicU32 = AtomicU32::new(0);
-
-/// The root that is loaded on each processor; 0 for the kernel's own.
-static ACTIVE: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 
 /// A cheap handle to an address space's root, with which programs are run and
 /// user memory is copied. It can outlive the [`PageTable`](super::PageTable):
@@ -72,24 +71,64 @@ impl SpaceRef {
     }
 
     /// Makes this the space of the current processor.
-    #[inline]
+    #[cfg(any(test, feature = "boottest", feature = "ktest"))]
     pub(crate) fn activate(&self) {
-        let active = active();
-        // ORDERING: Relaxed; only this processor writes its own place.
-        if active.load(Ordering::Relaxed) != self.root {
-            self.switch(active);
+        let here = percpu::presence();
+        if !here.is_simply(self.root) {
+            self.prepare(here);
+        }
+    }
+
+    /// Makes this the space of the current processor, which goes to user mode
+    /// at once, or [`withdraw`](Presence::withdraw)s.
+    #[inline]
+    pub(crate) fn enter_user(&self, here: &Presence) {
+        if !here.is_simply(self.root) {
+            self.enter_guarded(here, presence::USER);
+        }
+    }
+
+    /// Makes this the space of the current processor, which copies from or to
+    /// it now, and [`withdraw`](Presence::withdraw)s then. Whether the
+    /// processor runs alone and plainly, so that nothing else is to be looked at.
+    #[inline]
+    pub(crate) fn enter_copy(&self, here: &Presence) -> bool {
+        let simply = here.is_simply(self.root);
+        if !simply {
+            self.enter_guarded(here, presence::COPY);
+        }
+        simply
+    }
+
+    /// With several processors, each time; with one, when the space changes.
+    #[inline(never)]
+    fn enter_guarded(&self, here: &Presence, mode: u32) {
+        if cpu::online() > 1 {
+            here.announce(mode);
+        }
+        if here.needs(self.root).is_some() {
+            self.prepare(here);
         }
     }
 
     #[cold]
-    fn switch(&self, active: &AtomicU32) {
-        let handle = self.clone();
-        // SAFETY: a root made by `new`: its kernel half is the kernel's.
-        unsafe { tlb::load_root(physical(self.root)) };
-        // ORDERING: Relaxed; as in `activate`. The place takes the handle over.
-        let before = active.swap(handle.root, Ordering::Relaxed);
-        core::mem::forget(handle);
-        drop_root(before);
+    fn prepare(&self, here: &Presence) {
+        while let Some(need) = here.needs(self.root) {
+            match need {
+                Need::Forget => {
+                    here.settle(self.root, || {});
+                }
+                Need::Switch => {
+                    let handle = self.clone();
+                    // SAFETY: a root made by `new`: its kernel half is the kernel's.
+                    let load = || unsafe { tlb::load_root(physical(self.root)) };
+                    // The word takes the handle over and gives the old one back.
+                    let before = here.settle(handle.root, load);
+                    core::mem::forget(handle);
+                    drop_root(before);
+                }
+            }
+        }
     }
 }
 
@@ -127,28 +166,33 @@ fn drop_root(root: u32) {
     }
 }
 
-/// Loads the kernel's own root where `root` is active, so that no processor uses its user half.
+/// Takes this processor off `root`, where it is on it.
 pub(super) fn leave(root: u32) {
-    let active = active();
-    // ORDERING: Relaxed; as in `activate`.
-    if active.load(Ordering::Relaxed) != root {
-        return;
+    let here = percpu::presence();
+    if here.root() == root {
+        go_home(here);
     }
+}
+
+/// Takes this processor to the kernel's own root.
+pub(super) fn go_home(here: &Presence) {
     // ORDERING: Relaxed; set at boot.
     let kernel = KERNEL_ROOT.load(Ordering::Relaxed);
     // SAFETY: the kernel's own root.
-    unsafe { tlb::load_root(physical(kernel)) };
-    // ORDERING: Relaxed; as above.
-    active.store(0, Ordering::Relaxed);
-    drop_root(root);
+    let load = || unsafe { tlb::load_root(physical(kernel)) };
+    drop_root(here.settle(0, load));
 }
 
-/// Whether any processor may hold translations of `root`'s user half.
+/// Whether this processor runs on `root`.
 #[inline]
-pub(super) fn is_active(root: u32) -> bool {
-    // One processor today. With more: any of `ACTIVE`'s first `cpu::count()`.
-    // ORDERING: Relaxed; as in `activate`.
-    active().load(Ordering::Relaxed) == root
+pub(super) fn is_active_here(root: u32) -> bool {
+    percpu::presence().root() == root
+}
+
+/// The physical address of the kernel's own root, for a processor that starts.
+pub(crate) fn kernel_root_address() -> u64 {
+    // ORDERING: Relaxed; set at boot.
+    physical(KERNEL_ROOT.load(Ordering::Relaxed))
 }
 
 /// Loads the finished kernel root and takes it as the pattern of every other.
@@ -168,12 +212,6 @@ pub(super) fn kernel_root() -> Option<Table> {
     let root = KERNEL_ROOT.load(Ordering::Relaxed);
     // SAFETY: the kernel's root is a table for ever.
     (root != 0).then(|| unsafe { Table::at(root) })
-}
-
-#[inline]
-fn active() -> &'static AtomicU32 {
-    // `MAX_CPUS` is the bound of every index.
-    &ACTIVE[cpu::current().index() % MAX_CPUS]
 }
 
 fn physical(root: u32) -> u64 {

@@ -1,17 +1,21 @@
 //! Kernel stacks with an unmapped page below, so that an overflow faults
 //! instead of running into something.
 
-use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::kernel_map::{self, STACKS};
 use super::{OutOfMemory, PAGE_SIZE, frames};
 
 /// The window's next free address. Stacks are never given back: there is one
 /// set per processor.
-static NEXT: SpinLock<u64> = SpinLock::new(STACKS.start);
+static NEXT: AtomicU64 = AtomicU64::new(STACKS.start);
 
 /// A stack's addresses: `guard..bottom` is unmapped, `bottom..top` is the stack.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "ktest"),
+    expect(dead_code, reason = "the tests look at all of it")
+)]
 pub(crate) struct KernelStack {
     /// The first address of the guard page.
     pub(crate) guard: u64,
@@ -29,15 +33,16 @@ pub(crate) struct KernelStack {
 pub(crate) fn allocate(pages: usize) -> Result<KernelStack, OutOfMemory> {
     const PAGE: u64 = PAGE_SIZE as u64;
     let bytes = pages as u64 * PAGE;
-    let mut next = NEXT.lock();
-    let guard = *next;
+    let fits = |guard: u64| {
+        let top = guard.checked_add(PAGE)?.checked_add(bytes)?;
+        (top <= STACKS.end).then_some(top)
+    };
+    // ORDERING: Relaxed; a place is given once, and what is there comes later.
+    let guard = NEXT
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+        .map_err(|_| OutOfMemory)?;
     let bottom = guard + PAGE;
-    let top = bottom.checked_add(bytes).ok_or(OutOfMemory)?;
-    if top > STACKS.end {
-        return Err(OutOfMemory);
-    }
-    *next = top;
-    drop(next);
+    let top = bottom + bytes;
     let mut at = bottom;
     while at < top {
         let memory = frames::allocate_kernel(1).ok_or(OutOfMemory)?;
@@ -46,4 +51,11 @@ pub(crate) fn allocate(pages: usize) -> Result<KernelStack, OutOfMemory> {
         at += PAGE;
     }
     Ok(KernelStack { guard, bottom, top })
+}
+
+/// Whether an address lies among the stacks: where nothing is mapped there, is
+/// a guard page.
+pub(crate) fn contain(address: u64) -> bool {
+    // ORDERING: Relaxed; asked by a report.
+    (STACKS.start..NEXT.load(Ordering::Relaxed)).contains(&address)
 }

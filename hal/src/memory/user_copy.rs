@@ -6,7 +6,7 @@
 
 use ochre_paging::is_user_range;
 
-use crate::arch::machine::usercopy::{self, StringEnd};
+use crate::arch::machine::usercopy::{self, StringEnd, UserAccess};
 
 use super::{SpaceRef, USER_END};
 
@@ -28,10 +28,10 @@ impl SpaceRef {
     #[inline]
     pub fn copy_in(&self, from: u64, to: &mut [u8]) -> Result<(), CopyFault> {
         let len = to.len();
-        self.enter(from, len)?;
+        let access = self.enter(from, len)?;
         // SAFETY: `to` is a slice of the kernel's, borrowed for the call;
         // `enter` checked that the other range lies in the user half.
-        let left = unsafe { usercopy::copy(to.as_mut_ptr(), user(from), len) };
+        let left = unsafe { usercopy::copy(&access, to.as_mut_ptr(), user(from), len) };
         outcome(from, len, left)
     }
 
@@ -42,9 +42,9 @@ impl SpaceRef {
     #[inline]
     pub fn copy_out(&self, to: u64, from: &[u8]) -> Result<(), CopyFault> {
         let len = from.len();
-        self.enter(to, len)?;
+        let access = self.enter(to, len)?;
         // SAFETY: as in `copy_in`.
-        let left = unsafe { usercopy::copy(user(to), from.as_ptr(), len) };
+        let left = unsafe { usercopy::copy(&access, user(to), from.as_ptr(), len) };
         outcome(to, len, left)
     }
 
@@ -53,9 +53,9 @@ impl SpaceRef {
     /// # Errors
     /// Where it stopped.
     pub fn zero_out(&self, to: u64, len: usize) -> Result<(), CopyFault> {
-        self.enter(to, len)?;
+        let access = self.enter(to, len)?;
         // SAFETY: `enter` checked that the range lies in the user half.
-        let left = unsafe { usercopy::zero(user(to), len) };
+        let left = unsafe { usercopy::zero(&access, user(to), len) };
         outcome(to, len, left)
     }
 
@@ -70,12 +70,12 @@ impl SpaceRef {
         let room = usize::try_from(USER_END.saturating_sub(from)).unwrap_or(usize::MAX);
         let len = to.len().min(room);
         let cut = len < to.len();
-        self.enter(from, len)?;
+        let access = self.enter(from, len)?;
         let Some(to) = to.get_mut(..len) else {
             return Ok(None);
         };
         // SAFETY: `enter` checked that the range lies in the user half.
-        match unsafe { usercopy::copy_string(user(from), to) } {
+        match unsafe { usercopy::copy_string(&access, user(from), to) } {
             StringEnd::Nul(count) => Ok(Some(count)),
             StringEnd::Full if cut => Err(CopyFault {
                 copied: len,
@@ -95,9 +95,9 @@ impl SpaceRef {
     /// A misaligned or unmapped address.
     #[inline]
     pub fn load_u32(&self, at: u64) -> Result<u32, CopyFault> {
-        self.enter_word(at)?;
+        let access = self.enter_word(at)?;
         // SAFETY: `enter_word` checked that the word lies in the user half.
-        unsafe { usercopy::load_u32(user(at).cast()) }.ok_or(CopyFault {
+        unsafe { usercopy::load_u32(&access, user(at).cast()) }.ok_or(CopyFault {
             copied: 0,
             address: at,
         })
@@ -109,25 +109,26 @@ impl SpaceRef {
     /// # Errors
     /// A misaligned or unmapped address, or one without the store right.
     pub fn compare_exchange_u32(&self, at: u64, current: u32, new: u32) -> Result<u32, CopyFault> {
-        self.enter_word(at)?;
+        let access = self.enter_word(at)?;
         // SAFETY: `enter_word` checked that the word lies in the user half.
-        unsafe { usercopy::compare_exchange_u32(user(at).cast(), current, new) }.ok_or(CopyFault {
-            copied: 0,
-            address: at,
-        })
+        unsafe { usercopy::compare_exchange_u32(&access, user(at).cast(), current, new) }.ok_or(
+            CopyFault {
+                copied: 0,
+                address: at,
+            },
+        )
     }
 
     #[inline]
-    fn enter(&self, start: u64, len: usize) -> Result<(), CopyFault> {
+    fn enter(&self, start: u64, len: usize) -> Result<UserAccess, CopyFault> {
         if !is_user_range(start, len as u64, USER_END) {
             return Err(outside(start));
         }
-        self.activate();
-        Ok(())
+        Ok(UserAccess::begin(self))
     }
 
     #[inline]
-    fn enter_word(&self, at: u64) -> Result<(), CopyFault> {
+    fn enter_word(&self, at: u64) -> Result<UserAccess, CopyFault> {
         if !at.is_multiple_of(4) {
             return Err(CopyFault {
                 copied: 0,

@@ -14,6 +14,7 @@
 use super::interrupts::IO_APICS_MAX;
 use super::ioapic::Trigger;
 use super::pvh::Physical;
+use crate::cpu::MAX_CPUS;
 
 /// Where the first I/O APIC of every PC is.
 const USUAL_IO_APIC: u64 = 0xfec0_0000;
@@ -57,9 +58,41 @@ pub(super) struct SoftOff {
     pub(super) sleep_types: [u8; 2],
 }
 
+/// The local APIC numbers of the machine's processors, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Processors {
+    ids: [u32; MAX_CPUS],
+    len: usize,
+}
+
+impl Processors {
+    const NONE: Processors = Processors {
+        ids: [0; MAX_CPUS],
+        len: 0,
+    };
+
+    /// The numbers, in the order of the tables.
+    pub(super) fn ids(&self) -> &[u32] {
+        self.ids.get(..self.len).unwrap_or_default()
+    }
+
+    /// Adds a processor: not twice (a table may name it in two ways), and not
+    /// more than the kernel is built for.
+    fn add(&mut self, id: u32) {
+        if !self.ids().contains(&id)
+            && let Some(slot) = self.ids.get_mut(self.len)
+        {
+            *slot = id;
+            self.len += 1;
+        }
+    }
+}
+
 /// What the tables say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Platform {
+    /// The processors, the one that booted among them; none where nothing is said.
+    pub(super) processors: Processors,
     /// The I/O APICs, at least the usual one.
     pub(super) io_apics: [Option<IoApicPlace>; IO_APICS_MAX],
     /// For each legacy line where it really ends.
@@ -72,6 +105,7 @@ impl Platform {
     /// A machine that says nothing about itself.
     fn unknown() -> Platform {
         Platform {
+            processors: Processors::NONE,
             io_apics: [None; IO_APICS_MAX],
             isa_overrides: [None; 16],
             soft_off: None,
@@ -132,13 +166,33 @@ impl Platform {
 
     /// The multiple APIC description table.
     fn read_interrupts(&mut self, table: &Table<'_>) -> Option<()> {
+        const LOCAL_APIC: u8 = 0;
         const IO_APIC: u8 = 1;
         const OVERRIDE: u8 = 2;
+        const LOCAL_X2APIC: u8 = 9;
+        // Flags: the processor may be used. (Another bit says that it may be
+        // plugged in later, which nothing here waits for.)
+        const ENABLED: u32 = 1;
+        // What a number must not be: it means all processors.
+        const ALL_XAPIC: u8 = 0xff;
+        const ALL_X2APIC: u32 = u32::MAX;
         let mut at = HEADER_BYTES + 8;
         for _ in 0..MADT_ENTRIES_MAX {
             let (kind, len) = (table.u8(at)?, u64::from(table.u8(at + 1)?));
             match (kind, len) {
                 (_, 0..2) => return None,
+                (LOCAL_APIC, 8..) => {
+                    let (id, flags) = (table.u8(at + 3)?, table.u32(at + 4)?);
+                    if flags & ENABLED != 0 && id != ALL_XAPIC {
+                        self.processors.add(u32::from(id));
+                    }
+                }
+                (LOCAL_X2APIC, 16..) => {
+                    let (id, flags) = (table.u32(at + 4)?, table.u32(at + 8)?);
+                    if flags & ENABLED != 0 && id != ALL_X2APIC {
+                        self.processors.add(id);
+                    }
+                }
                 (IO_APIC, 12..) => {
                     let place = IoApicPlace {
                         address: u64::from(table.u32(at + 4)?),

@@ -1,4 +1,5 @@
-//! The local APIC: end of interrupt, and the timer behind the clock's alarm.
+//! The local APIC: end of interrupt, the timer behind the clock's alarm, and
+//! interrupts to other processors.
 //!
 //! In x2APIC mode where the processor has it (registers are MSRs), else
 //! through memory.
@@ -25,6 +26,7 @@ const TASK_PRIORITY: usize = 0x80;
 const END_OF_INTERRUPT: usize = 0xb0;
 const SPURIOUS: usize = 0xf0;
 const COMMAND: usize = 0x300;
+const COMMAND_HIGH: usize = 0x310;
 const LVT_CORRECTED_ERROR: usize = 0x2f0;
 const LVT_TIMER: usize = 0x320;
 const LVT_THERMAL: usize = 0x330;
@@ -36,6 +38,16 @@ const TIMER_INITIAL: usize = 0x380;
 const TIMER_CURRENT: usize = 0x390;
 const TIMER_DIVIDE: usize = 0x3e0;
 const VERSION: usize = 0x30;
+
+const DELIVER_NMI: u32 = 4 << 8;
+const DELIVER_INIT: u32 = 5 << 8;
+const DELIVER_STARTUP: u32 = 6 << 8;
+const COMMAND_PENDING: u32 = 1 << 12;
+const COMMAND_ASSERT: u32 = 1 << 14;
+const COMMAND_SELF: u32 = 1 << 18;
+
+/// Looks at a command that is still pending, before it is taken for lost.
+const COMMAND_PATIENCE: u32 = 1_000_000;
 
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 const LVT_MASKED: u32 = 1 << 16;
@@ -71,22 +83,13 @@ pub(super) fn init() -> &'static LocalApic {
         "this processor has no local APIC, which the kernel needs"
     );
     let x2apic = features.ecx & (1 << 21) != 0;
-    let base = if x2apic {
-        USUAL_BASE | MSR_BASE_ENABLE | MSR_BASE_X2APIC
-    } else {
-        USUAL_BASE | MSR_BASE_ENABLE
-    };
-    // The bootstrap-processor bit is read-only; everything else is chosen here.
-    let bootstrap = read_msr(MSR_BASE) & (1 << 8);
-    // SAFETY: puts the APIC's registers where no RAM is, in the mode in which
-    // `LocalApic` uses them. A step straight from "off" to x2APIC does not
-    // happen: the firmware left the APIC on, as reset does.
-    unsafe { write_msr(MSR_BASE, base | bootstrap) };
+    switch_on(x2apic);
     let registers = if x2apic {
         None
     } else {
         // SAFETY: the registers of the local APIC, put there by the line
-        // above; only this module uses them, and only as `write` says.
+        // above; only this module uses them, and only as `write` and
+        // `command` say.
         let registers = unsafe { Registers::map(USUAL_BASE, 0x1000) };
         Some(registers.expect("the APIC's page is below 4 GiB and aligned"))
     };
@@ -99,7 +102,28 @@ pub(super) fn init() -> &'static LocalApic {
     apic
 }
 
+/// Turns this processor's APIC on, in x2APIC mode or the older one.
+fn switch_on(x2apic: bool) {
+    let base = if x2apic {
+        USUAL_BASE | MSR_BASE_ENABLE | MSR_BASE_X2APIC
+    } else {
+        USUAL_BASE | MSR_BASE_ENABLE
+    };
+    // The bootstrap-processor bit is read-only; everything else is chosen here.
+    let bootstrap = read_msr(MSR_BASE) & (1 << 8);
+    // SAFETY: puts the APIC's registers where no RAM is, in the mode in which
+    // `LocalApic` uses them. A step straight from "off" to x2APIC does not
+    // happen: the firmware left the APIC on, as reset does.
+    unsafe { write_msr(MSR_BASE, base | bootstrap) };
+}
+
 impl LocalApic {
+    /// Sets up the APIC of a processor that was started.
+    pub(super) fn init_other(&self) {
+        switch_on(self.registers.is_none());
+        self.enable();
+    }
+
     /// Sets up this processor's own APIC: everything masked but the timer.
     fn enable(&self) {
         let entries = (self.read(VERSION) >> 16) & 0xff;
@@ -130,12 +154,11 @@ impl LocalApic {
         }
     }
 
-    /// This processor's APIC number, for the I/O APIC's destination field;
-    /// `None` where the number does not fit it.
-    pub(super) fn id(&self) -> Option<u8> {
+    /// This processor's APIC number.
+    pub(super) fn id(&self) -> u32 {
         match &self.registers {
-            Some(registers) => Some((registers.read(ID) >> 24) as u8),
-            None => u8::try_from(self.read(ID)).ok().filter(|id| *id != 0xff),
+            Some(registers) => registers.read(ID) >> 24,
+            None => self.read(ID),
         }
     }
 
@@ -147,9 +170,72 @@ impl LocalApic {
 
     /// Interrupts this processor.
     pub(super) fn interrupt_self(&self, vector: u8) {
-        const SELF: u32 = 1 << 18;
-        const ASSERT: u32 = 1 << 14;
-        self.write(COMMAND, SELF | ASSERT | u32::from(vector));
+        // SAFETY: vectors are those that every processor handles.
+        unsafe { self.command(0, COMMAND_SELF | COMMAND_ASSERT | u32::from(vector)) };
+    }
+
+    /// Interrupts the processor with an APIC number.
+    #[inline]
+    pub(super) fn interrupt(&self, id: u32, vector: u8) {
+        // SAFETY: as in `interrupt_self`; a processor that does not run the
+        // kernel yet has interrupts off.
+        unsafe { self.command(id, COMMAND_ASSERT | u32::from(vector)) };
+    }
+
+    /// Interrupts a processor wherever it is.
+    pub(super) fn interrupt_anywhere(&self, id: u32) {
+        // SAFETY: the trap code is ready for it at every instruction.
+        unsafe { self.command(id, COMMAND_ASSERT | DELIVER_NMI) };
+    }
+
+    /// Resets a processor, which then waits for [`start_up`](Self::start_up).
+    ///
+    /// # Safety
+    /// The processor does not run the kernel.
+    pub(super) unsafe fn reset(&self, id: u32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.command(id, COMMAND_ASSERT | DELIVER_INIT) };
+    }
+
+    /// Starts a processor that was reset, in real mode at a page below 1 MiB;
+    /// one that runs already takes no notice.
+    ///
+    /// # Safety
+    /// The page's number is `page`, and its code is made for this.
+    pub(super) unsafe fn start_up(&self, id: u32, page: u8) {
+        // SAFETY: the caller's promise.
+        unsafe { self.command(id, COMMAND_ASSERT | DELIVER_STARTUP | u32::from(page)) };
+    }
+
+    /// Sends an interrupt.
+    ///
+    /// # Safety
+    /// The receiver is ready for it.
+    #[inline]
+    unsafe fn command(&self, id: u32, command: u32) {
+        match &self.registers {
+            Some(registers) => {
+                registers.write(COMMAND_HIGH, id << 24);
+                registers.write(COMMAND, command);
+                // The next command would overwrite one that is still pending.
+                for _ in 0..COMMAND_PATIENCE {
+                    if registers.read(COMMAND) & COMMAND_PENDING == 0 {
+                        break;
+                    }
+                    core::hint::spin_loop();
+                }
+            }
+            None => {
+                // The write is not ordered after earlier stores by itself (SDM
+                // volume 3, section 10.12.3), and whoever is interrupted is to
+                // see them.
+                // SAFETY: fences change nothing but order.
+                unsafe { asm!("mfence", "lfence", options(nostack, preserves_flags)) };
+                let value = u64::from(id) << 32 | u64::from(command);
+                // SAFETY: the command register; what is sent is the caller's promise.
+                unsafe { write_msr(MSR_X2APIC_FIRST + (COMMAND >> 4) as u32, value) };
+            }
+        }
     }
 
     /// Starts the timer: one interrupt after `count` of its ticks.
@@ -191,9 +277,8 @@ impl LocalApic {
     fn write(&self, register: usize, value: u32) {
         match &self.registers {
             Some(registers) => registers.write(register, value),
-            // SAFETY: a register of this processor's own APIC, which masks,
-            // acknowledges, times and sends interrupts; what is sent is one
-            // that its receiver is ready for (`interrupt_self`).
+            // SAFETY: a register of this processor's own APIC, by which it
+            // masks, acknowledges and times interrupts; `command` alone sends any.
             None => unsafe {
                 write_msr(MSR_X2APIC_FIRST + (register >> 4) as u32, u64::from(value))
             },

@@ -18,7 +18,10 @@
 //! | t | ≤ now | [`Event::Timer`] |
 //! | t | > now | programs again; far deadlines get here too |
 //!
-//! Each processor's pair is touched by that processor only, with interrupts
+//! With several processors there is a third, `watch`: when to look after
+//! another one ([`watch`]), which is none of the kernel's events.
+//!
+//! Each processor's alarm is touched by that processor only, with interrupts
 //! off, so all accesses are Relaxed.
 
 use core::arch::asm;
@@ -29,6 +32,7 @@ use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 use super::{apic, calibrate, cmos};
 use crate::cpu::{self, MAX_CPUS};
 use crate::irq::Event;
+use crate::smp::watch;
 
 /// A point in time that does not come.
 const NEVER: u64 = u64::MAX;
@@ -80,15 +84,18 @@ static CLOCK: Once<Clock> = Once::new();
 static BOOT_WALL: Once<u64> = Once::new();
 
 /// One processor's alarm; see the module's table.
+#[repr(align(64))]
 struct Alarm {
     wanted: AtomicU64,
     programmed: AtomicU64,
+    watch: AtomicU64,
 }
 
 static ALARMS: [Alarm; MAX_CPUS] = [const {
     Alarm {
         wanted: AtomicU64::new(NEVER),
         programmed: AtomicU64::new(NEVER),
+        watch: AtomicU64::new(NEVER),
     }
 }; MAX_CPUS];
 
@@ -163,16 +170,34 @@ pub(crate) fn set_alarm(deadline_ns: Option<u64>) {
 pub(super) fn timer_fired() -> Event {
     let alarm = &ALARMS[cpu::current().index()];
     alarm.programmed.store(NEVER, Ordering::Relaxed);
-    let wanted = alarm.wanted.load(Ordering::Relaxed);
-    if wanted == NEVER {
-        return Event::Nothing;
+    let now = now_ns();
+    let mut watch = alarm.watch.load(Ordering::Relaxed);
+    if watch <= now {
+        watch = watch::look(now);
+        alarm.watch.store(watch, Ordering::Relaxed);
     }
-    if wanted <= now_ns() {
+    let mut wanted = alarm.wanted.load(Ordering::Relaxed);
+    let mut event = Event::Nothing;
+    if wanted <= now {
         alarm.wanted.store(NEVER, Ordering::Relaxed);
-        return Event::Timer;
+        wanted = NEVER;
+        event = Event::Timer;
     }
-    program(alarm, wanted);
-    Event::Nothing
+    let next = wanted.min(watch);
+    if next != NEVER {
+        program(alarm, next);
+    }
+    event
+}
+
+/// Begins to look after another processor; once on each.
+pub(super) fn start_watch() {
+    let alarm = &ALARMS[cpu::current().index()];
+    let watch = watch::look(now_ns());
+    alarm.watch.store(watch, Ordering::Relaxed);
+    if watch < alarm.programmed.load(Ordering::Relaxed) {
+        program(alarm, watch);
+    }
 }
 
 /// Sets the timer to `deadline_ns`, or as far towards it as it reaches.

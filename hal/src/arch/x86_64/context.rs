@@ -26,8 +26,7 @@
 
 use core::fmt;
 
-use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
-
+use crate::cpu::MAX_CPUS;
 use crate::memory::{OutOfMemory, SpaceRef};
 use crate::user::{Exception, ExceptionKind, SyscallRequest, Trap};
 
@@ -36,9 +35,6 @@ use super::exceptions::{self, FloatingPoint};
 use super::percpu::{self, PerCpu};
 use super::registers::{Registers, VIA_SYSCALL, is_canonical};
 use super::{fpu, gdt, interrupts, report, system, trap};
-
-/// The next loading's number.
-static NEXT: AtomicU64 = AtomicU64::new(2);
 
 /// [`Context::loading`] of a context that no processor holds; a processor
 /// without an owner says 0.
@@ -95,25 +91,26 @@ impl Context {
     #[inline(always)]
     pub(crate) fn run(&mut self, space: &SpaceRef) -> Trap {
         let cpu = percpu::current();
-        space.activate();
         if cpu.owner.get() != self.loading {
             self.load(cpu);
         }
         self.live = true;
         let pointer = self.area.registers_pointer();
         if self.area.registers().vector == VIA_SYSCALL {
+            space.enter_user(cpu.presence());
             // SAFETY: 1. `load` made this processor's pointers this area's,
             // now or in an earlier run, and nothing was loaded since
             // (`owner`); the area is exclusively borrowed. 2. What the system
             // call entry saved is unchanged: who changes it settles it first,
             // or changes result and stack pointer only; the instruction was
             // user code, so what comes after it is at most `USER_END`.
-            // 3. `activate` loaded the space's tables.
+            // 3. `enter_user` loaded the space's tables.
             unsafe { trap::enter(pointer, true) };
         } else {
             if !is_canonical(self.area.registers().rip) {
                 return protection();
             }
+            space.enter_user(cpu.presence());
             // SAFETY: 1. and 3. as above. 2. Checked, and the flags by the
             // module's invariant.
             unsafe { trap::enter(pointer, false) };
@@ -161,8 +158,10 @@ impl Context {
             let loaded = unsafe { fpu::load(self.area.image_pointer()) };
             assert!(loaded, "the processor refuses its own initial state");
         }
-        // ORDERING: Relaxed; only that no number is given twice matters.
-        self.loading = NEXT.fetch_add(1, Ordering::Relaxed);
+        // The processor's number in the low bits makes it one of a kind.
+        let count = cpu.loadings.get() + 1;
+        cpu.loadings.set(count);
+        self.loading = count * MAX_CPUS as u64 + u64::from(cpu.index.get());
         cpu.owner.set(self.loading);
     }
 

@@ -5,15 +5,16 @@
 //! | breakpoint | told on the log, goes on |
 //! | fault at an address of `extable.rs` | goes on at its fixup |
 //! | interrupt while the window is open | the event is kept, the window closes |
-//! | NMI | told on the log, goes on |
+//! | NMI | what another processor wants ([`stop`], [`watch`]), or told on the log; goes on |
 //! | anything else | a report, and the machine ends |
 
 use core::fmt::Write;
 
 use crate::debug::Log;
+use crate::smp::watch;
 
 use super::registers::{Registers, flags};
-use super::{extable, interrupts, percpu, report};
+use super::{extable, interrupts, percpu, report, stop, system};
 
 /// Exceptions that a user access or a state load may raise.
 const FIXABLE: [u64; 4] = [12, 13, 14, 17];
@@ -51,9 +52,15 @@ pub(super) extern "C" fn kernel_trap(frame: &mut Registers) {
 
 /// Called by the stub of the three that may come anywhere.
 pub(super) extern "C" fn paranoid_trap(frame: &mut Registers) {
-    if frame.vector == 2 {
-        let _ = writeln!(Log, "non-maskable interrupt at {:#x}", frame.rip);
-    } else {
+    if frame.vector != 2 {
         report::die(frame);
     }
+    stop::stop_if_asked(frame.rip);
+    // A report may fault, and the code that was interrupted may be about to
+    // look which address its own fault was at.
+    let address = system::fault_address();
+    if !watch::tell_if_asked(|out, what| report::where_it_is(out, frame, what)) {
+        let _ = writeln!(Log, "non-maskable interrupt at {:#x}", frame.rip);
+    }
+    system::set_fault_address(address);
 }

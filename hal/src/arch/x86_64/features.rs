@@ -25,7 +25,7 @@ const EFER_SYSCALL: u64 = 1;
 const COMPONENTS: u64 = 0xe7;
 
 /// What was found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Features {
     /// Supervisor mode access prevention.
     pub(crate) smap: bool,
@@ -65,6 +65,12 @@ fn first_look() -> &'static Features {
     // A race would set the same value twice; the loser's is dropped.
     let _ = FEATURES.set(detect());
     FEATURES.get().expect("set above, or by whoever came first")
+}
+
+/// Whether the processor that asks can do the same as the first one, so that
+/// a thread may go on on either.
+pub(super) fn are_those_here() -> bool {
+    detect() == *get()
 }
 
 /// Asks CPUID. The size of the save area is for all managed components, so it

@@ -18,7 +18,7 @@ pub(super) const IST_NMI: u8 = 2;
 pub(super) const IST_MACHINE_CHECK: u8 = 3;
 
 /// Bytes of an interrupt stack: room for a report.
-const IST_BYTES: usize = 16 << 10;
+pub(super) const IST_BYTES: usize = 16 << 10;
 
 const TSS_SELECTOR: u16 = 0x40;
 

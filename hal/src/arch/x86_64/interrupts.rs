@@ -5,6 +5,8 @@
 //! | 0x20..0x30 | the 8259s' spurious interrupts; masked otherwise |
 //! | 0x30..0xd0 | device lines, by global number |
 //! | 0xef | this processor's timer |
+//! | 0xfc | another processor wants a sign of life |
+//! | 0xfd | another processor wants translations forgotten |
 //! | 0xfe | another processor asks to look at the queues |
 //! | 0xff | the local APIC's spurious interrupt, not to be acknowledged |
 //!
@@ -18,9 +20,10 @@ use ochre_sync::{Once, SpinLock};
 use super::acpi::Platform;
 use super::apic;
 use super::ioapic::{IoApic, Trigger};
-use super::{clock, pic};
+use super::{clock, percpu, pic};
 use crate::cpu::{self, CpuId};
 use crate::irq::{Event, Line};
+use crate::smp::watch;
 
 /// Vector of line 0.
 const VECTOR_LINE_0: u8 = 0x30;
@@ -30,6 +33,12 @@ const VECTOR_LINES_END: u8 = 0xd0;
 
 /// Vector of the local APIC's timer.
 pub(super) const VECTOR_TIMER: u8 = 0xef;
+
+/// Vector by which a processor is asked for a sign of life.
+const VECTOR_SIGN: u8 = 0xfc;
+
+/// Vector by which a processor is made to forget translations.
+const VECTOR_FLUSH: u8 = 0xfd;
 
 /// Vector by which processors wake each other.
 const VECTOR_RESCHEDULE: u8 = 0xfe;
@@ -52,7 +61,7 @@ static ISA: Once<[(Line, Trigger); ISA_LINES]> = Once::new();
 /// Sets up the controllers; every line stays masked.
 pub(super) fn init(platform: &Platform) {
     pic::disable();
-    apic::init();
+    percpu::current().set_apic_id(apic::init().id());
     let mut io_apics = IO_APICS.lock();
     for (slot, found) in io_apics.iter_mut().zip(platform.io_apics.iter().flatten()) {
         *slot = IoApic::new(found.address, found.first_line);
@@ -75,9 +84,9 @@ pub(crate) fn line_of_isa(number: u8) -> Line {
 
 /// Lets `line` interrupt the boot processor.
 pub(crate) fn unmask(line: Line) {
-    let (Some(vector), Some(processor)) =
-        (vector_of(line), apic::local().and_then(apic::LocalApic::id))
-    else {
+    // The I/O APIC's destination field has eight bits, of which all ones mean everybody.
+    let boot = percpu::apic_id(0).and_then(|id| u8::try_from(id).ok());
+    let (Some(vector), Some(processor)) = (vector_of(line), boot.filter(|id| *id != 0xff)) else {
         return;
     };
     let trigger = trigger_of(line);
@@ -103,12 +112,35 @@ pub(crate) fn mask(line: Line) {
     }
 }
 
-/// Interrupts a processor with [`VECTOR_RESCHEDULE`].
+/// Raises [`Event::Reschedule`] on a processor.
 pub(crate) fn kick(cpu: CpuId) {
-    if cpu == cpu::current()
-        && let Some(apic) = apic::local()
-    {
-        apic.interrupt_self(VECTOR_RESCHEDULE);
+    if let Some(apic) = apic::local() {
+        if cpu == cpu::current() {
+            apic.interrupt_self(VECTOR_RESCHEDULE);
+        } else if let Some(id) = percpu::apic_id(cpu.index()) {
+            apic.interrupt(id, VECTOR_RESCHEDULE);
+        }
+    }
+}
+
+/// Makes a processor leave user mode or sleep, where it then looks what to forget.
+pub(crate) fn interrupt_for_flush(index: usize) {
+    if let (Some(apic), Some(id)) = (apic::local(), percpu::apic_id(index)) {
+        apic.interrupt(id, VECTOR_FLUSH);
+    }
+}
+
+/// Asks a processor for a sign of life.
+pub(crate) fn ask_for_a_sign(index: usize) {
+    if let (Some(apic), Some(id)) = (apic::local(), percpu::apic_id(index)) {
+        apic.interrupt(id, VECTOR_SIGN);
+    }
+}
+
+/// Interrupts a processor wherever it is, even in the kernel.
+pub(crate) fn interrupt_anywhere(index: usize) {
+    if let (Some(apic), Some(id)) = (apic::local(), percpu::apic_id(index)) {
+        apic.interrupt_anywhere(id);
     }
 }
 
@@ -124,6 +156,7 @@ pub(crate) fn acknowledge(vector: u8) -> Event {
     match vector {
         VECTOR_TIMER => clock::timer_fired(),
         VECTOR_RESCHEDULE => Event::Reschedule,
+        VECTOR_SIGN => watch::give_sign(),
         VECTOR_LINE_0..VECTOR_LINES_END => Event::Line(Line(vector - VECTOR_LINE_0)),
         _ => Event::Nothing,
     }

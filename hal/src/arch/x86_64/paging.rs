@@ -62,6 +62,13 @@ pub(crate) fn is_mapped(entry: u64) -> bool {
     entry & X86::PRESENT != 0
 }
 
+/// Whether `new`, for the same frame, forbids something that `old` allowed.
+#[inline]
+pub(crate) fn loses_rights(old: u64, new: u64) -> bool {
+    let gone = old & !new & (X86::PRESENT | X86::WRITE);
+    is_mapped(old) && gone | (new & !old & X86::NO_EXECUTE) != 0
+}
+
 /// Whether the machine recorded an access.
 #[inline]
 pub(crate) fn is_accessed(entry: u64) -> bool {

@@ -12,5 +12,6 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let mut out = LastWords;
     let _ = writeln!(out, "kernel {info}");
     let _ = report::backtrace(&mut out, None, report::frame_pointer());
+    let _ = report::processors(&mut out);
     crate::power::fail()
 }

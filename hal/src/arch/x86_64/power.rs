@@ -10,6 +10,7 @@ use ochre_sync::SpinLock;
 
 use super::acpi::SoftOff;
 use super::port::Port;
+use super::stop;
 use crate::power::ExitPorts;
 
 /// The only status port that is accepted: QEMU's second debug console, where
@@ -82,6 +83,8 @@ pub(crate) fn power_off(status: u8) -> ! {
             enter(soft_off);
         }
     }
+    // It did not end: nothing goes on all the same.
+    let _ = stop::others();
     halt()
 }
 
@@ -114,7 +117,7 @@ fn enter(soft_off: SoftOff) {
 }
 
 /// Stops this processor for ever.
-fn halt() -> ! {
+pub(super) fn halt() -> ! {
     loop {
         // SAFETY: with interrupts off the processor sleeps; nothing else changes.
         unsafe { asm!("cli", "hlt", options(nomem, nostack)) };

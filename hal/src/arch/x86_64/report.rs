@@ -10,11 +10,13 @@
 use core::fmt::{self, Write};
 
 use crate::debug::LastWords;
-use crate::power;
+use crate::memory::stacks;
+use crate::{cpu, power};
 
 use super::exceptions::{self, page_fault};
+use super::power::halt;
 use super::registers::{Registers, flags};
-use super::{gdt, layout, percpu, system};
+use super::{gdt, layout, percpu, stop, system};
 
 /// Calls that a backtrace shows at most.
 const DEPTH: usize = 40;
@@ -25,14 +27,50 @@ pub(super) fn die(frame: &Registers) -> ! {
     let mut out = LastWords;
     let _ = exception(&mut out, frame);
     let _ = backtrace(&mut out, Some(frame.rip), frame.rbp);
+    let _ = processors(&mut out);
     power::fail()
 }
 
-/// Marks this processor as dying; the second time ends the machine at once.
+/// Marks this processor as dying, and stops the others; the second time ends
+/// the machine at once. Where another processor dies already this one leaves
+/// the report to it.
 pub(super) fn begin() {
     if percpu::current().dying.replace(true) {
         power::fail();
     }
+    if !stop::others() {
+        halt();
+    }
+}
+
+/// Tells of a processor that goes on, `what` it is first.
+pub(super) fn where_it_is(
+    out: &mut dyn Write,
+    frame: &Registers,
+    what: fmt::Arguments<'_>,
+) -> fmt::Result {
+    writeln!(out, "{what}")?;
+    registers(out, frame)?;
+    if frame.cs & 3 == 0 {
+        backtrace(out, Some(frame.rip), frame.rbp)?;
+    }
+    Ok(())
+}
+
+/// Says which processor it was, and where the others were.
+pub(super) fn processors(out: &mut impl Write) -> fmt::Result {
+    if cpu::online() == 1 {
+        return Ok(());
+    }
+    let me = cpu::current();
+    writeln!(out, "on processor {}; the others were", me.index())?;
+    for other in cpu::all().filter(|other| *other != me) {
+        match stop::stopped_at(other.index()) {
+            Some(rip) => writeln!(out, "  at {rip:#x} (processor {})", other.index())?,
+            None => writeln!(out, "  nowhere (processor {})", other.index())?,
+        }
+    }
+    Ok(())
 }
 
 fn exception(out: &mut impl Write, frame: &Registers) -> fmt::Result {
@@ -129,9 +167,10 @@ fn region(address: u64) -> &'static str {
 
 /// The guard page that holds `address`.
 fn guard_of(address: u64) -> Option<u64> {
-    gdt::guard_pages()
-        .into_iter()
-        .find(|guard| (*guard..*guard + 4096).contains(&address))
+    let page = address & !4095;
+    let of_boot = gdt::guard_pages().contains(&page);
+    let of_other = || stacks::contain(page) && kernel_word(page).is_none();
+    (of_boot || of_other()).then_some(page)
 }
 
 /// Prints the page-table entries on the way to `address`.
@@ -240,7 +279,7 @@ pub(super) fn registers(out: &mut (impl Write + ?Sized), frame: &Registers) -> f
 
 /// Prints the calls that led here, innermost first, by frame pointers.
 pub(super) fn backtrace(
-    out: &mut impl Write,
+    out: &mut (impl Write + ?Sized),
     first: Option<u64>,
     frame_pointer: u64,
 ) -> fmt::Result {

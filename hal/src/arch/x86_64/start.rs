@@ -6,7 +6,7 @@ use crate::boot::{BootInfo, Initramfs};
 use crate::memory;
 
 use super::pvh::{self, Handover, Physical};
-use super::{devices, features, gdt, idt, layout, percpu};
+use super::{devices, features, gdt, idt, layout, others, percpu};
 
 // `entry!` defines the symbol with exactly this signature.
 unsafe extern "Rust" {
@@ -39,6 +39,8 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     // user pages.
     unsafe { features::enable() };
     let platform = devices::find(&EarlyMap, handover.rsdp);
+    // SAFETY: once, here, on the boot code's tables.
+    unsafe { others::prepare(&platform.processors, &EarlyMap) };
     let archive = handover.initramfs.clone();
     // SAFETY: once, on the boot processor and its stack in the image; of the
     // memory that the loader left, only the archive is still used.

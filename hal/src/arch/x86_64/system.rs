@@ -57,6 +57,12 @@ pub(crate) fn fault_address() -> u64 {
     value
 }
 
+/// Puts the address of the last page fault back.
+pub(crate) fn set_fault_address(address: u64) {
+    // SAFETY: writing CR2 has no effect but on who reads it.
+    unsafe { asm!("mov cr2, {}", in(reg) address, options(nomem, nostack, preserves_flags)) };
+}
+
 /// CR3.
 pub(crate) fn read_cr3() -> u64 {
     let value;

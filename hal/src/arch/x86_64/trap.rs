@@ -8,6 +8,10 @@
 //! register, so what to save is its choice, and a loop that enters again and
 //! again saves nothing in between.
 //!
+//! On the way it tells other processors that user memory is not used any more
+//! ([`presence`](crate::memory::presence)): a plain store, for this machine's
+//! stores are seen in order.
+//!
 //! - The system call instruction: the registers are stored one by one.
 //! - An exception or interrupt: `TSS.rsp0` is the end of the same
 //!   `Registers`, so the processor pushes the return frame right there and the
@@ -29,8 +33,9 @@
 //! instruction. Should `iretq` fault all the same, the stub turns that into a
 //! protection fault of the program.
 
-use super::percpu::{KERNEL_STACK, REGISTERS, SCRATCH};
+use super::percpu::{KERNEL_STACK, MODE, REGISTERS, SCRATCH};
 use super::registers::{Registers, USER_CODE, USER_DATA, VIA_SYSCALL};
+use crate::memory::presence::KERNEL;
 use core::mem::offset_of;
 
 /// Bytes from one stub to the next.
@@ -159,6 +164,7 @@ core::arch::global_asm!(
     "push r14",
     "push r15",
     "3:",
+    "mov dword ptr gs:[{mode}], {in_kernel}",
     "mov rsp, gs:[{kernel_stack}]",
     // The gate left the program's flags but TF and IF: direction, alignment
     // check (which would let the kernel touch user pages).
@@ -280,6 +286,7 @@ core::arch::global_asm!(
     "mov [rsp + {rflags}], r11",
     "mov rax, gs:[{scratch}]",
     "mov [rsp + {rsp}], rax",
+    "mov dword ptr gs:[{mode}], {in_kernel}",
     "mov rsp, gs:[{kernel_stack}]",
     "ret",
 
@@ -346,6 +353,8 @@ core::arch::global_asm!(
     kernel_stack = const KERNEL_STACK,
     registers = const REGISTERS,
     scratch = const SCRATCH,
+    mode = const MODE,
+    in_kernel = const KERNEL,
     via_syscall = const VIA_SYSCALL,
     user_data = const USER_DATA,
     user_code = const USER_CODE,

@@ -12,6 +12,10 @@
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::arch::machine::percpu;
+use crate::memory::SpaceRef;
+use crate::memory::presence::{self, Presence};
+
 /// Whether the processor wants `stac` and `clac` around accesses to user pages.
 static SMAP: AtomicBool = AtomicBool::new(false);
 
@@ -19,6 +23,10 @@ static SMAP: AtomicBool = AtomicBool::new(false);
 pub(crate) fn set_smap(yes: bool) {
     // ORDERING: Relaxed; set before other processors start.
     SMAP.store(yes, Ordering::Relaxed);
+    if !yes {
+        // The short way in `UserAccess::begin` takes it for granted.
+        presence::guard();
+    }
 }
 
 /// Copies up to `len` bytes; returns how many at the end were *not* copied.
@@ -27,9 +35,8 @@ pub(crate) fn set_smap(yes: bool) {
 /// One of the two ranges is kernel memory, valid for the access and not
 /// reached by anyone else meanwhile; the other lies in the user half.
 #[inline]
-pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> usize {
+pub(crate) unsafe fn copy(_: &UserAccess, to: *mut u8, from: *const u8, len: usize) -> usize {
     let left;
-    let guard = UserAccess::begin();
     // SAFETY: the routine accesses `len` bytes at both ends, in order, and
     // comes back where one of them faults; the caller vouches for the ranges.
     unsafe {
@@ -42,7 +49,6 @@ pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> usize {
             out("rax") left,
         );
     }
-    drop(guard);
     left
 }
 
@@ -50,9 +56,8 @@ pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> usize {
 ///
 /// # Safety
 /// The range lies in the user half.
-pub(crate) unsafe fn zero(to: *mut u8, len: usize) -> usize {
+pub(crate) unsafe fn zero(_: &UserAccess, to: *mut u8, len: usize) -> usize {
     let left;
-    let guard = UserAccess::begin();
     // SAFETY: the routine writes `len` bytes of user memory and comes back at a fault.
     unsafe {
         asm!(
@@ -63,7 +68,6 @@ pub(crate) unsafe fn zero(to: *mut u8, len: usize) -> usize {
             out("rax") left,
         );
     }
-    drop(guard);
     left
 }
 
@@ -83,11 +87,10 @@ pub(crate) enum StringEnd {
 ///
 /// # Safety
 /// `to.len()` bytes from `from` on lie in the user half.
-pub(crate) unsafe fn copy_string(from: *const u8, to: &mut [u8]) -> StringEnd {
+pub(crate) unsafe fn copy_string(_: &UserAccess, from: *const u8, to: &mut [u8]) -> StringEnd {
     const PAGE_MASK: usize = 4095;
-    let guard = UserAccess::begin();
     let mut done = 0;
-    let end = loop {
+    loop {
         let Some(rest) = to.get_mut(done..).filter(|rest| !rest.is_empty()) else {
             break StringEnd::Full;
         };
@@ -120,17 +123,14 @@ pub(crate) unsafe fn copy_string(from: *const u8, to: &mut [u8]) -> StringEnd {
             }
             done += 1;
         }
-    };
-    drop(guard);
-    end
+    }
 }
 
 /// Loads an aligned word; `None` at a fault.
 ///
 /// # Safety
 /// The word lies in the user half.
-pub(crate) unsafe fn load_u32(at: *const u32) -> Option<u32> {
-    let guard = UserAccess::begin();
+pub(crate) unsafe fn load_u32(_: &UserAccess, at: *const u32) -> Option<u32> {
     let (value, failed): (u32, u32);
     // SAFETY: a load from user memory with a fixup. Aligned loads are atomic
     // on this machine, and sequentially consistent next to locked operations.
@@ -149,7 +149,6 @@ pub(crate) unsafe fn load_u32(at: *const u32) -> Option<u32> {
             options(nostack),
         );
     }
-    drop(guard);
     (failed == 0).then_some(value)
 }
 
@@ -158,8 +157,12 @@ pub(crate) unsafe fn load_u32(at: *const u32) -> Option<u32> {
 ///
 /// # Safety
 /// The word lies in the user half.
-pub(crate) unsafe fn compare_exchange_u32(at: *mut u32, current: u32, new: u32) -> Option<u32> {
-    let guard = UserAccess::begin();
+pub(crate) unsafe fn compare_exchange_u32(
+    _: &UserAccess,
+    at: *mut u32,
+    current: u32,
+    new: u32,
+) -> Option<u32> {
     let (held, failed): (u32, u32);
     // SAFETY: a locked operation on user memory with a fixup.
     unsafe {
@@ -178,7 +181,6 @@ pub(crate) unsafe fn compare_exchange_u32(at: *mut u32, current: u32, new: u32) 
             options(nostack),
         );
     }
-    drop(guard);
     (failed == 0).then_some(held)
 }
 
@@ -233,24 +235,37 @@ unsafe fn load_u8(at: *const u8) -> Option<u8> {
     (failed == 0).then_some(value as u8)
 }
 
-/// The kernel may touch user pages while this lives.
+/// The kernel may touch the user pages of a space while this lives.
 ///
 /// Nothing but the copy runs meanwhile: the kernel is not interrupted, and a
-/// fault comes back to it by the exception table.
-struct UserAccess {
+/// fault comes back to it by the exception table. Who changes page tables may
+/// wait for the end ([`presence`]), so nothing in between takes a lock or waits.
+pub(crate) struct UserAccess {
     smap: bool,
+    here: &'static Presence,
 }
 
 impl UserAccess {
+    /// Makes `space` the active one and lets the kernel touch it.
     #[inline]
-    fn begin() -> UserAccess {
+    pub(crate) fn begin(space: &SpaceRef) -> UserAccess {
+        let here = percpu::presence();
         // ORDERING: Relaxed; constant since boot.
-        let smap = SMAP.load(Ordering::Relaxed);
+        let smap = space.enter_copy(here) || SMAP.load(Ordering::Relaxed);
         if smap {
             // SAFETY: the processor has SMAP, so it has `stac`.
             unsafe { asm!("stac", options(nostack)) }
         }
-        UserAccess { smap }
+        UserAccess { smap, here }
+    }
+
+    /// For copies on a host, where all memory is the test's own.
+    #[cfg(test)]
+    pub(crate) fn on_a_host() -> UserAccess {
+        UserAccess {
+            smap: false,
+            here: percpu::presence(),
+        }
     }
 }
 
@@ -261,6 +276,7 @@ impl Drop for UserAccess {
             // SAFETY: the processor has SMAP, so it has `clac`.
             unsafe { asm!("clac", options(nostack)) }
         }
+        self.here.withdraw();
     }
 }
 

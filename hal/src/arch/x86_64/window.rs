@@ -7,11 +7,13 @@
 use core::arch::asm;
 
 use crate::irq::Event;
+use crate::memory::presence;
 
 use super::percpu;
 
 /// Takes one pending interrupt, if there is one.
 pub(crate) fn poll() -> Option<Event> {
+    presence::between_tasks();
     let cpu = percpu::current();
     cpu.window.set(true);
     // SAFETY: the window is open, so an interrupt's handler only records the
@@ -25,10 +27,12 @@ pub(crate) fn poll() -> Option<Event> {
 pub(crate) fn wait() -> Event {
     let cpu = percpu::current();
     loop {
+        presence::begin_idle();
         cpu.window.set(true);
         // SAFETY: as in `poll`.
         unsafe { asm!("sti", "hlt", "cli") };
         cpu.window.set(false);
+        presence::end_idle();
         // Something that is not an interrupt (an NMI) also ends the sleep.
         if let Some(event) = cpu.event.take() {
             return event;

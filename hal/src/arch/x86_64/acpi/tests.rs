@@ -60,6 +60,12 @@ fn machine() -> Memory {
 
     let mut madt = vec![0; 8];
     madt.extend([0, 8, 0, 0, 1, 0, 0, 0]);
+    // One in both ways, one that is not there, one only in the new way.
+    madt.extend([0, 8, 1, 1, 0, 0, 0, 0]);
+    madt.extend([0, 8, 2, 4, 1, 0, 0, 0]);
+    madt.extend([9, 16, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    madt.extend([9, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    madt.extend([9, 16, 0, 0, 7, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
     madt.extend([1, 12, 0, 0, 0x00, 0x10, 0xc0, 0xfe, 24, 0, 0, 0]);
     madt.extend([2, 10, 0, 0, 2, 0, 0, 0, 0, 0]);
     madt.extend([2, 10, 0, 9, 9, 0, 0, 0, 0x0f, 0]);
@@ -89,6 +95,7 @@ fn reads_what_a_pc_says() {
             first_line: 24
         })
     );
+    assert_eq!(platform.processors.ids(), [0, 4, 0x100]);
     assert_eq!(platform.io_apics[1], None);
     assert_eq!(
         platform.isa_overrides[0],
@@ -126,8 +133,24 @@ fn a_silent_machine_has_the_usual_io_apic() {
             platform.io_apics[0].map(|place| place.address),
             Some(0xfec0_0000)
         );
+        assert!(platform.processors.ids().is_empty());
         assert_eq!(platform.soft_off, None);
     }
+}
+
+#[test]
+fn a_table_of_too_many_processors_is_cut() {
+    let mut memory = Memory(vec![0; 0x2000]);
+    memory.0[..0x800].copy_from_slice(&machine().0);
+    let mut madt = vec![0; 8];
+    for id in 0..200 {
+        madt.extend([0, 8, 0, id, 1, 0, 0, 0]);
+    }
+    memory.put_table(XSDT, b"XSDT", &0x1000_u64.to_le_bytes());
+    memory.put_table(0x1000, b"APIC", &madt);
+    let platform = Platform::find(&memory, Some(RSDP));
+    let first: Vec<u32> = (0..64).collect();
+    assert_eq!(platform.processors.ids(), first);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The copy routines on the host's own memory: every length, no byte beside.
 //! Faults are tried in the kernel's own tests.
 
-use super::{StringEnd, compare_exchange_u32, copy, copy_string, load_u32, zero};
+use super::{StringEnd, UserAccess, compare_exchange_u32, copy, copy_string, load_u32, zero};
 
 #[test]
 fn copies_every_length_exactly() {
@@ -10,7 +10,14 @@ fn copies_every_length_exactly() {
         for offset in 0..9 {
             let mut to = [0xee; 300];
             // SAFETY: both ranges are in bounds.
-            let left = unsafe { copy(to.as_mut_ptr().wrapping_add(offset), from.as_ptr(), len) };
+            let left = unsafe {
+                copy(
+                    &UserAccess::on_a_host(),
+                    to.as_mut_ptr().wrapping_add(offset),
+                    from.as_ptr(),
+                    len,
+                )
+            };
             assert_eq!(left, 0);
             assert_eq!(to[offset..offset + len], from[..len]);
             assert!(to[..offset].iter().all(|&byte| byte == 0xee));
@@ -24,7 +31,13 @@ fn zeroes_every_length_exactly() {
     for len in 0..60 {
         let mut to = [0xee_u8; 64];
         // SAFETY: inside of the array.
-        let left = unsafe { zero(to.as_mut_ptr().wrapping_add(1), len) };
+        let left = unsafe {
+            zero(
+                &UserAccess::on_a_host(),
+                to.as_mut_ptr().wrapping_add(1),
+                len,
+            )
+        };
         assert_eq!(left, 0);
         assert_eq!(to[0], 0xee);
         assert!(to[1..=len].iter().all(|&byte| byte == 0));
@@ -40,12 +53,12 @@ fn strings_end_at_the_first_nul() {
         from[len + 1] = 0;
         let mut to = [0xee; 50];
         // SAFETY: 50 bytes from there are inside of the array.
-        let end = unsafe { copy_string(from.as_ptr(), &mut to) };
+        let end = unsafe { copy_string(&UserAccess::on_a_host(), from.as_ptr(), &mut to) };
         assert_eq!(end, StringEnd::Nul(len));
         assert!(to[..len].iter().all(|&byte| byte == 0x80));
         let mut short = vec![0; len];
         // SAFETY: as above.
-        let end = unsafe { copy_string(from.as_ptr(), &mut short) };
+        let end = unsafe { copy_string(&UserAccess::on_a_host(), from.as_ptr(), &mut short) };
         assert_eq!(end, StringEnd::Full);
     }
 }
@@ -55,7 +68,7 @@ fn bytes_of_one_are_not_taken_for_nul() {
     let from = *b"\x01\x00\x01\x01\x01\x01\x01\x01";
     let mut to = [0xee; 8];
     // SAFETY: eight bytes are there.
-    let end = unsafe { copy_string(from.as_ptr(), &mut to) };
+    let end = unsafe { copy_string(&UserAccess::on_a_host(), from.as_ptr(), &mut to) };
     assert_eq!(end, StringEnd::Nul(1));
 }
 
@@ -64,11 +77,19 @@ fn words_are_loaded_and_exchanged() {
     let mut word = 7_u32;
     let at = &raw mut word;
     // SAFETY: an aligned word of this test's.
-    assert_eq!(unsafe { load_u32(at) }, Some(7));
+    assert_eq!(unsafe { load_u32(&UserAccess::on_a_host(), at) }, Some(7));
     // SAFETY: as above.
-    assert_eq!(unsafe { compare_exchange_u32(at, 8, 9) }, Some(7));
+    assert_eq!(
+        // SAFETY: as above.
+        unsafe { compare_exchange_u32(&UserAccess::on_a_host(), at, 8, 9) },
+        Some(7)
+    );
     // SAFETY: as above.
-    assert_eq!(unsafe { compare_exchange_u32(at, 7, 9) }, Some(7));
+    assert_eq!(
+        // SAFETY: as above.
+        unsafe { compare_exchange_u32(&UserAccess::on_a_host(), at, 7, 9) },
+        Some(7)
+    );
     // SAFETY: as above.
-    assert_eq!(unsafe { load_u32(at) }, Some(9));
+    assert_eq!(unsafe { load_u32(&UserAccess::on_a_host(), at) }, Some(9));
 }

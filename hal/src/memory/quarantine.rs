@@ -1,0 +1,77 @@
+//! Tables that are not used any more, kept until no processor walks them.
+//!
+//! Two batches: one waits for the processors of its mask, the other gathers
+//! what comes meanwhile, with the processors that *it* will wait for. A
+//! processor that has forgotten leaves both masks, for everything in either
+//! was unlinked before it was marked. The first batch's mask only shrinks, so
+//! it ends however much is gathered; then the other takes its place.
+
+use ochre_sync::SpinLock;
+
+use crate::cpu;
+
+use super::frames::{self, FrameList};
+use super::presence;
+
+/// Tables, and who must still forget them.
+struct Batch {
+    tables: FrameList,
+    mask: u64,
+}
+
+impl Batch {
+    const EMPTY: Batch = Batch {
+        tables: FrameList::new(),
+        mask: 0,
+    };
+}
+
+struct Held {
+    waiting: Batch,
+    gathering: Batch,
+}
+
+/// Innermost but for the processors' marks: nothing else is locked, and nobody
+/// waited for, while it is held.
+static HELD: SpinLock<Held> = SpinLock::new(Held {
+    waiting: Batch::EMPTY,
+    gathering: Batch::EMPTY,
+});
+
+/// Frees tables of zeroes that were unlinked from the space of `root`, when
+/// every processor that may walk them has forgotten them.
+pub(super) fn free(root: u32, tables: FrameList) {
+    if tables.is_empty() || cpu::online() == 1 {
+        return frames::free_tables(tables);
+    }
+    // Marked with the lock held: nobody can pass before the tables are in.
+    let mut held = HELD.lock();
+    let mask = presence::hold_all(root);
+    if mask == 0 {
+        drop(held);
+        return frames::free_tables(tables);
+    }
+    let batch = if held.waiting.mask == 0 {
+        &mut held.waiting
+    } else {
+        &mut held.gathering
+    };
+    batch.tables.append(tables);
+    batch.mask |= mask;
+}
+
+/// This processor has forgotten what it was marked for.
+pub(super) fn passed() {
+    let me = 1 << cpu::current().index();
+    let mut free = FrameList::new();
+    let mut held = HELD.lock();
+    held.waiting.mask &= !me;
+    held.gathering.mask &= !me;
+    while held.waiting.mask == 0 && !held.waiting.tables.is_empty() {
+        let next = core::mem::replace(&mut held.gathering, Batch::EMPTY);
+        let done = core::mem::replace(&mut held.waiting, next);
+        free.append(done.tables);
+    }
+    drop(held);
+    frames::free_tables(free);
+}
