@@ -46,12 +46,35 @@ mod arc {
 
 mod spin {
     use super::{Local, Unshared};
-    use crate::{SpinLock, SpinLockGuard};
+    use crate::spin::{
+        ClhGuard, ClhHandle, ClhLock, ClhNode, Depth, Guard, IrqSafe, Lock, McsLock, SpinLock,
+        SpinLockGuard, TestAndSet, Ticket, TicketLock, TicketLockGuard,
+    };
 
     is!(SpinLock<Unshared>: Send, SpinLock<Unshared>: Sync);
     is_not!(SpinLock<Local>: Send, SpinLock<Local>: Sync);
     is!(SpinLockGuard<'static, u32>: Sync);
     is_not!(SpinLockGuard<'static, u32>: Send, SpinLockGuard<'static, Unshared>: Sync);
+
+    is!(TicketLock<Unshared>: Send, TicketLock<Unshared>: Sync, TicketLockGuard<'static, u32>: Sync);
+    is_not!(TicketLock<Local>: Send, TicketLock<Local>: Sync);
+    is_not!(TicketLockGuard<'static, u32>: Send, TicketLockGuard<'static, Unshared>: Sync);
+
+    is!(McsLock<Unshared>: Send, McsLock<Unshared>: Sync);
+    is_not!(McsLock<Local>: Send, McsLock<Local>: Sync);
+
+    is!(ClhLock<'static, Unshared>: Send, ClhLock<'static, Unshared>: Sync);
+    is_not!(ClhLock<'static, Local>: Send, ClhLock<'static, Local>: Sync);
+    is!(ClhHandle<'static>: Send, ClhHandle<'static>: Sync, ClhNode: Send, ClhNode: Sync);
+    is!(ClhGuard<'static, 'static, u32>: Sync);
+    is_not!(ClhGuard<'static, 'static, u32>: Send, ClhGuard<'static, 'static, Unshared>: Sync);
+
+    /// A machine's name does not matter to who may share the lock.
+    type Irq<T> = Lock<IrqSafe<TestAndSet, Local>, T>;
+    is!(Irq<Unshared>: Send, Irq<Unshared>: Sync, Depth: Send, Depth: Sync);
+    is_not!(Irq<Local>: Send, Irq<Local>: Sync);
+    is!(TestAndSet: Send, TestAndSet: Sync, Ticket: Send, Ticket: Sync);
+    is_not!(Guard<'static, Ticket, u32>: Send);
 }
 
 mod once {

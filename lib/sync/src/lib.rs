@@ -28,7 +28,7 @@ pub mod park;
 pub mod primitive;
 #[cfg(all(feature = "alloc", not(loom)))]
 mod shared_list;
-mod spin_lock;
+pub mod spin;
 mod wait_list;
 
 #[cfg(feature = "alloc")]
@@ -36,4 +36,4 @@ pub use arc::{Arc, Shared, Weak};
 pub use once::Once;
 #[cfg(all(feature = "alloc", not(loom)))]
 pub use shared_list::{Chain, List, Node, Verdict};
-pub use spin_lock::{SpinLock, SpinLockGuard};
+pub use spin::{ClhHandle, ClhLock, ClhNode, McsLock, SpinLock, SpinLockGuard, TicketLock};

@@ -1,0 +1,106 @@
+//! Test and test-and-set: one bit, taken by whoever comes first.
+//!
+//! States of `locked`: `false` free, `true` held. Transitions: `lock` and
+//! `try_lock` take `false -> true` with Acquire, `unlock` stores `false` with
+//! Release.
+//!
+//! Those who wait only read: a read leaves the cache line with all of them, while
+//! an attempt takes it from the holder, who needs it to give the lock back.
+
+use super::lock::{Guard, Lock, RawSpin};
+use crate::maybe_const;
+use crate::primitive::atomic::{AtomicBool, Ordering};
+use crate::primitive::spin_loop;
+
+/// Mutual exclusion by spinning, for data held for a few instructions.
+///
+/// Unfair: under contention a processor near the holder may get it again and
+/// again; see [`TicketLock`](super::TicketLock). It does not keep interrupts out;
+/// see [`IrqSafe`](super::IrqSafe).
+///
+/// ```
+/// use ochre_sync::SpinLock;
+///
+/// static NUMBERS: SpinLock<Vec<u32>> = SpinLock::new(Vec::new());
+///
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| NUMBERS.lock().push(1));
+///     scope.spawn(|| {
+///         let mut numbers = NUMBERS.lock();
+///         numbers.push(2);
+///         numbers.push(2);
+///     });
+/// });
+/// let numbers = NUMBERS.lock();
+/// assert!(*numbers == [1, 2, 2] || *numbers == [2, 2, 1]);
+/// ```
+pub type SpinLock<T> = Lock<TestAndSet, T>;
+
+/// Access to a [`SpinLock`]'s value; gives the lock back when dropped.
+pub type SpinLockGuard<'a, T> = Guard<'a, TestAndSet, T>;
+
+/// How a [`SpinLock`] waits.
+#[derive(Debug, Default)]
+pub struct TestAndSet {
+    locked: AtomicBool,
+}
+
+impl TestAndSet {
+    maybe_const! {
+        /// A free lock.
+        #[must_use]
+        pub fn new() -> TestAndSet {
+            TestAndSet {
+                locked: AtomicBool::new(false),
+            }
+        }
+    }
+}
+
+// SAFETY: `locked` goes from false to true by one compare-exchange at a time,
+// with Acquire, and back by a Release store of the one who did that.
+unsafe impl RawSpin for TestAndSet {
+    const NAME: &'static str = "SpinLock";
+    const FAIR: bool = false;
+
+    #[inline]
+    fn lock(&self) {
+        while !self.try_lock() {
+            while self.is_locked() {
+                spin_loop();
+            }
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        // A swap would do as well, but it writes when it fails too, and loom then
+        // lets a waiter read its own write for ever.
+        // ORDERING: Acquire pairs with the Release of `unlock`; a failure tells
+        // nothing but that the lock was held.
+        self.locked
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[inline]
+    fn is_locked(&self) -> bool {
+        // ORDERING: Relaxed; a chance is waited for, `try_lock` synchronises.
+        self.locked.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {
+        // ORDERING: Release publishes what the holder wrote to the next `try_lock`.
+        self.locked.store(false, Ordering::Release);
+    }
+}
+
+impl<T> Lock<TestAndSet, T> {
+    maybe_const! {
+        /// A free lock around `value`.
+        pub fn new(value: T) -> Lock<TestAndSet, T> {
+            Lock::with_raw(TestAndSet::new(), value)
+        }
+    }
+}
