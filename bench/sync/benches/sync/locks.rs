@@ -25,7 +25,7 @@ macro_rules! counters {
                 #[inline]
                 fn add(&self) {
                     let $lock = self;
-                    *$add += 1;
+                    $add;
                 }
             }
         )*
@@ -70,8 +70,12 @@ fn contend<C: Counter>(group: &mut Group<'_>, threads: usize) {
 }
 
 counters! {
-    "std Mutex" std::sync::Mutex<u64>, std::sync::Mutex::new(0), |lock| lock.lock().expect("nobody panics");
-    "parking_lot Mutex" parking_lot::Mutex<u64>, parking_lot::Mutex::new(0), |lock| lock.lock();
-    "spin Mutex" spin::Mutex<u64>, spin::Mutex::new(0), |lock| lock.lock();
-    "ochre SpinLock" ochre_sync::SpinLock<u64>, ochre_sync::SpinLock::new(0), |lock| lock.lock();
+    "std Mutex" std::sync::Mutex<u64>, std::sync::Mutex::new(0), |lock| *lock.lock().expect("nobody panics") += 1;
+    "parking_lot Mutex" parking_lot::Mutex<u64>, parking_lot::Mutex::new(0), |lock| *lock.lock() += 1;
+    "ochre Mutex" ochre_sync::host::Mutex<u64>, ochre_sync::host::Mutex::new(0), |lock| *lock.lock().expect("nobody panics") += 1;
+    "spin Mutex" spin::Mutex<u64>, spin::Mutex::new(0), |lock| *lock.lock() += 1;
+    "spin TicketMutex" spin::mutex::TicketMutex<u64>, spin::mutex::TicketMutex::new(0), |lock| *lock.lock() += 1;
+    "ochre SpinLock" ochre_sync::SpinLock<u64>, ochre_sync::SpinLock::new(0), |lock| *lock.lock() += 1;
+    "ochre TicketLock" ochre_sync::TicketLock<u64>, ochre_sync::TicketLock::new(0), |lock| *lock.lock() += 1;
+    "ochre McsLock" ochre_sync::McsLock<u64>, ochre_sync::McsLock::new(0), |lock| lock.with(|count| *count += 1);
 }
