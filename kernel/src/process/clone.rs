@@ -47,6 +47,15 @@ const KNOWN: CloneFlags = CloneFlags::VM
     .union(CloneFlags::IO)
     .union(CloneFlags::CLEAR_SIGHAND);
 
+/// Flags that ask for new namespaces, which there are none of. (Linux lets
+/// everybody make a user namespace.)
+const NAMESPACES: CloneFlags = CloneFlags::NEWNS
+    .union(CloneFlags::NEWCGROUP)
+    .union(CloneFlags::NEWUTS)
+    .union(CloneFlags::NEWIPC)
+    .union(CloneFlags::NEWPID)
+    .union(CloneFlags::NEWNET);
+
 /// What is to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
@@ -62,6 +71,8 @@ pub struct Request {
     pub child_tid: Ptr<u32>,
     /// The thread pointer for `SETTLS`.
     pub tls: u64,
+    /// The number that the child is to have, if that matters.
+    pub set_tid: Option<Pid>,
 }
 
 impl Request {
@@ -75,23 +86,48 @@ impl Request {
             parent_tid: Ptr::from_argument(0),
             child_tid: Ptr::from_argument(0),
             tls: 0,
+            set_tid: None,
         }
     }
 
-    fn check(&self) -> Result<(), Errno> {
+    /// Whether the flags go together, as Linux sees it.
+    fn check(&self, process: &Process) -> Result<(), Errno> {
         let flags = self.flags;
         let needs = |flag, other| !flags.contains(flag) || flags.contains(other);
-        let consistent = KNOWN.contains(flags)
-            && needs(CloneFlags::SIGHAND, CloneFlags::VM)
+        let excludes = |flag, other| !flags.contains(flag) || !flags.contains(other);
+        let consistent = excludes(CloneFlags::NEWNS, CloneFlags::FS)
+            && excludes(CloneFlags::NEWUSER, CloneFlags::FS)
             && needs(CloneFlags::THREAD, CloneFlags::SIGHAND)
-            && !flags.contains(CloneFlags::SIGHAND | CloneFlags::CLEAR_SIGHAND)
-            // Threads share files and directories here, as pthreads do.
-            && needs(CloneFlags::THREAD, CloneFlags::FILES | CloneFlags::FS)
-            && self.exit_signal <= 64;
-        if consistent {
+            && needs(CloneFlags::SIGHAND, CloneFlags::VM)
+            && excludes(CloneFlags::SIGHAND, CloneFlags::CLEAR_SIGHAND)
+            // Two children of one parent's number would not be its to wait for.
+            && !(flags.contains(CloneFlags::PARENT) && process.pid == Pid::INIT)
+            && excludes(CloneFlags::THREAD, CloneFlags::NEWUSER)
+            && excludes(CloneFlags::THREAD, CloneFlags::NEWPID);
+        if !consistent {
+            return Err(Errno::EINVAL);
+        }
+        if flags.intersects(NAMESPACES) && !process.credentials().has(Capability::SysAdmin) {
+            return Err(Errno::EPERM);
+        }
+        // Threads share files and directories here, as pthreads do.
+        if KNOWN.contains(flags) && needs(CloneFlags::THREAD, CloneFlags::FILES | CloneFlags::FS) {
             Ok(())
         } else {
             Err(Errno::EINVAL)
+        }
+    }
+
+    /// A number for the child.
+    fn allocate(&self, process: &Process) -> Result<Pid, Errno> {
+        let mut table = table::lock();
+        let Some(pid) = self.set_tid else {
+            return table.allocate();
+        };
+        match table.allocate_exactly(pid) {
+            Err(Errno::EINVAL) => Err(Errno::EINVAL),
+            _ if !process.credentials().has(Capability::SysAdmin) => Err(Errno::EPERM),
+            answer => answer,
         }
     }
 }
@@ -110,7 +146,7 @@ pub fn task_limit() -> usize {
 /// EINVAL for flags that contradict each other or are not known, EAGAIN,
 /// ENOMEM.
 pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
-    request.check()?;
+    request.check(call.process())?;
     check_task_limit(call.process())?;
     let total = memory::stats().total;
     if !memory::has_headroom(FRAMES_PER_PROCESS.max(total / PART_LEFT)) {
@@ -138,7 +174,7 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
     } else {
         new_process(call, request, user, space)?
     };
-    let tid = child.tid;
+    let tid = child.tid();
     if let (Some(task), Some(own)) = (child.task(), call.thread.task()) {
         task.body().set_nice(own.body().nice());
     }
@@ -202,7 +238,7 @@ async fn wait_for_vfork(thread: Arc<Thread>, child: &Process) {
 /// What the child writes and remembers about its own number.
 fn prepare_tid(thread: &Thread, request: &Request, space: &AddressSpace) {
     if request.flags.contains(CloneFlags::CHILD_SETTID) {
-        let _ = space.write_value(request.child_tid, &thread.tid.0);
+        let _ = space.write_value(request.child_tid, &thread.tid().0);
     }
     if request.flags.contains(CloneFlags::CHILD_CLEARTID) {
         thread.set_clear_child_tid(request.child_tid.address());
@@ -221,7 +257,7 @@ fn new_thread(
         .lock()
         .try_reserve(1)
         .map_err(|_| Errno::ENOMEM)?;
-    let tid = table::lock().allocate()?;
+    let tid = request.allocate(&process)?;
     let thread = Thread::new(
         tid,
         Arc::clone(&process),
@@ -248,7 +284,7 @@ fn new_process(
     space: Arc<AddressSpace>,
 ) -> Result<Arc<Thread>, Errno> {
     let parent = call.process();
-    let pid = table::lock().allocate()?;
+    let pid = request.allocate(parent)?;
     let parent_pid = if request.flags.contains(CloneFlags::PARENT) {
         parent.parent_pid()
     } else {

@@ -181,8 +181,12 @@ impl Prepared {
             process.set_credentials(credentials);
         }
         drop(call.files().remove_close_on_exec());
-        if let Some(of) = table::lock().relations_mut(process.pid) {
-            of.has_executed = true;
+        {
+            let mut table = table::lock();
+            table.make_first(call.thread);
+            if let Some(of) = table.relations_mut(process.pid) {
+                of.has_executed = true;
+            }
         }
         process.vfork.open();
         process.memory.add_space(&old);

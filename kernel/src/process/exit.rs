@@ -26,10 +26,10 @@ pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
     release_tid(thread, &state.space);
     // The address space goes with the last handle.
     state.space = AddressSpace::empty();
-    if thread.tid == process.pid {
+    if thread.tid() == process.pid {
         *process.last_name.lock() = *thread.name.lock();
     }
-    table::lock().remove_thread(thread.tid);
+    table::lock().remove_thread(thread.tid());
     process.add_ended(thread);
     thread.part_from_task();
     let last = {

@@ -168,11 +168,7 @@ impl Table {
                 AFTER_WRAP
             };
             let pid = Pid(self.last);
-            let taken = self.processes.contains_key(&pid)
-                || self.threads.contains_key(&pid)
-                || self.groups.contains_key(&pid)
-                || self.processes.values().any(|of| of.session == pid);
-            if !taken {
+            if !self.is_taken(pid) {
                 return Ok(pid);
             }
         }
@@ -218,7 +214,38 @@ impl Table {
     /// Adds a thread.
     pub fn insert_thread(&mut self, thread: Arc<Thread>) {
         self.made += 1;
-        self.threads.insert(thread.tid, thread);
+        self.threads.insert(thread.tid(), thread);
+    }
+
+    /// Gives the only thread of a process the process's number, which its first
+    /// thread had (execve(2)).
+    pub fn make_first(&mut self, thread: &Thread) {
+        let pid = thread.process.pid;
+        if let Some(entry) = self.threads.remove(&thread.tid()) {
+            thread.set_tid(pid);
+            self.threads.insert(pid, entry);
+        }
+    }
+
+    /// A number that is wanted, if no process, thread, group or session has it.
+    ///
+    /// # Errors
+    /// EINVAL for what is no number; EEXIST.
+    pub fn allocate_exactly(&mut self, pid: Pid) -> Result<Pid, Errno> {
+        if pid == Pid::NONE || pid.0 >= PID_MAX {
+            return Err(Errno::EINVAL);
+        }
+        if self.is_taken(pid) {
+            return Err(Errno::EEXIST);
+        }
+        Ok(pid)
+    }
+
+    fn is_taken(&self, pid: Pid) -> bool {
+        self.processes.contains_key(&pid)
+            || self.threads.contains_key(&pid)
+            || self.groups.contains_key(&pid)
+            || self.processes.values().any(|of| of.session == pid)
     }
 
     /// Takes a thread out.

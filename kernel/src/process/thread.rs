@@ -72,8 +72,8 @@ pub struct ThreadState {
 
 /// A thread of a program.
 pub struct Thread {
-    /// Its number.
-    pub tid: Pid,
+    /// Its number; `execve` gives it the process's.
+    tid: AtomicU32,
     /// What it shares with the other threads.
     pub process: Arc<Process>,
     /// The task, from creation to the thread's end. The task holds the thread:
@@ -127,7 +127,7 @@ impl Thread {
         state: ThreadState,
     ) -> Result<Arc<Thread>, Errno> {
         let thread = Arc::new(Thread {
-            tid,
+            tid: AtomicU32::new(tid.0),
             process,
             task: SpinLock::new(None),
             work: AtomicU32::new(0),
@@ -144,6 +144,19 @@ impl Thread {
         let task = sched::spawn_thread(Arc::clone(&thread))?;
         *thread.task.lock() = Some(task);
         Ok(thread)
+    }
+
+    /// Its number.
+    #[inline]
+    #[must_use]
+    pub fn tid(&self) -> Pid {
+        // ORDERING: Relaxed; the number stands alone.
+        Pid(self.tid.load(Ordering::Relaxed))
+    }
+
+    /// Gives the thread another number; the caller holds the process table.
+    pub(super) fn set_tid(&self, tid: Pid) {
+        self.tid.store(tid.0, Ordering::Relaxed);
     }
 
     /// Takes the thread from its task, which breaks the circle between them.

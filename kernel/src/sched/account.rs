@@ -75,7 +75,7 @@ impl Account {
     /// A thread's poll begins.
     #[inline]
     pub(super) fn enter(&self, thread: &Thread, nice: i32) -> Poll {
-        self.current.store(thread.tid.0, Ordering::Relaxed);
+        self.current.store(thread.tid().0, Ordering::Relaxed);
         Poll {
             before: time::thread_times(thread),
             niced: nice > 0,

@@ -4,8 +4,10 @@
 //! the first one is set; two sets answer the questions that sending asks.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use ochre_abi::signal::{SA_KNOWN, SIG_DFL, SIG_IGN, SigAction, Signal, SignalSet};
+use ochre_sync::SpinLock;
 
 use super::default::{DefaultAction, default_action};
 
@@ -122,6 +124,62 @@ impl Actions {
     #[must_use]
     pub fn caught(&self) -> SignalSet {
         self.caught
+    }
+}
+
+/// The actions of one process, or of several that share them (`CLONE_SIGHAND`).
+/// Its lock is taken under those of the signals of a process, and alone.
+#[derive(Debug, Default)]
+pub(super) struct SharedActions {
+    actions: Arc<SpinLock<Actions>>,
+}
+
+impl SharedActions {
+    /// The same actions for another process.
+    pub(super) fn share(&self) -> SharedActions {
+        SharedActions {
+            actions: Arc::clone(&self.actions),
+        }
+    }
+
+    /// Equal actions for another process.
+    pub(super) fn duplicate(&self) -> SharedActions {
+        SharedActions {
+            actions: Arc::new(SpinLock::new(self.actions.lock().clone())),
+        }
+    }
+
+    /// See [`Actions::get`].
+    pub(super) fn get(&self, signal: Signal) -> SigAction {
+        self.actions.lock().get(signal)
+    }
+
+    /// See [`Actions::set`].
+    pub(super) fn set(&self, signal: Signal, action: SigAction) {
+        self.actions.lock().set(signal, action);
+    }
+
+    /// See [`Actions::reset`].
+    pub(super) fn reset(&self, signal: Signal) {
+        self.actions.lock().reset(signal);
+    }
+
+    /// See [`Actions::reset_for_exec`]; those who shared them keep theirs.
+    pub(super) fn reset_for_exec(&mut self) {
+        let mut own = self.duplicate();
+        own.actions.lock().reset_for_exec();
+        core::mem::swap(self, &mut own);
+    }
+
+    /// See [`Actions::disposition`].
+    pub(super) fn disposition(&self, signal: Signal) -> Disposition {
+        self.actions.lock().disposition(signal)
+    }
+
+    /// The signals that are ignored, and those with a handler.
+    pub(super) fn sets(&self) -> (SignalSet, SignalSet) {
+        let actions = self.actions.lock();
+        (actions.ignored(), actions.caught())
     }
 }
 

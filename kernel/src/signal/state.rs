@@ -12,9 +12,10 @@ use ochre_abi::signal::{
 };
 use ochre_sync::{SpinLock, SpinLockGuard};
 
+use super::DefaultAction;
+use super::actions::SharedActions;
 use super::pending::Pending;
 use super::restart::RestartCall;
-use super::{Actions, DefaultAction};
 use crate::wait::WaitQueue;
 
 /// Signals of one thread: mask, queue, alternate stack.
@@ -104,7 +105,7 @@ pub(super) enum StopState {
 /// What [`ProcessSignals`] locks.
 #[derive(Default)]
 pub(super) struct Shared {
-    pub(super) actions: Actions,
+    pub(super) actions: SharedActions,
     pub(super) pending: Pending,
     pub(super) stop: StopState,
     /// A stop signal was taken and not yet acted upon; SIGCONT takes that back.
@@ -130,10 +131,14 @@ pub struct ProcessSignals {
 
 impl ProcessSignals {
     /// The state of a new process: actions are inherited (handlers not with
-    /// `CLEAR_SIGHAND`), nothing is pending.
+    /// `CLEAR_SIGHAND`) or shared, nothing is pending.
     #[must_use]
     pub fn for_child(&self, flags: CloneFlags) -> ProcessSignals {
-        let mut actions = self.lock().actions.clone();
+        let mut actions = if flags.contains(CloneFlags::SIGHAND) {
+            self.lock().actions.share()
+        } else {
+            self.lock().actions.duplicate()
+        };
         if flags.contains(CloneFlags::CLEAR_SIGHAND) {
             actions.reset_for_exec();
         }
@@ -170,8 +175,7 @@ impl ProcessSignals {
     /// The actions, for `/proc` and `rt_sigaction(2)`.
     #[must_use]
     pub fn action_sets(&self) -> (SignalSet, SignalSet) {
-        let shared = self.lock();
-        (shared.actions.ignored(), shared.actions.caught())
+        self.lock().actions.sets()
     }
 
     /// Signals pending for the process as a whole.

@@ -243,7 +243,7 @@ pub fn capset(
 ) -> Result<(), Errno> {
     let (given, count) = read_header(call, header)?;
     let count = count.ok_or(Errno::EINVAL)?;
-    let own = [0, call.thread.tid.0, call.process().pid.0];
+    let own = [0, call.thread.tid().0, call.process().pid.0];
     if !own.contains(&given.pid.cast_unsigned()) {
         return Err(Errno::EPERM);
     }

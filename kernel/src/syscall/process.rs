@@ -6,6 +6,7 @@ use ochre_abi::Errno;
 use ochre_abi::arch::CLONE_TLS_FOURTH;
 use ochre_abi::clone::{CLONE_ARGS_SIZE_VER0, CloneArgs, CloneFlags};
 use ochre_abi::wait::{P_ALL, P_PGID, P_PID, WaitOptions};
+use ochre_hal::memory::USER_END;
 use zerocopy::IntoBytes;
 
 use super::{Call, FromArgument, Outcome, Ptr, SysResult};
@@ -71,6 +72,7 @@ pub fn clone(
         parent_tid,
         child_tid: Ptr::from_argument(child_tid),
         tls,
+        set_tid: None,
     };
     clone::clone(call, &request)
 }
@@ -88,29 +90,53 @@ pub fn clone3(call: &mut Call<'_>, args: Ptr<CloneArgs>, size: usize) -> Result<
     call.space
         .read(args.address(), &mut given.as_mut_bytes()[..known])?;
     check_tail_is_zero(call.space, args.address(), known, size)?;
-    if given.set_tid != 0 || given.set_tid_size != 0 || given.cgroup != 0 {
-        return Err(Errno::EINVAL);
-    }
-    // The exit signal has its own field here; its bits in the flags are not taken.
-    if given.flags & 0xff != 0 || given.exit_signal > 64 {
+    let set_tid = wanted_number(call.space, &given)?;
+    // Both the bits of the exit signal and that of `DETACHED` stay free here.
+    if given.exit_signal > 64
+        || given.flags & (0xff | CloneFlags::DETACHED.bits()) != 0
+        || CloneFlags::from_bits(given.flags).is_none()
+    {
         return Err(Errno::EINVAL);
     }
     let flags = CloneFlags::from_bits_retain(given.flags);
-    if flags.contains(CloneFlags::THREAD) && given.exit_signal != 0 {
+    if flags.intersects(CloneFlags::THREAD | CloneFlags::PARENT) && given.exit_signal != 0 {
         return Err(Errno::EINVAL);
     }
-    if (given.stack == 0) != (given.stack_size == 0) {
+    let top = given.stack.checked_add(given.stack_size);
+    let (true, Some(stack)) = ((given.stack == 0) == (given.stack_size == 0), top) else {
+        return Err(Errno::EINVAL);
+    };
+    if stack > USER_END {
         return Err(Errno::EINVAL);
     }
     let request = Request {
         flags,
         exit_signal: given.exit_signal as u32,
-        stack: given.stack.wrapping_add(given.stack_size),
+        stack,
         parent_tid: Ptr::from_argument(given.parent_tid),
         child_tid: Ptr::from_argument(given.child_tid),
         tls: given.tls,
+        set_tid,
     };
     clone::clone(call, &request)
+}
+
+/// The number that the child is to have. There is one level of numbers, so at
+/// most one can be asked for.
+fn wanted_number(space: &AddressSpace, given: &CloneArgs) -> Result<Option<Pid>, Errno> {
+    /// Levels that Linux knows (`MAX_PID_NS_LEVEL`).
+    const LEVELS: u64 = 32;
+    if given.set_tid_size > LEVELS || (given.set_tid == 0) != (given.set_tid_size == 0) {
+        return Err(Errno::EINVAL);
+    }
+    if given.set_tid == 0 {
+        return Ok(None);
+    }
+    let number: u32 = space.read_value(Ptr::from_argument(given.set_tid))?;
+    if given.set_tid_size > 1 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(Some(Pid(number)))
 }
 
 /// A longer structure than the kernel knows is taken if the rest is zero.
@@ -136,12 +162,12 @@ fn check_tail_is_zero(
 /// `set_tid_address(2)`.
 pub fn set_tid_address(call: &mut Call<'_>, address: u64) -> SysResult {
     call.thread.set_clear_child_tid(address);
-    Ok(call.thread.tid.as_usize())
+    Ok(call.thread.tid().as_usize())
 }
 
 /// `gettid(2)`.
 pub fn gettid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.thread.tid.as_usize())
+    Ok(call.thread.tid().as_usize())
 }
 
 /// `wait4(2)`.

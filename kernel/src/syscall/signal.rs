@@ -347,7 +347,7 @@ fn queued_info(
     let signal = signal_number(number).unwrap_or(Signal::SIGHUP);
     let info = Info::from_program(signal, &bytes)?;
     let pretends = info.code >= 0 || info.code == SI_TKILL;
-    if pretends && target.unsigned_abs() != call.thread.tid.0 {
+    if pretends && target.unsigned_abs() != call.thread.tid().0 {
         return Err(Errno::EPERM);
     }
     Ok(info)

@@ -241,7 +241,7 @@ macro_rules! syscall_table {
             preadv2 = 327, 286: file(fd: Fd, vector: Ptr<ochre_abi::fcntl::Iovec>, count: usize, position: i64, high: u64, flags: u32) "RWF_HIPRI, RWF_DSYNC and RWF_SYNC have no effect";
             pwritev2 = 328, 287: file(fd: Fd, vector: Ptr<ochre_abi::fcntl::Iovec>, count: usize, position: i64, high: u64, flags: u32) "RWF_HIPRI, RWF_DSYNC and RWF_SYNC have no effect";
             statx = 332, 291: stat(directory: Fd, path: Ptr<u8>, flags: u32, mask: u32, to: Ptr<ochre_abi::stat::Statx>) "complete";
-            clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no set_tid, no cgroup";
+            clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no cgroup";
             close_range = 436, 436: open(first: u32, last: u32, flags: u32) "complete";
             openat2 = 437, 437: open(directory: Fd, path: Ptr<u8>, how: Ptr<ochre_abi::fcntl::OpenHow>, size: usize) "no RESOLVE_*";
             faccessat2 = 439, 439: stat(directory: Fd, path: Ptr<u8>, mode: u32, flags: u32) "complete";

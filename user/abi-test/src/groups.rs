@@ -2,6 +2,7 @@
 
 mod clocks;
 mod clone;
+mod clone3;
 mod cow;
 mod descriptors;
 mod devices;
@@ -64,6 +65,7 @@ pub(crate) const ALL: &[Group] = groups![
     "wait" => wait::run,
     "waitid" => wait::waitid,
     "clone" => clone::run,
+    "clone3" => clone3::run,
     "exec" => exec::run,
     "exec-script" => exec::scripts,
     "exec-state" => exec::state,
@@ -126,6 +128,7 @@ pub(crate) const ALL: &[Group] = groups![
     "futex-wait" => futex_wait::run,
     "futex2" => futex_wait::newer,
     "threads" => threads::run,
+    "thread-leaders" => clone3::leaders,
     "procfs" => procfs::run,
     "errors" => errors::run,
     "wild" => wild::run,

@@ -59,6 +59,11 @@ pub(crate) fn state(tid: i32) -> Option<char> {
     rest.trim_start().chars().next()
 }
 
+/// Whether a thread has not ended; a first thread that has may still be listed.
+pub(crate) fn is_alive(tid: i32) -> bool {
+    !matches!(state(tid), None | Some('Z' | 'X'))
+}
+
 /// The address of a word, for the kernel.
 pub(crate) fn at(word: &AtomicU32) -> usize {
     word.as_ptr().expose_provenance()

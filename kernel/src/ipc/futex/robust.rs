@@ -77,7 +77,7 @@ fn release(
             wake_one(space, address);
             return Ok(());
         }
-        if value & OWNER != thread.tid.0 {
+        if value & OWNER != thread.tid().0 {
             return Ok(());
         }
         let dead = value & HAS_WAITERS | OWNER_DIED;

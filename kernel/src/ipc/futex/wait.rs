@@ -96,7 +96,7 @@ struct ThreadRef(Arc<Thread>);
 
 impl core::fmt::Debug for ThreadRef {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Thread({})", self.0.tid)
+        write!(f, "Thread({})", self.0.tid())
     }
 }
 

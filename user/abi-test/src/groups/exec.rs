@@ -33,6 +33,11 @@ pub(crate) fn role(role: &str, words: &[String]) -> i32 {
             }
             0
         }
+        "--leader" => {
+            let alone = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+            check("  alone", alone == 1);
+            i32::from(call!(SYS_getpid) == call!(SYS_gettid))
+        }
         "--count" => {
             line(&format!("  {} words", words.len()));
             0

@@ -64,7 +64,7 @@ impl Standing {
             None => 'Z',
             Some(_) if self.is_zombie => 'Z',
             Some(thread) => {
-                let is_current = account::current_thread() == Some(thread.tid);
+                let is_current = account::current_thread() == Some(thread.tid());
                 let waits = thread.task().is_none_or(|task| task.is_waiting());
                 if !is_current && self.process.signals.is_stopped() {
                     'T'
@@ -171,7 +171,7 @@ pub(super) fn stat(subject: &Subject, text: &mut Text) -> Made {
         caught: caught.0,
         waits: standing.state() == 'S',
         exit_signal: match &standing.thread {
-            Some(thread) if thread.tid != process.pid => -1,
+            Some(thread) if thread.tid() != process.pid => -1,
             _ => i64::from(process.exit_signal()),
         },
         exit_code: status.filter(|_| is_open).map_or(0, |status| status.raw()),

@@ -27,7 +27,7 @@ impl Directory {
     fn next(&self, from: u32) -> Result<Option<Pid>, Errno> {
         let process = self.subject.process()?;
         let threads = process.threads.lock();
-        let living = threads.iter().map(|thread| thread.tid);
+        let living = threads.iter().map(|thread| thread.tid());
         Ok(living.filter(|tid| tid.0 >= from).min())
     }
 }

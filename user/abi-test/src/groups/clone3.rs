@@ -1,0 +1,364 @@
+//! `clone3`, flags that contradict each other, shared signal actions, and what
+//! becomes of a thread that calls `execve`.
+
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+use crate::call;
+use crate::report::{check, check_child, wait, wait_with};
+use crate::sleeper::{Sleeper, at};
+use crate::sys::{self, BAD, KERNEL, Ret};
+
+/// `struct clone_args`, as words.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Args {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+    more: [u64; 5],
+}
+
+const SIZE: usize = 88;
+
+fn fork_like() -> Args {
+    Args {
+        exit_signal: libc::SIGCHLD as u64,
+        ..Args::default()
+    }
+}
+
+/// Makes the call; a child that comes to be leaves with 7, and its end is the
+/// answer.
+fn clone3(args: &Args, size: usize) -> String {
+    told(call!(SYS_clone3, args, size))
+}
+
+fn told(answer: Ret) -> String {
+    match answer {
+        Ok(0) => sys::exit(7),
+        Ok(pid) => wait_with(pid as i32, libc::__WALL),
+        Err(error) => error.name().to_owned(),
+    }
+}
+
+/// The cases.
+pub(crate) fn run() {
+    sizes();
+    contradictions();
+    numbers();
+    words();
+    actions();
+}
+
+fn sizes() {
+    let mut args = fork_like();
+    for size in [0, 63, 64, 80, 88, 96, 128, 4097] {
+        check(&format!("size {size}"), clone3(&args, size));
+    }
+    args.more[2] = 1;
+    check("more than is known, zero", clone3(&args, 104));
+    check("more than is known, not zero", clone3(&args, 112));
+    check("null", call!(SYS_clone3, 0, SIZE));
+    check("bad address", call!(SYS_clone3, BAD, SIZE));
+    check("the kernel's address", call!(SYS_clone3, KERNEL, SIZE));
+}
+
+fn contradictions() {
+    let flags = |flags: u64| Args {
+        flags,
+        ..fork_like()
+    };
+    let vm = libc::CLONE_VM as u64;
+    let sighand = libc::CLONE_SIGHAND as u64;
+    let thread = libc::CLONE_THREAD as u64;
+    let parent = libc::CLONE_PARENT as u64;
+    for (name, args) in [
+        ("SIGHAND", flags(sighand)),
+        ("THREAD", flags(thread)),
+        ("THREAD VM", flags(thread | vm)),
+        ("THREAD SIGHAND", flags(thread | sighand)),
+        (
+            "THREAD SIGHAND VM with an exit signal",
+            flags(thread | sighand | vm),
+        ),
+        ("PARENT with an exit signal", flags(parent)),
+        ("SIGHAND VM CLEAR_SIGHAND", flags(sighand | vm | 1 << 32)),
+        ("DETACHED", flags(libc::CLONE_DETACHED as u64)),
+        ("an exit signal in the flags", flags(17)),
+        ("an unknown flag", flags(1 << 40)),
+        ("the highest flag", flags(1 << 63)),
+        (
+            "NEWNS FS",
+            flags(libc::CLONE_NEWNS as u64 | libc::CLONE_FS as u64),
+        ),
+        (
+            "NEWUSER FS",
+            flags(libc::CLONE_NEWUSER as u64 | libc::CLONE_FS as u64),
+        ),
+        ("NEWUTS", flags(libc::CLONE_NEWUTS as u64)),
+        (
+            "NEWPID THREAD SIGHAND VM",
+            Args {
+                flags: libc::CLONE_NEWPID as u64 | thread | sighand | vm,
+                ..Args::default()
+            },
+        ),
+    ] {
+        check(name, clone3(&args, SIZE));
+    }
+    let stack = |stack: u64, stack_size: u64| Args {
+        stack,
+        stack_size,
+        ..fork_like()
+    };
+    check(
+        "a stack without a size",
+        clone3(&stack(BAD as u64, 0), SIZE),
+    );
+    check("a size without a stack", clone3(&stack(0, 4096), SIZE));
+    check(
+        "a stack in the kernel",
+        clone3(&stack(KERNEL as u64, 4096), SIZE),
+    );
+    check("a stack that wraps", clone3(&stack(4096, u64::MAX), SIZE));
+    for signal in [65, 256, 1 << 32] {
+        let args = Args {
+            exit_signal: signal,
+            ..Args::default()
+        };
+        check(&format!("exit signal {signal}"), clone3(&args, SIZE));
+    }
+    // The old call has no such rules about its signal and its unused bits.
+    let old = |flags: u64| told(call!(SYS_clone, flags, 0, 0, 0, 0));
+    check("clone, exit signal 200", old(200));
+    check("clone, DETACHED", old(libc::CLONE_DETACHED as u64 | 17));
+    check("clone, flags above 32 bits", old(1 << 40 | 17));
+    check(
+        "clone, NEWNS FS",
+        old(libc::CLONE_NEWNS as u64 | libc::CLONE_FS as u64 | 17),
+    );
+    check("clone, THREAD VM", old(thread | vm));
+    check("clone, IO UNTRACED", old(0x8080_0000 | 17));
+}
+
+fn numbers() {
+    let wanted = [1_u32, 1];
+    let number = |set_tid: u64, set_tid_size: u64| Args {
+        set_tid,
+        set_tid_size,
+        ..fork_like()
+    };
+    let list = wanted.as_ptr().expose_provenance() as u64;
+    check("a number, no size", clone3(&number(list, 0), SIZE));
+    check("a size, no number", clone3(&number(0, 1), SIZE));
+    check("33 numbers", clone3(&number(list, 33), SIZE));
+    check("bad numbers", clone3(&number(BAD as u64, 1), SIZE));
+    check("without the right to", clone3(&number(list, 1), SIZE));
+    let zero = [0_u32];
+    let list = zero.as_ptr().expose_provenance() as u64;
+    check("number 0", clone3(&number(list, 1), SIZE));
+}
+
+fn words() {
+    static PARENT: AtomicU32 = AtomicU32::new(0);
+    static CHILD: AtomicU32 = AtomicU32::new(0);
+    let args = Args {
+        flags: (libc::CLONE_PARENT_SETTID | libc::CLONE_CHILD_SETTID) as u64,
+        parent_tid: at(&PARENT) as u64,
+        child_tid: at(&CHILD) as u64,
+        ..fork_like()
+    };
+    match call!(SYS_clone3, &args, SIZE) {
+        Ok(0) => {
+            let own = call!(SYS_getpid).unwrap_or(0) as u32;
+            let right = CHILD.load(Ordering::SeqCst) == own;
+            sys::exit(i32::from(right))
+        }
+        Ok(pid) => {
+            check(
+                "PARENT_SETTID",
+                i64::from(PARENT.load(Ordering::SeqCst)) == pid,
+            );
+            check("CHILD_SETTID", wait(pid as i32));
+            check("not here", CHILD.load(Ordering::SeqCst));
+        }
+        Err(error) => check("clone3", Err::<i64, _>(error)),
+    }
+    let bad = Args {
+        parent_tid: BAD as u64,
+        child_tid: BAD as u64,
+        ..args
+    };
+    check("both at bad addresses", clone3(&bad, SIZE));
+    check("set_tid_address at a bad address", {
+        let answer = call!(SYS_set_tid_address, BAD);
+        answer == call!(SYS_gettid)
+    });
+    let _ = call!(SYS_set_tid_address, 0);
+}
+
+static TAKEN: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn take(_: i32, _: &libc::siginfo_t, _: usize) {
+    TAKEN.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn catch_usr1(_: *mut libc::c_void) -> i32 {
+    sys::on_signal(libc::SIGUSR1, 0, take);
+    0
+}
+
+extern "C" fn exec_self(_: *mut libc::c_void) -> i32 {
+    super::exec::exec(crate::runner::SELF, &[c"self", c"--exit", c"5"], &[])
+}
+
+/// What `SIGUSR1` does: sent to ourselves.
+fn what_usr1_does() -> String {
+    let child = || {
+        let me = call!(SYS_getpid).unwrap_or(0);
+        let before = TAKEN.load(Ordering::SeqCst);
+        let _ = call!(SYS_kill, me, libc::SIGUSR1);
+        TAKEN.load(Ordering::SeqCst) - before
+    };
+    wait(sys::fork(child))
+}
+
+fn actions() {
+    let mut stack = vec![0_u64; 8192];
+    let mut run = |flags: i32, body: extern "C" fn(*mut libc::c_void) -> i32| {
+        let answer = sys::clone_on_stack(flags, &mut stack, &mut [0, 0], body);
+        answer.map(|pid| wait(pid as i32))
+    };
+    sys::set_disposition(libc::SIGUSR1, libc::SIG_IGN);
+    check("ignored", what_usr1_does());
+    let vm = libc::CLONE_VM | libc::SIGCHLD;
+    check("a child of its own sets a handler", run(vm, catch_usr1));
+    check("ignored as before", what_usr1_does());
+    let shared = vm | libc::CLONE_SIGHAND;
+    check(
+        "a child that shares sets a handler",
+        run(shared, catch_usr1),
+    );
+    check("it is ours too", what_usr1_does());
+    check("a child that shares executes", run(shared, exec_self));
+    check("ours stays", what_usr1_does());
+    sys::set_disposition(libc::SIGUSR2, libc::SIG_IGN);
+    for (name, flags) in [("as they are", 0), ("CLEAR_SIGHAND", 1_u64 << 32)] {
+        let args = Args {
+            flags,
+            ..fork_like()
+        };
+        match call!(SYS_clone3, &args, SIZE) {
+            Ok(0) => {
+                let mut seen = 0;
+                for (bit, signal) in [(1, libc::SIGUSR1), (4, libc::SIGUSR2)] {
+                    let mut action = [0_u64; 4];
+                    let _ = call!(SYS_rt_sigaction, signal, 0, &mut action, 8);
+                    seen += bit * action[0].min(2) as i32;
+                }
+                sys::exit(seen)
+            }
+            Ok(pid) => check(name, wait(pid as i32)),
+            Err(error) => check(name, Err::<i64, _>(error)),
+        }
+    }
+    sys::set_disposition(libc::SIGUSR1, libc::SIG_DFL);
+}
+
+/// Threads and `execve`, `exit` and signals: who is left under which number.
+pub(crate) fn leaders() {
+    let exec = || super::exec::exec(crate::runner::SELF, &[c"self", c"--leader"], &[]);
+    check_child("exec from the first thread", || {
+        let _others: Vec<Sleeper> = (0..3).map(|_| Sleeper::new(|| call!(SYS_pause))).collect();
+        exec()
+    });
+    check_child("exec from another thread", move || {
+        let _others: Vec<Sleeper> = (0..3).map(|_| Sleeper::new(|| call!(SYS_pause))).collect();
+        let _ = std::thread::spawn(exec).join();
+        1
+    });
+    check_child("exec after the first thread's end", move || {
+        let first = call!(SYS_gettid).unwrap_or(0) as i32;
+        std::thread::spawn(move || {
+            while crate::sleeper::is_alive(first) {
+                std::thread::yield_now();
+            }
+            exec()
+        });
+        let _ = call!(SYS_exit, 1);
+        2
+    });
+    check_child("exec from two threads at once", move || {
+        let _one = std::thread::spawn(exec);
+        exec()
+    });
+    check_child(
+        "a signal to the process after the first thread's end",
+        || {
+            let first = call!(SYS_gettid).unwrap_or(0) as i32;
+            sys::on_signal(libc::SIGUSR1, 0, take);
+            std::thread::spawn(move || {
+                while crate::sleeper::is_alive(first) {
+                    std::thread::yield_now();
+                }
+                let _ = call!(SYS_kill, call!(SYS_getpid).unwrap_or(0), libc::SIGUSR1);
+                let _ = call!(SYS_exit_group, 10 + TAKEN.load(Ordering::SeqCst));
+            });
+            let _ = call!(SYS_exit, 1);
+            2
+        },
+    );
+    check_child("the last thread's exit code is not the process's", || {
+        let first = call!(SYS_gettid).unwrap_or(0) as i32;
+        std::thread::spawn(move || {
+            while crate::sleeper::is_alive(first) {
+                std::thread::yield_now();
+            }
+            let _ = call!(SYS_exit, 9);
+        });
+        let _ = call!(SYS_exit, 4);
+        2
+    });
+    check_child("a wait for a process whose first thread has ended", || {
+        let child = sys::fork(|| {
+            let first = call!(SYS_gettid).unwrap_or(0) as i32;
+            std::thread::spawn(move || {
+                while crate::sleeper::is_alive(first) {
+                    std::thread::yield_now();
+                }
+                let _ = call!(SYS_kill, call!(SYS_getpid).unwrap_or(0), libc::SIGSTOP);
+                let _ = call!(SYS_exit_group, 6);
+            });
+            let _ = call!(SYS_exit, 4);
+            2
+        });
+        let mut status = 0_i32;
+        let _ = call!(SYS_wait4, child, &mut status, libc::WUNTRACED, 0);
+        check("stopped", libc::WIFSTOPPED(status));
+        check("not ended", call!(SYS_wait4, child, 0, libc::WNOHANG, 0));
+        let _ = call!(SYS_kill, child, libc::SIGCONT);
+        check("ended", wait(child));
+        0
+    });
+    check_child("limits: no more threads", || {
+        let limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        let _ = call!(SYS_setrlimit, libc::RLIMIT_NPROC, &limit);
+        let refused = std::thread::Builder::new().spawn(|| ());
+        let error = refused.err().and_then(|error| error.raw_os_error());
+        check("a thread", crate::errno::Errno(error.unwrap_or(0)).name());
+        check("clone3", clone3(&fork_like(), SIZE));
+        check("fork", told(call!(SYS_fork)));
+        0
+    });
+}
