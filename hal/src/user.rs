@@ -159,6 +159,11 @@ impl UserContext {
         self.context.instruction_pointer()
     }
 
+    /// Sets the instruction pointer.
+    pub fn set_instruction_pointer(&mut self, value: u64) {
+        self.context.set_instruction_pointer(value);
+    }
+
     /// Moves the instruction pointer on, past an instruction of a test.
     #[cfg(all(feature = "ktest", target_os = "none"))]
     fn skip(&mut self, bytes: u64) {

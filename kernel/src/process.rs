@@ -10,6 +10,7 @@ mod group;
 mod id;
 mod limits;
 pub mod reap;
+pub mod rseq;
 pub mod session;
 pub mod table;
 mod thread;

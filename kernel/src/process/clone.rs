@@ -312,6 +312,10 @@ fn new_process(
         .try_reserve(1)
         .map_err(|_| Errno::ENOMEM)?;
     process.threads.lock().push(Arc::clone(&thread));
+    if !request.flags.contains(CloneFlags::VM) {
+        thread.rseq.set(call.thread.rseq.get());
+        thread.add_work(Work::RSEQ);
+    }
     prepare_tid(&thread, request, &space);
     let mut table = table::lock();
     let of = table.relations(parent.pid).ok_or(Errno::ESRCH)?;

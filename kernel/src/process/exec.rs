@@ -22,6 +22,7 @@ pub use arguments::Arguments;
 
 use super::{Credentials, table};
 use crate::memory::{AddressSpace, Limits};
+use crate::sched::account;
 use crate::syscall::{Call, Outcome};
 use crate::vfs::OpenFile;
 
@@ -171,6 +172,7 @@ impl Prepared {
         // From here on nothing fails.
         let old = core::mem::replace(call.space, Arc::clone(&self.space));
         super::exit::release_tid(call.thread, &old);
+        call.thread.rseq.set(None);
         let shared = core::mem::replace(&mut *process.space.lock(), self.space);
         call.user.reset(self.entry, self.stack_pointer);
         *call.thread.name.lock() = self.name;
@@ -184,6 +186,7 @@ impl Prepared {
         {
             let mut table = table::lock();
             table.make_first(call.thread);
+            account::renumber_current(process.pid);
             if let Some(of) = table.relations_mut(process.pid) {
                 of.has_executed = true;
             }

@@ -20,12 +20,13 @@ use core::task::{Context, Poll};
 use bitflags::bitflags;
 use ochre_abi::Errno;
 use ochre_abi::signal::{SigAction, Signal};
+use ochre_hal::irq::Event;
 use ochre_hal::user::{Trap, UserContext};
 use ochre_hal::{clock, cpu};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::{ExitStatus, Pid, Process};
+use super::{ExitStatus, Pid, Process, rseq};
 use crate::memory::{AddressSpace, pressure};
 use crate::sched::{self, TaskRef};
 use crate::signal::{self, Info, ThreadSignals};
@@ -41,6 +42,9 @@ bitflags! {
         const EXIT = 2;
         /// Stop until continued.
         const STOP = 4;
+        /// See to the area of rseq(2). Never set while a call waits, so it
+        /// interrupts none.
+        const RSEQ = 8;
     }
 }
 
@@ -89,6 +93,8 @@ pub struct Thread {
     clear_child_tid: AtomicU64,
     /// `set_robust_list(2)`: head and length; 0 for none.
     pub robust_list: AtomicU64,
+    /// What `rseq(2)` registered.
+    pub rseq: rseq::Registration,
     /// Cycles in user mode.
     pub user_cycles: AtomicU64,
     /// Cycles in the kernel.
@@ -136,6 +142,7 @@ impl Thread {
             name: SpinLock::new(name),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
+            rseq: rseq::Registration::default(),
             user_cycles: AtomicU64::new(0),
             kernel_cycles: AtomicU64::new(0),
             started_ns: clock::now_ns(),
@@ -257,12 +264,23 @@ impl Thread {
                 }
             }
         }
+        if self.rseq.arrive(cpu::current()) {
+            self.add_work(Work::RSEQ);
+        }
         loop {
             if self.has_work() {
                 match signal::handle_work(self, state) {
                     Next::Run => {}
                     Next::Sleep => return Poll::Pending,
                     Next::End => return Poll::Ready(()),
+                }
+                if self.work().contains(Work::RSEQ) {
+                    if rseq::settle(self, state).is_err() {
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    // It may have brought a signal.
+                    continue;
                 }
             }
             if let Some(restart) = state.restart.take() {
@@ -304,6 +322,7 @@ impl Thread {
                         Ok(()) => {}
                         Err(fault) if fault.is_out_of_memory() => {
                             pressure::relieve();
+                            self.add_work(Work::RSEQ);
                             // Whoever was killed goes first; then the access is made again.
                             context.waker().wake_by_ref();
                             return Poll::Pending;
@@ -313,8 +332,13 @@ impl Thread {
                 }
                 Trap::Exception(exception) => signal::send_exception(self, state, exception),
                 Trap::Interrupt(event) => {
+                    if event == Event::Reschedule {
+                        // membarrier(2) may have asked for it.
+                        self.add_work(Work::RSEQ);
+                    }
                     sched::interrupt::dispatch(event);
                     if sched::slice_is_over() {
+                        self.add_work(Work::RSEQ);
                         context.waker().wake_by_ref();
                         return Poll::Pending;
                     }

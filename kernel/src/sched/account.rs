@@ -123,6 +123,14 @@ pub fn of(cpu: CpuId) -> Activity {
     }
 }
 
+/// The thread on whose behalf the kernel works here has another number.
+pub fn renumber_current(tid: Pid) {
+    processors::this()
+        .account
+        .current
+        .store(tid.0, Ordering::Relaxed);
+}
+
 /// The thread on whose behalf the kernel works here, if it does for one.
 #[must_use]
 pub fn current_thread() -> Option<Pid> {

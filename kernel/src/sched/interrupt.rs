@@ -1,7 +1,9 @@
 //! What each interrupt event sets going.
 
+use ochre_hal::cpu::{self as machine, MAX_CPUS};
 use ochre_hal::irq::{self, Event, Line};
 use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
 use super::cpu;
 use crate::wait::WaitQueue;
@@ -10,6 +12,17 @@ use crate::wait::WaitQueue;
 const LINES: usize = 64;
 
 static QUEUES: SpinLock<[Option<WaitQueue>; LINES]> = SpinLock::new([const { None }; LINES]);
+
+/// Kicks that each processor took; they may wrap.
+static KICKS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
+
+/// How many kicks each processor took so far: one whose count differs from an
+/// earlier one took an interrupt in between.
+#[must_use]
+pub fn kicks() -> [u32; MAX_CPUS] {
+    // ORDERING: SeqCst; see `dispatch`.
+    core::array::from_fn(|cpu| KICKS[cpu].load(Ordering::SeqCst))
+}
 
 /// Handles one event. Wakes tasks; does no work of its own.
 pub fn dispatch(event: Event) {
@@ -26,7 +39,11 @@ pub fn dispatch(event: Event) {
                 queue.wake();
             }
         }
-        Event::Reschedule | Event::Nothing => {}
+        Event::Reschedule => {
+            // ORDERING: SeqCst; who waits for it wants a full barrier here.
+            KICKS[machine::current().index()].fetch_add(1, Ordering::SeqCst);
+        }
+        Event::Nothing => {}
     }
 }
 

@@ -12,7 +12,7 @@ use ochre_hal::user::SignalDelivery;
 use super::mask::{refresh, restore_mask};
 use super::take::{Taken, take_next};
 use super::{AlternateStack, DefaultAction, Info, fault, mask, restart, stop};
-use crate::process::{ExitStatus, Next, Thread, ThreadState, Work, exit};
+use crate::process::{ExitStatus, Next, Thread, ThreadState, Work, exit, rseq};
 use crate::syscall::Call;
 
 /// Does what keeps a thread from going back to user mode: ends it, stops it,
@@ -98,7 +98,9 @@ fn enter_handler(
     if let Some(code) = state.restart.take() {
         restart::apply(&mut state.user, restart::decide(code, Some(action.flags)));
     }
-    match write_frame(thread, state, signal, info, action) {
+    let frame = rseq::interrupt(thread, state)
+        .and_then(|()| write_frame(thread, state, signal, info, action));
+    match frame {
         Ok(()) => {}
         Err(Errno::ENOMEM) => return Entered::Later,
         Err(_) => {

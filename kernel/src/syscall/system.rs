@@ -5,7 +5,6 @@ use ochre_abi::arch::MACHINE_NAME;
 use ochre_abi::system::{NAME_SIZE, SysInfo, UtsName};
 use ochre_hal::{cpu, memory, power};
 use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{Ordering, fence};
 
 use super::{Call, FromArgument, Ptr, SysResult};
 use crate::process::{Capability, table};
@@ -151,45 +150,6 @@ pub fn personality(_call: &mut Call<'_>, persona: u32) -> SysResult {
         0 | u32::MAX => Ok(0),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// `membarrier(2)`: with one processor every thread has seen what the caller did.
-pub fn membarrier(call: &mut Call<'_>, command: i32, flags: u32, _cpu: i32) -> SysResult {
-    const GLOBAL: i32 = 1;
-    const GLOBAL_EXPEDITED: i32 = 2;
-    const REGISTER_GLOBAL_EXPEDITED: i32 = 4;
-    const PRIVATE_EXPEDITED: i32 = 8;
-    const REGISTER_PRIVATE_EXPEDITED: i32 = 16;
-    const ALL: i32 = GLOBAL
-        | GLOBAL_EXPEDITED
-        | REGISTER_GLOBAL_EXPEDITED
-        | PRIVATE_EXPEDITED
-        | REGISTER_PRIVATE_EXPEDITED;
-    if flags != 0 {
-        return Err(Errno::EINVAL);
-    }
-    let available = if cpu::online() == 1 { ALL } else { 0 };
-    if command == 0 {
-        return Ok(available.cast_unsigned() as usize);
-    }
-    if command.count_ones() != 1 || command & available == 0 {
-        return Err(Errno::EINVAL);
-    }
-    let registered = &call.process().control.barriers;
-    match command {
-        REGISTER_GLOBAL_EXPEDITED | REGISTER_PRIVATE_EXPEDITED => {
-            registered.fetch_or(command.cast_unsigned(), Ordering::Relaxed);
-        }
-        PRIVATE_EXPEDITED
-            if registered.load(Ordering::Relaxed) & REGISTER_PRIVATE_EXPEDITED.cast_unsigned()
-                == 0 =>
-        {
-            return Err(Errno::EPERM);
-        }
-        // ORDERING: SeqCst; a full barrier is what was asked for.
-        _ => fence(Ordering::SeqCst),
-    }
-    Ok(0)
 }
 
 /// `reboot(2)`.

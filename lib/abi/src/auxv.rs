@@ -27,6 +27,8 @@ keys! {
     AT_SECURE = 23, "Whether the program runs with more rights than its caller.";
     AT_RANDOM = 25, "Sixteen random bytes.";
     AT_HWCAP2 = 26, "What else the processor can do.";
+    AT_RSEQ_FEATURE_SIZE = 27, "Bytes of the area of rseq(2) that the kernel knows.";
+    AT_RSEQ_ALIGN = 28, "How that area is aligned.";
     AT_EXECFN = 31, "The path executed, a string.";
     AT_SYSINFO_EHDR = 33, "The vDSO; absent here.";
     AT_MINSIGSTKSZ = 51, "The smallest stack that a signal can be delivered on.";

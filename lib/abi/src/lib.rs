@@ -16,6 +16,7 @@ pub mod fcntl;
 pub mod mman;
 pub mod poll;
 pub mod resource;
+pub mod rseq;
 pub mod signal;
 pub mod stat;
 pub mod system;

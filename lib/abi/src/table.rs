@@ -235,12 +235,13 @@ macro_rules! syscall_table {
             getrandom = 318, 278: random(buffer: u64, len: usize, flags: u32) "complete";
             memfd_create = 319, 279: memfd(name: Ptr<u8>, flags: u32) "no seals, no huge pages";
             execveat = 322, 281: exec(directory: Fd, path: u64, arguments: u64, environment: u64, flags: u32) "as execve";
-            membarrier = 324, 283: system(command: i32, flags: u32, cpu: i32) "one processor only; no SYNC_CORE, no RSEQ";
+            membarrier = 324, 283: membarrier(command: i32, flags: u32, cpu: i32) "complete";
             mlock2 = 325, 284: memory(address: u64, len: u64, flags: u32) "complete";
             copy_file_range = 326, 285: copy(from: Fd, from_offset: Ptr<i64>, to: Fd, to_offset: Ptr<i64>, len: usize, flags: u32) "complete";
             preadv2 = 327, 286: file(fd: Fd, vector: Ptr<ochre_abi::fcntl::Iovec>, count: usize, position: i64, high: u64, flags: u32) "RWF_HIPRI, RWF_DSYNC and RWF_SYNC have no effect";
             pwritev2 = 328, 287: file(fd: Fd, vector: Ptr<ochre_abi::fcntl::Iovec>, count: usize, position: i64, high: u64, flags: u32) "RWF_HIPRI, RWF_DSYNC and RWF_SYNC have no effect";
             statx = 332, 291: stat(directory: Fd, path: Ptr<u8>, flags: u32, mask: u32, to: Ptr<ochre_abi::stat::Statx>) "complete";
+            rseq = 334, 293: rseq(area: Ptr<u64>, len: u32, flags: i32, signature: u32) "complete";
             clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no cgroup";
             close_range = 436, 436: open(first: u32, last: u32, flags: u32) "complete";
             openat2 = 437, 437: open(directory: Fd, path: Ptr<u8>, how: Ptr<ochre_abi::fcntl::OpenHow>, size: usize) "no RESOLVE_*";

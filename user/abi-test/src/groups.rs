@@ -30,6 +30,7 @@ mod poll;
 mod process;
 mod procfs;
 mod rename;
+mod rseq;
 mod signals;
 mod sigqueue;
 mod stat;
@@ -129,6 +130,7 @@ pub(crate) const ALL: &[Group] = groups![
     "futex2" => futex_wait::newer,
     "threads" => threads::run,
     "thread-leaders" => clone3::leaders,
+    "rseq" => rseq::run,
     "procfs" => procfs::run,
     "errors" => errors::run,
     "wild" => wild::run,

@@ -377,3 +377,68 @@ pub(crate) fn set_disposition_if_possible(signal: i32) {
         set_disposition(signal, libc::SIG_DFL);
     }
 }
+
+/// An area of `rseq`, and room behind it.
+#[repr(align(64))]
+pub(crate) struct RseqArea {
+    /// Its words; the kernel changes them.
+    pub(crate) words: [u32; 32],
+}
+
+impl RseqArea {
+    /// An area of zeroes.
+    pub(crate) fn new() -> RseqArea {
+        RseqArea { words: [0; 32] }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&mut self) -> usize {
+        self.words.as_mut_ptr().expose_provenance()
+    }
+
+    /// A word as it is now.
+    pub(crate) fn read(&self, at: usize) -> u32 {
+        let word: *const u32 = &raw const self.words[at];
+        // SAFETY: a live word of ours, which the kernel may have changed.
+        unsafe { word.read_volatile() }
+    }
+
+    /// Names a section that the thread is in.
+    pub(crate) fn name(&mut self, section: u64) {
+        let word: *mut u32 = &raw mut self.words[2];
+        // SAFETY: two live words of ours, aligned to 8 as the second of them
+        // is the fourth of an aligned area.
+        unsafe { word.cast::<u64>().write_volatile(section) }
+    }
+}
+
+/// Goes into a section of `area` that has no end, and comes back when the
+/// kernel aborted it. The mark in front of the abort address is `RSEQ_SIG` of
+/// x86, and part of an instruction that is never executed.
+pub(crate) fn spin_in_section(area: &mut RseqArea, signature: u32) {
+    assert_eq!(signature, 0x5305_3053, "the mark below");
+    let at = area.words.as_mut_ptr();
+    // SAFETY: stores to the area's third and fourth words, then loops until the
+    // kernel moves the instruction pointer to `4:`, with all registers as they
+    // are; the structure that is named is in this program's data.
+    unsafe {
+        core::arch::asm!(
+            "lea {scratch}, [rip + 7f]",
+            "mov [{area} + 8], {scratch}",
+            "2: pause",
+            "jmp 2b",
+            "3: .byte 0x0f, 0xb9, 0x3d",
+            ".long 0x53053053",
+            "4:",
+            ".pushsection .data.rel.ro.abi_test_rseq, \"aw\", @progbits",
+            ".balign 32",
+            "7: .long 0, 0",
+            ".quad 2b",
+            ".quad 3b - 2b",
+            ".quad 4b",
+            ".popsection",
+            area = in(reg) at,
+            scratch = out(reg) _,
+        );
+    }
+}

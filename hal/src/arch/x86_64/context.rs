@@ -240,6 +240,12 @@ impl Context {
         self.area.registers().rip
     }
 
+    pub(crate) fn set_instruction_pointer(&mut self, value: u64) {
+        let registers = self.area.registers_mut();
+        registers.settle();
+        registers.rip = value;
+    }
+
     pub(crate) fn stack_pointer(&self) -> u64 {
         self.area.registers().rsp
     }

@@ -9,10 +9,12 @@ use alloc::vec::Vec;
 use ochre_abi::Errno;
 use ochre_abi::auxv::{
     AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2,
-    AT_MINSIGSTKSZ, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID, CLOCK_TICKS,
+    AT_MINSIGSTKSZ, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_RSEQ_ALIGN, AT_RSEQ_FEATURE_SIZE,
+    AT_SECURE, AT_UID, CLOCK_TICKS,
 };
 use ochre_abi::elf::ProgramHeader;
 use ochre_abi::mman::Protection;
+use ochre_abi::rseq;
 use ochre_hal::cpu;
 use ochre_hal::memory::PAGE_SIZE;
 
@@ -151,7 +153,7 @@ impl Loader<'_> {
         program: &Program,
         placed: &Placed,
         started: Option<&Placed>,
-    ) -> [(u64, u64); 16] {
+    ) -> [(u64, u64); 18] {
         let identity = &self.identity;
         [
             (AT_MINSIGSTKSZ, SIGNAL_STACK),
@@ -175,6 +177,8 @@ impl Loader<'_> {
             (AT_EGID, u64::from(identity.egid)),
             (AT_SECURE, u64::from(identity.secure)),
             (AT_HWCAP2, 0),
+            (AT_RSEQ_FEATURE_SIZE, u64::from(rseq::FEATURE_SIZE)),
+            (AT_RSEQ_ALIGN, rseq::ALIGNMENT),
         ]
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> i32 {
             }
             0
         }
+        "--rseq" => super::rseq::role(),
         "--leader" => {
             let alone = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
             check("  alone", alone == 1);
