@@ -4,6 +4,8 @@
 //! kernel can run on them it calls [`start_others`] once; each comes up with
 //! its own stacks, tables and timer and enters the kernel.
 
+#[cfg(all(feature = "ktest", target_os = "none"))]
+mod ktests;
 pub mod watch;
 
 use crate::arch::machine::others as machine;
@@ -15,4 +17,11 @@ use crate::arch::machine::others as machine;
 /// Has an effect the first time only.
 pub fn start_others(entry: fn() -> !) {
     machine::start(entry);
+}
+
+/// Starts the other processors, where there are any, for the in-kernel tests
+/// that use them.
+#[cfg(all(feature = "ktest", target_os = "none"))]
+pub fn start_for_tests() {
+    start_others(ktests::serve);
 }

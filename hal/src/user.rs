@@ -5,7 +5,7 @@ use crate::irq::Event;
 use crate::memory::{OutOfMemory, SpaceRef};
 
 #[cfg(all(feature = "ktest", target_os = "none"))]
-mod ktests;
+pub(crate) mod ktests;
 
 /// Why user mode was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! One property, one kernel, one machine: what `ochre.boottest=NAME` runs.
 //!
-//! A property that holds is told as `boottest NAME: ok`, and the machine ends
-//! with status 0. Most are that something is caught: then the log has the
+//! A property that holds is told as `boottest NAME: ok (N processors)`, and the
+//! machine ends with status 0. Most are that something is caught: then the log has the
 //! kernel's report, the machine fails, and `ok` never appears.
 //!
 //! | name | what must happen |
@@ -17,13 +17,20 @@
 //! | `timer` | five alarms, none early; ok |
 //! | `archive` | the loader's archive (byte n is n % 251) is read, adopted, freed; ok |
 //! | `idle` | an alarm that is already due ends the sleep; ok |
+//! | `processors` | each comes up and says its number once; ok |
+//! | `wake-from-idle` | each sleeps and is woken, again and again; ok |
+//! | `panic-elsewhere`, `overflow-elsewhere` | a report by the second processor; all stop |
+//! | `stuck` | a report of where the second processor is; then a panic |
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use ochre_hal::boot::{BootInfo, Initramfs};
+use ochre_hal::cpu::MAX_CPUS;
 use ochre_hal::irq::{self, Event};
 use ochre_hal::memory::{PAGE_SIZE, PageTable, Rights, UserFrame};
-use ochre_hal::{boottest, clock, cpu, debug, memory, power};
+use ochre_hal::{boottest, clock, cpu, debug, memory, power, smp};
+use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 
 /// The test that the command line names.
 fn selected(cmdline: &[u8]) -> Option<&str> {
@@ -73,12 +80,17 @@ pub(crate) fn run(boot: &mut BootInfo) {
         "out-of-heap" => out_of_heap(),
         "timer" => timer(),
         "idle" => idle(),
+        "processors" => processors(),
+        "wake-from-idle" => wake_from_idle(),
+        "panic-elsewhere" => elsewhere(panic_here),
+        "overflow-elsewhere" => elsewhere(overflow),
+        "stuck" => stuck(),
         "archive" => archive(boot.initramfs.take()),
         _ => panic!("no such boottest: {name}"),
     }
     debug::write(b"boottest ");
     debug::write(name.as_bytes());
-    debug::write(b": ok\n");
+    debug::write(format!(": ok ({} processors)\n", cpu::online()).as_bytes());
     power::power_off(0)
 }
 
@@ -187,4 +199,102 @@ fn idle() {
     }
     clock::set_alarm(None);
     assert_eq!(irq::poll_pending(), None, "an alarm that was not set");
+}
+
+/// How often each other processor was where its test wants it.
+static COUNTS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
+
+/// Counts this processor once, and sleeps.
+fn count_and_sleep() -> ! {
+    COUNTS[cpu::current().index()].fetch_add(1, Ordering::Relaxed);
+    loop {
+        let _ = cpu::wait_for_interrupt();
+    }
+}
+
+/// The processors are numbered from 0 without a gap, and each runs once.
+fn processors() {
+    smp::start_others(count_and_sleep);
+    // A second time has no effect.
+    smp::start_others(count_and_sleep);
+    for cpu in cpu::all().skip(1) {
+        while COUNTS[cpu.index()].load(Ordering::Relaxed) == 0 {
+            core::hint::spin_loop();
+        }
+    }
+    let counts: Vec<usize> = COUNTS
+        .iter()
+        .map(|count| count.load(Ordering::Relaxed))
+        .collect();
+    let expected: Vec<usize> = (0..MAX_CPUS)
+        .map(|index| usize::from((1..cpu::online()).contains(&index)))
+        .collect();
+    assert_eq!(counts, expected);
+}
+
+/// Counts how often this processor is woken.
+fn count_kicks() -> ! {
+    loop {
+        if cpu::wait_for_interrupt() == Event::Reschedule {
+            COUNTS[cpu::current().index()].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Every kick that finds the processor asleep, or on its way there, wakes it.
+fn wake_from_idle() {
+    smp::start_others(count_kicks);
+    for round in 1..=1000 {
+        for cpu in cpu::all().skip(1) {
+            irq::kick(cpu);
+        }
+        for cpu in cpu::all().skip(1) {
+            while COUNTS[cpu.index()].load(Ordering::Relaxed) < round {
+                core::hint::spin_loop();
+            }
+        }
+    }
+}
+
+/// Runs something on the second processor while this one works, and would go on for ever.
+fn elsewhere(what: fn() -> !) {
+    smp::start_others(what);
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+fn panic_here() -> ! {
+    if cpu::current().index() != 1 {
+        loop {
+            let _ = cpu::wait_for_interrupt();
+        }
+    }
+    panic!("on purpose, on processor {}", cpu::current().index())
+}
+
+fn overflow() -> ! {
+    assert_ne!(recurse(1), 0);
+    panic_here()
+}
+
+/// Never comes back from the kernel.
+#[inline(never)]
+fn stuck_for_ever() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// The second processor never comes back, and this one sleeps.
+fn stuck() {
+    smp::watch::set_limit(200_000_000);
+    smp::start_others(stuck_for_ever);
+    while smp::watch::reports() == 0 {
+        let _ = cpu::wait_for_interrupt();
+    }
+    // Its report may take longer than this processor to come here.
+    clock::set_alarm(Some(clock::now_ns() + 1_000_000_000));
+    while cpu::wait_for_interrupt() != Event::Timer {}
+    panic!("on purpose");
 }

@@ -8,13 +8,14 @@
 //!
 //! Around a test the log says `ktest NAME: runs` and `ktest NAME: ok`. A test
 //! fails by a panic, which ends the machine with a failure. They run before
-//! anything of the safe kernel is set up.
+//! anything of the safe kernel is set up, on the first processor; the others,
+//! where there are any, wait for what tests give them.
 
 use core::fmt::{self, Write};
 
 use ochre_hal::boot::BootInfo;
 use ochre_hal::ktest::{self, KernelTest};
-use ochre_hal::{debug, power};
+use ochre_hal::{debug, power, smp};
 
 /// The log, without the logger that is not set up yet.
 struct Log;
@@ -42,6 +43,7 @@ pub(crate) fn run(boot: &BootInfo) {
         exit: Some(0xf4),
     });
     assert!(configured, "the ports of the host's tool");
+    smp::start_for_tests();
     match selected {
         "list" => {
             for test in ktest::all() {

@@ -26,6 +26,7 @@ enum Expected {
 
 use Expected::{Dies, Holds};
 
+/// What is tried on one processor, or does not depend on how many there are.
 const PROPERTIES: [(&str, Expected); 16] = [
     ("breakpoint", Holds),
     (
@@ -89,23 +90,63 @@ const PROPERTIES: [(&str, Expected); 16] = [
     ("idle", Holds),
 ];
 
+/// What takes more than one processor, and how many it is tried on.
+const WITH_OTHERS: [(&str, &[u32], Expected); 5] = [
+    ("processors", &[1, 2, 4, 8], Holds),
+    ("wake-from-idle", &[2, 4], Holds),
+    (
+        "panic-elsewhere",
+        &[2, 4],
+        Dies(&[
+            "kernel panicked at",
+            "on purpose, on processor 1",
+            "on processor 1; the others were",
+            "(processor 0)",
+        ]),
+    ),
+    (
+        "overflow-elsewhere",
+        &[2],
+        Dies(&["kernel stack overflow", "recurse", "on processor 1"]),
+    ),
+    (
+        "stuck",
+        &[2],
+        Dies(&["processor 1 is stuck", "stuck_for_ever", "on purpose"]),
+    ),
+];
+
 fn main() -> ExitCode {
     let properties = PROPERTIES
         .into_iter()
-        .map(|(name, expected)| Case::new(name, move || check(name, &expected)));
-    ochre_tests::run(properties.chain(machines::cases()).collect())
+        .map(|(name, expected)| Case::new(name, move || check(name, 1, &expected)));
+    let with_others = WITH_OTHERS.iter().flat_map(|(name, counts, expected)| {
+        counts.iter().map(move |count| {
+            Case::new(format!("{name} on {count}"), move || {
+                check(name, *count, expected)
+            })
+        })
+    });
+    ochre_tests::run(
+        properties
+            .chain(with_others)
+            .chain(machines::cases())
+            .collect(),
+    )
 }
 
-fn check(name: &str, expected: &Expected) -> Result<()> {
+fn check(name: &str, processors: u32, expected: &Expected) -> Result<()> {
     let outcome = Guest::with_kernel(test_kernel()?)
+        .processors(processors)
         .words(format!("ochre.boottest={name}"))
         .timeout(TIMEOUT)
         .run()?;
     match expected {
         Holds => {
             ended_with(&outcome, QemuExit::Ordered)?;
+            let told = format!("boottest {name}: ok ({processors} processors)");
             ensure!(
-                outcome.status == Some(0) && outcome.log.contains(&format!("boottest {name}: ok")),
+                outcome.status == Some(0) && outcome.log.contains(&told),
                 "the property was not said to hold\n{}",
                 describe(&outcome)
             );

@@ -6,7 +6,8 @@
 //! One that fails panics, and that is the end of its machine.
 //!
 //! One machine runs them all; the tests that it did not come to, because one
-//! before them failed, get a machine of their own each.
+//! before them failed, get a machine of their own each. All of it is done on
+//! one processor and on several.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -22,6 +23,9 @@ use ochre_tests::{Case, Guest, Outcome, QemuExit, describe, ended_with, test_ker
 /// How long a machine may take, for one test or for all.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How many processors the machines have.
+const PROCESSORS: [u32; 2] = [1, 4];
+
 fn main() -> ExitCode {
     let names = match list() {
         Ok(names) => names,
@@ -30,21 +34,23 @@ fn main() -> ExitCode {
             return ochre_tests::run(vec![failure]);
         }
     };
-    let common = Arc::new(CommonRun::default());
-    ochre_tests::run(
-        names
-            .into_iter()
-            .map(|name| {
-                let common = Arc::clone(&common);
-                Case::new(name.clone(), move || check(&name, &common))
-            })
-            .collect(),
-    )
+    let cases = PROCESSORS.into_iter().flat_map(|processors| {
+        let common = Arc::new(CommonRun::new(processors));
+        names.iter().map(move |name| {
+            let (name, common) = (name.clone(), Arc::clone(&common));
+            let title = match processors {
+                1 => name.clone(),
+                several => format!("{name} on {several}"),
+            };
+            Case::new(title, move || check(&name, &common))
+        })
+    });
+    ochre_tests::run(cases.collect())
 }
 
 /// Asks the kernel which tests it has.
 fn list() -> Result<Vec<String>> {
-    let outcome = boot("list")?;
+    let outcome = boot("list", 1)?;
     ended_with(&outcome, QemuExit::Ordered)?;
     let names: Vec<_> = outcome
         .log
@@ -70,7 +76,7 @@ fn check(name: &str, common: &CommonRun) -> Result<()> {
         bail!("{}", run.description);
     }
     // The run did not come to this test.
-    let outcome = boot(name)?;
+    let outcome = boot(name, common.processors)?;
     if passed(&outcome).contains(name) && ended_with(&outcome, QemuExit::Ordered).is_ok() {
         return Ok(());
     }
@@ -78,8 +84,8 @@ fn check(name: &str, common: &CommonRun) -> Result<()> {
 }
 
 /// The machine that runs all tests, started by the first case that asks.
-#[derive(Default)]
 struct CommonRun {
+    processors: u32,
     result: Mutex<Option<core::result::Result<Arc<AllTests>, String>>>,
 }
 
@@ -92,11 +98,18 @@ struct AllTests {
 }
 
 impl CommonRun {
+    fn new(processors: u32) -> Self {
+        Self {
+            processors,
+            result: Mutex::default(),
+        }
+    }
+
     fn run(&self) -> Result<Arc<AllTests>> {
         let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
         result
             .get_or_insert_with(|| {
-                let outcome = boot("all").map_err(|error| format!("{error:#}"))?;
+                let outcome = boot("all", self.processors).map_err(|error| format!("{error:#}"))?;
                 let passed = passed(&outcome);
                 let begun = outcome
                     .log
@@ -125,8 +138,9 @@ fn passed(outcome: &Outcome) -> BTreeSet<String> {
         .collect()
 }
 
-fn boot(what: &str) -> Result<Outcome> {
+fn boot(what: &str, processors: u32) -> Result<Outcome> {
     Guest::with_kernel(test_kernel()?)
+        .processors(processors)
         .words(format!("ochre.ktest={what}"))
         .timeout(TIMEOUT)
         .run()
