@@ -88,7 +88,9 @@ mod once {
 mod lock {
     use super::{Local, Unshared};
     use crate::blocking::Spin;
-    use crate::lock::{Condvar, MappedMutexGuard, Mutex, MutexGuard, RawMutex};
+    use crate::lock::{Barrier, BinarySemaphore, CallOnce, Condvar, LazyLock, OnceLock, Permit};
+    use crate::lock::{MappedMutexGuard, Mutex, MutexGuard, RawMutex, RawRwLock, Semaphore};
+    use crate::lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
     use crate::park::Parker;
 
     is!(RawMutex<Spin>: Send, RawMutex<Spin>: Sync, Parker<Spin>: Send, Parker<Spin>: Sync);
@@ -99,4 +101,19 @@ mod lock {
     is_not!(MutexGuard<'static, u32, Spin>: Send, MutexGuard<'static, Unshared, Spin>: Sync);
     is_not!(MappedMutexGuard<'static, u32, Spin>: Send);
     is_not!(MappedMutexGuard<'static, Unshared, Spin>: Sync);
+    is!(RawRwLock<Spin>: Send, RawRwLock<Spin>: Sync);
+    is!(RwLock<u32, Spin>: Send, RwLock<u32, Spin>: Sync, RwLock<Unshared, Spin>: Send);
+    is_not!(RwLock<Unshared, Spin>: Sync, RwLock<Local, Spin>: Send);
+    is!(RwLockReadGuard<'static, u32, Spin>: Sync, RwLockWriteGuard<'static, u32, Spin>: Sync);
+    is_not!(RwLockReadGuard<'static, u32, Spin>: Send, RwLockWriteGuard<'static, u32, Spin>: Send);
+    is_not!(RwLockReadGuard<'static, Unshared, Spin>: Sync);
+    is_not!(RwLockWriteGuard<'static, Unshared, Spin>: Sync);
+    is!(Semaphore<Spin>: Send, Semaphore<Spin>: Sync, Permit<'static, Spin>: Send);
+    is!(BinarySemaphore<Spin>: Send, BinarySemaphore<Spin>: Sync, Permit<'static, Spin>: Sync);
+    is!(Barrier<Spin>: Send, Barrier<Spin>: Sync, CallOnce<Spin>: Send, CallOnce<Spin>: Sync);
+    is!(OnceLock<u32, Spin>: Send, OnceLock<u32, Spin>: Sync, OnceLock<Unshared, Spin>: Send);
+    is_not!(OnceLock<Unshared, Spin>: Sync, OnceLock<Local, Spin>: Send);
+    is!(LazyLock<u32, Spin>: Send, LazyLock<u32, Spin>: Sync, LazyLock<Unshared, Spin>: Send);
+    is_not!(LazyLock<Unshared, Spin>: Sync, LazyLock<Local, Spin>: Send);
+    is_not!(LazyLock<u32, Spin, Local>: Send, LazyLock<u32, Spin, Local>: Sync);
 }

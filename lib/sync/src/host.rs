@@ -21,6 +21,24 @@ pub type Mutex<T> = lock::Mutex<T, Futex>;
 pub type MutexGuard<'a, T> = lock::MutexGuard<'a, T, Futex>;
 /// A [`lock::Condvar`] that sleeps in Linux's futexes.
 pub type Condvar = lock::Condvar<Futex>;
+/// A [`lock::RwLock`] that sleeps in Linux's futexes.
+pub type RwLock<T> = lock::RwLock<T, Futex>;
+/// A reader's guard of a [`RwLock`].
+pub type RwLockReadGuard<'a, T> = lock::RwLockReadGuard<'a, T, Futex>;
+/// A writer's guard of a [`RwLock`].
+pub type RwLockWriteGuard<'a, T> = lock::RwLockWriteGuard<'a, T, Futex>;
+/// A [`lock::Semaphore`] that sleeps in Linux's futexes.
+pub type Semaphore = lock::Semaphore<Futex>;
+/// A [`lock::BinarySemaphore`] that sleeps in Linux's futexes.
+pub type BinarySemaphore = lock::BinarySemaphore<Futex>;
+/// A [`lock::Barrier`] that sleeps in Linux's futexes.
+pub type Barrier = lock::Barrier<Futex>;
+/// A [`lock::CallOnce`] that sleeps in Linux's futexes.
+pub type CallOnce = lock::CallOnce<Futex>;
+/// A [`lock::OnceLock`] that sleeps in Linux's futexes.
+pub type OnceLock<T> = lock::OnceLock<T, Futex>;
+/// A [`lock::LazyLock`] that sleeps in Linux's futexes.
+pub type LazyLock<T, F = fn() -> T> = lock::LazyLock<T, Futex, F>;
 /// A [`park::Parker`] that sleeps in Linux's futexes.
 pub type Parker = park::Parker<Futex>;
 

@@ -10,16 +10,34 @@
 //! | --- | --- |
 //! | [`Mutex`] | one thread at a time |
 //! | [`Condvar`] | sleeping until what a mutex guards has changed |
+//! | [`RwLock`] | many readers or one writer |
+//! | [`Semaphore`], [`BinarySemaphore`] | so many at once; a signal |
+//! | [`Barrier`] | threads that go on together |
+//! | [`CallOnce`], [`OnceLock`], [`LazyLock`] | what is done or made once, while others wait |
 //!
 //! With [`Poisoning`], the default, a lock remembers that a holder panicked, as
 //! std's do; with [`Plain`] it does not ask.
 
+mod barrier;
+mod call_once;
 mod condvar;
+mod lazy_lock;
 mod mutex;
+mod once_lock;
 mod poison;
 mod raw_mutex;
+mod raw_rwlock;
+mod rwlock;
+mod semaphore;
 
+pub use barrier::{Barrier, BarrierWaitResult};
+pub use call_once::CallOnce;
 pub use condvar::{Condvar, WaitTimeoutResult};
+pub use lazy_lock::LazyLock;
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
+pub use once_lock::OnceLock;
 pub use poison::{LockResult, Plain, PoisonError, Poisoning, Policy, TryLockError, TryLockResult};
 pub use raw_mutex::RawMutex;
+pub use raw_rwlock::RawRwLock;
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::{BinarySemaphore, Permit, Semaphore};

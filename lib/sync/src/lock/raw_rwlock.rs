@@ -1,0 +1,446 @@
+//! The words of a readers-writer lock, without a value.
+//!
+//! ```text
+//!   state  bits 0..30  how many readers; all ones: write-locked
+//!          bit 30      READERS_WAIT: readers may sleep at `state`
+//!          bit 31      WRITERS_WAIT: writers may sleep at `writer_wakes`
+//!   writer_wakes       counts the calls to writers; writers sleep here, so that
+//!                      readers coming and going do not disturb them
+//! ```
+//!
+//! Readers come in while no writer holds the lock and none waits: a flood of
+//! readers cannot keep a writer out. The last reader to leave wakes a writer. A
+//! writer that leaves wakes the next writer, or else all the readers; if nobody
+//! waits it wakes nobody and makes no system call.
+//!
+//! # What must hold
+//! - Readers asleep: `READERS_WAIT` is set, and the lock is write-locked, or
+//!   `WRITERS_WAIT` is set, or somebody is on the way who will clear the bit and
+//!   wake them.
+//! - Writers asleep: `WRITERS_WAIT` is set, or one of them was woken and has not
+//!   yet looked. That one sets it again, whether it takes the lock or sleeps.
+//! - The count of readers never reaches the write-locked pattern: it ends at one
+//!   less, with a panic. (Guards can be forgotten, so this can be reached.)
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use crate::blocking::Blocking;
+use crate::maybe_const;
+use crate::primitive::atomic::{AtomicU32, Ordering};
+use crate::primitive::spin_loop;
+
+/// The bits that count readers.
+const READERS: u32 = (1 << 30) - 1;
+const WRITE_LOCKED: u32 = READERS;
+const MAX_READERS: u32 = READERS - 1;
+const READERS_WAIT: u32 = 1 << 30;
+const WRITERS_WAIT: u32 = 1 << 31;
+
+/// How often to look before sleeping.
+const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+
+/// Whether a reader may come in.
+fn admits(state: u32) -> bool {
+    state & READERS < MAX_READERS && state & WRITERS_WAIT == 0
+}
+
+/// Many readers or one writer, without a value: what
+/// [`RwLock`](super::RwLock) is made of.
+///
+/// ```
+/// use ochre_sync::blocking::Futex;
+/// use ochre_sync::lock::RawRwLock;
+///
+/// let raw = RawRwLock::<Futex>::new();
+/// raw.read();
+/// assert!(raw.try_read() && !raw.try_write());
+/// for _ in 0..2 {
+///     // SAFETY: locked for reading twice above.
+///     unsafe { raw.unlock_read() };
+/// }
+/// ```
+pub struct RawRwLock<B> {
+    state: AtomicU32,
+    writer_wakes: AtomicU32,
+    backend: PhantomData<fn() -> B>,
+}
+
+impl<B: Blocking> RawRwLock<B> {
+    maybe_const! {
+        /// A free lock.
+        #[must_use]
+        pub fn new() -> RawRwLock<B> {
+            RawRwLock {
+                state: AtomicU32::new(0),
+                writer_wakes: AtomicU32::new(0),
+                backend: PhantomData,
+            }
+        }
+    }
+
+    /// Takes the lock for reading; sleeps while a writer holds it or waits.
+    ///
+    /// # Panics
+    /// If there are 2^30 - 2 readers already.
+    #[inline]
+    pub fn read(&self) {
+        if !self.try_read() {
+            self.read_contended(None);
+        }
+    }
+
+    /// Takes the lock for reading if that is possible now.
+    #[inline]
+    pub fn try_read(&self) -> bool {
+        // ORDERING: Relaxed; the compare-exchange decides.
+        let mut state = self.state.load(Ordering::Relaxed);
+        while admits(state) {
+            // ORDERING: Acquire pairs with the Release of a writer's unlock.
+            match self.state.compare_exchange_weak(
+                state,
+                state + 1,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Takes the lock for reading unless `deadline` passes first.
+    #[inline]
+    pub fn read_until(&self, deadline: B::Instant) -> bool {
+        self.try_read() || self.read_contended(Some(deadline))
+    }
+
+    /// Takes the lock for writing; sleeps while anybody holds it.
+    #[inline]
+    pub fn write(&self) {
+        if !self.write_free() {
+            self.write_contended(None);
+        }
+    }
+
+    /// Takes the lock for writing if it is free now.
+    #[inline]
+    pub fn try_write(&self) -> bool {
+        // ORDERING: Relaxed; the compare-exchange decides.
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & READERS == 0 {
+            // ORDERING: Acquire pairs with the Releases of all unlocks.
+            match self.state.compare_exchange_weak(
+                state,
+                state | WRITE_LOCKED,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Takes the lock for writing unless `deadline` passes first.
+    #[inline]
+    pub fn write_until(&self, deadline: B::Instant) -> bool {
+        self.write_free() || self.write_contended(Some(deadline))
+    }
+
+    /// Gives a reader's share back.
+    ///
+    /// # Safety
+    /// The caller has one.
+    #[inline]
+    pub unsafe fn unlock_read(&self) {
+        // ORDERING: Release pairs with the Acquire of the next writer: what was
+        // read here is read before it writes.
+        let state = self.state.fetch_sub(1, Ordering::Release) - 1;
+        // Readers that sleep alone, with no writer waiting, are on their way.
+        if state & READERS == 0 && state & WRITERS_WAIT != 0 {
+            self.wake(state);
+        }
+    }
+
+    /// Gives the lock back after writing.
+    ///
+    /// # Safety
+    /// The caller holds it for writing.
+    #[inline]
+    pub unsafe fn unlock_write(&self) {
+        // ORDERING: Release pairs with the Acquires that take the lock.
+        let state = self.state.fetch_sub(WRITE_LOCKED, Ordering::Release) - WRITE_LOCKED;
+        if state != 0 {
+            self.wake(state);
+        }
+    }
+
+    /// Makes a writer a reader; no other writer comes between.
+    ///
+    /// # Safety
+    /// The caller holds it for writing, and from now on has a reader's share.
+    pub unsafe fn downgrade(&self) {
+        // ORDERING: Release pairs with the Acquires of readers that come in now.
+        let state = self
+            .state
+            .fetch_sub(WRITE_LOCKED - 1, Ordering::Release)
+            .wrapping_sub(WRITE_LOCKED - 1);
+        if state & READERS_WAIT != 0 {
+            self.wake_readers();
+        }
+    }
+
+    /// Whether anybody holds it; old news as soon as it is told.
+    pub fn is_locked(&self) -> bool {
+        // ORDERING: Relaxed; nothing may be concluded from the answer.
+        self.state.load(Ordering::Relaxed) & READERS != 0
+    }
+
+    /// Whether a writer holds it; old news as soon as it is told.
+    pub fn is_write_locked(&self) -> bool {
+        // ORDERING: Relaxed; as above.
+        self.state.load(Ordering::Relaxed) & READERS == WRITE_LOCKED
+    }
+
+    #[inline]
+    fn write_free(&self) -> bool {
+        // ORDERING: Acquire pairs with the Releases of all unlocks.
+        self.state
+            .compare_exchange(0, WRITE_LOCKED, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Looks for a moment until `enough`; gives the last look.
+    fn look(&self, enough: impl Fn(u32) -> bool) -> u32 {
+        for _ in 1..LOOKS {
+            // ORDERING: Relaxed; this only waits for a chance.
+            let state = self.state.load(Ordering::Relaxed);
+            if enough(state) {
+                return state;
+            }
+            spin_loop();
+        }
+        // ORDERING: Relaxed, as above.
+        self.state.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn read_contended(&self, deadline: Option<B::Instant>) -> bool {
+        loop {
+            // Where others sleep already, spinning helps nobody.
+            let state = self.look(|state| state != WRITE_LOCKED);
+            if admits(state) {
+                if self.try_read() {
+                    return true;
+                }
+                continue;
+            }
+            assert!(state & READERS != MAX_READERS, "too many readers");
+            let asleep = state | READERS_WAIT;
+            if state != asleep {
+                // ORDERING: Relaxed; to say that one sleeps publishes nothing.
+                let said = self.state.compare_exchange(
+                    state,
+                    asleep,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                if said.is_err() {
+                    continue;
+                }
+            }
+            match deadline {
+                None => B::wait(&self.state, asleep),
+                Some(deadline) => {
+                    if !B::wait_until(&self.state, asleep, deadline) {
+                        return self.try_read();
+                    }
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn write_contended(&self, deadline: Option<B::Instant>) -> bool {
+        // Whether other writers may sleep, as far as this one is answerable.
+        let mut others = 0;
+        loop {
+            let state = self.look(|state| state & READERS == 0 || state & WRITERS_WAIT != 0);
+            if state & READERS == 0 {
+                if self.write_from(state, others) {
+                    return true;
+                }
+                continue;
+            }
+            if state & WRITERS_WAIT == 0 {
+                // ORDERING: Relaxed; to say that one sleeps publishes nothing.
+                let said = self.state.compare_exchange(
+                    state,
+                    state | WRITERS_WAIT,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                if said.is_err() {
+                    continue;
+                }
+            }
+            others = WRITERS_WAIT;
+            // ORDERING: Acquire pairs with the Release in `call_writer`: who sees
+            // a call sees the state that was the reason for it.
+            let call = self.writer_wakes.load(Ordering::Acquire);
+            // ORDERING: Relaxed; the load above orders.
+            let state = self.state.load(Ordering::Relaxed);
+            if state & READERS == 0 || state & WRITERS_WAIT == 0 {
+                continue;
+            }
+            match deadline {
+                None => B::wait(&self.writer_wakes, call),
+                Some(deadline) => {
+                    if !B::wait_until(&self.writer_wakes, call, deadline) {
+                        return self.give_up_writing(others);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the lock, which is free in `state`, for writing.
+    fn write_from(&self, state: u32, others: u32) -> bool {
+        // ORDERING: Acquire pairs with the Releases of all unlocks.
+        self.state
+            .compare_exchange_weak(
+                state,
+                state | WRITE_LOCKED | others,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
+    /// The end of a writer's patience: takes the lock if it is free at last;
+    /// else makes sure that nobody waits because of this writer.
+    fn give_up_writing(&self, others: u32) -> bool {
+        loop {
+            // ORDERING: Relaxed; the compare-exchange decides.
+            let state = self.state.load(Ordering::Relaxed);
+            if state & READERS == 0 {
+                if self.write_from(state, others) {
+                    return true;
+                }
+                continue;
+            }
+            // Readers waited because a writer did. All look again; a writer
+            // that still waits says so again.
+            // ORDERING: Relaxed; nothing is published but the bits.
+            let cleared = self.state.compare_exchange_weak(
+                state,
+                state & READERS,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            if cleared.is_ok() {
+                self.call_writer();
+                if state & READERS_WAIT != 0 {
+                    B::wake_all(&raw const self.state);
+                }
+                return false;
+            }
+        }
+    }
+
+    /// Wakes whoever comes next; `state` is free, with somebody waiting.
+    #[cold]
+    fn wake(&self, mut state: u32) {
+        // Whoever took the lock meanwhile wakes the others when it leaves.
+        while state & READERS == 0 && state & WRITERS_WAIT != 0 {
+            // ORDERING: Relaxed; `call_writer` publishes it.
+            match self.state.compare_exchange(
+                state,
+                state & !WRITERS_WAIT,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    if self.call_writer() {
+                        // The readers, if any, are that writer's to wake.
+                        return;
+                    }
+                    break;
+                }
+                Err(now) => state = now,
+            }
+        }
+        self.wake_readers();
+    }
+
+    /// Wakes a writer; says whether one slept.
+    fn call_writer(&self) -> bool {
+        // ORDERING: Release pairs with the Acquire in `write_contended`.
+        self.writer_wakes.fetch_add(1, Ordering::Release);
+        B::wake_one(&raw const self.writer_wakes)
+    }
+
+    /// Wakes the readers, unless a writer has come that will.
+    fn wake_readers(&self) {
+        // ORDERING: Relaxed, here and below; the sleepers look again.
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & READERS_WAIT != 0
+            && state & WRITERS_WAIT == 0
+            && state & READERS != WRITE_LOCKED
+        {
+            match self.state.compare_exchange(
+                state,
+                state & !READERS_WAIT,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    B::wake_all(&raw const self.state);
+                    return;
+                }
+                Err(now) => state = now,
+            }
+        }
+    }
+}
+
+impl<B: Blocking> Default for RawRwLock<B> {
+    fn default() -> RawRwLock<B> {
+        RawRwLock::new()
+    }
+}
+
+impl<B> fmt::Debug for RawRwLock<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawRwLock").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{MAX_READERS, RawRwLock, WRITE_LOCKED, WRITERS_WAIT};
+    use crate::blocking::Spin;
+    use core::sync::atomic::Ordering;
+    use std::panic;
+
+    #[test]
+    fn the_number_of_readers_ends_before_the_writers_pattern() {
+        let raw = RawRwLock::<Spin>::new();
+        raw.state.store(MAX_READERS - 1, Ordering::Relaxed);
+        raw.read();
+        assert_eq!(raw.state.load(Ordering::Relaxed), MAX_READERS);
+        assert!(!raw.try_read());
+        let more = panic::catch_unwind(panic::AssertUnwindSafe(|| raw.read()));
+        assert!(more.is_err());
+        assert_eq!(raw.state.load(Ordering::Relaxed), MAX_READERS);
+        assert!(!raw.is_write_locked() && !raw.try_write());
+        // A waiting writer's bit does not make it look locked, or free.
+        raw.state.fetch_or(WRITERS_WAIT, Ordering::Relaxed);
+        assert!(!raw.is_write_locked() && !raw.try_write() && !raw.try_read());
+        assert!(raw.is_locked());
+        assert_eq!(WRITE_LOCKED, MAX_READERS + 1);
+    }
+}
