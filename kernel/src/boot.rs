@@ -9,6 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt::{self, Write as _};
 
 use log::{debug, error, info};
 use ochre_abi::Errno;
@@ -84,20 +85,30 @@ fn start_log(config: &Config, mut errors: Vec<String>) {
 /// Says why the machine cannot go on, and ends it.
 fn stop(reason: &str) -> ! {
     error!("cannot start: {reason}");
-    if let Some(mut port) = SerialPort::open(Which::First) {
-        for text in ["ochre: cannot start: ", reason, "\r\n"] {
-            write_all(&mut port, text.as_bytes());
-        }
-    }
+    say(format_args!("ochre: cannot start: {reason}\r\n"));
     power::fail()
 }
 
+/// The machine's last words, on the first serial port.
+pub fn say(words: fmt::Arguments<'_>) {
+    if let Some(port) = SerialPort::open(Which::First) {
+        // It takes what it can; there is nobody to tell of the rest.
+        let _ = LastWords(port).write_fmt(words);
+    }
+}
+
 /// Writes without interrupts, as long as the port takes bytes within reason.
-fn write_all(port: &mut SerialPort, mut bytes: &[u8]) {
-    let deadline_ns = clock::now_ns() + STOP_PATIENCE_NS;
-    while !bytes.is_empty() && clock::now_ns() < deadline_ns {
-        let count = port.write(bytes);
-        bytes = &bytes[count..];
+struct LastWords(SerialPort);
+
+impl fmt::Write for LastWords {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let deadline_ns = clock::now_ns().saturating_add(STOP_PATIENCE_NS);
+        let mut bytes = text.as_bytes();
+        while !bytes.is_empty() && clock::now_ns() < deadline_ns {
+            let count = self.0.write(bytes);
+            bytes = &bytes[count..];
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! does for each name is in `kernel/src/boottest.rs`.
 #![forbid(unsafe_code)]
 
+mod init;
 mod machines;
 
 use core::time::Duration;
@@ -131,6 +132,7 @@ fn main() -> ExitCode {
         properties
             .chain(with_others)
             .chain(machines::cases())
+            .chain(init::cases())
             .collect(),
     )
 }

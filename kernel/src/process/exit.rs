@@ -6,6 +6,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use ochre_abi::Errno;
 use ochre_abi::signal::Signal;
@@ -15,10 +16,12 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use super::table::{self, Table};
 use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState};
+use crate::boot;
 use crate::device;
 use crate::ipc::futex::{self, Key, Scope};
 use crate::memory::AddressSpace;
 use crate::signal;
+use crate::tty;
 
 /// Ends the calling thread, and its process if it is the last.
 pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
@@ -69,7 +72,7 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
     process.release_resources();
     process.vfork.open();
     if process.pid == Pid::INIT {
-        end_machine(status);
+        end_machine(status, process.signals.is_of_init());
     }
     signal::leave_session(process);
     let mut table = table::lock();
@@ -179,11 +182,21 @@ fn tell_parent(process: &Arc<Process>, parent: Option<Arc<Process>>, status: Exi
 }
 
 /// Process 1 is gone: so is the machine.
-fn end_machine(status: ExitStatus) -> ! {
-    match status.signal() {
-        Some(signal) => log::info!("process 1 was killed by signal {signal}: power off"),
-        None => log::info!("process 1 exited with {}: power off", status.as_shell()),
+fn end_machine(status: ExitStatus, is_system: bool) -> ! {
+    let how = fmt::from_fn(|f| match status.signal() {
+        Some(signal) => write!(f, "was killed by signal {signal}"),
+        None => write!(f, "exited with {}", status.as_shell()),
+    });
+    if !is_system {
+        log::info!("process 1 {how}: power off");
+        device::flush();
+        power::power_off(status.as_shell());
     }
+    // A system ends by `reboot(2)`; an init that just ends has failed.
+    log::error!("init is gone: process 1 {how}");
     device::flush();
-    power::power_off(status.as_shell())
+    if tty::console().is_some() {
+        boot::say(format_args!("ochre: init is gone: process 1 {how}\r\n"));
+    }
+    power::power_off(status.as_shell().max(1))
 }

@@ -112,6 +112,8 @@ pub(super) struct Shared {
     pub(super) stop_taken: bool,
     /// Process 1 of a whole system: what would end or stop it is ignored.
     pub(super) is_protected: bool,
+    /// Whether this is the init of a system, protected or not any more.
+    is_of_init: bool,
 }
 
 impl Shared {
@@ -159,10 +161,19 @@ impl ProcessSignals {
     /// Gives process 1 of a whole system its protection: signals without a
     /// handler do nothing to it.
     pub fn protect(&self) {
-        self.lock().is_protected = true;
+        let mut shared = self.lock();
+        shared.is_protected = true;
+        shared.is_of_init = true;
     }
 
-    /// Whether [`protect`](ProcessSignals::protect) was called.
+    /// Whether [`protect`](ProcessSignals::protect) was ever called.
+    #[must_use]
+    pub fn is_of_init(&self) -> bool {
+        self.lock().is_of_init
+    }
+
+    /// Whether [`protect`](ProcessSignals::protect) was called and a fault has
+    /// not ended that.
     #[must_use]
     pub fn is_protected(&self) -> bool {
         self.lock().is_protected
