@@ -148,6 +148,8 @@ core::arch::global_asm!(
     "ochre_boot_gdt:",
     ".quad 0",
     ".quad 0x00af9a000000ffff",
+    // The other processors' first code uses it, from another object file.
+    ".global ochre_boot_gdt_pointer",
     "ochre_boot_gdt_pointer:",
     ".short 15",
     ".long ochre_boot_gdt + {down}",
