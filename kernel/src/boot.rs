@@ -9,7 +9,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt::{self, Write as _};
 
 use log::{debug, error, info};
 use ochre_abi::Errno;
@@ -85,30 +84,20 @@ fn start_log(config: &Config, mut errors: Vec<String>) {
 /// Says why the machine cannot go on, and ends it.
 fn stop(reason: &str) -> ! {
     error!("cannot start: {reason}");
-    say(format_args!("ochre: cannot start: {reason}\r\n"));
+    if let Some(mut port) = SerialPort::open(Which::First) {
+        for text in ["ochre: cannot start: ", reason, "\r\n"] {
+            write_all(&mut port, text.as_bytes());
+        }
+    }
     power::fail()
 }
 
-/// The machine's last words, on the first serial port.
-pub fn say(words: fmt::Arguments<'_>) {
-    if let Some(port) = SerialPort::open(Which::First) {
-        // It takes what it can; there is nobody to tell of the rest.
-        let _ = LastWords(port).write_fmt(words);
-    }
-}
-
 /// Writes without interrupts, as long as the port takes bytes within reason.
-struct LastWords(SerialPort);
-
-impl fmt::Write for LastWords {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let deadline_ns = clock::now_ns().saturating_add(STOP_PATIENCE_NS);
-        let mut bytes = text.as_bytes();
-        while !bytes.is_empty() && clock::now_ns() < deadline_ns {
-            let count = self.0.write(bytes);
-            bytes = &bytes[count..];
-        }
-        Ok(())
+fn write_all(port: &mut SerialPort, mut bytes: &[u8]) {
+    let deadline_ns = clock::now_ns() + STOP_PATIENCE_NS;
+    while !bytes.is_empty() && clock::now_ns() < deadline_ns {
+        let count = port.write(bytes);
+        bytes = &bytes[count..];
     }
 }
 
@@ -162,10 +151,14 @@ fn make_process(program: Prepared) -> Result<Arc<Thread>, Errno> {
     Ok(thread)
 }
 
-/// Where the console's terminal is in the file system.
+/// Where the terminal is in the file system.
 const TERMINAL_PATH: &[u8] = b"/dev/ttyS0";
 
-/// Opens files 0, 1 and 2, and makes the terminal, if it is one, the session's.
+/// Where it is as the console.
+const CONSOLE_PATH: &[u8] = b"/dev/console";
+
+/// Opens files 0, 1 and 2, and makes the terminal, if it is one, the session's,
+/// unless that is an init.
 /// A terminal is one description under three numbers, opened at its place, so
 /// that ttyname(3) finds it.
 fn give_standard_files(config: &Config, thread: &Arc<Thread>) -> Result<(), Errno> {
@@ -173,13 +166,22 @@ fn give_standard_files(config: &Config, thread: &Arc<Thread>) -> Result<(), Errn
     let files = Arc::clone(&thread.process.files.lock());
     if let Some(terminal) = &standard.terminal {
         let root = thread.process.fs.lock().root();
-        let place = walk::resolve(&Access::root(), &root, root.clone(), TERMINAL_PATH, true)?;
+        let is_system = config.mode == Mode::System;
+        let path = if is_system {
+            CONSOLE_PATH
+        } else {
+            TERMINAL_PATH
+        };
+        let place = walk::resolve(&Access::root(), &root, root.clone(), path, true)?;
         let file = OpenFile::at(place, standard.input, true, true, StatusFlags::empty());
         let file = Arc::new(file);
         for _ in 0..3 {
             files.insert(Arc::clone(&file), false, 3)?;
         }
-        tty::acquire(terminal, thread);
+        // An init gives the console to whom it starts.
+        if !is_system {
+            tty::acquire(terminal, thread);
+        }
         return Ok(());
     }
     for (file, is_input) in [

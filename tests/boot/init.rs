@@ -83,7 +83,7 @@ fn a_system() -> Result<()> {
         "0\r\nburied",
     )?;
     // Another shell comes for one that ends.
-    command(&mut console, "OLD=yes; exit", "")?;
+    command(&mut console, "OLD=yes; exit", "exit")?;
     command(&mut console, "echo old: ${OLD:-no}.", "old: no.")?;
     console.send("poweroff -f\r")?;
     let outcome = console.wait()?;

@@ -10,7 +10,7 @@ use ochre_hal::serial::{SerialPort, Which};
 use ochre_sync::Once;
 
 use super::{Channel, Serviced, line};
-use crate::config::{Config, Stdio};
+use crate::config::{Config, Mode, Stdio};
 use crate::tty::{self, Terminal, TerminalFile};
 use crate::vfs::File;
 
@@ -25,7 +25,7 @@ pub struct StandardFiles {
     pub output: Arc<dyn File>,
     /// Standard error; writable.
     pub error: Arc<dyn File>,
-    /// The terminal behind them, if it is one: process 1's session gets it.
+    /// The terminal behind them, if it is one: a session is to get it.
     pub terminal: Option<Arc<Terminal>>,
 }
 
@@ -50,7 +50,10 @@ pub fn start(config: &Config) -> Result<StandardFiles, Errno> {
             let terminal = Terminal::new(Box::new(port), window);
             line::serve(Arc::clone(&terminal) as Arc<dyn Serviced>, irq)?;
             tty::set_console(Arc::clone(&terminal));
-            let file: Arc<dyn File> = Arc::new(TerminalFile::new(Arc::clone(&terminal), false));
+            // An init has the console, which outlives the sessions on it.
+            let is_console = config.mode == Mode::System;
+            let file = TerminalFile::new(Arc::clone(&terminal), is_console);
+            let file: Arc<dyn File> = Arc::new(file);
             Ok(StandardFiles {
                 input: Arc::clone(&file),
                 output: Arc::clone(&file),

@@ -16,7 +16,6 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use super::table::{self, Table};
 use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState};
-use crate::boot;
 use crate::device;
 use crate::ipc::futex::{self, Key, Scope};
 use crate::memory::AddressSpace;
@@ -194,9 +193,9 @@ fn end_machine(status: ExitStatus, is_system: bool) -> ! {
     }
     // A system ends by `reboot(2)`; an init that just ends has failed.
     log::error!("init is gone: process 1 {how}");
-    device::flush();
-    if tty::console().is_some() {
-        boot::say(format_args!("ochre: init is gone: process 1 {how}\r\n"));
+    if let Some(console) = tty::console() {
+        console.print(format_args!("\nochre: init is gone: process 1 {how}\n"));
     }
+    device::flush();
     power::power_off(status.as_shell().max(1))
 }

@@ -23,7 +23,7 @@ pub(super) fn ioctl(
     what: u32,
     argument: u64,
 ) -> Result<usize, Errno> {
-    if file.terminal.lock().generation != file.generation {
+    if file.terminal.lock().is_dead_for(file.generation) {
         return Err(Errno::EIO);
     }
     if changes_something(what) {

@@ -7,6 +7,7 @@ use ochre_abi::Errno;
 use ochre_abi::signal::Signal;
 use ochre_abi::termios::lflag;
 
+use super::terminal::SURVIVOR;
 use super::{Terminal, control, job_control};
 use crate::process::Thread;
 use crate::syscall::Call;
@@ -14,7 +15,7 @@ use crate::vfs::{Events, File, Sink, Source, Transfer};
 use crate::wait::PollTable;
 
 /// A terminal as a descriptor sees it; dead once the terminal hung up after it
-/// was opened.
+/// was opened, unless it was opened as the console.
 pub struct TerminalFile {
     pub(super) terminal: Arc<Terminal>,
     pub(super) generation: u64,
@@ -26,7 +27,12 @@ impl TerminalFile {
     /// Opens a terminal.
     #[must_use]
     pub fn new(terminal: Arc<Terminal>, is_console: bool) -> TerminalFile {
-        let generation = terminal.lock().generation;
+        // Who has the console from the beginning keeps it.
+        let generation = if is_console {
+            SURVIVOR
+        } else {
+            terminal.lock().generation
+        };
         TerminalFile {
             terminal,
             generation,

@@ -14,6 +14,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::fmt::{self, Write as _};
 
 use ochre_abi::Errno;
 use ochre_abi::signal::Signal;
@@ -39,6 +40,9 @@ const PIECE: usize = 256;
 
 /// The unit of the `VTIME` control character.
 const TENTH_NS: u64 = 100_000_000;
+
+/// The generation of files that outlive hang-ups.
+pub(super) const SURVIVOR: u64 = u64::MAX;
 
 /// The wait that `VTIME` limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whether the terminal hung up since a file was opened in `generation`.
+    pub(super) fn is_dead_for(&self, generation: u64) -> bool {
+        self.generation != generation && generation != SURVIVOR
+    }
+
     /// Moves output into the line, as far as it takes it.
     pub(super) fn transmit(&mut self) -> usize {
         if self.discipline.is_stopped() || self.output_off {
@@ -130,6 +139,16 @@ impl State {
             };
         }
         due
+    }
+}
+
+impl fmt::Write for State {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let termios = *self.discipline.termios();
+        for byte in text.bytes() {
+            let _ = self.output.put(&termios, byte);
+        }
+        Ok(())
     }
 }
 
@@ -239,7 +258,7 @@ impl Terminal {
     pub(super) fn read(&self, generation: u64, sink: &mut Sink<'_>) -> Result<usize, Errno> {
         let mut state = self.lock();
         let want = sink.remaining();
-        if state.generation != generation || want == 0 {
+        if state.is_dead_for(generation) || want == 0 {
             return Ok(0);
         }
         if !state.discipline.is_canonical() && !state.raw_read_is_due(sink) {
@@ -273,7 +292,7 @@ impl Terminal {
     /// EAGAIN; EIO after a hang-up.
     pub(super) fn write(&self, generation: u64, source: &mut Source<'_>) -> Result<usize, Errno> {
         let mut state = self.lock();
-        if state.generation != generation {
+        if state.is_dead_for(generation) {
             return Err(Errno::EIO);
         }
         let termios = *state.discipline.termios();
@@ -310,7 +329,7 @@ impl Terminal {
             table.add(&self.output);
         }
         let state = self.lock();
-        if state.generation != generation {
+        if state.is_dead_for(generation) {
             return Events::READABLE | Events::WRITABLE | Events::HUP | Events::ERR;
         }
         let mut events = Events::empty();
@@ -323,6 +342,14 @@ impl Terminal {
             events |= Events::WRITABLE;
         }
         events
+    }
+
+    /// The kernel's own words, between those of programs. What finds no room
+    /// is lost.
+    pub fn print(&self, words: fmt::Arguments<'_>) {
+        let mut state = self.lock();
+        let _ = state.write_fmt(words);
+        state.transmit();
     }
 
     /// Sends what the line takes now; whether everything is sent, and whether
