@@ -3,7 +3,10 @@
 //! `unshare` (part of every Debian) makes the namespaces; without root's
 //! rights a user namespace makes root of us inside, where the system lets it.
 
-use std::process::{Command, Stdio};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -30,8 +33,21 @@ umask 022
 chroot "$0" /bin/sh -c 'cd /tmp; exec "$0"' "$1" || exit $?
 "#;
 
+/// What a script should do: what it does here, or what lies beside it.
+pub(crate) fn expected(root: Root, script: &str) -> Result<Done> {
+    let path = root.scripts().join(script).with_extension("out");
+    if !path.is_file() {
+        return run(root, script);
+    }
+    Ok(Done {
+        status: Some(root.expected_status(script)?),
+        stdout: fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
+        stderr: String::new(),
+    })
+}
+
 /// Runs a script of a root.
-pub(crate) fn run(root: Root, script: &str) -> Result<Done> {
+fn run(root: Root, script: &str) -> Result<Done> {
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);

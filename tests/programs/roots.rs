@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{Packages, archive, once, rootfs};
-use ochre_tool::{paths, user_build};
+use ochre_tool::{elf_needs, paths, user_build};
 
 /// A root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) enum Root {
     Rust,
     /// Multi-threaded programs of ours, with a shell to run them.
     Threads,
+    /// Debian's programs that load and measure a system, with a shell.
+    Stress,
 }
 
 /// The numbers of processors that programs with threads run on.
@@ -53,14 +55,69 @@ const PYTHON: [&str; 6] = [
     "libpython3.11-testsuite",
 ];
 
+/// Load generators and benchmarks, with those libraries that they are linked
+/// to. What else their packages depend on (drivers for graphics, servers of
+/// databases) is many times their size and never loaded.
+const STRESS: [&str; 48] = [
+    "rt-tests",
+    "stress-ng",
+    "sysbench",
+    "libaio1",
+    "libapparmor1",
+    "libbsd0",
+    "libc6",
+    "libcom-err2",
+    "libcrypt1",
+    "libdrm2",
+    "libegl1",
+    "libexpat1",
+    "libffi8",
+    "libgbm1",
+    "libgcc-s1",
+    "libgles2",
+    "libglvnd0",
+    "libgmp10",
+    "libgnutls30",
+    "libgssapi-krb5-2",
+    "libhogweed6",
+    "libidn2-0",
+    "libipsec-mb1",
+    "libjpeg62-turbo",
+    "libjudydebian1",
+    "libk5crypto3",
+    "libkeyutils1",
+    "libkmod2",
+    "libkrb5-3",
+    "libkrb5support0",
+    "libldap-2.5-0",
+    "libluajit-5.1-2",
+    "liblzma5",
+    "libmariadb3",
+    "libmd0",
+    "libnettle8",
+    "libnuma1",
+    "libp11-kit0",
+    "libpq5",
+    "libsasl2-2",
+    "libsctp1",
+    "libssl3",
+    "libtasn1-6",
+    "libunistring2",
+    "libwayland-server0",
+    "libxxhash0",
+    "libzstd1",
+    "zlib1g",
+];
+
 impl Root {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Busybox,
         Self::Debian,
         Self::Python,
         Self::Rust,
         Self::Threads,
+        Self::Stress,
     ];
 
     /// Its name, which is its folder's.
@@ -71,6 +128,7 @@ impl Root {
             Self::Python => "python",
             Self::Rust => "rust",
             Self::Threads => "threads",
+            Self::Stress => "stress",
         }
     }
 
@@ -78,7 +136,7 @@ impl Root {
     /// its own.
     pub(crate) fn processors(self) -> &'static [u32] {
         match self {
-            Self::Threads => FEW,
+            Self::Threads | Self::Stress => FEW,
             _ => &[1],
         }
     }
@@ -100,7 +158,8 @@ impl Root {
         })
     }
 
-    fn scripts(self) -> PathBuf {
+    /// The folder of its scripts.
+    pub(crate) fn scripts(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("programs")
             .join(self.name())
@@ -145,7 +204,15 @@ impl Root {
             }
             Self::Threads => {
                 busybox(&dir)?;
-                fs::copy(user_build::build("threads")?, dir.join("bin/threads"))?;
+                for name in ["threads", "pthreads"] {
+                    fs::copy(user_build::build(name)?, dir.join("bin").join(name))?;
+                }
+                let dynamic = user_build::build_dynamic("pthreads")?;
+                copy_with_needs(&dynamic, Path::new("bin/pthreads-dynamic"), &dir)?;
+            }
+            Self::Stress => {
+                copy(&Packages::new(STRESS).fetch()?, &dir)?;
+                busybox(&dir)?;
             }
         }
         for name in ["dev", "proc", "sys", "tmp", "etc", "root", "tests"] {
@@ -186,9 +253,26 @@ fn busybox(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Copies a program of the host, and its interpreter and libraries to where it
+/// looks for them.
+fn copy_with_needs(program: &Path, to: &Path, dir: &Path) -> Result<()> {
+    for (path, source) in elf_needs::find(program)?.files {
+        let place = if path == program {
+            dir.join(to)
+        } else {
+            dir.join(path.strip_prefix("/").unwrap_or(&path))
+        };
+        if let Some(parent) = place.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::copy(&source, &place).with_context(|| format!("copying {}", source.display()))?;
+    }
+    Ok(())
+}
+
 /// What packages bring that no script reads. Perl comes with what the C
 /// library's package depends on.
-const USELESS: [&str; 8] = [
+const USELESS: [&str; 9] = [
     "usr/share/doc",
     "usr/share/man",
     "usr/share/locale",
@@ -197,6 +281,7 @@ const USELESS: [&str; 8] = [
     "usr/share/zoneinfo",
     "usr/bin/perl",
     "usr/lib/x86_64-linux-gnu/perl-base",
+    "usr/lib/x86_64-linux-gnu/gconv",
 ];
 
 /// Copies a folder of unpacked packages, but for what is of no use.

@@ -1,8 +1,8 @@
-//! Builds our own guest programs (the crates in `user/`) as static ELF files.
+//! Builds our own guest programs (the crates in `user/`) as ELF files.
 //!
 //! They are compiled for the host's Linux target, as any program for Linux is,
-//! but with the C library linked in, so that one file runs anywhere. They have
-//! a target folder of their own: other flags would make cargo compile
+//! and usually with the C library linked in, so that one file runs anywhere.
+//! They have target folders of their own: other flags would make cargo compile
 //! everything anew at each change of hands.
 
 use std::{env, path::PathBuf, process::Command};
@@ -21,13 +21,30 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// How they are linked: static, and without what nobody reads in a guest.
 const FLAGS: &str = "-C target-feature=+crt-static -C strip=symbols";
 
-/// Builds the package `ochre-NAME` and gives the path of its program `NAME`.
+/// How they are linked if they are to use the system's C library.
+const DYNAMIC_FLAGS: &str = "-C strip=symbols";
+
+/// Builds the package `ochre-NAME` and gives the path of its static program
+/// `NAME`.
 ///
 /// # Errors
 /// If it does not compile; the compiler's messages are in the error.
 pub fn build(name: &str) -> Result<PathBuf> {
-    let target_dir = paths::cache("user")?;
-    let _held = paths::lock("user")?;
+    build_with(name, "user", FLAGS)
+}
+
+/// Builds it so that it needs the host's libraries, which
+/// [`crate::elf_needs`] can find.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_dynamic(name: &str) -> Result<PathBuf> {
+    build_with(name, "user-dynamic", DYNAMIC_FLAGS)
+}
+
+fn build_with(name: &str, folder: &str, flags: &str) -> Result<PathBuf> {
+    let target_dir = paths::cache(folder)?;
+    let _held = paths::lock(folder)?;
     let task = Task::new(format!("building {name}"));
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
@@ -38,7 +55,7 @@ pub fn build(name: &str) -> Result<PathBuf> {
     for variable in NOT_FOR_GUESTS {
         command.env_remove(variable);
     }
-    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", FLAGS);
+    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", flags);
     kernel_build::run(&mut command, &task)
         .with_context(|| format!("the guest program {name} does not build"))?;
     Ok(target_dir.join(TARGET).join("release").join(name))

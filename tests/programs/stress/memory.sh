@@ -1,0 +1,7 @@
+#!/bin/sh
+# What has to do with memory.
+. /tests/stressors.lib
+each 2 20 brk dev-shm fault mincore mmapaddr mmapmany mprotect msync munmap
+each 1 10 bigheap cache madvise malloc mlock mmaphuge mmapfork pageswap
+each 1 10 readahead remap rmap shm stackmmap tlb-shootdown vm-rw vm-splice
+each 2 10 vm

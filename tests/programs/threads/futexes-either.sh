@@ -1,0 +1,3 @@
+#!/bin/sh
+# Waiting at two words at once.
+exec pthreads either

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Cancellation in every kind of wait.
+pthreads cancel && exec pthreads-dynamic cancel

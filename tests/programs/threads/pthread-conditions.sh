@@ -1,0 +1,3 @@
+#!/bin/sh
+# Condition variables with both clocks.
+pthreads conditions && exec pthreads-dynamic conditions

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Locks between processes.
+pthreads shared && exec pthreads-dynamic shared
