@@ -117,3 +117,14 @@ mod lock {
     is_not!(LazyLock<Unshared, Spin>: Sync, LazyLock<Local, Spin>: Send);
     is_not!(LazyLock<u32, Spin, Local>: Send, LazyLock<u32, Spin, Local>: Sync);
 }
+
+mod small {
+    use super::{Local, Unshared};
+    use crate::{Counter, Ids, RaceBox, RaceWord, SeqLock, SeqWords};
+
+    is!(Counter<Local, 2>: Send, Counter<Local, 2>: Sync, Ids: Send, Ids: Sync);
+    is!(SeqLock<Local, 2>: Send, SeqLock<Local, 2>: Sync, SeqWords<2>: Send, SeqWords<2>: Sync);
+    is!(RaceWord: Send, RaceWord: Sync, RaceBox<u32>: Send, RaceBox<u32>: Sync);
+    is!(RaceBox<Unshared>: Send);
+    is_not!(RaceBox<Unshared>: Sync, RaceBox<Local>: Send, RaceBox<Local>: Sync);
+}

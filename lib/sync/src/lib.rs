@@ -20,12 +20,16 @@ mod arc;
 #[cfg(test)]
 mod assertions;
 pub mod blocking;
+mod counter;
 #[cfg(all(feature = "std", target_os = "linux", not(loom)))]
 pub mod host;
+mod ids;
 pub mod lock;
 mod once;
 pub mod park;
 pub mod primitive;
+mod race;
+mod seq_lock;
 #[cfg(all(feature = "alloc", not(loom)))]
 mod shared_list;
 pub mod spin;
@@ -33,7 +37,13 @@ mod wait_list;
 
 #[cfg(feature = "alloc")]
 pub use arc::{Arc, Shared, Weak};
+pub use counter::{Counter, Processor};
+pub use ids::Ids;
 pub use once::Once;
+#[cfg(feature = "alloc")]
+pub use race::RaceBox;
+pub use race::RaceWord;
+pub use seq_lock::{SeqLock, SeqWords, Words};
 #[cfg(all(feature = "alloc", not(loom)))]
 pub use shared_list::{Chain, List, Node, Verdict};
 pub use spin::{ClhHandle, ClhLock, ClhNode, McsLock, SpinLock, SpinLockGuard, TicketLock};
