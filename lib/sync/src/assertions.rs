@@ -128,3 +128,25 @@ mod small {
     is!(RaceBox<Unshared>: Send);
     is_not!(RaceBox<Unshared>: Sync, RaceBox<Local>: Send, RaceBox<Local>: Sync);
 }
+
+#[cfg(feature = "alloc")]
+mod channel {
+    use super::{Local, Unshared};
+    use crate::blocking::Spin;
+    use crate::channel::mpsc::Receiver as Only;
+    use crate::channel::select::{Receiving, Sending};
+    use crate::channel::{Receiver, RecvFuture, SendError, SendFuture, Sender};
+
+    is!(Sender<Unshared, Spin>: Send, Sender<Unshared, Spin>: Sync, Sender<Local, Spin>: Unpin);
+    is!(Receiver<Unshared, Spin>: Send, Receiver<Unshared, Spin>: Sync);
+    is!(Only<Unshared, Spin>: Send, Only<Unshared, Spin>: Sync);
+    is_not!(Sender<Local, Spin>: Send, Sender<Local, Spin>: Sync);
+    is_not!(Receiver<Local, Spin>: Send, Receiver<Local, Spin>: Sync);
+    is_not!(Only<Local, Spin>: Send, Only<Local, Spin>: Sync, Only<u32, Spin>: Clone);
+    is!(SendFuture<'static, Unshared, Spin>: Send, RecvFuture<'static, Unshared, Spin>: Send);
+    is_not!(SendFuture<'static, Local, Spin>: Send, RecvFuture<'static, Local, Spin>: Send);
+    is_not!(SendFuture<'static, u32, Spin>: Unpin, RecvFuture<'static, u32, Spin>: Unpin);
+    is!(Sending<'static, u32, Spin>: Send, Receiving<'static, u32, Spin>: Send);
+    is_not!(Sending<'static, u32, Spin>: Sync, Receiving<'static, u32, Spin>: Sync);
+    is!(SendError<u32>: core::error::Error);
+}

@@ -57,6 +57,12 @@ pub trait Blocking: 'static {
     /// Wakes all threads that sleep at the word.
     fn wake_all(word: *const AtomicU32);
 
+    /// Lets other threads run: one of them is about to finish what the caller
+    /// waits for, unless it waits for this processor.
+    fn relax() {
+        crate::primitive::spin_loop();
+    }
+
     /// If `word` holds `expected`, lets those who sleep there sleep at `target`
     /// instead, and wakes nobody. Returns false, having done nothing, if it does
     /// not hold it or the backend cannot.

@@ -20,6 +20,7 @@ mod arc;
 #[cfg(test)]
 mod assertions;
 pub mod blocking;
+pub mod channel;
 mod counter;
 #[cfg(all(feature = "std", target_os = "linux", not(loom)))]
 pub mod host;

@@ -105,6 +105,11 @@ impl Blocking for Futex {
         wake(word, c_int::MAX);
     }
 
+    fn relax() {
+        // SAFETY: touches no memory.
+        unsafe { libc::sched_yield() };
+    }
+
     fn requeue(word: &AtomicU32, expected: u32, target: *const AtomicU32) -> bool {
         if cfg!(miri) {
             // Miri has no such operation.

@@ -1,0 +1,475 @@
+//! An unbounded queue: a list of blocks of slots.
+//!
+//! # Positions
+//! `head` and `tail` each hold a position and, beside it, the block in which it
+//! lies. A lap of [`LAP`] positions is one block: [`SLOTS`] slots, and one
+//! position for which there is none and at which the way to the next block is
+//! being made. Two low bits of a position are flags, so positions step by [`STEP`].
+//!
+//! # Transitions
+//! - A sender moves `tail` by one with a compare-exchange; the slot is its own
+//!   then. It writes the message and stores the slot's `full` (Release). Who gets
+//!   a block's last slot first hangs the next block in: `tail.block`, then
+//!   `tail.position` past the turn, then the block's `next`. It has that block
+//!   at hand before it takes the slot, so nothing can fail between.
+//! - A receiver moves `head` by one while it is not `tail`; the slot is its own
+//!   then. It waits for `full`, reads the message, and counts itself in the
+//!   block's `read`. Who gets the last slot first moves `head` to the next
+//!   block. Who counts last frees the block: everybody has read, and no sender
+//!   has anything to do there, since each wrote its `full` last.
+//! - The only receiver of an MPSC channel (`single`) needs no compare-exchange
+//!   and no count: it looks at `full` at once, and frees a block when it leaves it.
+//!
+//! # Flags
+//! `tail`'s `CLOSED` and `AWAITED`, as in `ring.rs`.
+
+use alloc::alloc::{alloc, handle_alloc_error};
+use alloc::boxed::Box;
+use core::alloc::Layout;
+use core::ptr::{self, NonNull};
+
+use super::backoff::{Backoff, Padded};
+use super::place::Place;
+use super::wait::{Node, Queue, Ticket};
+use super::{TryRecvError, TrySendError};
+use crate::blocking::Blocking;
+use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+const CLOSED: usize = 1;
+const AWAITED: usize = 2;
+const FLAGS: usize = CLOSED | AWAITED;
+const STEP: usize = 4;
+
+/// Positions in a block, with its turn.
+const LAP: usize = if cfg!(any(loom, miri)) { 4 } else { 32 };
+
+/// Messages in a block.
+const SLOTS: usize = LAP - 1;
+
+struct Slot<T> {
+    full: AtomicBool,
+    message: Place<T>,
+}
+
+struct Block<T> {
+    next: AtomicPtr<Block<T>>,
+    read: AtomicUsize,
+    slots: [Slot<T>; SLOTS],
+}
+
+impl<T> Block<T> {
+    /// An empty block; nothing if there is no memory.
+    fn allocate() -> Option<NonNull<Block<T>>> {
+        // SAFETY: a block is not of size zero.
+        let memory = unsafe { alloc(Layout::new::<Block<T>>()) };
+        let block = NonNull::new(memory.cast::<Block<T>>())?;
+        let place = block.as_ptr();
+        // SAFETY: within the block's memory, of which no reference is made.
+        let next = unsafe { &raw mut (*place).next };
+        // SAFETY: as above; the block is nobody else's.
+        unsafe { next.write(AtomicPtr::new(ptr::null_mut())) };
+        // SAFETY: as above.
+        let read = unsafe { &raw mut (*place).read };
+        // SAFETY: as above.
+        unsafe { read.write(AtomicUsize::new(0)) };
+        for index in 0..SLOTS {
+            // SAFETY: as above.
+            let slot = unsafe { &raw mut (*place).slots[index] };
+            let empty = Slot {
+                full: AtomicBool::new(false),
+                message: Place::new(),
+            };
+            // SAFETY: as above.
+            unsafe { slot.write(empty) };
+        }
+        Some(block)
+    }
+
+    /// Frees a block, without what may be in its slots.
+    ///
+    /// # Safety
+    /// The block came from `allocate`, and nobody uses it any more.
+    unsafe fn free(block: *mut Block<T>) {
+        // SAFETY: allocated from the same heap with the layout of a block, and
+        // the caller says that it is the only one who has it.
+        drop(unsafe { Box::from_raw(block) });
+    }
+}
+
+/// A block made before it is needed; freed if it is not.
+struct Spare<T>(Option<NonNull<Block<T>>>);
+
+impl<T> Spare<T> {
+    /// Makes sure that there is one; false if there is no memory.
+    fn fill(&mut self) -> bool {
+        if self.0.is_none() {
+            self.0 = Block::allocate();
+        }
+        self.0.is_some()
+    }
+}
+
+impl<T> Drop for Spare<T> {
+    fn drop(&mut self) {
+        if let Some(block) = self.0.take() {
+            // SAFETY: it is ours and was never shown to anybody.
+            unsafe { Block::free(block.as_ptr()) };
+        }
+    }
+}
+
+/// One end of the list.
+struct End<T> {
+    position: AtomicUsize,
+    block: AtomicPtr<Block<T>>,
+}
+
+/// An unbounded queue of many senders, and of many receivers or one.
+pub(super) struct List<T, B> {
+    head: Padded<End<T>>,
+    tail: Padded<End<T>>,
+    /// Whether there is one receiver, which never receives twice at a time.
+    single: bool,
+    pub(super) receivers: Queue<B>,
+}
+
+// SAFETY: messages move from thread to thread; nobody shares one.
+unsafe impl<T: Send, B> Send for List<T, B> {}
+// SAFETY: as above; each slot's message belongs to who moved `tail` or `head` over it.
+unsafe impl<T: Send, B> Sync for List<T, B> {}
+
+/// The place in its block of a position.
+const fn offset(position: usize) -> usize {
+    position / STEP % LAP
+}
+
+impl<T, B: Blocking> List<T, B> {
+    /// An empty list.
+    ///
+    /// # Safety
+    /// If it is to be `single`, calls of `try_recv` never overlap, and each
+    /// happens before the next.
+    pub(super) unsafe fn new(single: bool) -> List<T, B> {
+        let Some(block) = Block::allocate() else {
+            no_memory::<T>()
+        };
+        let end = || {
+            Padded(End {
+                position: AtomicUsize::new(0),
+                block: AtomicPtr::new(block.as_ptr()),
+            })
+        };
+        List {
+            head: end(),
+            tail: end(),
+            single,
+            receivers: Queue::new(),
+        }
+    }
+
+    pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        let mut backoff = Backoff::<B>::new();
+        let mut spare = Spare(None);
+        loop {
+            // ORDERING: Acquire pairs with the Release of the turn: the block read
+            // next is not older than the position.
+            // UNMODELLED: an older block would be one of a turn before, and loom
+            // does not let a thread see a store that it has seen overwritten.
+            let tail = self.tail.position.load(Ordering::Acquire);
+            // ORDERING: Acquire pairs with the Release of the turn: if the block
+            // is newer than the position, the compare-exchange fails.
+            let block = self.tail.block.load(Ordering::Acquire);
+            if tail & CLOSED != 0 {
+                return Err(TrySendError::Closed(message));
+            }
+            let offset = offset(tail);
+            if offset == SLOTS {
+                backoff.between();
+                continue;
+            }
+            let last = offset + 1 == SLOTS;
+            if last && !spare.fill() {
+                return Err(TrySendError::Full(message));
+            }
+            // ORDERING: Acquire pairs with the Release of `await_message`: who
+            // sees AWAITED takes the queue's lock after who set it. Relaxed when
+            // it fails: all is read anew.
+            // UNMODELLED: loom's order of locks follows time.
+            if self
+                .tail
+                .position
+                .compare_exchange_weak(
+                    tail,
+                    tail.wrapping_add(STEP),
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )
+                .is_err()
+            {
+                backoff.lost();
+                continue;
+            }
+            // SAFETY: a block is freed when all its slots were read, and ours was not.
+            let block = unsafe { &*block };
+            if last && let Some(next) = spare.0.take() {
+                self.turn_tail(block, next);
+            }
+            let slot = &block.slots[offset];
+            // SAFETY: this thread alone moved `tail` over the slot, and receivers
+            // wait until it is full.
+            unsafe { slot.message.put(message) };
+            // ORDERING: Release publishes the message, and the next block before it.
+            slot.full.store(true, Ordering::Release);
+            if tail & AWAITED != 0 {
+                self.wake_receiver();
+            }
+            return Ok(());
+        }
+    }
+
+    /// Hangs in the next block; `tail` is at the turn of `block`.
+    fn turn_tail(&self, block: &Block<T>, next: NonNull<Block<T>>) {
+        // ORDERING: Release publishes the block's beginning, and pairs with the
+        // loads of `try_send`.
+        self.tail.block.store(next.as_ptr(), Ordering::Release);
+        // An addition, because flags may be set meanwhile.
+        // ORDERING: Release: who sees the position sees the block.
+        self.tail.position.fetch_add(STEP, Ordering::Release);
+        // ORDERING: Release publishes the block's beginning to receivers.
+        block.next.store(next.as_ptr(), Ordering::Release);
+    }
+
+    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+        if self.single {
+            self.try_recv_single()
+        } else {
+            self.try_recv_shared()
+        }
+    }
+
+    /// Whether nothing is between `head` and `tail`, as far as known.
+    fn nothing(&self, head: usize) -> Option<TryRecvError> {
+        // ORDERING: Acquire: who learns that the channel is closed sees what was
+        // done before it was closed.
+        let tail = self.tail.position.load(Ordering::Acquire);
+        (tail & !FLAGS == head).then_some(if tail & CLOSED != 0 {
+            TryRecvError::Closed
+        } else {
+            TryRecvError::Empty
+        })
+    }
+
+    fn try_recv_single(&self) -> Result<T, TryRecvError> {
+        // ORDERING: Relaxed; only receivers write `head`, and there is one.
+        let head = self.head.position.load(Ordering::Relaxed);
+        let place = self.head.block.load(Ordering::Relaxed);
+        // SAFETY: only this receiver frees blocks, when it leaves them.
+        let block = unsafe { &*place };
+        let offset = offset(head);
+        let slot = &block.slots[offset];
+        let mut backoff = Backoff::<B>::new();
+        // ORDERING: Acquire pairs with the Release of the message's sender.
+        while !slot.full.load(Ordering::Acquire) {
+            if let Some(nothing) = self.nothing(head) {
+                return Err(nothing);
+            }
+            // The sender is in transit.
+            backoff.between();
+        }
+        // SAFETY: the slot is full, and `head` moves past it before the next call.
+        let message = unsafe { slot.message.take() };
+        if offset + 1 < SLOTS {
+            // ORDERING: Relaxed, as above.
+            self.head
+                .position
+                .store(head.wrapping_add(STEP), Ordering::Relaxed);
+        } else {
+            // ORDERING: Relaxed; written before the last slot was made full.
+            let next = block.next.load(Ordering::Relaxed);
+            // ORDERING: Relaxed, as above.
+            self.head.block.store(next, Ordering::Relaxed);
+            self.head
+                .position
+                .store(head.wrapping_add(2 * STEP), Ordering::Relaxed);
+            // SAFETY: each sender's last step in a block is to make its slot full,
+            // and all slots were. This was the only receiver.
+            unsafe { Block::free(place) };
+        }
+        Ok(message)
+    }
+
+    fn try_recv_shared(&self) -> Result<T, TryRecvError> {
+        let mut backoff = Backoff::<B>::new();
+        loop {
+            // ORDERING: Acquire pairs with the Release of who moved `head` here:
+            // `tail`, read next, is not behind it.
+            let head = self.head.position.load(Ordering::Acquire);
+            // ORDERING: Acquire, as for `tail.block`.
+            let place = self.head.block.load(Ordering::Acquire);
+            let offset = offset(head);
+            if offset == SLOTS {
+                if let Some(nothing) = self.nothing(head) {
+                    return Err(nothing);
+                }
+                backoff.between();
+                continue;
+            }
+            if let Some(nothing) = self.nothing(head) {
+                return Err(nothing);
+            }
+            // ORDERING: Release: who sees the new `head` sees a `tail` not behind it.
+            if self
+                .head
+                .position
+                .compare_exchange_weak(
+                    head,
+                    head.wrapping_add(STEP),
+                    Ordering::Release,
+                    Ordering::Relaxed,
+                )
+                .is_err()
+            {
+                backoff.lost();
+                continue;
+            }
+            // SAFETY: a block is freed when all its slots were read, and ours was not.
+            let block = unsafe { &*place };
+            if offset + 1 == SLOTS {
+                self.turn_head(block, head);
+            }
+            let slot = &block.slots[offset];
+            let mut backoff = Backoff::<B>::new();
+            // ORDERING: Acquire pairs with the Release of the message's sender.
+            while !slot.full.load(Ordering::Acquire) {
+                backoff.between();
+            }
+            // SAFETY: the slot is full, and this thread alone moved `head` over it.
+            let message = unsafe { slot.message.take() };
+            // ORDERING: Release: this slot was read before the block is freed;
+            // Acquire: all others were, if we are last.
+            if block.read.fetch_add(1, Ordering::AcqRel) + 1 == SLOTS {
+                // SAFETY: all slots were read; senders and receivers have nothing
+                // to do in the block after that.
+                unsafe { Block::free(place) };
+            }
+            return Ok(message);
+        }
+    }
+
+    /// Moves `head`, which is at the turn of `block`, to the next.
+    fn turn_head(&self, block: &Block<T>, head: usize) {
+        let mut backoff = Backoff::<B>::new();
+        let next = loop {
+            // ORDERING: Acquire pairs with the Release of `turn_tail`.
+            let next = block.next.load(Ordering::Acquire);
+            if !next.is_null() {
+                break next;
+            }
+            backoff.between();
+        };
+        // ORDERING: Release, as in `turn_tail`, for `try_recv_shared`.
+        self.head.block.store(next, Ordering::Release);
+        // ORDERING: Release: who sees the position sees the block, and a `tail`
+        // that is not behind.
+        self.head
+            .position
+            .store(head.wrapping_add(2 * STEP), Ordering::Release);
+    }
+
+    /// Enlists a receiver. True if it should look again instead of sleeping.
+    ///
+    /// # Safety
+    /// As [`Queue::enlist`].
+    pub(super) unsafe fn await_message(&self, node: &Node, ticket: Ticket<'_>) -> bool {
+        let mark = || {
+            // ORDERING: Release pairs with the Acquire of `try_send`.
+            // UNMODELLED: loom's order of locks follows time.
+            self.tail.position.fetch_or(AWAITED, Ordering::Release)
+        };
+        // SAFETY: the caller's promise.
+        let tail = unsafe { self.receivers.enlist(node, ticket, mark) };
+        // ORDERING: Relaxed; `head` never passes `tail`, so if it is equal the
+        // list was empty when AWAITED was set.
+        let head = self.head.position.load(Ordering::Relaxed);
+        tail & CLOSED != 0 || head != tail & !FLAGS
+    }
+
+    /// There is always room, unless there is no memory.
+    pub(super) fn await_room(&self) -> ! {
+        no_memory::<T>()
+    }
+
+    /// Wakes one receiver that waits.
+    pub(super) fn wake_receiver(&self) {
+        self.receivers.wake_one(|| {
+            // ORDERING: Relaxed; under the queue's lock, like the setting.
+            self.tail.position.fetch_and(!AWAITED, Ordering::Relaxed);
+        });
+    }
+
+    /// Ends the sending. False if it had ended.
+    pub(super) fn close(&self) -> bool {
+        // ORDERING: Release publishes what was done before to who finds it closed.
+        let was = self.tail.position.fetch_or(CLOSED, Ordering::Release);
+        if was & CLOSED != 0 {
+            return false;
+        }
+        self.receivers.wake_all();
+        true
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release of `close`.
+        self.tail.position.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let count = |position: usize| {
+            let position = position / STEP;
+            position / LAP * SLOTS + (position % LAP).min(SLOTS)
+        };
+        loop {
+            // ORDERING: Relaxed; the answer is of a moment in which `tail` stood
+            // still, as far as this thread saw, and is old when it is given.
+            let tail = self.tail.position.load(Ordering::Relaxed);
+            let head = self.head.position.load(Ordering::Relaxed);
+            if self.tail.position.load(Ordering::Relaxed) == tail {
+                return count(tail).saturating_sub(count(head));
+            }
+        }
+    }
+}
+
+/// Ends the program: it could not have gone on.
+fn no_memory<T>() -> ! {
+    handle_alloc_error(Layout::new::<Block<T>>())
+}
+
+impl<T, B> Drop for List<T, B> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed; `&mut self` means that no other thread is here, and
+        // that no operation is half done.
+        let tail = self.tail.position.load(Ordering::Relaxed) & !FLAGS;
+        let mut head = self.head.position.load(Ordering::Relaxed);
+        let mut place = self.head.block.load(Ordering::Relaxed);
+        while head != tail {
+            // SAFETY: blocks from `head` to `tail` are not freed before this.
+            let block = unsafe { &*place };
+            let offset = offset(head);
+            if offset < SLOTS {
+                // SAFETY: slots between `head` and `tail` are full, and nobody
+                // else is here.
+                drop(unsafe { block.slots[offset].message.take() });
+            } else {
+                // ORDERING: Relaxed, as above.
+                let next = block.next.load(Ordering::Relaxed);
+                // SAFETY: it came from `allocate`, and its messages are gone.
+                unsafe { Block::free(place) };
+                place = next;
+            }
+            head = head.wrapping_add(STEP);
+        }
+        // SAFETY: as above; the last block has no next.
+        unsafe { Block::free(place) };
+    }
+}
