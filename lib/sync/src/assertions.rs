@@ -90,11 +90,20 @@ mod lock {
     use crate::blocking::Spin;
     use crate::lock::{Barrier, BinarySemaphore, CallOnce, Condvar, LazyLock, OnceLock, Permit};
     use crate::lock::{MappedMutexGuard, Mutex, MutexGuard, RawMutex, RawRwLock, Semaphore};
+    use crate::lock::{QueueMutex, QueueMutexGuard, RawQueueMutex};
     use crate::lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
     use crate::park::Parker;
+    use crate::parking_lot::{ByteMutex, ParkingLot};
 
     is!(RawMutex<Spin>: Send, RawMutex<Spin>: Sync, Parker<Spin>: Send, Parker<Spin>: Sync);
     is!(Condvar<Spin>: Send, Condvar<Spin>: Sync);
+    is!(RawQueueMutex<Spin>: Send, RawQueueMutex<Spin>: Sync);
+    is!(QueueMutex<Unshared, Spin>: Send, QueueMutex<Unshared, Spin>: Sync);
+    is_not!(QueueMutex<Local, Spin>: Send, QueueMutex<Local, Spin>: Sync);
+    is!(QueueMutexGuard<'static, u32, Spin>: Sync);
+    is_not!(QueueMutexGuard<'static, u32, Spin>: Send, QueueMutexGuard<'static, Unshared, Spin>: Sync);
+    is!(ParkingLot<Spin>: Send, ParkingLot<Spin>: Sync);
+    is!(ByteMutex<Local>: Send, ByteMutex<Local>: Sync);
     is!(Mutex<Unshared, Spin>: Send, Mutex<Unshared, Spin>: Sync);
     is_not!(Mutex<Local, Spin>: Send, Mutex<Local, Spin>: Sync);
     is!(MutexGuard<'static, u32, Spin>: Sync, MappedMutexGuard<'static, u32, Spin>: Sync);

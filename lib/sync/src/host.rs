@@ -13,12 +13,15 @@ use std::thread_local;
 
 use crate::Arc;
 use crate::blocking::Futex;
-use crate::{lock, park};
+use crate::parking_lot::{Lot, ParkingLot};
+use crate::{lock, park, parking_lot};
 
 /// A [`lock::Mutex`] that sleeps in Linux's futexes.
 pub type Mutex<T> = lock::Mutex<T, Futex>;
 /// A guard of a [`Mutex`].
 pub type MutexGuard<'a, T> = lock::MutexGuard<'a, T, Futex>;
+/// A [`lock::QueueMutex`] that sleeps in Linux's futexes.
+pub type QueueMutex<T> = lock::QueueMutex<T, Futex>;
 /// A [`lock::Condvar`] that sleeps in Linux's futexes.
 pub type Condvar = lock::Condvar<Futex>;
 /// A [`lock::RwLock`] that sleeps in Linux's futexes.
@@ -41,6 +44,22 @@ pub type OnceLock<T> = lock::OnceLock<T, Futex>;
 pub type LazyLock<T, F = fn() -> T> = lock::LazyLock<T, Futex, F>;
 /// A [`park::Parker`] that sleeps in Linux's futexes.
 pub type Parker = park::Parker<Futex>;
+
+/// The table of sleepers of this program.
+#[derive(Debug)]
+pub struct HostLot;
+
+impl Lot for HostLot {
+    type Backend = Futex;
+
+    fn lot() -> &'static ParkingLot<Futex> {
+        static LOT: ParkingLot<Futex> = ParkingLot::new();
+        &LOT
+    }
+}
+
+/// A [`parking_lot::ByteMutex`] whose sleepers stand in [`HostLot`].
+pub type ByteMutex = parking_lot::ByteMutex<HostLot>;
 
 thread_local! {
     static CURRENT: Thread = Thread(Arc::new(Parker::new()));

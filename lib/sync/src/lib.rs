@@ -28,8 +28,11 @@ mod ids;
 pub mod lock;
 mod once;
 pub mod park;
+pub mod parking_lot;
 pub mod primitive;
 mod race;
+#[cfg(all(feature = "lock_api", not(loom)))]
+mod raw_traits;
 mod seq_lock;
 #[cfg(all(feature = "alloc", not(loom)))]
 mod shared_list;

@@ -9,6 +9,7 @@
 //! | lock | for |
 //! | --- | --- |
 //! | [`Mutex`] | one thread at a time |
+//! | [`QueueMutex`] | the same, first come, first served |
 //! | [`Condvar`] | sleeping until what a mutex guards has changed |
 //! | [`RwLock`] | many readers or one writer |
 //! | [`Semaphore`], [`BinarySemaphore`] | so many at once; a signal |
@@ -25,6 +26,7 @@ mod lazy_lock;
 mod mutex;
 mod once_lock;
 mod poison;
+mod queue_mutex;
 mod raw_mutex;
 mod raw_rwlock;
 mod rwlock;
@@ -37,6 +39,7 @@ pub use lazy_lock::LazyLock;
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
 pub use once_lock::OnceLock;
 pub use poison::{LockResult, Plain, PoisonError, Poisoning, Policy, TryLockError, TryLockResult};
+pub use queue_mutex::{QueueMutex, QueueMutexGuard, RawQueueMutex};
 pub use raw_mutex::RawMutex;
 pub use raw_rwlock::RawRwLock;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};

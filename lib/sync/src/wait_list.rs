@@ -50,7 +50,6 @@ impl<T> Node<T> {
     ///
     /// # Safety
     /// The caller holds the lock of the queue the entry is in.
-    #[cfg(all(test, not(loom)))]
     pub(crate) unsafe fn next(&self) -> *const Node<T> {
         // SAFETY: as in `is_linked`.
         self.links.with(|links| unsafe { (*links).next })

@@ -88,6 +88,22 @@ fn a_writer_that_gives_up_stops_nobody() {
     together(&[give_up, write], read, 1);
 }
 
+fn try_write(lock: &Lock) {
+    if let Some(mut value) = lock.try_write() {
+        let seen = *value;
+        *value = seen + 1;
+        drop(value);
+        let mut value = lock.write();
+        let seen = *value;
+        *value = seen - 1;
+    }
+}
+
+#[test]
+fn one_that_does_not_wait_excludes_all_the_same() {
+    together(&[try_write], write, 1);
+}
+
 #[test]
 fn a_reader_that_gives_up_stops_nobody() {
     together(&[give_up_reading, read], write, 1);

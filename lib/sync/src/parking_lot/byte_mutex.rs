@@ -1,0 +1,210 @@
+//! A mutex of one byte, whose sleepers stand in a parking lot.
+//!
+//! ```text
+//!   bit 0  LOCKED  somebody holds it
+//!   bit 1  PARKED  somebody sleeps at its address, or is about to
+//!
+//!   lock    0 -> LOCKED;  PARKED -> LOCKED|PARKED         (Acquire)
+//!   sleep   LOCKED -> LOCKED|PARKED, then into the lot
+//!   unlock  LOCKED -> 0                                   (Release)
+//!           LOCKED|PARKED -> PARKED or 0, wakes one       (Release)
+//!           now and then LOCKED stays, and the one that wakes has it
+//! ```
+//!
+//! # What must hold
+//! `PARKED` is written with the bucket locked, except when it is set; a sleeper
+//! goes into the lot only if both bits are set, which it checks with the bucket
+//! locked. So where somebody sleeps, `PARKED` is set.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::{Park, ParkingLot};
+use crate::blocking::Blocking;
+use crate::maybe_const;
+use crate::primitive::atomic::{AtomicU8, Ordering};
+use crate::primitive::spin_loop;
+
+const LOCKED: u8 = 1;
+const PARKED: u8 = 2;
+
+/// Tokens: the mutex may be taken, or is given.
+const TRY: usize = 0;
+const GIVEN: usize = 1;
+
+/// How often to look before sleeping.
+const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+
+/// Where a type's sleepers stand.
+pub trait Lot: 'static {
+    /// Where they sleep.
+    type Backend: Blocking;
+
+    /// The table; the same one every time.
+    fn lot() -> &'static ParkingLot<Self::Backend>;
+}
+
+/// Mutual exclusion in one byte, without a value.
+///
+/// For many small objects that each need a lock. Fairer than
+/// [`RawMutex`](crate::lock::RawMutex): each sixteenth time it goes to the one
+/// that has slept longest, whoever else is there. For a value in it use it with
+/// `lock_api::Mutex` (feature `lock_api`).
+///
+/// ```
+/// use ochre_sync::host::ByteMutex;
+///
+/// let mutex = ByteMutex::new();
+/// assert_eq!(size_of_val(&mutex), 1);
+/// mutex.lock();
+/// assert!(!mutex.try_lock());
+/// // SAFETY: locked above.
+/// unsafe { mutex.unlock() };
+/// ```
+pub struct ByteMutex<L> {
+    state: AtomicU8,
+    lot: PhantomData<fn() -> L>,
+}
+
+impl<L: Lot> ByteMutex<L> {
+    maybe_const! {
+        /// A free mutex.
+        #[must_use]
+        pub fn new() -> ByteMutex<L> {
+            ByteMutex {
+                state: AtomicU8::new(0),
+                lot: PhantomData,
+            }
+        }
+    }
+
+    fn address(&self) -> usize {
+        (&raw const self.state).addr()
+    }
+
+    /// Takes the mutex if it is free now.
+    #[inline]
+    pub fn try_lock(&self) -> bool {
+        // ORDERING: Relaxed; the compare-exchange decides.
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & LOCKED == 0 {
+            // ORDERING: Acquire pairs with the Release in `unlock`.
+            match self.state.compare_exchange_weak(
+                state,
+                state | LOCKED,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Takes the mutex; sleeps while somebody else holds it.
+    #[inline]
+    pub fn lock(&self) {
+        if !self.try_lock() {
+            self.lock_contended(None);
+        }
+    }
+
+    /// Takes the mutex unless `deadline` passes first; says whether it did.
+    pub fn lock_until(&self, deadline: <L::Backend as Blocking>::Instant) -> bool {
+        self.try_lock() || self.lock_contended(Some(deadline))
+    }
+
+    /// Whether somebody holds it; old news as soon as it is told.
+    pub fn is_locked(&self) -> bool {
+        // ORDERING: Relaxed; nothing may be concluded from the answer.
+        self.state.load(Ordering::Relaxed) & LOCKED != 0
+    }
+
+    /// Gives the mutex back.
+    ///
+    /// # Safety
+    /// The caller holds it.
+    #[inline]
+    pub unsafe fn unlock(&self) {
+        // ORDERING: Release pairs with the Acquire in `try_lock`.
+        let free = self
+            .state
+            .compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed);
+        if free.is_err() {
+            self.unlock_contended();
+        }
+    }
+
+    #[cold]
+    fn unlock_contended(&self) {
+        L::lot().unpark_one(self.address(), |found| {
+            let left = if found.more { PARKED } else { 0 };
+            if found.woken && found.be_fair {
+                // ORDERING: Relaxed; the sleeper is ordered after by the lot.
+                self.state.store(LOCKED | left, Ordering::Relaxed);
+                return GIVEN;
+            }
+            // ORDERING: Release pairs with the Acquire in `try_lock`.
+            self.state.store(left, Ordering::Release);
+            TRY
+        });
+    }
+
+    #[cold]
+    fn lock_contended(&self, deadline: Option<<L::Backend as Blocking>::Instant>) -> bool {
+        for _ in 1..LOOKS {
+            // ORDERING: Relaxed; this only waits for a chance.
+            if self.state.load(Ordering::Relaxed) != LOCKED {
+                break;
+            }
+            spin_loop();
+        }
+        loop {
+            if self.try_lock() {
+                return true;
+            }
+            // ORDERING: Relaxed; to say that one sleeps publishes nothing.
+            let said = self.state.compare_exchange(
+                LOCKED,
+                LOCKED | PARKED,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            if said.is_err_and(|state| state != LOCKED | PARKED) {
+                continue;
+            }
+            let parked = L::lot().park(
+                self.address(),
+                // ORDERING: Relaxed; the bucket's lock orders it beside `unlock`.
+                || self.state.load(Ordering::Relaxed) == LOCKED | PARKED,
+                || (),
+                |more| {
+                    if !more {
+                        // ORDERING: Relaxed; the bucket is locked, and only the
+                        // bit changes.
+                        self.state.fetch_and(!PARKED, Ordering::Relaxed);
+                    }
+                },
+                deadline,
+            );
+            match parked {
+                Park::Unparked(GIVEN) => return true,
+                Park::Unparked(_) | Park::Invalid => {}
+                Park::TimedOut => return false,
+            }
+        }
+    }
+}
+
+impl<L: Lot> Default for ByteMutex<L> {
+    fn default() -> ByteMutex<L> {
+        ByteMutex::new()
+    }
+}
+
+impl<L> fmt::Debug for ByteMutex<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteMutex").finish_non_exhaustive()
+    }
+}
