@@ -22,6 +22,23 @@ pub fn boot_wall_ns() -> u64 {
     machine::boot_wall_ns()
 }
 
+/// How the clock follows from a counter that programs can read too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CounterScale {
+    /// The counter at time zero.
+    pub origin: u64,
+    /// Nanoseconds per count, with a fraction.
+    pub factor: u64,
+    /// Bits behind the point of `factor`.
+    pub fraction_bits: u32,
+}
+
+/// How programs can compute [`now_ns`] themselves; `None` if they cannot.
+#[must_use]
+pub fn counter_scale() -> Option<CounterScale> {
+    machine::counter_scale()
+}
+
 /// The time stamp counter's frequency in hertz, as calibrated at boot.
 #[must_use]
 pub fn counter_hz() -> u64 {

@@ -21,7 +21,7 @@ use ochre_hal::{clock, debug as machine_log, memory};
 
 use crate::config::{Config, Mode, Stdio};
 use crate::fs::{devtmpfs, initramfs, procfs, tmpfs::Tmpfs};
-use crate::memory::AddressSpace;
+use crate::memory::{AddressSpace, vdso};
 use crate::process::exec::Prepared;
 use crate::process::{Process, Thread, ThreadState, clone};
 use crate::syscall::exec::first_program;
@@ -111,6 +111,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     );
     // Made while there is surely memory for it.
     drop(AddressSpace::empty());
+    vdso::start().map_err(|_| String::from("no memory for the vDSO"))?;
     let root = make_root(archive)?;
     let access = Access::root();
     let working =

@@ -24,6 +24,8 @@ mod report;
 mod shared;
 mod space;
 
+pub mod vdso;
+
 pub use account::{MemoryAccount, Usage};
 pub use area::{Area, AreaFlags, Source};
 pub use area_map::{AreaMap, MAX_AREAS};

@@ -8,6 +8,8 @@ use ochre_hal::clock;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
+use crate::memory::vdso;
+
 /// Added to the monotonic clock; 0 until first asked for.
 static OFFSET_NS: AtomicU64 = AtomicU64::new(0);
 
@@ -52,6 +54,7 @@ pub fn set_wall_ns(now: u64) -> bool {
     };
     OFFSET_NS.store(offset.max(1), Ordering::Relaxed);
     SETTINGS.fetch_add(1, Ordering::Relaxed);
+    vdso::update();
     tell_listeners();
     true
 }

@@ -10,6 +10,7 @@ macro_rules! keys {
 
 keys! {
     AT_NULL = 0, "The end.";
+    AT_IGNORE = 1, "Nothing.";
     AT_PHDR = 3, "The program headers in memory.";
     AT_PHENT = 4, "Size of one.";
     AT_PHNUM = 5, "How many.";
@@ -30,7 +31,7 @@ keys! {
     AT_RSEQ_FEATURE_SIZE = 27, "Bytes of the area of rseq(2) that the kernel knows.";
     AT_RSEQ_ALIGN = 28, "How that area is aligned.";
     AT_EXECFN = 31, "The path executed, a string.";
-    AT_SYSINFO_EHDR = 33, "The vDSO; absent here.";
+    AT_SYSINFO_EHDR = 33, "The vDSO.";
     AT_MINSIGSTKSZ = 51, "The smallest stack that a signal can be delivered on.";
 }
 

@@ -38,6 +38,7 @@ mod system;
 mod threads;
 mod timers;
 mod tty;
+mod vdso;
 mod vectors;
 mod wait;
 mod wild;
@@ -131,6 +132,7 @@ pub(crate) const ALL: &[Group] = groups![
     "threads" => threads::run,
     "thread-leaders" => clone3::leaders,
     "rseq" => rseq::run,
+    "vdso" => vdso::run,
     "procfs" => procfs::run,
     "errors" => errors::run,
     "wild" => wild::run,

@@ -442,3 +442,95 @@ pub(crate) fn spin_in_section(area: &mut RseqArea, signature: u32) {
         );
     }
 }
+
+/// A function that the vDSO has.
+pub(crate) struct Symbol {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Where it is.
+    pub(crate) address: usize,
+}
+
+/// A word of an image at a place.
+fn word<T: Copy>(at: usize) -> T {
+    // SAFETY: the kernel's image at an address that it says; integers only.
+    unsafe { core::ptr::with_exposed_provenance::<T>(at).read_unaligned() }
+}
+
+/// Reads the functions of the ELF image that the kernel mapped at `image`, as
+/// a C library does: dynamic section, symbols, versions.
+pub(crate) fn vdso_symbols(image: usize) -> Vec<Symbol> {
+    let headers = image + word::<u64>(image + 32) as usize;
+    let (mut bias, mut dynamic) = (None, 0);
+    for header in (0..usize::from(word::<u16>(image + 56))).map(|n| headers + n * 56) {
+        let (offset, address) = (word::<u64>(header + 8), word::<u64>(header + 16));
+        match word::<u32>(header) {
+            1 if bias.is_none() => {
+                bias = Some(
+                    image
+                        .wrapping_add(offset as usize)
+                        .wrapping_sub(address as usize),
+                );
+            }
+            2 => dynamic = image + offset as usize,
+            _ => {}
+        }
+    }
+    let bias = bias.unwrap_or(image);
+    let entry = |tag: u64| {
+        (0..)
+            .map(|n| dynamic + n * 16)
+            .take_while(|at| word::<u64>(*at) != 0)
+            .find(|at| word::<u64>(*at) == tag)
+            .map(|at| bias.wrapping_add(word::<u64>(at + 8) as usize))
+    };
+    let (Some(strings), Some(symbols)) = (entry(5), entry(6)) else {
+        return Vec::new();
+    };
+    let versions = entry(0x6fff_fff0);
+    let definitions = entry(0x6fff_fffc);
+    let count = entry(4).map_or(0, |hash| word::<u32>(hash + 4));
+    let version_of = |index: u32| {
+        let wanted = word::<u16>(versions? + index as usize * 2) & 0x7fff;
+        let mut at = definitions?;
+        loop {
+            if word::<u16>(at + 4) == wanted {
+                let name = at + word::<u32>(at + 12) as usize;
+                return Some(string_at((strings + word::<u32>(name) as usize) as u64));
+            }
+            match word::<u32>(at + 16) {
+                0 => return None,
+                next => at += next as usize,
+            }
+        }
+    };
+    (1..count)
+        .map(|index| {
+            let symbol = symbols + index as usize * 24;
+            Symbol {
+                name: string_at((strings + word::<u32>(symbol) as usize) as u64),
+                version: version_of(index).unwrap_or_default(),
+                address: bias.wrapping_add(word::<u64>(symbol + 8) as usize),
+            }
+        })
+        .collect()
+}
+
+/// Calls a function of the vDSO; 77 if there is none.
+pub(crate) fn call_vdso(function: usize, first: usize, second: usize, third: usize) -> i64 {
+    if function == 0 {
+        return 77;
+    }
+    // SAFETY: an address that the image names as a function of this form.
+    let function: extern "C" fn(usize, usize, usize) -> i64 =
+        unsafe { core::mem::transmute(function) };
+    // Most of the functions answer with 32 bits.
+    let answer = function(first, second, third);
+    if answer >> 32 == 0 {
+        i64::from(answer as i32)
+    } else {
+        answer
+    }
+}

@@ -30,6 +30,7 @@ use ochre_sync::Once;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::{apic, calibrate, cmos};
+use crate::clock::CounterScale;
 use crate::cpu::{self, MAX_CPUS};
 use crate::irq::Event;
 use crate::smp::watch;
@@ -139,6 +140,15 @@ pub(crate) fn now_ns() -> u64 {
         clock
             .to_nanoseconds
             .apply(counter().saturating_sub(clock.origin))
+    })
+}
+
+pub(crate) fn counter_scale() -> Option<CounterScale> {
+    let clock = CLOCK.get()?;
+    Some(CounterScale {
+        origin: clock.origin,
+        factor: clock.to_nanoseconds.factor,
+        fraction_bits: FRACTION_BITS,
     })
 }
 

@@ -22,6 +22,9 @@ pub(super) const IST_BYTES: usize = 16 << 10;
 
 const TSS_SELECTOR: u16 = 0x40;
 
+/// The slot of selector 0x3b, of which programs know.
+const CPU_NUMBER: usize = 7;
+
 /// The boot processor's interrupt stacks, in the order of the slots.
 static mut IST_STACKS: [Stack<IST_BYTES>; 3] = [const { Stack::new() }; 3];
 
@@ -145,6 +148,19 @@ pub(super) unsafe fn load(cpu: &'static PerCpu, stacks: [u64; 3]) {
     }
     // SAFETY: the descriptor above is an available task state segment.
     unsafe { asm!("ltr {0:x}", in(reg) TSS_SELECTOR, options(nostack, preserves_flags)) };
+}
+
+/// Lets programs read this processor's number with `lsl`, as the vDSO does: as
+/// the limit of a segment that they may read.
+pub(super) fn tell_number(cpu: &'static PerCpu) {
+    const READABLE: u64 = 0x0040_f100_0000_0000;
+    let tables = cpu.tables.get();
+    // SAFETY: the block is this processor's own, and no reference to its
+    // tables is alive: `load` is over.
+    let slot = unsafe { &raw mut (*tables).gdt[CPU_NUMBER] };
+    // SAFETY: in bounds and aligned; no segment register has this selector
+    // while the kernel runs.
+    unsafe { slot.write(READABLE | u64::from(cpu.index.get() & 0xffff)) };
 }
 
 /// Sets the stack for traps from user mode.

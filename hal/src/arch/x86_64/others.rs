@@ -273,6 +273,7 @@ pub(super) extern "C" fn come(slot: &'static Slot) -> ! {
         spin_loop();
     }
     cpu.index.set(slot.index.load(Ordering::Relaxed));
+    gdt::tell_number(cpu);
     presence::guard();
     clock::start_watch();
     let entry = ENTRY.get().expect("it was set before anybody was called");

@@ -22,6 +22,7 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     unsafe { percpu::install_boot() };
     // SAFETY: the boot processor's own block and stacks, once, before any trap.
     unsafe { gdt::load(percpu::current(), gdt::boot_stacks()) };
+    gdt::tell_number(percpu::current());
     // SAFETY: the line above loaded the segments and the task state.
     unsafe { idt::load() };
     let handover = match pvh::read(&EarlyMap, start_info, &layout::image_physical()) {

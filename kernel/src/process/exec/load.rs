@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use ochre_abi::Errno;
 use ochre_abi::auxv::{
     AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2,
-    AT_MINSIGSTKSZ, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_RSEQ_ALIGN, AT_RSEQ_FEATURE_SIZE,
-    AT_SECURE, AT_UID, CLOCK_TICKS,
+    AT_IGNORE, AT_MINSIGSTKSZ, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_RSEQ_ALIGN,
+    AT_RSEQ_FEATURE_SIZE, AT_SECURE, AT_SYSINFO_EHDR, AT_UID, CLOCK_TICKS,
 };
 use ochre_abi::elf::ProgramHeader;
 use ochre_abi::mman::Protection;
@@ -21,7 +21,7 @@ use ochre_hal::memory::PAGE_SIZE;
 use super::stack;
 use super::{Arguments, Identity, Opener};
 use crate::memory::elf::{ElfError, Header, Program};
-use crate::memory::{AddressSpace, AreaFlags, Facts, Limits, MapRequest, Placement, Source};
+use crate::memory::{AddressSpace, AreaFlags, Facts, Limits, MapRequest, Placement, Source, vdso};
 use crate::vfs::{OpenFile, Sink};
 
 const PAGE: u64 = PAGE_SIZE as u64;
@@ -116,7 +116,8 @@ impl Loader<'_> {
             }
             None => None,
         };
-        let auxiliary = self.auxiliary(&program, &placed, started.as_ref());
+        let image = vdso::map(&space)?;
+        let auxiliary = self.auxiliary(&program, &placed, started.as_ref(), image);
         let stack = stack::Image::new(
             layout.stack_top,
             self.arguments,
@@ -153,9 +154,19 @@ impl Loader<'_> {
         program: &Program,
         placed: &Placed,
         started: Option<&Placed>,
-    ) -> [(u64, u64); 18] {
+        image: u64,
+    ) -> [(u64, u64); 19] {
         let identity = &self.identity;
         [
+            // First, as on Linux; nothing, where there is none.
+            (
+                if image == 0 {
+                    AT_IGNORE
+                } else {
+                    AT_SYSINFO_EHDR
+                },
+                image,
+            ),
             (AT_MINSIGSTKSZ, SIGNAL_STACK),
             (AT_HWCAP, cpu::hwcap()),
             (AT_PAGESZ, PAGE),
