@@ -54,6 +54,14 @@ enum Command {
         #[arg(long, value_name = "TEXT", requires = "weaken")]
         only: Option<String>,
     },
+    /// Compositions of the lib crates' locks under many random schedules
+    Shuttle {
+        /// Only these crates, like ochre-sync
+        crates: Vec<String>,
+        /// How many schedules for each test
+        #[arg(long, default_value_t = 1_000)]
+        schedules: u32,
+    },
     /// Benchmarks, beside Linux in the same emulator; 'sync': ochre-sync beside its peers
     Bench {
         /// Passed on to the benchmarks; '--help' tells more
@@ -98,6 +106,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Bench { args } if args.first().is_some_and(|first| first == "sync") => {
             bench_sync::run(args.get(1..).unwrap_or_default())?;
         }
+        Command::Shuttle { crates, schedules } => model::shuttle(&crates, schedules)?,
         Command::Bench { args } => {
             run::cargo([
                 "run",

@@ -1,4 +1,5 @@
-//! The checkers of the lib crates: Miri for undefined behaviour, loom for interleavings.
+//! The checkers of the lib crates: Miri for undefined behaviour, loom and shuttle
+//! for interleavings.
 
 use std::{fs, path::PathBuf};
 
@@ -79,6 +80,26 @@ pub(crate) fn loom(only: &[String]) -> Result<()> {
             .env("RUSTFLAGS", "--cfg loom")
             .env("LOOM_MAX_PREEMPTIONS", "2")
             .env("CARGO_TARGET_DIR", paths::target()?.join("loom"))
+            .run()?;
+    }
+    Ok(())
+}
+
+/// Runs the shuttle tests of those lib crates that have some.
+pub(crate) fn shuttle(only: &[String], schedules: u32) -> Result<()> {
+    let crates: Vec<_> = lib_crates(only)?
+        .into_iter()
+        .filter(|(_, dir)| dir.join("tests/shuttle.rs").exists())
+        .collect();
+    ensure!(
+        !crates.is_empty(),
+        "none of these crates has a shuttle test"
+    );
+    for (name, _) in crates {
+        run::cargo(["test", "--release", "--test", "shuttle", "--package", &name])?
+            .env("RUSTFLAGS", "--cfg shuttle")
+            .env("OCHRE_SCHEDULES", schedules.to_string())
+            .env("CARGO_TARGET_DIR", paths::target()?.join("shuttle"))
             .run()?;
     }
     Ok(())

@@ -18,14 +18,14 @@ mod spin;
 
 pub use spin::Spin;
 
-#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
+#[cfg(all(feature = "std", target_os = "linux", not(loom), not(shuttle)))]
 mod futex;
-#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
+#[cfg(all(feature = "std", target_os = "linux", not(loom), not(shuttle)))]
 pub use futex::Futex;
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 mod model;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 pub use model::Model;
 
 /// A way to sleep at a word and to wake those who do.

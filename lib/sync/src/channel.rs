@@ -39,7 +39,7 @@ mod wait;
 #[cfg(feature = "alloc")]
 mod zero;
 
-#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
+#[cfg(all(feature = "std", target_os = "linux", not(loom), not(shuttle)))]
 pub mod host;
 
 pub use error::{

@@ -6,7 +6,7 @@
 //! What is here today is what the first kernel needs: [`SpinLock`], [`Once`] and
 //! lists of waiters (`List`). Guards are `!Send`: a future that holds one across an
 //! await is not `Send`, and an executor that wants `Send` futures refuses it.
-#![cfg_attr(not(any(test, loom, feature = "std")), no_std)]
+#![cfg_attr(not(any(test, loom, shuttle, feature = "std")), no_std)]
 #![expect(
     unsafe_code,
     reason = "locks are built from UnsafeCell; checked by loom and Miri"
@@ -22,7 +22,7 @@ mod assertions;
 pub mod blocking;
 pub mod channel;
 mod counter;
-#[cfg(all(feature = "std", target_os = "linux", not(loom)))]
+#[cfg(all(feature = "std", target_os = "linux", not(loom), not(shuttle)))]
 pub mod host;
 mod ids;
 pub mod lock;

@@ -5,7 +5,11 @@
 //! that an environment variable weakens one ordering at one place
 //! (`primitive/model.rs`): that is how it is shown that the models would notice.
 //!
-//! Two things differ between the two worlds, and code above keeps to what both
+//! Under `--cfg shuttle` the atomics and hints are shuttle's: it tries fewer
+//! orderings (none but sequential consistency) in far larger programs, so it is
+//! for locks put together (`tests/shuttle.rs`).
+//!
+//! Two things differ between loom's world and the others, and code above keeps to what both
 //! have:
 //! - loom's constructors are not `const`: [`maybe_const!`](crate::maybe_const)
 //!   writes a function that is `const` where it can be.

@@ -1,4 +1,4 @@
-//! Waiting under loom: a table of sleepers by address, whose deadlines may pass
+//! Waiting under loom and shuttle: a table of sleepers by address, whose deadlines may pass
 //! at any moment.
 //!
 //! The table's lock orders a wake before the end of the wait that it causes, as
@@ -7,15 +7,24 @@
 
 use core::time::Duration;
 
-use loom::sync::Mutex;
-use loom::sync::atomic::AtomicBool;
-use loom::thread::{self, Thread};
+#[cfg(loom)]
+use loom::{
+    lazy_static,
+    sync::{Mutex, atomic::AtomicBool},
+    thread::{self, Thread},
+};
+#[cfg(shuttle)]
+use shuttle::{
+    lazy_static,
+    sync::{Mutex, atomic::AtomicBool},
+    thread::{self, Thread},
+};
 use std::sync::Arc;
 
 use super::Blocking;
 use crate::primitive::atomic::{AtomicU32, Ordering};
 
-/// Sleeps in a table that loom explores.
+/// Sleeps in a table whose schedules the checker explores.
 #[derive(Clone, Copy, Debug)]
 pub struct Model;
 
@@ -25,7 +34,7 @@ struct Sleeper {
     woken: Arc<AtomicBool>,
 }
 
-loom::lazy_static! {
+lazy_static! {
     static ref SLEEPERS: Mutex<Vec<Sleeper>> = Mutex::new(Vec::new());
 }
 

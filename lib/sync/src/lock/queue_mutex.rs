@@ -38,7 +38,7 @@ const WAITING: u32 = 0;
 const GIVEN: u32 = 1;
 
 /// How often to look before queueing.
-const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// One that waits; its address leaves the lowest bit free.
 #[repr(align(8))]

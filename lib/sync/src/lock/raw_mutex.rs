@@ -30,7 +30,7 @@ const CONTENDED: u32 = 2;
 
 /// How often to look before sleeping: holders are short, system calls are not.
 /// One look is enough for a model checker.
-const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// Mutual exclusion without a value: what [`Mutex`](super::Mutex) is made of,
 /// and what to build other locks from.

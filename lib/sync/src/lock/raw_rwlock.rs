@@ -38,7 +38,7 @@ const READERS_WAIT: u32 = 1 << 30;
 const WRITERS_WAIT: u32 = 1 << 31;
 
 /// How often to look before sleeping.
-const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// Whether a reader may come in.
 fn admits(state: u32) -> bool {

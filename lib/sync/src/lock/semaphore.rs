@@ -28,7 +28,7 @@ const WAITS: u32 = 1 << 31;
 const PERMITS: u32 = WAITS - 1;
 
 /// How often to look before sleeping.
-const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// A count of permits: [`acquire`](Semaphore::acquire) takes one and sleeps at
 /// none, [`release`](Semaphore::release) gives some.

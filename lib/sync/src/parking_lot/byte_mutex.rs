@@ -33,7 +33,7 @@ const TRY: usize = 0;
 const GIVEN: usize = 1;
 
 /// How often to look before sleeping.
-const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// Where a type's sleepers stand.
 pub trait Lot: 'static {

@@ -1,7 +1,10 @@
-//! The seam's ordinary side: what `core` has.
+//! The seam's ordinary side: what `core` has; and its side for shuttle, whose
+//! atomics are made the same way.
 
-pub use core::hint::spin_loop;
-pub use core::sync::atomic;
+#[cfg(not(shuttle))]
+pub use core::{hint::spin_loop, sync::atomic};
+#[cfg(shuttle)]
+pub use shuttle::{hint::spin_loop, sync::atomic};
 
 use core::fmt;
 

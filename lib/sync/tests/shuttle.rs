@@ -1,0 +1,353 @@
+//! Locks put together, under many random schedules: programs too large for loom.
+//!
+//! `cargo xtask shuttle` runs them; `OCHRE_SCHEDULES` says how many schedules
+//! each gets. A schedule that fails is printed, and `shuttle::replay` runs it
+//! again. What they check: nobody sleeps for ever (shuttle reports a deadlock),
+//! nothing is lost, and what is to exclude excludes.
+#![cfg(shuttle)]
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use core::time::Duration;
+
+use ochre_sync::blocking::Model;
+use ochre_sync::lock::{
+    Barrier, BinarySemaphore, Condvar, Mutex, OnceLock, Plain, QueueMutex, RwLock,
+    RwLockWriteGuard, Semaphore,
+};
+use ochre_sync::park::Parker;
+use ochre_sync::parking_lot::{Park, ParkingLot};
+use shuttle::sync::atomic::{AtomicU32, Ordering};
+use shuttle::thread;
+
+/// Half of the schedules at random, half with few, well-placed changes of thread.
+fn check(program: impl Fn() + Send + Sync + 'static) {
+    let schedules = std::env::var("OCHRE_SCHEDULES").ok();
+    let schedules = schedules
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1_000);
+    let program = Arc::new(program);
+    let again = Arc::clone(&program);
+    shuttle::check_random(move || program(), schedules / 2);
+    shuttle::check_pct(move || again(), schedules / 2, 3);
+}
+
+/// Runs the actions in a thread each, and waits for all.
+fn together<T: Send + Sync + 'static>(shared: T, actions: Vec<Box<dyn FnOnce(&T) + Send>>) -> T {
+    let shared = Arc::new(shared);
+    let threads: Vec<_> = actions
+        .into_iter()
+        .map(|action| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || action(&shared))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("all finish");
+    }
+    Arc::into_inner(shared).expect("all are gone")
+}
+
+/// Counts who is inside; panics at more than `most`.
+#[derive(Default)]
+struct Inside(AtomicU32);
+
+impl Inside {
+    fn visit(&self, most: u32) {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) < most);
+        thread::yield_now();
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_bounded_queue_of_mutex_and_two_condition_variables() {
+    struct Queue {
+        items: Mutex<VecDeque<u32>, Model, Plain>,
+        not_empty: Condvar<Model>,
+        not_full: Condvar<Model>,
+        sum: AtomicU32,
+    }
+    fn put(queue: &Queue) {
+        for number in 1..=3 {
+            let items = queue.items.lock();
+            let mut items = queue.not_full.wait_while(items, |items| items.len() == 1);
+            items.push_back(number);
+            drop(items);
+            queue.not_empty.notify_one();
+        }
+    }
+    fn take(queue: &Queue) {
+        for _ in 0..3 {
+            let items = queue.items.lock();
+            let mut items = queue.not_empty.wait_while(items, |items| items.is_empty());
+            let number = items.pop_front().expect("it is not empty");
+            queue.sum.fetch_add(number, Ordering::SeqCst);
+            // With the mutex held, too, it is allowed.
+            queue.not_full.notify_one();
+        }
+    }
+    check(|| {
+        let queue = Queue {
+            items: Mutex::new(VecDeque::new()),
+            not_empty: Condvar::new(),
+            not_full: Condvar::new(),
+            sum: AtomicU32::new(0),
+        };
+        let queue = together(
+            queue,
+            vec![Box::new(put), Box::new(put), Box::new(take), Box::new(take)],
+        );
+        assert_eq!(queue.sum.into_inner(), 12);
+    });
+}
+
+#[test]
+fn crowds_at_a_condition_variable() {
+    struct Gate {
+        open: Mutex<u32, Model, Plain>,
+        changed: Condvar<Model>,
+        inside: Inside,
+    }
+    fn pass(gate: &Gate) {
+        let open = gate.changed.wait_while(gate.open.lock(), |open| *open == 0);
+        gate.inside.visit(1);
+        drop(open);
+    }
+    fn pass_or_give_up(gate: &Gate) {
+        let (open, result) =
+            gate.changed
+                .wait_timeout_while(gate.open.lock(), Duration::ZERO, |open| *open == 0);
+        assert!(!result.timed_out() || *open == 0);
+    }
+    fn open(gate: &Gate) {
+        *gate.open.lock() += 1;
+        gate.changed.notify_all();
+        gate.changed.notify_one();
+    }
+    check(|| {
+        let gate = Gate {
+            open: Mutex::new(0),
+            changed: Condvar::new(),
+            inside: Inside::default(),
+        };
+        together(
+            gate,
+            vec![
+                Box::new(pass),
+                Box::new(pass),
+                Box::new(pass),
+                Box::new(pass_or_give_up),
+                Box::new(open),
+                Box::new(open),
+            ],
+        );
+    });
+}
+
+#[test]
+fn a_table_behind_a_readers_writer_lock_and_its_version_announced() {
+    struct Table {
+        version: Mutex<u32, Model, Plain>,
+        changed: Condvar<Model>,
+        rows: RwLock<Vec<u32>, Model, Plain>,
+        inside: Inside,
+    }
+    fn write(table: &Table) {
+        let mut rows = table.rows.write();
+        table.inside.visit(1);
+        rows.push(1);
+        let rows = RwLockWriteGuard::downgrade(rows);
+        *table.version.lock() += 1;
+        assert!(!rows.is_empty());
+        table.changed.notify_all();
+    }
+    fn follow(table: &Table) {
+        for seen in 0..2 {
+            let version = table
+                .changed
+                .wait_while(table.version.lock(), |version| *version <= seen);
+            // The other order than the writers' would be a deadlock.
+            let version = {
+                let announced = *version;
+                drop(version);
+                announced
+            };
+            let rows = table.rows.read();
+            assert!(rows.len() >= version as usize);
+        }
+    }
+    fn impatient(table: &Table) {
+        if let Some(_rows) = table.rows.try_write_for(Duration::ZERO) {
+            table.inside.visit(1);
+        }
+        drop(table.rows.try_read_for(Duration::ZERO));
+    }
+    check(|| {
+        let table = Table {
+            version: Mutex::new(0),
+            changed: Condvar::new(),
+            rows: RwLock::new(Vec::new()),
+            inside: Inside::default(),
+        };
+        let table = together(
+            table,
+            vec![
+                Box::new(write),
+                Box::new(write),
+                Box::new(follow),
+                Box::new(follow),
+                Box::new(impatient),
+            ],
+        );
+        assert_eq!(table.rows.into_inner().len(), 2);
+    });
+}
+
+#[test]
+fn philosophers_with_ordered_forks_and_few_chairs() {
+    struct Dinner {
+        forks: [QueueMutex<u32, Model>; 3],
+        chairs: Semaphore<Model>,
+        begin: Barrier<Model>,
+        seated: Inside,
+    }
+    check(|| {
+        let dinner = Dinner {
+            forks: [0; 3].map(QueueMutex::new),
+            chairs: Semaphore::new(2),
+            begin: Barrier::new(3),
+            seated: Inside::default(),
+        };
+        let philosophers = (0..3)
+            .map(|seat: usize| -> Box<dyn FnOnce(&Dinner) + Send> {
+                let (first, second) = (seat.min((seat + 1) % 3), seat.max((seat + 1) % 3));
+                Box::new(move |dinner| {
+                    dinner.begin.wait();
+                    for _ in 0..2 {
+                        let chair = dinner.chairs.access();
+                        let mut one = dinner.forks[first].lock();
+                        let mut other = dinner.forks[second].lock();
+                        *one += 1;
+                        *other += 1;
+                        dinner.seated.visit(2);
+                        drop((one, other));
+                        drop(chair);
+                    }
+                })
+            })
+            .collect();
+        let dinner = together(dinner, philosophers);
+        let uses: u32 = dinner.forks.map(QueueMutex::into_inner).iter().sum();
+        assert_eq!((uses, dinner.chairs.available()), (12, 2));
+    });
+}
+
+#[test]
+fn a_permit_for_each_that_sleeps() {
+    fn take(permits: &Semaphore<Model>) {
+        permits.acquire();
+    }
+    fn impatient(permits: &Semaphore<Model>) {
+        if permits.try_acquire_for(Duration::ZERO) {
+            permits.release(1);
+        }
+    }
+    check(|| {
+        let permits = together(
+            Semaphore::new(0),
+            vec![
+                Box::new(take),
+                Box::new(take),
+                Box::new(take),
+                Box::new(impatient),
+                Box::new(|permits| permits.release(1)),
+                Box::new(|permits| permits.release(2)),
+            ],
+        );
+        assert_eq!(permits.available(), 0);
+    });
+}
+
+#[test]
+fn a_value_made_once_hands_work_to_a_parked_thread() {
+    struct Work {
+        name: OnceLock<String, Model>,
+        parker: Parker<Model>,
+        done: BinarySemaphore<Model>,
+        runs: AtomicU32,
+    }
+    fn use_it(work: &Work) {
+        let name = work.name.get_or_init(|| {
+            work.runs.fetch_add(1, Ordering::SeqCst);
+            "made".to_owned()
+        });
+        assert_eq!(name, "made");
+        work.parker.unpark();
+    }
+    check(|| {
+        let work = Work {
+            name: OnceLock::new(),
+            parker: Parker::new(),
+            done: BinarySemaphore::new(false),
+            runs: AtomicU32::new(0),
+        };
+        let work = together(
+            work,
+            vec![
+                Box::new(use_it),
+                Box::new(use_it),
+                Box::new(|work| {
+                    while work.name.get().is_none() {
+                        work.parker.park();
+                    }
+                    work.done.raise();
+                }),
+                Box::new(|work| {
+                    work.done.acquire();
+                    assert_eq!(work.name.wait(), "made");
+                }),
+            ],
+        );
+        assert_eq!(work.runs.into_inner(), 1);
+    });
+}
+
+#[test]
+fn sleepers_in_a_lot_are_moved_and_woken() {
+    struct Lot {
+        table: ParkingLot<Model, 2>,
+        open: AtomicU32,
+    }
+    fn sleep(lot: &Lot) {
+        let shut = || lot.open.load(Ordering::SeqCst) == 0;
+        let parked = lot.table.park(1, shut, || (), |_| (), None);
+        assert_ne!(parked, Park::TimedOut);
+    }
+    fn impatient(lot: &Lot) {
+        lot.table.park(1, || true, || (), |_| (), Some(true));
+    }
+    check(|| {
+        let lot = Lot {
+            table: ParkingLot::new(),
+            open: AtomicU32::new(0),
+        };
+        let lot = together(
+            lot,
+            vec![
+                Box::new(sleep),
+                Box::new(sleep),
+                Box::new(impatient),
+                Box::new(|lot| {
+                    lot.table.requeue(1, 2, || true);
+                    lot.open.store(1, Ordering::SeqCst);
+                    lot.table.requeue(1, 2, || true);
+                    lot.table.unpark_all(2, 0);
+                }),
+            ],
+        );
+        assert_eq!(lot.table.unpark_all(1, 0) + lot.table.unpark_all(2, 0), 0);
+    });
+}
