@@ -34,8 +34,11 @@ fn check(program: impl Fn() + Send + Sync + 'static) {
     shuttle::check_pct(move || again(), schedules / 2, 3);
 }
 
+/// What one thread does.
+type Action<T> = Box<dyn FnOnce(&T) + Send>;
+
 /// Runs the actions in a thread each, and waits for all.
-fn together<T: Send + Sync + 'static>(shared: T, actions: Vec<Box<dyn FnOnce(&T) + Send>>) -> T {
+fn together<T: Send + Sync + 'static>(shared: T, actions: Vec<Action<T>>) -> T {
     let shared = Arc::new(shared);
     let threads: Vec<_> = actions
         .into_iter()
@@ -222,7 +225,7 @@ fn philosophers_with_ordered_forks_and_few_chairs() {
             seated: Inside::default(),
         };
         let philosophers = (0..3)
-            .map(|seat: usize| -> Box<dyn FnOnce(&Dinner) + Send> {
+            .map(|seat: usize| -> Action<Dinner> {
                 let (first, second) = (seat.min((seat + 1) % 3), seat.max((seat + 1) % 3));
                 Box::new(move |dinner| {
                     dinner.begin.wait();

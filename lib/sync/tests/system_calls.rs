@@ -2,6 +2,7 @@
 //!
 //! Counted by a backend that sleeps as Linux's does and counts each call of its
 //! thread.
+#![cfg(not(any(loom, shuttle)))]
 #![forbid(unsafe_code)]
 
 use core::cell::Cell;

@@ -28,6 +28,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
 
+use super::raw_mutex::looks;
 use crate::blocking::Blocking;
 use crate::maybe_const;
 use crate::primitive::UnsafeCell;
@@ -36,9 +37,6 @@ use crate::primitive::spin_loop;
 
 const WAITING: u32 = 0;
 const GIVEN: u32 = 1;
-
-/// How often to look before queueing.
-const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// One that waits; its address leaves the lowest bit free.
 #[repr(align(8))]
@@ -158,7 +156,7 @@ impl<B: Blocking> RawQueueMutex<B> {
 
     #[cold]
     fn lock_contended(&self) {
-        for _ in 1..LOOKS {
+        for _ in looks() {
             // ORDERING: Relaxed; this only waits for a chance.
             let state = self.state.load(Ordering::Relaxed);
             if state.is_null() && self.try_lock() {

@@ -18,6 +18,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use crate::blocking::Blocking;
 use crate::maybe_const;
@@ -29,8 +30,11 @@ const LOCKED: u32 = 1;
 const CONTENDED: u32 = 2;
 
 /// How often to look before sleeping: holders are short, system calls are not.
-/// One look is enough for a model checker.
-const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
+/// Not at all for a checker, to which each look is another step to explore.
+pub(crate) fn looks() -> Range<u32> {
+    let spins = if cfg!(any(loom, shuttle)) { 0 } else { 100 };
+    0..spins
+}
 
 /// Mutual exclusion without a value: what [`Mutex`](super::Mutex) is made of,
 /// and what to build other locks from.
@@ -126,7 +130,7 @@ impl<B: Blocking> RawMutex<B> {
 
     /// Waits while the mutex is held and nobody sleeps; gives the last look.
     fn look(&self) -> u32 {
-        for _ in 1..LOOKS {
+        for _ in looks() {
             // ORDERING: Relaxed; this only waits for a chance.
             let state = self.word.load(Ordering::Relaxed);
             // Where others sleep already, spinning would only jump the queue.

@@ -25,6 +25,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 
+use super::raw_mutex::looks;
 use crate::blocking::Blocking;
 use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU32, Ordering};
@@ -36,9 +37,6 @@ const WRITE_LOCKED: u32 = READERS;
 const MAX_READERS: u32 = READERS - 1;
 const READERS_WAIT: u32 = 1 << 30;
 const WRITERS_WAIT: u32 = 1 << 31;
-
-/// How often to look before sleeping.
-const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// Whether a reader may come in.
 fn admits(state: u32) -> bool {
@@ -215,7 +213,7 @@ impl<B: Blocking> RawRwLock<B> {
 
     /// Looks for a moment until `enough`; gives the last look.
     fn look(&self, enough: impl Fn(u32) -> bool) -> u32 {
-        for _ in 1..LOOKS {
+        for _ in looks() {
             // ORDERING: Relaxed; this only waits for a chance.
             let state = self.state.load(Ordering::Relaxed);
             if enough(state) {

@@ -19,6 +19,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 
+use super::raw_mutex::looks;
 use crate::blocking::Blocking;
 use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU32, Ordering};
@@ -26,9 +27,6 @@ use crate::primitive::spin_loop;
 
 const WAITS: u32 = 1 << 31;
 const PERMITS: u32 = WAITS - 1;
-
-/// How often to look before sleeping.
-const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// A count of permits: [`acquire`](Semaphore::acquire) takes one and sleeps at
 /// none, [`release`](Semaphore::release) gives some.
@@ -175,7 +173,7 @@ impl<B: Blocking> Semaphore<B> {
 
     #[cold]
     fn acquire_contended(&self, deadline: Option<B::Instant>) -> bool {
-        for _ in 1..LOOKS {
+        for _ in looks() {
             // ORDERING: Relaxed; this only waits for a chance.
             let state = self.word.load(Ordering::Relaxed);
             if state != 0 {

@@ -21,6 +21,7 @@ use core::marker::PhantomData;
 
 use super::{Park, ParkingLot};
 use crate::blocking::Blocking;
+use crate::lock::looks;
 use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU8, Ordering};
 use crate::primitive::spin_loop;
@@ -31,9 +32,6 @@ const PARKED: u8 = 2;
 /// Tokens: the mutex may be taken, or is given.
 const TRY: usize = 0;
 const GIVEN: usize = 1;
-
-/// How often to look before sleeping.
-const LOOKS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// Where a type's sleepers stand.
 pub trait Lot: 'static {
@@ -153,7 +151,7 @@ impl<L: Lot> ByteMutex<L> {
 
     #[cold]
     fn lock_contended(&self, deadline: Option<<L::Backend as Blocking>::Instant>) -> bool {
-        for _ in 1..LOOKS {
+        for _ in looks() {
             // ORDERING: Relaxed; this only waits for a chance.
             if self.state.load(Ordering::Relaxed) != LOCKED {
                 break;
