@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod channels;
 mod counts;
 mod harness;
 mod locks;
+mod readers;
 
 use core::time::Duration;
 
@@ -25,6 +27,6 @@ fn settings() -> Criterion {
 criterion_group! {
     name = everything;
     config = settings();
-    targets = locks::uncontended, locks::contended, counts::clone_and_drop, cache::sharing, cache::orderings
+    targets = locks::uncontended, locks::contended, readers::reads, channels::messages, counts::clone_and_drop, cache::sharing, cache::orderings
 }
 criterion_main!(everything);

@@ -1,0 +1,151 @@
+//! Channels: how long a message takes from senders to receivers, many at a time.
+
+use core::hint::black_box;
+use std::thread;
+use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion};
+
+type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>;
+
+/// How much room the bounded channels have.
+const ROOM: usize = 128;
+
+/// One kind of channel of one library.
+trait Channel {
+    /// Who wrote it.
+    const NAME: &'static str;
+    type Sender: Clone + Send;
+    type Receiver: Send;
+    fn new() -> (Self::Sender, Self::Receiver);
+    /// One more receiver, if there may be several.
+    fn another(receiver: &Self::Receiver) -> Option<Self::Receiver>;
+    fn send(sender: &Self::Sender, message: u64);
+    /// False at the end.
+    fn receive(receiver: &mut Self::Receiver) -> bool;
+}
+
+macro_rules! channels {
+    ($($marker:ident $name:literal $sender:ty, $receiver:ty, $new:expr, $another:expr;)*) => {
+        $(
+            struct $marker;
+            impl Channel for $marker {
+                const NAME: &'static str = $name;
+                type Sender = $sender;
+                type Receiver = $receiver;
+                fn new() -> (Self::Sender, Self::Receiver) {
+                    $new
+                }
+                fn another(receiver: &Self::Receiver) -> Option<Self::Receiver> {
+                    let another: fn(&$receiver) -> Option<$receiver> = $another;
+                    another(receiver)
+                }
+                fn send(sender: &Self::Sender, message: u64) {
+                    sender.send(message).expect("the receivers stay");
+                }
+                fn receive(receiver: &mut Self::Receiver) -> bool {
+                    black_box(receiver.recv()).is_ok()
+                }
+            }
+        )*
+    };
+}
+
+channels! {
+    StdUnbounded "std mpsc" std::sync::mpsc::Sender<u64>, std::sync::mpsc::Receiver<u64>,
+        std::sync::mpsc::channel(), |_| None;
+    StdBounded "std mpsc" std::sync::mpsc::SyncSender<u64>, std::sync::mpsc::Receiver<u64>,
+        std::sync::mpsc::sync_channel(ROOM), |_| None;
+    StdRendezvous "std mpsc" std::sync::mpsc::SyncSender<u64>, std::sync::mpsc::Receiver<u64>,
+        std::sync::mpsc::sync_channel(0), |_| None;
+    CrossbeamUnbounded "crossbeam" crossbeam_channel::Sender<u64>, crossbeam_channel::Receiver<u64>,
+        crossbeam_channel::unbounded(), |receiver| Some(receiver.clone());
+    CrossbeamBounded "crossbeam" crossbeam_channel::Sender<u64>, crossbeam_channel::Receiver<u64>,
+        crossbeam_channel::bounded(ROOM), |receiver| Some(receiver.clone());
+    CrossbeamRendezvous "crossbeam" crossbeam_channel::Sender<u64>, crossbeam_channel::Receiver<u64>,
+        crossbeam_channel::bounded(0), |receiver| Some(receiver.clone());
+    FlumeUnbounded "flume" flume::Sender<u64>, flume::Receiver<u64>,
+        flume::unbounded(), |receiver| Some(receiver.clone());
+    FlumeBounded "flume" flume::Sender<u64>, flume::Receiver<u64>,
+        flume::bounded(ROOM), |receiver| Some(receiver.clone());
+    FlumeRendezvous "flume" flume::Sender<u64>, flume::Receiver<u64>,
+        flume::bounded(0), |receiver| Some(receiver.clone());
+    OchreUnbounded "ochre" ochre_sync::channel::host::Sender<u64>, ochre_sync::channel::host::Receiver<u64>,
+        ochre_sync::channel::host::unbounded(), |receiver| Some(receiver.clone());
+    OchreBounded "ochre" ochre_sync::channel::host::Sender<u64>, ochre_sync::channel::host::Receiver<u64>,
+        ochre_sync::channel::host::bounded(ROOM), |receiver| Some(receiver.clone());
+    OchreRendezvous "ochre" ochre_sync::channel::host::Sender<u64>, ochre_sync::channel::host::Receiver<u64>,
+        ochre_sync::channel::host::rendezvous(), |receiver| Some(receiver.clone());
+    OchreMpscUnbounded "ochre mpsc" ochre_sync::channel::host::Sender<u64>,
+        ochre_sync::channel::host::mpsc::Receiver<u64>,
+        ochre_sync::channel::host::mpsc::unbounded(), |_| None;
+    OchreMpscBounded "ochre mpsc" ochre_sync::channel::host::Sender<u64>,
+        ochre_sync::channel::host::mpsc::Receiver<u64>,
+        ochre_sync::channel::host::mpsc::bounded(ROOM), |_| None;
+}
+
+/// How many send, how many receive.
+const SHAPES: [(usize, usize); 3] = [(1, 1), (3, 1), (2, 2)];
+
+fn rows<C: Channel>(group: &mut Group<'_>, (senders, receivers): (usize, usize)) {
+    if receivers > 1 && C::another(&C::new().1).is_none() {
+        return;
+    }
+    let name = format!("{}, {senders} to {receivers}", C::NAME);
+    group.bench_function(BenchmarkId::new(name, senders + receivers), |bencher| {
+        bencher.iter_custom(|rounds| {
+            let (sender, receiver) = C::new();
+            let mut ends: Vec<_> = (1..receivers)
+                .filter_map(|_| C::another(&receiver))
+                .collect();
+            ends.push(receiver);
+            let share = rounds.div_ceil(senders as u64);
+            let begin = Instant::now();
+            thread::scope(|scope| {
+                for mut receiver in ends {
+                    scope.spawn(move || while C::receive(&mut receiver) {});
+                }
+                for _ in 0..senders {
+                    let sender = sender.clone();
+                    scope.spawn(move || {
+                        for message in 0..share {
+                            C::send(&sender, message);
+                        }
+                    });
+                }
+                drop(sender);
+            });
+            begin.elapsed()
+        });
+    });
+}
+
+/// A message through a channel that grows, one with room and one with none.
+pub(crate) fn messages(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("a message, unbounded channel");
+    for shape in SHAPES {
+        rows::<StdUnbounded>(&mut group, shape);
+        rows::<CrossbeamUnbounded>(&mut group, shape);
+        rows::<FlumeUnbounded>(&mut group, shape);
+        rows::<OchreUnbounded>(&mut group, shape);
+        rows::<OchreMpscUnbounded>(&mut group, shape);
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("a message, room for 128");
+    for shape in SHAPES {
+        rows::<StdBounded>(&mut group, shape);
+        rows::<CrossbeamBounded>(&mut group, shape);
+        rows::<FlumeBounded>(&mut group, shape);
+        rows::<OchreBounded>(&mut group, shape);
+        rows::<OchreMpscBounded>(&mut group, shape);
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("a message, from hand to hand");
+    for shape in SHAPES {
+        rows::<StdRendezvous>(&mut group, shape);
+        rows::<CrossbeamRendezvous>(&mut group, shape);
+        rows::<FlumeRendezvous>(&mut group, shape);
+        rows::<OchreRendezvous>(&mut group, shape);
+    }
+    group.finish();
+}
