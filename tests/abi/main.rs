@@ -14,7 +14,7 @@ use core::time::Duration;
 use std::{
     collections::BTreeMap,
     process::{Command, ExitCode, Stdio},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -27,14 +27,29 @@ const GROUPS: &str = include_str!("../../user/abi-test/src/groups.rs");
 /// How long all groups together may take in a guest.
 const TIMEOUT: Duration = Duration::from_secs(400);
 
+/// How many processors the guests have.
+const PROCESSORS: [u32; 3] = [1, 2, 4];
+
 /// What a group printed, by the group's name.
 type Outputs = BTreeMap<String, String>;
 
 fn main() -> ExitCode {
-    let cases = groups()
-        .map(|group| Case::new(group.name, move || compare(&group)))
-        .chain([Case::new("groups", the_table_is_read_right)])
-        .collect();
+    let mut cases = vec![Case::new("groups", the_table_is_read_right)];
+    for processors in PROCESSORS {
+        // Once for all groups of a machine.
+        let outputs = Arc::new(OnceLock::new());
+        cases.extend(groups().map(|group| {
+            let outputs = Arc::clone(&outputs);
+            let name = match processors {
+                1 => group.name.to_owned(),
+                several => format!("{} on {several} processors", group.name),
+            };
+            Case::new(name, move || {
+                let ours = once(&outputs, || ochre(processors));
+                compare(&group, processors, ours)
+            })
+        }));
+    }
     run(cases)
 }
 
@@ -70,7 +85,7 @@ fn the_table_is_read_right() -> Result<()> {
     Ok(())
 }
 
-fn compare(group: &Group) -> Result<()> {
+fn compare(group: &Group, processors: u32, ours: Result<Outputs>) -> Result<()> {
     if terminal::is_about(group.name) {
         let text = |outputs: Outputs| outputs.get(group.name).cloned().unwrap_or_default();
         let (theirs, ours) = (text(terminal::linux()?), text(terminal::ochre()?));
@@ -86,10 +101,10 @@ fn compare(group: &Group) -> Result<()> {
         return Ok(());
     }
     let theirs = linux.get(group.name).context("Linux printed nothing")?;
-    if let Some(ours) = ochre()?.get(group.name) {
+    if let Some(ours) = ours?.get(group.name) {
         return judge(theirs, ours);
     }
-    let outcome = in_ochre(&[group.name])?.run()?;
+    let outcome = in_ochre(processors, &[group.name])?.run()?;
     let outputs = split(&outcome.stdout);
     let ours = outputs.get(group.name).map_or("", String::as_str);
     judge(theirs, ours).with_context(|| describe(&outcome))?;
@@ -124,28 +139,26 @@ fn linux() -> Result<Outputs> {
 }
 
 /// What Ochre prints: the groups that came to their end.
-fn ochre() -> Result<Outputs> {
-    static OUTPUTS: OnceLock<core::result::Result<Outputs, String>> = OnceLock::new();
-    once(&OUTPUTS, || {
-        let outcome = in_ochre(&[])?.run()?;
-        let mut outputs = split(&outcome.stdout);
-        if outcome.status != Some(0) {
-            eprintln!("all groups in one guest: {}", describe(&outcome));
-            // The last one that began has no end.
-            let last = groups()
-                .map(|group| group.name)
-                .filter(|name| outputs.contains_key(*name))
-                .last();
-            last.and_then(|last| outputs.remove(last));
-        }
-        Ok(outputs)
-    })
+fn ochre(processors: u32) -> Result<Outputs> {
+    let outcome = in_ochre(processors, &[])?.run()?;
+    let mut outputs = split(&outcome.stdout);
+    if outcome.status != Some(0) {
+        eprintln!("all groups in one guest: {}", describe(&outcome));
+        // The last one that began has no end.
+        let last = groups()
+            .map(|group| group.name)
+            .filter(|name| outputs.contains_key(*name))
+            .last();
+        last.and_then(|last| outputs.remove(last));
+    }
+    Ok(outputs)
 }
 
-fn in_ochre(groups: &[&str]) -> Result<Guest> {
+fn in_ochre(processors: u32, groups: &[&str]) -> Result<Guest> {
     let archive = archive("abi-test", root)?;
     Ok(guest()?
         .archive(archive)
+        .processors(processors)
         .program("/bin/abi-test")
         .args(groups.iter().copied())
         .timeout(TIMEOUT))

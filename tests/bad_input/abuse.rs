@@ -12,6 +12,9 @@ use crate::alive;
 /// How long the worst of them may take.
 const TIMEOUT: Duration = Duration::from_secs(240);
 
+/// How many processors the machines have.
+const PROCESSORS: [u32; 2] = [1, 2];
+
 /// The cases: name, memory in MiB, script, expected output.
 const CASES: [(&str, u64, &str, &str); 13] = [
     (
@@ -96,13 +99,21 @@ const CASES: [(&str, u64, &str, &str); 13] = [
 
 /// The cases.
 pub(crate) fn cases() -> impl Iterator<Item = Case> {
-    CASES.into_iter().map(|(name, memory, script, expected)| {
-        Case::new(format!("abuse/{name}"), move || {
-            let outcome = small(memory, script)?.run()?;
-            alive(&outcome)?;
-            ensure!(outcome.status == Some(0), "{}", describe(&outcome));
-            check_output(&outcome, 0, expected)
-        })
+    PROCESSORS.into_iter().flat_map(|processors| {
+        CASES
+            .into_iter()
+            .map(move |(name, memory, script, expected)| {
+                let title = match processors {
+                    1 => format!("abuse/{name}"),
+                    several => format!("abuse/{name} on {several} processors"),
+                };
+                Case::new(title, move || {
+                    let outcome = small(memory, script)?.processors(processors).run()?;
+                    alive(&outcome)?;
+                    ensure!(outcome.status == Some(0), "{}", describe(&outcome));
+                    check_output(&outcome, 0, expected)
+                })
+            })
     })
 }
 

@@ -10,7 +10,8 @@ use ochre_abi::clone::CloneFlags;
 use ochre_hal::memory;
 use ochre_hal::user::UserContext;
 
-use super::{Capability, Pid, Process, Resource, Thread, ThreadState, Work, table};
+use super::table::{self, Table};
+use super::{Capability, Pid, Process, Resource, Thread, ThreadState, Work};
 use crate::memory::AddressSpace;
 use crate::sched;
 use crate::syscall::{Call, FromArgument, Outcome, Ptr};
@@ -318,9 +319,7 @@ fn new_process(
     }
     prepare_tid(&thread, request, &space);
     let mut table = table::lock();
-    let of = table.relations(parent.pid).ok_or(Errno::ESRCH)?;
-    let (group, session) = (of.group, of.session);
-    if let Err(errno) = table.insert(Arc::clone(&process), group, session) {
+    if let Err(errno) = insert(&mut table, call.thread, &process) {
         drop(table);
         // The thread and its process hold each other; part them.
         process.threads.lock().clear();
@@ -330,6 +329,19 @@ fn new_process(
     drop(table);
     cpu_limit::watch(&process);
     Ok(thread)
+}
+
+/// Puts a child into the table, in its parent's group. A parent that has a
+/// signal to take, or is about to get one with its group, takes it first and
+/// makes the call again: the child would get neither.
+fn insert(table: &mut Table, thread: &Thread, child: &Arc<Process>) -> Result<(), Errno> {
+    let is_called = thread.work().intersects(Work::SIGNAL | Work::EXIT);
+    if is_called || table.is_broadcasting() {
+        return Err(Errno::ERESTARTNOINTR);
+    }
+    let of = table.relations(thread.process.pid).ok_or(Errno::ESRCH)?;
+    let (group, session) = (of.group, of.session);
+    table.insert(Arc::clone(child), group, session)
 }
 
 /// Makes process 1, whose only thread is not yet awake.

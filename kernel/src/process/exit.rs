@@ -175,6 +175,9 @@ fn tell_parent(process: &Arc<Process>, parent: Option<Arc<Process>>, status: Exi
         let removed = table::lock().remove(process.pid);
         drop(removed);
     }
+    // ORDERING: Release pairs with the Acquire in `reap::look`: the parent has
+    // its signal, or the process is out of the table.
+    process.end_told.store(true, Ordering::Release);
     if let Some(parent) = parent {
         parent.child_changed.wake();
     }

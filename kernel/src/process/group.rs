@@ -68,6 +68,8 @@ pub struct Process {
     pub report: SpinLock<Report>,
     /// Set when the parent that called `vfork` may go on, and the queue it waits on.
     pub vfork: VforkGate,
+    /// Whether the parent was told of the end, so that it may ask after it.
+    pub end_told: AtomicBool,
     /// Signal for the parent when the process ends; 0 for none.
     exit_signal: u32,
     /// How it ends, once that is settled.
@@ -152,6 +154,7 @@ impl Process {
             threads_changed: WaitQueue::new(),
             report: SpinLock::default(),
             vfork: VforkGate::default(),
+            end_told: AtomicBool::new(false),
             exit_signal: 17,
             exit: SpinLock::default(),
         }
@@ -202,6 +205,7 @@ impl Process {
             threads_changed: WaitQueue::new(),
             report: SpinLock::default(),
             vfork: VforkGate::default(),
+            end_told: AtomicBool::new(false),
             exit_signal,
             exit: SpinLock::default(),
         })

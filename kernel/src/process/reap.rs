@@ -7,6 +7,9 @@ use ochre_abi::wait::{
     CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, WaitOptions,
 };
 
+use ochre_sync::primitive::atomic::Ordering;
+use ochre_sync::primitive::spin_loop;
+
 use super::{ExitStatus, Pid, Process, table};
 
 /// Which children are meant.
@@ -76,8 +79,31 @@ pub fn look(
     selector: Selector,
     options: WaitOptions,
 ) -> Result<Option<ChildEvent>, Errno> {
+    loop {
+        match look_once(parent, selector, options) {
+            Ok(found) => return found,
+            Err(Unsettled) => spin_loop(),
+        }
+    }
+}
+
+/// A child has just ended, and is about to tell its parent on another
+/// processor: its signal comes before the answer to `wait`, or the parent does
+/// not want to know and there is no answer.
+struct Unsettled;
+
+/// What [`look`] answers, if that is settled.
+type Looked = Result<Option<ChildEvent>, Errno>;
+
+fn look_once(
+    parent: &Process,
+    selector: Selector,
+    options: WaitOptions,
+) -> Result<Looked, Unsettled> {
     let mut table = table::lock();
-    let of = table.relations(parent.pid).ok_or(Errno::ECHILD)?;
+    let Some(of) = table.relations(parent.pid) else {
+        return Ok(Err(Errno::ECHILD));
+    };
     let mut any = false;
     let mut found = None;
     for pid in &of.children {
@@ -97,6 +123,10 @@ pub fn look(
             continue;
         }
         any = true;
+        // ORDERING: Acquire; see `exit::tell_parent`.
+        if child.is_zombie && !child.process.end_told.load(Ordering::Acquire) {
+            return Err(Unsettled);
+        }
         if let Some(change) = change_of(&child.process, child.is_zombie, options) {
             found = Some(ChildEvent {
                 child: Arc::clone(&child.process),
@@ -119,7 +149,7 @@ pub fn look(
     {
         parent.add_child_usage(&event.child);
     }
-    if any { Ok(found) } else { Err(Errno::ECHILD) }
+    Ok(if any { Ok(found) } else { Err(Errno::ECHILD) })
 }
 
 fn change_of(child: &Process, is_zombie: bool, options: WaitOptions) -> Option<Change> {

@@ -48,6 +48,20 @@ pub struct Table {
     last: u32,
     /// Threads ever made.
     made: u64,
+    /// Signals on their way to groups.
+    broadcasts: usize,
+}
+
+/// A signal goes to several processes, which were found under the table's
+/// lock; see [`Table::broadcast`]. Not to be dropped with the lock held.
+#[must_use = "it ends when it is dropped"]
+#[derive(Debug)]
+pub struct Broadcast(());
+
+impl Drop for Broadcast {
+    fn drop(&mut self) {
+        lock().broadcasts -= 1;
+    }
 }
 
 static TABLE: SpinLock<Table> = SpinLock::new(Table {
@@ -56,6 +70,7 @@ static TABLE: SpinLock<Table> = SpinLock::new(Table {
     groups: BTreeMap::new(),
     last: 0,
     made: 0,
+    broadcasts: 0,
 });
 
 /// Locks the table.
@@ -114,6 +129,20 @@ impl Table {
     #[must_use]
     pub fn process_from(&self, from: Pid) -> Option<&Relations> {
         self.processes.range(from..).next().map(|(_, of)| of)
+    }
+
+    /// Begins to send a signal to the processes that are in the table now: until
+    /// it is dropped no child is inserted that would escape, of a parent that
+    /// was found and not sent to yet.
+    pub fn broadcast(&mut self) -> Broadcast {
+        self.broadcasts += 1;
+        Broadcast(())
+    }
+
+    /// Whether a signal is on its way to a group.
+    #[must_use]
+    pub fn is_broadcasting(&self) -> bool {
+        self.broadcasts > 0
     }
 
     /// Threads ever made.

@@ -9,7 +9,7 @@ use ochre_abi::signal::{
 };
 use ochre_hal::user::SignalDelivery;
 
-use super::mask::{refresh, restore_mask};
+use super::mask::refresh;
 use super::take::{Taken, take_next};
 use super::{AlternateStack, DefaultAction, Info, fault, mask, restart, stop};
 use crate::process::{ExitStatus, Next, Thread, ThreadState, Work, exit, rseq};
@@ -41,9 +41,7 @@ pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
         }
         match take_next(thread) {
             Taken::None => {
-                restore_mask(thread);
-                if !mask::deliverable(thread) {
-                    thread.clear_work(Work::SIGNAL);
+                if mask::nothing_left(thread) {
                     return Next::Run;
                 }
             }

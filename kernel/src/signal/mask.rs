@@ -109,6 +109,19 @@ pub(super) fn restore_mask(thread: &Thread) {
     }
 }
 
+/// Puts the saved mask back, if there is one, and takes [`Work::SIGNAL`] off
+/// the list, if no signal is there then: in one step, since another processor
+/// may send one at any moment.
+pub(super) fn nothing_left(thread: &Thread) -> bool {
+    let shared = thread.process.signals.lock();
+    let mut own = thread.signals.lock();
+    if let Some(saved) = own.saved_mask.take() {
+        own.mask = saved;
+    }
+    refresh(&shared, &own, thread);
+    !is_deliverable(&shared, &own)
+}
+
 /// Waits for `call` with another mask; see [`set_temporary_mask`]. Without a
 /// mask it only waits.
 pub async fn with_temporary_mask(

@@ -11,7 +11,8 @@ use super::mask::refresh;
 use super::pending::Pending;
 use super::state::{Shared, StopState, ThreadSignals};
 use super::{DefaultAction, Info, may_signal, parent};
-use crate::process::{ExitStatus, Pid, Process, Resource, Thread, Work, table};
+use crate::process::table::{self, Broadcast};
+use crate::process::{ExitStatus, Pid, Process, Resource, Thread, Work};
 
 /// Sends a signal to a process: any of its threads may take it.
 ///
@@ -34,7 +35,7 @@ pub fn send_to_thread(thread: &Thread, signal: Signal, info: Info) -> Result<(),
 /// # Errors
 /// ESRCH for an empty group; ENOMEM.
 pub fn send_to_group(group: Pid, signal: Signal, info: Info) -> Result<(), Errno> {
-    let members = members(group)?;
+    let (members, _broadcast) = members(group)?;
     if members.is_empty() {
         return Err(Errno::ESRCH);
     }
@@ -50,15 +51,16 @@ pub fn send_to_session_foreground(group: Pid, signal: Signal) {
     let _: Result<(), Errno> = send_to_group(group, signal, Info::KERNEL);
 }
 
-/// The living processes of a group; the table's lock is free again.
-pub(super) fn members(group: Pid) -> Result<Vec<Arc<Process>>, Errno> {
+/// The living processes of a group, to send to; the table's lock is free again.
+fn members(group: Pid) -> Result<(Vec<Arc<Process>>, Broadcast), Errno> {
     let mut members = Vec::new();
-    let table = table::lock();
+    let mut table = table::lock();
     for process in table.group_processes(group) {
         members.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         members.push(Arc::clone(process));
     }
-    Ok(members)
+    let broadcast = table.broadcast();
+    Ok((members, broadcast))
 }
 
 /// Sends for a thread of `sender`, if that is allowed; `None` only asks.
@@ -231,11 +233,14 @@ fn resume(process: &Process, shared: &mut Shared, threads: &[Arc<Thread>]) -> Op
         return None;
     }
     for thread in threads {
-        thread.clear_work(Work::STOP);
         let mut own = thread.signals.lock();
         own.stopped = false;
         refresh(shared, &own, thread);
         drop(own);
+        // The SIGCONT itself comes when all go on already: each looks for it,
+        // for which it has to wait for the lock that is held here.
+        thread.add_work(Work::SIGNAL);
+        thread.clear_work(Work::STOP);
         thread.wake();
     }
     let mut report = process.report.lock();

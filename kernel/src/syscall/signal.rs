@@ -13,7 +13,8 @@ use ochre_abi::time::TimeSpec;
 use ochre_hal::clock;
 
 use super::{Call, Outcome, Ptr};
-use crate::process::{Pid, Process, Thread, table};
+use crate::process::table::{self, Broadcast};
+use crate::process::{Pid, Process, Thread};
 use crate::signal::{self, Info};
 use crate::wait::{self, Interrupted};
 
@@ -240,7 +241,7 @@ pub fn kill(call: &mut Call<'_>, pid: i32, number: i32) -> Result<(), Errno> {
     match pid {
         i32::MIN => Err(Errno::ESRCH),
         -1 => {
-            let everybody = collect(|of| {
+            let (everybody, _broadcast) = collect(|of| {
                 of.process.pid != Pid::INIT && of.process.pid != sender.pid && !of.is_zombie
             })?;
             if everybody.is_empty() {
@@ -279,7 +280,7 @@ fn process_of(pid: Pid) -> Option<Arc<Process>> {
 
 /// One success is success; else the last failure counts.
 fn kill_group(group: Pid, send: impl Fn(&Process) -> Result<(), Errno>) -> Result<(), Errno> {
-    let members = collect(|of| of.group == group)?;
+    let (members, _broadcast) = collect(|of| of.group == group)?;
     let mut success = false;
     let mut result = Err(Errno::ESRCH);
     for member in &members {
@@ -289,14 +290,18 @@ fn kill_group(group: Pid, send: impl Fn(&Process) -> Result<(), Errno>) -> Resul
     if success { Ok(()) } else { result }
 }
 
-fn collect(wanted: impl Fn(&table::Relations) -> bool) -> Result<Vec<Arc<Process>>, Errno> {
+/// The processes that are wanted, to send to.
+fn collect(
+    wanted: impl Fn(&table::Relations) -> bool,
+) -> Result<(Vec<Arc<Process>>, Broadcast), Errno> {
     let mut found = Vec::new();
-    let table = table::lock();
+    let mut table = table::lock();
     for of in table.iter().filter(|of| wanted(of)) {
         found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         found.push(Arc::clone(&of.process));
     }
-    Ok(found)
+    let broadcast = table.broadcast();
+    Ok((found, broadcast))
 }
 
 /// The thread with a number, in a process with a number if one is given.

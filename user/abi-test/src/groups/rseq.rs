@@ -31,7 +31,9 @@ fn register(area: &mut RseqArea, len: u32, flags: i32, signature: u32) -> Ret {
 pub(crate) fn role() -> i32 {
     let mut area = RseqArea::new();
     let at = area.address();
-    for len in [0, 28, 31, 33, 64, u32::MAX] {
+    // (What of a length that reaches past the address space depends on where
+    // the stack happens to be.)
+    for len in [0, 28, 31, 33, 64] {
         let answer = register(&mut area, len, 0, SIGNATURE);
         check(&format!("length {len}"), answer);
         if answer.is_ok() {

@@ -35,11 +35,14 @@ fn stopped_job(name: &str, keys: &str, body: impl FnOnce() -> i32) {
     let child = job(body);
     check(name, wait_with(child, libc::WUNTRACED));
     check("to the front", put_in_front(child));
-    check("continue", call!(SYS_kill, -child, libc::SIGCONT));
+    // Told after the end: both write to the same terminal, and may run at once.
+    let continued = call!(SYS_kill, -child, libc::SIGCONT);
     if !keys.is_empty() {
         ask(keys);
     }
-    check("end", wait(child));
+    let ended = wait(child);
+    check("continue", continued);
+    check("end", ended);
     check(
         "back",
         put_in_front(call!(SYS_getpgid, 0).map_or(0, |group| group as i32)),
