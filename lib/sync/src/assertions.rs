@@ -159,3 +159,25 @@ mod channel {
     is_not!(Sending<'static, u32, Spin>: Sync, Receiving<'static, u32, Spin>: Sync);
     is!(SendError<u32>: core::error::Error);
 }
+
+mod oneshot {
+    use super::{Local, Unshared};
+    use crate::blocking::Spin;
+    use crate::channel::oneshot::{Channel, Checked, Receiver, Sender};
+
+    is!(Checked<Unshared>: Send, Checked<Unshared>: Sync);
+    is!(Channel<Unshared, Spin>: Send, Channel<Unshared, Spin>: Sync);
+    is!(Sender<'static, Unshared, Spin>: Send, Receiver<'static, Unshared, Spin>: Send);
+    is!(Sender<'static, Unshared, Spin>: Sync, Receiver<'static, Unshared, Spin>: Sync);
+    is!(Receiver<'static, Local, Spin>: Unpin);
+    is_not!(Checked<Local>: Send, Checked<Local>: Sync);
+    is_not!(Channel<Local, Spin>: Send, Channel<Local, Spin>: Sync);
+    is_not!(Sender<'static, Local, Spin>: Send, Receiver<'static, Local, Spin>: Send);
+    is_not!(Sender<'static, u32, Spin>: Clone, Receiver<'static, u32, Spin>: Clone);
+    #[cfg(all(feature = "std", target_os = "linux", not(loom), not(shuttle)))]
+    const _: () = {
+        use crate::channel::oneshot::parked;
+        is!(parked::Sender<'static, Unshared>: Send, parked::Channel<Unshared>: Sync);
+        is_not!(parked::Sender<'static, Local>: Send, parked::Receiver<'static, u32>: Send);
+    };
+}

@@ -6,6 +6,7 @@
 //! | [`unbounded`] | as much as there is memory | many, many |
 //! | [`rendezvous`] | none: from hand to hand | many, many |
 //! | [`mpsc::bounded`], [`mpsc::unbounded`] | as above | many, one |
+//! | [`oneshot`] | one message, once | one, one |
 //!
 //! A half blocks (`send`, `recv`), does not (`try_send`, `try_recv`), waits for a
 //! while (`send_timeout`, `recv_timeout`) or waits in a task (`send_async`,
@@ -16,7 +17,6 @@
 //! before a channel was closed happens before a receive that finds it closed.
 //! Messages of one sender to one receiver come in their order.
 
-#[cfg(feature = "alloc")]
 mod backoff;
 mod error;
 #[cfg(feature = "alloc")]
@@ -27,6 +27,7 @@ mod list;
 mod mpmc;
 #[cfg(feature = "alloc")]
 pub mod mpsc;
+pub mod oneshot;
 mod place;
 #[cfg(feature = "alloc")]
 mod ring;
@@ -52,5 +53,5 @@ pub use mpmc::{IntoIter, Iter, Receiver, Sender, TryIter, bounded, rendezvous, u
 
 #[cfg(all(test, loom))]
 mod loom_tests;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), not(shuttle)))]
 mod tests;

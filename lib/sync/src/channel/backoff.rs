@@ -2,6 +2,7 @@
 //! words that do not share a cache line.
 
 use core::marker::PhantomData;
+#[cfg(feature = "alloc")]
 use core::ops::Deref;
 
 use crate::blocking::Blocking;
@@ -14,7 +15,7 @@ const SPINS: u32 = 6;
 const LOOKS: u32 = 10;
 
 /// Under a checker every look is one more schedule to explore: sleep at once.
-const CHECKED: bool = cfg!(any(loom, miri));
+const CHECKED: bool = cfg!(any(loom, shuttle, miri));
 
 /// Waits longer each time.
 pub(super) struct Backoff<B> {
@@ -62,9 +63,11 @@ impl<B: Blocking> Backoff<B> {
 
 /// A value alone on its cache lines: two of 64 bytes, because processors fetch
 /// them in pairs.
+#[cfg(feature = "alloc")]
 #[repr(align(128))]
 pub(super) struct Padded<T>(pub(super) T);
 
+#[cfg(feature = "alloc")]
 impl<T> Deref for Padded<T> {
     type Target = T;
     fn deref(&self) -> &T {

@@ -92,7 +92,10 @@ impl<T> Block<T> {
     unsafe fn free(block: *mut Block<T>) {
         // SAFETY: allocated from the same heap with the layout of a block, and
         // the caller says that it is the only one who has it.
-        drop(unsafe { Box::from_raw(block) });
+        let block = unsafe { Box::from_raw(block) };
+        for slot in &block.slots {
+            slot.message.assert_unused();
+        }
     }
 }
 
@@ -173,11 +176,10 @@ impl<T, B: Blocking> List<T, B> {
         loop {
             // ORDERING: Acquire pairs with the Release of the turn: the block read
             // next is not older than the position.
-            // UNMODELLED: an older block would be one of a turn before, and loom
-            // does not let a thread see a store that it has seen overwritten.
             let tail = self.tail.position.load(Ordering::Acquire);
             // ORDERING: Acquire pairs with the Release of the turn: if the block
             // is newer than the position, the compare-exchange fails.
+            // UNMODELLED: loom lets no compare-exchange succeed in the past.
             let block = self.tail.block.load(Ordering::Acquire);
             if tail & CLOSED != 0 {
                 return Err(TrySendError::Closed(message));
@@ -231,11 +233,14 @@ impl<T, B: Blocking> List<T, B> {
     fn turn_tail(&self, block: &Block<T>, next: NonNull<Block<T>>) {
         // ORDERING: Release publishes the block's beginning, and pairs with the
         // loads of `try_send`.
+        // UNMODELLED: loom lets no compare-exchange succeed in the past, and does
+        // not ask whether an atomic was made before it is used.
         self.tail.block.store(next.as_ptr(), Ordering::Release);
         // An addition, because flags may be set meanwhile.
         // ORDERING: Release: who sees the position sees the block.
         self.tail.position.fetch_add(STEP, Ordering::Release);
         // ORDERING: Release publishes the block's beginning to receivers.
+        // UNMODELLED: loom does not ask whether an atomic was made before it is used.
         block.next.store(next.as_ptr(), Ordering::Release);
     }
 
@@ -305,6 +310,7 @@ impl<T, B: Blocking> List<T, B> {
             // `tail`, read next, is not behind it.
             let head = self.head.position.load(Ordering::Acquire);
             // ORDERING: Acquire, as for `tail.block`.
+            // UNMODELLED: as for `tail.block`.
             let place = self.head.block.load(Ordering::Acquire);
             let offset = offset(head);
             if offset == SLOTS {
@@ -361,6 +367,7 @@ impl<T, B: Blocking> List<T, B> {
         let mut backoff = Backoff::<B>::new();
         let next = loop {
             // ORDERING: Acquire pairs with the Release of `turn_tail`.
+            // UNMODELLED: loom does not ask whether an atomic was made before it is used.
             let next = block.next.load(Ordering::Acquire);
             if !next.is_null() {
                 break next;
@@ -368,6 +375,7 @@ impl<T, B: Blocking> List<T, B> {
             backoff.between();
         };
         // ORDERING: Release, as in `turn_tail`, for `try_recv_shared`.
+        // UNMODELLED: as in `turn_tail`.
         self.head.block.store(next, Ordering::Release);
         // ORDERING: Release: who sees the position sees the block, and a `tail`
         // that is not behind.

@@ -27,13 +27,13 @@ struct Alarm(AtomicU32);
 impl Alarm {
     fn take(&self) -> Result<u32, u32> {
         self.0
-            .compare_exchange(1, 0, Ordering::Acquire, Ordering::Relaxed)
+            .compare_exchange(1, 0, Ordering::Relaxed, Ordering::Relaxed)
     }
 }
 
 impl std::task::Wake for Alarm {
     fn wake(self: std::sync::Arc<Self>) {
-        self.0.store(1, Ordering::Release);
+        self.0.store(1, Ordering::Relaxed);
         Model::wake_all(&raw const self.0);
     }
 }
@@ -210,8 +210,8 @@ fn two_wait(make: fn() -> Halves) {
 }
 
 #[test]
-fn ring_of_one_with_two_that_wait() {
-    two_wait(|| bounded(1));
+fn ring_with_two_that_wait() {
+    two_wait(|| bounded(2));
 }
 
 #[test]
@@ -222,6 +222,26 @@ fn list_with_two_that_wait() {
 #[test]
 fn rendezvous_with_two_that_wait() {
     two_wait(rendezvous);
+}
+
+/// A receiver that follows another sees what that one saw of the sender.
+#[test]
+fn receivers_do_not_pass_the_sender() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (sender, receiver) = unbounded::<_, Model>();
+        let other = receiver.clone();
+        let sending = thread::spawn(move || {
+            assert!(sender.send(Watched::new(1, &dropped)).is_ok());
+            core::mem::forget(sender);
+        });
+        let first = thread::spawn(move || usize::from(other.try_recv().is_ok()));
+        let mut got = usize::from(receiver.try_recv().is_ok());
+        got += first.join().expect("the first ends");
+        sending.join().expect("the sender ends");
+        got += usize::from(receiver.try_recv().is_ok());
+        assert_eq!(got, 1);
+    });
 }
 
 /// Enough messages for a list to turn to its next block, taken while they come.

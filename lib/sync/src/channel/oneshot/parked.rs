@@ -1,0 +1,185 @@
+//! A borrowed one-shot channel whose sender knows the thread that will receive.
+//!
+//! The channel itself is one byte beside the message: the receiver sleeps by
+//! parking, and the sender unparks the thread that split the channel. That is
+//! right only if this thread is the one that receives, so the [`Receiver`] is not
+//! `Send`. The other channels of one message sleep at a word of their own and ask
+//! for nothing of the kind.
+//!
+//! ```
+//! use ochre_sync::channel::oneshot::parked::Channel;
+//!
+//! let mut channel = Channel::new();
+//! std::thread::scope(|scope| {
+//!     let (sender, receiver) = channel.split();
+//!     scope.spawn(move || sender.send("hello"));
+//!     assert_eq!(receiver.receive(), Ok("hello"));
+//! });
+//! ```
+//!
+//! ```compile_fail,E0277
+//! let mut channel = ochre_sync::channel::oneshot::parked::Channel::new();
+//! std::thread::scope(|scope| {
+//!     let (sender, receiver) = channel.split();
+//!     scope.spawn(move || receiver.receive());
+//!     sender.send(1);
+//! });
+//! ```
+//!
+//! # States
+//! `EMPTY -> READY` (by `send`) or `EMPTY -> CLOSED` (a sender is dropped);
+//! `READY -> TAKEN` by `receive`.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use crate::channel::RecvError;
+use crate::channel::place::Place;
+use crate::host;
+use crate::primitive::atomic::{AtomicU8, Ordering};
+
+const EMPTY: u8 = 0;
+const READY: u8 = 1;
+const CLOSED: u8 = 2;
+const TAKEN: u8 = 3;
+
+/// A channel for one message to this thread.
+pub struct Channel<T> {
+    state: AtomicU8,
+    message: Place<T>,
+}
+
+// SAFETY: the message moves from one thread to another: `T: Send`.
+unsafe impl<T: Send> Send for Channel<T> {}
+// SAFETY: as above; nobody gets a reference to the message.
+unsafe impl<T: Send> Sync for Channel<T> {}
+
+impl<T> Channel<T> {
+    /// A channel that is not split.
+    #[must_use]
+    pub const fn new() -> Channel<T> {
+        Channel {
+            state: AtomicU8::new(EMPTY),
+            message: Place::new(),
+        }
+    }
+
+    /// Two halves, the receiver for this thread. What former halves left is
+    /// dropped, even if they were forgotten.
+    pub fn split(&mut self) -> (Sender<'_, T>, Receiver<'_, T>) {
+        *self = Channel::new();
+        let channel = &*self;
+        (
+            Sender {
+                channel,
+                receiver: host::current(),
+            },
+            Receiver {
+                channel,
+                not_send: PhantomData,
+            },
+        )
+    }
+}
+
+/// The half that sends, once, from any thread.
+pub struct Sender<'a, T> {
+    channel: &'a Channel<T>,
+    receiver: host::Thread,
+}
+
+impl<T> Sender<'_, T> {
+    /// Sends the message and wakes the receiver.
+    pub fn send(self, message: T) {
+        // SAFETY: the only sender, used up by this; the receiver waits for READY.
+        unsafe { self.channel.message.put(message) };
+        // ORDERING: Release publishes the message.
+        // UNMODELLED: the host's threads are not there under loom; `Checked` is
+        // the same and is modelled.
+        self.channel.state.store(READY, Ordering::Release);
+        // The drop wakes.
+    }
+}
+
+impl<T> Drop for Sender<'_, T> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed; only this half steps out of EMPTY.
+        if self.channel.state.load(Ordering::Relaxed) == EMPTY {
+            // ORDERING: Release: what was done before is seen by who finds it closed.
+            // UNMODELLED: as in `send`.
+            self.channel.state.store(CLOSED, Ordering::Release);
+        }
+        self.receiver.unpark();
+    }
+}
+
+/// The half that receives, once, on the thread that split the channel.
+pub struct Receiver<'a, T> {
+    channel: &'a Channel<T>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl<T> Receiver<'_, T> {
+    /// Whether a message is there.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        // ORDERING: Relaxed; `receive` synchronises.
+        self.channel.state.load(Ordering::Relaxed) == READY
+    }
+
+    /// Sleeps until the message is there. It does not mind being unparked by
+    /// others: it looks again.
+    ///
+    /// # Errors
+    /// If the sender was dropped instead.
+    pub fn receive(self) -> Result<T, RecvError> {
+        loop {
+            // ORDERING: Acquire pairs with the Release of `send` and of the drop.
+            // UNMODELLED: as in `send`.
+            match self.channel.state.load(Ordering::Acquire) {
+                READY => {
+                    // ORDERING: Relaxed; the sender is done.
+                    self.channel.state.store(TAKEN, Ordering::Relaxed);
+                    // SAFETY: READY means that a message is there, for this half.
+                    return Ok(unsafe { self.channel.message.take() });
+                }
+                CLOSED => return Err(RecvError),
+                _ => host::park(),
+            }
+        }
+    }
+}
+
+impl<T> Drop for Channel<T> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed; `&mut self` means that no other thread is here.
+        if self.state.load(Ordering::Relaxed) == READY {
+            // SAFETY: READY means that a message is there, which nobody took.
+            drop(unsafe { self.message.take() });
+        }
+    }
+}
+
+impl<T> Default for Channel<T> {
+    fn default() -> Channel<T> {
+        Channel::new()
+    }
+}
+
+impl<T> fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("parked::Channel")
+    }
+}
+
+impl<T> fmt::Debug for Sender<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("parked::Sender")
+    }
+}
+
+impl<T> fmt::Debug for Receiver<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("parked::Receiver")
+    }
+}
