@@ -14,6 +14,7 @@
 //! | `table` | the buckets; wake, requeue |
 //! | `wait` | the future of a thread that waits |
 //! | `robust` | mutexes whose owner dies |
+//! | `graph`, `pi`, `pi_wait` | mutexes with priority inheritance |
 //!
 //! # Memory
 //! A waiter is one [`Node`](ochre_sync::Node) in the heap, allocated when its
@@ -23,15 +24,20 @@
 //! A waiter leaves its bucket under the bucket's lock. If it is not there any
 //! more it was woken, and says so: a wake-up goes to nobody else afterwards.
 
+mod graph;
 mod key;
+mod pi;
+mod pi_wait;
 mod robust;
 mod table;
 mod wait;
 mod word;
 
 pub use key::{Key, Scope};
-pub use robust::release_robust_list;
-pub use table::{Move, requeue, wake, wake_op};
+pub use pi::priority_changed;
+pub use pi_wait::{Lock, Locked, WaitOnward, check_owner, lock, try_lock, unlock};
+pub use robust::release_owned;
+pub use table::{Move, requeue, requeue_inheriting, wake, wake_op};
 pub use wait::{Deadline, Ended, Target, Wait, WaitMany};
 
 /// The owner of a mutex died (`FUTEX_OWNER_DIED`).

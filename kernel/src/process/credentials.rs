@@ -107,6 +107,23 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// Whether who has these may look into a process that has `target`
+    /// (ptrace(2), "access mode checking"); `is_open` if it is dumpable.
+    #[must_use]
+    pub fn may_inspect(&self, target: &Credentials, is_open: bool) -> bool {
+        let is_same = |own: u32, target: &Ids| {
+            [target.real, target.effective, target.saved]
+                .iter()
+                .all(|id| *id == own)
+        };
+        let permitted = target.capabilities.permitted & !self.capabilities.effective == 0;
+        self.has(Capability::SysPtrace)
+            || (is_open
+                && permitted
+                && is_same(self.uid.fs, &target.uid)
+                && is_same(self.gid.fs, &target.gid))
+    }
+
     /// Those of process 1.
     #[must_use]
     pub fn root() -> Credentials {

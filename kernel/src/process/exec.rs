@@ -171,7 +171,7 @@ impl Prepared {
         }
         // From here on nothing fails.
         let old = core::mem::replace(call.space, Arc::clone(&self.space));
-        super::exit::release_tid(call.thread, &old);
+        super::exit::release_tid(call.thread, &old, false);
         call.thread.rseq.set(None);
         let shared = core::mem::replace(&mut *process.space.lock(), self.space);
         call.user.reset(self.entry, self.stack_pointer);

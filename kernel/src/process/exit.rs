@@ -25,7 +25,7 @@ use crate::tty;
 /// Ends the calling thread, and its process if it is the last.
 pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
     let process = &thread.process;
-    release_tid(thread, &state.space);
+    release_tid(thread, &state.space, true);
     // The address space goes with the last handle.
     state.space = AddressSpace::empty();
     if thread.tid() == process.pid {
@@ -52,8 +52,8 @@ pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
 
 /// Clears the word that `CLONE_CHILD_CLEARTID` or `set_tid_address` named, and
 /// wakes who joins the thread.
-pub(super) fn release_tid(thread: &Thread, space: &Arc<AddressSpace>) {
-    futex::release_robust_list(thread, space);
+pub(super) fn release_tid(thread: &Thread, space: &Arc<AddressSpace>, for_good: bool) {
+    futex::release_owned(thread, space, for_good);
     let address = thread.take_clear_child_tid();
     // Nobody else can look at memory that nobody shares.
     if address == 0 || Arc::strong_count(space) <= 2 {
@@ -62,7 +62,7 @@ pub(super) fn release_tid(thread: &Thread, space: &Arc<AddressSpace>) {
     // As on Linux, who joins has to wait at the word as a shared one.
     let _: Result<(), Errno> = space.write(address, &0_u32.to_ne_bytes());
     if let Ok(key) = Key::new(space, address, Scope::Shared, Access::Read) {
-        futex::wake(&key, 1, u32::MAX);
+        let _: Result<usize, Errno> = futex::wake(&key, 1, u32::MAX);
     }
 }
 

@@ -24,7 +24,7 @@ use ochre_hal::irq::Event;
 use ochre_hal::user::{Trap, UserContext};
 use ochre_hal::{clock, cpu};
 use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::{ExitStatus, Pid, Process, rseq};
 use crate::memory::{AddressSpace, pressure};
@@ -93,6 +93,8 @@ pub struct Thread {
     clear_child_tid: AtomicU64,
     /// `set_robust_list(2)`: head and length; 0 for none.
     pub robust_list: AtomicU64,
+    /// Whether it has given up its futexes for good.
+    left_futexes: AtomicBool,
     /// What `rseq(2)` registered.
     pub rseq: rseq::Registration,
     /// Cycles in user mode.
@@ -142,6 +144,7 @@ impl Thread {
             name: SpinLock::new(name),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
+            left_futexes: AtomicBool::new(false),
             rseq: rseq::Registration::default(),
             user_cycles: AtomicU64::new(0),
             kernel_cycles: AtomicU64::new(0),
@@ -219,6 +222,18 @@ impl Thread {
     pub fn clear_work(&self, work: Work) {
         // ORDERING: AcqRel: what is looked at after this cannot be older.
         self.work.fetch_and(!work.bits(), Ordering::AcqRel);
+    }
+
+    /// Whether nobody can wait any more for what the thread owns.
+    #[must_use]
+    pub fn has_left_futexes(&self) -> bool {
+        // ORDERING: Relaxed; set and asked under one lock.
+        self.left_futexes.load(Ordering::Relaxed)
+    }
+
+    /// The thread ends: see [`has_left_futexes`](Thread::has_left_futexes).
+    pub fn leave_futexes(&self) {
+        self.left_futexes.store(true, Ordering::Relaxed);
     }
 
     /// Makes the thread look at its work.

@@ -5,7 +5,9 @@ use ochre_hal::user::Access;
 use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, FromArgument, Outcome, Ptr, SysResult};
-use crate::ipc::futex::{self, Deadline, Ended, Key, Move, Scope, Target, Wait};
+use crate::ipc::futex::{
+    self, Deadline, Ended, Key, Locked, Move, Scope, Target, Wait, WaitOnward,
+};
 use crate::process::{Pid, table};
 use crate::signal;
 use crate::time;
@@ -17,8 +19,14 @@ const WAKE: u32 = 1;
 const REQUEUE: u32 = 3;
 const CMP_REQUEUE: u32 = 4;
 const WAKE_OP: u32 = 5;
+const LOCK_PI: u32 = 6;
+const UNLOCK_PI: u32 = 7;
+const TRYLOCK_PI: u32 = 8;
 const WAIT_BITSET: u32 = 9;
 const WAKE_BITSET: u32 = 10;
+const WAIT_REQUEUE_PI: u32 = 11;
+const CMP_REQUEUE_PI: u32 = 12;
+const LOCK_PI2: u32 = 13;
 
 /// Bytes of a `struct robust_list_head`.
 const ROBUST_HEAD: usize = 24;
@@ -38,10 +46,12 @@ pub fn futex(
     // Linux looks at the time before anything else.
     let deadline = match command {
         WAIT => deadline_after(call, timeout)?,
-        WAIT_BITSET => deadline_at(call, timeout, realtime)?,
+        WAIT_BITSET | WAIT_REQUEUE_PI | LOCK_PI2 => deadline_at(call, timeout, realtime)?,
+        // The older of the two knows the wall clock only.
+        LOCK_PI => deadline_at(call, timeout, true)?,
         _ => None,
     };
-    if realtime && command != WAIT_BITSET {
+    if realtime && !matches!(command, WAIT_BITSET | WAIT_REQUEUE_PI | LOCK_PI2) {
         return Err(Errno::ENOSYS);
     }
     let scope = scope(operation & PRIVATE != 0);
@@ -58,7 +68,7 @@ pub fn futex(
                 return Err(Errno::EINVAL);
             }
             let key = Key::new(call.space, address, scope, Access::Read)?;
-            done(futex::wake(&key, at_least_one(value), bits))
+            done(futex::wake(&key, at_least_one(value), bits)?)
         }
         REQUEUE | CMP_REQUEUE => {
             let (wake, requeue) = (count(value)?, count(timeout as u32)?);
@@ -83,6 +93,63 @@ pub fn futex(
                 (&first, at_least_one(value)),
                 (&second, at_least_one(timeout as u32)),
             )?)
+        }
+        LOCK_PI | LOCK_PI2 => {
+            let key = Key::new(call.space, address, scope, Access::Write)?;
+            Ok(
+                match futex::lock(call.thread, call.space, (address, key), deadline)? {
+                    Locked::Now => Outcome::Done(Ok(0)),
+                    Locked::Later(lock) => Outcome::wait(async { lock.await.map(|()| 0) }),
+                },
+            )
+        }
+        TRYLOCK_PI => {
+            let key = Key::new(call.space, address, scope, Access::Write)?;
+            futex::try_lock(call.thread, call.space, (address, key))?;
+            done(0)
+        }
+        UNLOCK_PI => {
+            futex::check_owner(call.thread, call.space, address)?;
+            let key = Key::new(call.space, address, scope, Access::Write)?;
+            futex::unlock(call.thread, call.space, (address, key))?;
+            done(0)
+        }
+        WAIT_REQUEUE_PI => {
+            if address == address2 {
+                return Err(Errno::EINVAL);
+            }
+            let to = Key::new(call.space, address2, scope, Access::Write)?;
+            let target = Target {
+                address,
+                key: Key::new(call.space, address, scope, Access::Read)?,
+                expected: value,
+                bits: u32::MAX,
+            };
+            if target.key == to {
+                return Err(Errno::EINVAL);
+            }
+            let (thread, space) = (call.thread, &*call.space);
+            let wait = WaitOnward::join(thread, space, &target, (address2, to), deadline)?;
+            Ok(Outcome::wait(async { wait.await.map(|()| 0) }))
+        }
+        CMP_REQUEUE_PI => {
+            let (wake, requeue) = (count(value)?, count(timeout as u32)?);
+            if address == address2 || wake != 1 {
+                return Err(Errno::EINVAL);
+            }
+            let from = Key::new(call.space, address, scope, Access::Read)?;
+            let to = Key::new(call.space, address2, scope, Access::Write)?;
+            if from == to {
+                return Err(Errno::EINVAL);
+            }
+            let request = Move {
+                from,
+                to,
+                expected: Some((address, value3)),
+                wake,
+                requeue,
+            };
+            done(futex::requeue_inheriting(call.space, &request, address2)?)
         }
         _ => Err(Errno::ENOSYS),
     }
@@ -206,6 +273,13 @@ pub fn get_robust_list(call: &mut Call<'_>, tid: i32, head: Ptr<u64>, size: Ptr<
     } else {
         let tid = u32::try_from(tid).map_err(|_| Errno::ESRCH)?;
         let thread = table::thread(Pid(tid)).ok_or(Errno::ESRCH)?;
+        let is_open = thread.process.control.dumpable.load(Ordering::Relaxed) == 1;
+        let (own, target) = (call.process().credentials(), thread.process.credentials());
+        if !alloc::sync::Arc::ptr_eq(&thread.process, call.process())
+            && !own.may_inspect(&target, is_open)
+        {
+            return Err(Errno::EPERM);
+        }
         thread.robust_list.load(Ordering::Relaxed)
     };
     call.space.write_value(size, &(ROBUST_HEAD as u64))?;

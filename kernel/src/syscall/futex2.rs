@@ -134,8 +134,8 @@ pub fn futex_wake(
     let key = Key::new(call.space, address, scope, Access::Read)?;
     match usize::try_from(count) {
         Ok(0) => Ok(0),
-        Ok(count) => Ok(futex::wake(&key, count, bits)),
-        Err(_) => Ok(futex::wake(&key, 1, bits)),
+        Ok(count) => futex::wake(&key, count, bits),
+        Err(_) => futex::wake(&key, 1, bits),
     }
 }
 

@@ -168,7 +168,7 @@ macro_rules! syscall_table {
             fremovexattr = 199, 16: xattr(fd: Fd, name: Ptr<u8>) "no file system keeps any";
             tkill = 200, 130: signal(tid: i32, signal: i32) "complete";
             time = 201, -: time(to: Ptr<i64>) "complete";
-            futex = 202, 98: futex(address: u64, operation: u32, value: u32, timeout: u64, address2: u64, value3: u32) "no priority inheritance";
+            futex = 202, 98: futex(address: u64, operation: u32, value: u32, timeout: u64, address2: u64, value3: u32) "complete";
             sched_setaffinity = 203, 122: sched(pid: i32, len: u32, mask: u64) "all processors only";
             sched_getaffinity = 204, 123: sched(pid: i32, len: u32, mask: u64) "complete";
             epoll_create = 213, -: epoll(size: i32) "complete";

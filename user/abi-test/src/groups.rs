@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod futex;
 mod futex_ops;
+mod futex_pi;
 mod futex_wait;
 mod identity;
 mod jobcontrol;
@@ -129,6 +130,9 @@ pub(crate) const ALL: &[Group] = groups![
     "futex-ops" => futex_ops::run,
     "futex-wait" => futex_wait::run,
     "futex2" => futex_wait::newer,
+    "futex-pi" => futex_pi::run,
+    "futex-requeue-pi" => futex_pi::requeue,
+    "robust-lists" => futex_pi::robust,
     "threads" => threads::run,
     "thread-leaders" => clone3::leaders,
     "rseq" => rseq::run,

@@ -21,7 +21,7 @@ use ochre_sync::primitive::atomic::Ordering;
 use super::node::{Arrow, Content, Identity, Leaf, Listing};
 use super::root::parse_number;
 use super::text::{Made, Text};
-use crate::process::{Capability, Credentials, Pid, Process, Thread, table};
+use crate::process::{Pid, Process, Thread, table};
 use crate::sched::account;
 use crate::vfs::{Entry as Listed, Inode, Kind, Metadata, Open, Opened, Permissions, now};
 
@@ -108,26 +108,12 @@ impl Subject {
         let asker = asking.process.credentials();
         let target = process.credentials();
         let is_open = process.control.dumpable.load(Ordering::Relaxed) == 1;
-        if may_inspect(&asker, &target, is_open) {
+        if asker.may_inspect(&target, is_open) {
             Ok(())
         } else {
             Err(Errno::EACCES)
         }
     }
-}
-
-fn may_inspect(asker: &Credentials, target: &Credentials, is_open: bool) -> bool {
-    let is_same = |asker: u32, target: &crate::process::Ids| {
-        [target.real, target.effective, target.saved]
-            .iter()
-            .all(|id| *id == asker)
-    };
-    let permitted = target.capabilities.permitted & !asker.capabilities.effective == 0;
-    asker.has(Capability::SysPtrace)
-        || (is_open
-            && permitted
-            && is_same(asker.uid.fs, &target.uid)
-            && is_same(asker.gid.fs, &target.gid))
 }
 
 /// A name in a process's directory.
@@ -397,7 +383,7 @@ impl Content for Fixed {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENTRIES, may_inspect};
+    use super::ENTRIES;
     use crate::process::{Credentials, Ids};
 
     fn user(uid: u32) -> Credentials {
@@ -412,14 +398,14 @@ mod tests {
 
     #[test]
     fn only_the_same_user_or_the_superuser_looks_into_a_process() {
-        assert!(may_inspect(&user(5), &user(5), true));
-        assert!(!may_inspect(&user(5), &user(5), false));
-        assert!(!may_inspect(&user(5), &user(6), true));
-        assert!(!may_inspect(&user(5), &user(0), true));
-        assert!(may_inspect(&user(0), &user(5), false));
+        assert!(user(5).may_inspect(&user(5), true));
+        assert!(!user(5).may_inspect(&user(5), false));
+        assert!(!user(5).may_inspect(&user(6), true));
+        assert!(!user(5).may_inspect(&user(0), true));
+        assert!(user(0).may_inspect(&user(5), false));
         let mut set_user = user(5);
         set_user.uid.saved = 0;
-        assert!(!may_inspect(&user(5), &set_user, true));
+        assert!(!user(5).may_inspect(&set_user, true));
     }
 
     #[test]

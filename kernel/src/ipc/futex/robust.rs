@@ -10,7 +10,7 @@ use ochre_hal::user::Access;
 use ochre_sync::primitive::atomic::Ordering;
 
 use super::key::{Key, Scope};
-use super::{HAS_WAITERS, OWNER, OWNER_DIED, table, word};
+use super::{HAS_WAITERS, OWNER, OWNER_DIED, pi, table, word};
 use crate::memory::AddressSpace;
 use crate::process::Thread;
 
@@ -23,12 +23,20 @@ const INHERITS: u64 = 1;
 /// Gives up the mutexes on a dying thread's robust list: marks each word that
 /// the thread owns, and wakes one waiter. The one that the thread was about to
 /// take or give up, which may or may not be on the list, comes last.
-pub fn release_robust_list(thread: &Thread, space: &Arc<AddressSpace>) {
+fn release_robust_list(thread: &Thread, space: &Arc<AddressSpace>) {
     let head = thread.robust_list.swap(0, Ordering::Relaxed);
     if head != 0 {
         // What cannot be read or changed is the program's loss.
         let _: Result<(), Errno> = walk(thread, space, head);
     }
+}
+
+/// Gives up all that a thread has of futexes: the mutexes of its robust list,
+/// and those with priority inheritance for which somebody waits. With
+/// `for_good` the thread ends, and nobody can wait for it from now on.
+pub fn release_owned(thread: &Thread, space: &Arc<AddressSpace>, for_good: bool) {
+    release_robust_list(thread, space);
+    pi::leave(thread, for_good);
 }
 
 fn walk(thread: &Thread, space: &Arc<AddressSpace>, head: u64) -> Result<(), Errno> {
@@ -97,6 +105,7 @@ fn release(
 /// Wakes one who waits at a word, asked for as shared, as robust mutexes are.
 fn wake_one(space: &Arc<AddressSpace>, address: u64) {
     if let Ok(key) = Key::new(space, address, Scope::Shared, Access::Read) {
-        table::wake(&key, 1, u32::MAX);
+        // A word that is used otherwise too is the program's mistake.
+        let _: Result<usize, Errno> = table::wake(&key, 1, u32::MAX);
     }
 }

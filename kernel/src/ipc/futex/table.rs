@@ -12,6 +12,7 @@
 //! looks at `waiting`; with a full barrier on both sides at least one of the
 //! two sees the other.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use ochre_abi::Errno;
@@ -19,6 +20,7 @@ use ochre_sync::primitive::atomic::{AtomicU32, Ordering, fence};
 use ochre_sync::{Chain, List, Node, SpinLock, SpinLockGuard, Verdict};
 
 use super::key::Key;
+use super::pi::{self, Candidate, Grant, Mutex, Obstacle, Seen, Taken};
 use super::wait::Target;
 use super::word::{self, Change};
 use crate::memory::AddressSpace;
@@ -27,10 +29,19 @@ use crate::sched::TaskRef;
 /// Buckets; a power of two.
 const BUCKETS: usize = 1024;
 
+/// The mutex that a waiter is to be moved to (`FUTEX_WAIT_REQUEUE_PI`).
+#[derive(Debug)]
+pub(super) struct Onward {
+    pub(super) target: Key,
+    pub(super) candidate: Candidate,
+    pub(super) grant: Arc<Grant>,
+}
+
 /// What everybody may see of a waiter.
 #[derive(Debug)]
 pub(super) struct Waiter {
     task: Task,
+    onward: Option<Box<Onward>>,
     /// Set by the wake that chose it, under the bucket's lock.
     woken: AtomicU32,
     /// The bucket that it is in, or [`NOWHERE`]: changed under that bucket's lock.
@@ -112,9 +123,10 @@ impl Bucket {
 }
 
 /// A waiter for `task` that is nowhere yet.
-pub(super) fn place(task: TaskRef) -> Arc<Place> {
+pub(super) fn place(task: TaskRef, onward: Option<Box<Onward>>) -> Arc<Place> {
     Arc::new(Node::new(Waiter {
         task: Task(task),
+        onward,
         woken: AtomicU32::new(0),
         bucket: AtomicU32::new(NOWHERE),
     }))
@@ -186,7 +198,11 @@ fn choose(waiter: &Waiter) {
     waiter.woken.store(1, Ordering::Release);
 }
 
-/// Takes up to `count` of those who wait at `key` out of a bucket.
+/// Takes up to `count` of those who wait at `key` out of a bucket. Those who
+/// wait for a mutex, or to be moved to one, are not to be woken so.
+///
+/// # Errors
+/// EINVAL if there are such.
 fn take(
     bucket: &Bucket,
     list: &mut List<Entry, Waiter>,
@@ -194,14 +210,21 @@ fn take(
     count: usize,
     bits: u32,
     woken: &mut Woken,
-) -> usize {
-    let mut taken = 0;
+) -> Result<usize, Errno> {
+    if pi::is_waited_for(key) {
+        return Err(Errno::EINVAL);
+    }
+    let (mut taken, mut is_mixed) = (0, false);
     let judge = |entry: &mut Entry, waiter: &Waiter| {
         if taken >= count {
             return Verdict::Stop;
         }
         if entry.key != *key || entry.bits & bits == 0 {
             return Verdict::Keep;
+        }
+        if waiter.onward.is_some() {
+            is_mixed = true;
+            return Verdict::Stop;
         }
         taken += 1;
         choose(waiter);
@@ -211,7 +234,10 @@ fn take(
         bucket.withdraw(1);
         woken.push(place);
     });
-    taken
+    if is_mixed {
+        return Err(Errno::EINVAL);
+    }
+    Ok(taken)
 }
 
 /// Wakes those taken out, with no lock held.
@@ -223,10 +249,13 @@ fn wake_all(mut woken: Woken) {
 
 /// Wakes up to `count` waiters at `key` whose bits meet `bits`, in the order
 /// in which they came; returns how many.
-pub fn wake(key: &Key, count: usize, bits: u32) -> usize {
+///
+/// # Errors
+/// EINVAL if somebody waits there for a mutex with priority inheritance.
+pub fn wake(key: &Key, count: usize, bits: u32) -> Result<usize, Errno> {
     let bucket = bucket(index(key));
     if bucket.may_skip() {
-        return 0;
+        return Ok(0);
     }
     let mut woken = Woken::new();
     let taken = take(
@@ -283,7 +312,6 @@ pub fn wake_op(
     let change = Change::decode(encoded);
     let (from, to) = (index(first), index(second));
     let mut woken = Woken::new();
-    let mut taken = 0;
     loop {
         let mut pair = Pair::lock(from, to);
         let Some(is_met) = change.try_make(space, address)? else {
@@ -292,15 +320,20 @@ pub fn wake_op(
             continue;
         };
         let (list, other) = pair.lists();
-        taken += take(bucket(from), list, first, first_count, u32::MAX, &mut woken);
-        if is_met {
-            let list = other.unwrap_or(list);
-            taken += take(bucket(to), list, second, second_count, u32::MAX, &mut woken);
-        }
-        break;
+        let both = || {
+            let mut taken = take(bucket(from), list, first, first_count, u32::MAX, &mut woken)?;
+            if is_met {
+                let list = other.unwrap_or(list);
+                let bucket = bucket(to);
+                taken += take(bucket, list, second, second_count, u32::MAX, &mut woken)?;
+            }
+            Ok(taken)
+        };
+        let result = both();
+        drop(pair);
+        wake_all(woken);
+        return result;
     }
-    wake_all(woken);
-    Ok(taken)
 }
 
 /// A requeue: whom to wake, whom to move, and on what condition.
@@ -348,10 +381,13 @@ pub fn requeue(space: &AddressSpace, request: &Move) -> Result<usize, Errno> {
             u32::MAX,
             &mut woken,
         );
-        break taken + shift(request, list, other);
+        break match taken {
+            Ok(taken) => shift(request, list, other).map(|moved| taken + moved),
+            Err(errno) => Err(errno),
+        };
     };
     wake_all(woken);
-    Ok(moved)
+    moved
 }
 
 /// Moves waiters from one bucket's list to another's, or renames their key if
@@ -360,16 +396,20 @@ fn shift(
     request: &Move,
     list: &mut List<Entry, Waiter>,
     mut other: Option<&mut List<Entry, Waiter>>,
-) -> usize {
+) -> Result<usize, Errno> {
     let (from, to) = (index(&request.from), index(&request.to));
     let stays = other.is_none();
-    let mut moved = 0;
-    let judge = |entry: &mut Entry, _: &Waiter| {
+    let (mut moved, mut is_mixed) = (0, false);
+    let judge = |entry: &mut Entry, waiter: &Waiter| {
         if moved >= request.requeue {
             return Verdict::Stop;
         }
         if entry.key != request.from {
             return Verdict::Keep;
+        }
+        if waiter.onward.is_some() {
+            is_mixed = true;
+            return Verdict::Stop;
         }
         moved += 1;
         entry.key = request.to;
@@ -384,5 +424,113 @@ fn shift(
             other.push_back(&place, entry);
         }
     });
-    moved
+    if is_mixed {
+        return Err(Errno::EINVAL);
+    }
+    Ok(moved)
+}
+
+/// Somebody waits in the graph at a word of this key, so that a wake looks.
+pub(super) fn announce(key: &Key) {
+    bucket(index(key)).announce();
+}
+
+/// One less does.
+pub(super) fn withdraw(key: &Key) {
+    bucket(index(key)).withdraw(1);
+}
+
+/// Runs `f` under the lock of a key's bucket, told whether somebody waits at
+/// the key.
+pub(super) fn with_others<R>(key: &Key, f: impl FnOnce(bool) -> R) -> R {
+    let list = bucket(index(key)).list.lock();
+    let has_others = list.iter().any(|(entry, _)| entry.key == *key);
+    f(has_others)
+}
+
+/// `FUTEX_CMP_REQUEUE_PI`: gives the mutex at `address`, which is `to`'s, to the
+/// first who waits at `from`, or has it wait there, and the others after it;
+/// returns how many.
+///
+/// # Errors
+/// EAGAIN if the word does not hold what it must, EINVAL if somebody waits
+/// there for anything else; as for taking a mutex.
+pub fn requeue_inheriting(
+    space: &AddressSpace,
+    request: &Move,
+    address: u64,
+) -> Result<usize, Errno> {
+    let mutex = Mutex {
+        space,
+        address,
+        key: request.to,
+    };
+    let (from, to) = (index(&request.from), index(&request.to));
+    let limit = request.requeue.saturating_add(1);
+    let mut moved = 0;
+    loop {
+        let mut seen = pi::look(space, address)?;
+        let mut pair = Pair::lock(from, to);
+        // Once: what was moved may have changed what the program compares.
+        if let Some((address, expected)) = request.expected.filter(|_| moved == 0) {
+            match word::try_load(space, address) {
+                Some(value) if value == expected => {}
+                Some(_) => return Err(Errno::EAGAIN),
+                None => {
+                    drop(pair);
+                    word::load(space, address)?;
+                    continue;
+                }
+            }
+        }
+        let (list, other) = pair.lists();
+        let has_others = other
+            .as_deref()
+            .unwrap_or(list)
+            .iter()
+            .any(|(entry, _)| entry.key == request.to);
+        let (mut obstacle, mut woken) = (None, Woken::new());
+        let judge = |entry: &mut Entry, waiter: &Waiter| {
+            if moved >= limit {
+                return Verdict::Stop;
+            }
+            if entry.key != request.from {
+                return Verdict::Keep;
+            }
+            let onward = waiter.onward.as_ref();
+            let Some(onward) = onward.filter(|onward| onward.target == request.to) else {
+                obstacle = Some(Obstacle::Refused(Errno::EINVAL));
+                return Verdict::Stop;
+            };
+            let (candidate, marks) = (&onward.candidate, request.requeue > 0);
+            let grant = Some(&onward.grant);
+            match pi::attempt(&mutex, &seen, candidate, grant, (has_others, marks)) {
+                Ok(Taken::Now) => {
+                    pi::give_taken(&onward.grant);
+                    seen = Seen::after(&mutex, Some(candidate), &seen);
+                }
+                Ok(Taken::Later) => seen = Seen::after(&mutex, None, &seen),
+                Err(why) => {
+                    obstacle = Some(why);
+                    return Verdict::Stop;
+                }
+            }
+            moved += 1;
+            choose(waiter);
+            Verdict::Take
+        };
+        list.sift(judge, |place, _| {
+            bucket(from).withdraw(1);
+            let onward = place.shared().onward.as_ref();
+            if onward.is_some_and(|onward| pi::has(&onward.grant)) {
+                woken.push(place);
+            }
+        });
+        drop(pair);
+        wake_all(woken);
+        match obstacle {
+            None => return Ok(moved),
+            Some(obstacle) => obstacle.clear(&mutex)?,
+        }
+    }
 }

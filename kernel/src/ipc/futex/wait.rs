@@ -124,7 +124,7 @@ impl Wait {
         target: &Target,
         deadline: Option<Deadline>,
     ) -> Result<Wait, Errno> {
-        let place = table::place(thread.task().ok_or(Errno::ESRCH)?);
+        let place = table::place(thread.task().ok_or(Errno::ESRCH)?, None);
         table::join(space, target, &place)?;
         Ok(Wait {
             thread: ThreadRef(Arc::clone(thread)),
@@ -201,7 +201,7 @@ impl WaitMany {
             .try_reserve_exact(targets.len())
             .map_err(|_| Errno::ENOMEM)?;
         for target in targets {
-            let place = table::place(Arc::clone(&task));
+            let place = table::place(Arc::clone(&task), None);
             match table::join(space, target, &place) {
                 Ok(()) => wait.places.push(place),
                 Err(_) if wait.leave().is_some() => return Ok(wait),

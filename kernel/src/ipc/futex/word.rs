@@ -13,7 +13,8 @@ pub(super) fn try_load(space: &AddressSpace, address: u64) -> Option<u32> {
     space.root().load_u32(address).ok()
 }
 
-/// Loads the word, faulting its page in.
+/// Loads the word, faulting its page in. It is aligned: a [`Key`](super::Key)
+/// was made for it.
 ///
 /// # Errors
 /// EFAULT; ENOMEM.
@@ -21,6 +22,7 @@ pub(super) fn load(space: &AddressSpace, address: u64) -> Result<u32, Errno> {
     loop {
         match space.root().load_u32(address) {
             Ok(value) => return Ok(value),
+            Err(_) if !address.is_multiple_of(4) => return Err(Errno::EINVAL),
             Err(fault) => space.fault_for_copy(fault.address, Access::Read)?,
         }
     }
