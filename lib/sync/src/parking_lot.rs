@@ -61,7 +61,8 @@ const FAIR_EVERY: u32 = 16;
 ///         while LOT.park(address, not_ready, || (), |_| (), None) != Park::Invalid {}
 ///     });
 ///     ready.store(true, Ordering::Relaxed);
-///     LOT.unpark_all(address, 0);
+///     // SAFETY: nothing else parks at the address of `ready`.
+///     unsafe { LOT.unpark_all(address, 0) };
 /// });
 /// ```
 pub struct ParkingLot<B: Blocking, const N: usize = 64> {
@@ -233,7 +234,12 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
         if !valid {
             return Park::Invalid;
         }
+        let leaving = Leaving {
+            lot: self,
+            node: &node,
+        };
         before_sleep();
+        core::mem::forget(leaving);
 
         let mut in_time = true;
         let mut timed_out = Some(timed_out);
@@ -252,6 +258,14 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
         }
         // SAFETY: it was written before the word, and nobody writes it again.
         Park::Unparked(node.data.token.with(|token| unsafe { *token }))
+    }
+
+    /// Sleeps until the word is written.
+    fn sleep(node: &Node<Sleeper>) {
+        // ORDERING: Acquire pairs with the Release in `let_go`.
+        while node.data.word.load(Ordering::Acquire) == WAITING {
+            B::wait(&node.data.word, WAITING);
+        }
     }
 
     /// Takes a node out whose time is over; false if somebody else has.
@@ -286,7 +300,12 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
     ///
     /// `token` runs with the bucket locked, is told what was found, and says
     /// which token the sleeper gets.
-    pub fn unpark_one(&self, address: usize, token: impl FnOnce(Unpark) -> usize) -> Unpark {
+    ///
+    /// # Safety
+    /// All who park at the address agree on what the tokens mean: it is the
+    /// address of something of the caller's. (Elsewhere a token may say that a
+    /// lock was handed over.)
+    pub unsafe fn unpark_one(&self, address: usize, token: impl FnOnce(Unpark) -> usize) -> Unpark {
         let (node, found, token) = self.bucket(address).with(|queue| {
             let node = Queue::find(queue.sleepers.front(), address);
             let mut found = Unpark {
@@ -295,13 +314,19 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
                 be_fair: false,
             };
             if found.woken {
-                // SAFETY: it is in this queue.
-                let next = unsafe { queue.sleepers.remove(node) };
+                // SAFETY: it is in this queue, which is locked.
+                let next = unsafe { Self::behind(node) };
                 found.more = !Queue::find(next, address).is_null();
                 queue.woken = queue.woken.wrapping_add(1);
                 found.be_fair = queue.woken % FAIR_EVERY == 0;
             }
-            (node, found, token(found))
+            // Before the node leaves the queue: this may panic.
+            let token = token(found);
+            if found.woken {
+                // SAFETY: it is in this queue.
+                unsafe { queue.sleepers.remove(node) };
+            }
+            (node, found, token)
         });
         if found.woken {
             // SAFETY: this thread took it out.
@@ -311,7 +336,10 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
     }
 
     /// Wakes all that sleep at the address; says how many.
-    pub fn unpark_all(&self, address: usize, token: usize) -> usize {
+    ///
+    /// # Safety
+    /// As for [`unpark_one`](ParkingLot::unpark_one).
+    pub unsafe fn unpark_all(&self, address: usize, token: usize) -> usize {
         self.bucket(address).with(|queue| {
             let mut count = 0;
             let mut node = Queue::find(queue.sleepers.front(), address);
@@ -330,7 +358,11 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
     /// Lets those who sleep at `from` sleep at `to`, in their order, behind
     /// those who do already; says how many. `validate` runs with both buckets
     /// locked, and can call it off.
-    pub fn requeue(&self, from: usize, to: usize, validate: impl FnOnce() -> bool) -> usize {
+    ///
+    /// # Safety
+    /// As for [`unpark_one`](ParkingLot::unpark_one), for both addresses: who
+    /// unparks at `to` also means those who come from `from`.
+    pub unsafe fn requeue(&self, from: usize, to: usize, validate: impl FnOnce() -> bool) -> usize {
         let (source, target) = (Self::index(from), Self::index(to));
         if source == target {
             return self.buckets[source].with(|queue| {
@@ -375,6 +407,17 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
         }
     }
 
+    /// The node behind one, or null.
+    ///
+    /// # Safety
+    /// The node is in a queue whose lock is held.
+    unsafe fn behind(node: *const Node<Sleeper>) -> *const Node<Sleeper> {
+        // SAFETY: it is in a queue, so it is alive.
+        let node = unsafe { &*node };
+        // SAFETY: the lock is held.
+        unsafe { node.next() }
+    }
+
     /// Puts a node at the back of the queue of another address.
     ///
     /// # Safety
@@ -401,6 +444,20 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
         // ORDERING: Release pairs with the Acquire in `park`.
         sleeper.word.store(UNPARKED, Ordering::Release);
         B::wake_one(word);
+    }
+}
+
+/// Takes a node out if `before_sleep` panics: it may not leave its place before.
+struct Leaving<'a, B: Blocking, const N: usize> {
+    lot: &'a ParkingLot<B, N>,
+    node: &'a Node<Sleeper>,
+}
+
+impl<B: Blocking, const N: usize> Drop for Leaving<'_, B, N> {
+    fn drop(&mut self) {
+        if !self.lot.leave(self.node, &mut None::<fn(bool)>) {
+            ParkingLot::<B, N>::sleep(self.node);
+        }
     }
 }
 

@@ -19,7 +19,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::{Park, ParkingLot};
+use super::{Park, ParkingLot, Unpark};
 use crate::blocking::Blocking;
 use crate::lock::looks;
 use crate::maybe_const;
@@ -136,7 +136,7 @@ impl<L: Lot> ByteMutex<L> {
 
     #[cold]
     fn unlock_contended(&self) {
-        L::lot().unpark_one(self.address(), |found| {
+        let token = |found: Unpark| {
             let left = if found.more { PARKED } else { 0 };
             if found.woken && found.be_fair {
                 // ORDERING: Relaxed; the sleeper is ordered after by the lot.
@@ -146,7 +146,10 @@ impl<L: Lot> ByteMutex<L> {
             // ORDERING: Release pairs with the Acquire in `try_lock`.
             self.state.store(left, Ordering::Release);
             TRY
-        });
+        };
+        // SAFETY: who parks at the address of this byte does so in
+        // `lock_contended`, and knows these tokens.
+        unsafe { L::lot().unpark_one(self.address(), token) };
     }
 
     #[cold]

@@ -6,8 +6,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use super::{ByteMutex, Lot, Park, ParkingLot};
-use crate::blocking::Model;
+use super::{ByteMutex, Lot, Park, ParkingLot, Unpark};
+use crate::blocking::{Blocking, Model};
 
 loom::lazy_static! {
     static ref LOT: ParkingLot<Model> = ParkingLot::new();
@@ -32,6 +32,35 @@ struct Shared {
 
 // SAFETY: the models are there to check the accesses to `data`.
 unsafe impl Sync for Shared {}
+
+/// The table's functions, for addresses that are this test's own.
+fn wake_one<B: Blocking, const N: usize>(
+    lot: &ParkingLot<B, N>,
+    address: usize,
+    token: usize,
+) -> Unpark {
+    // SAFETY: all who park here take any token.
+    unsafe { lot.unpark_one(address, |_| token) }
+}
+
+fn wake_all<B: Blocking, const N: usize>(
+    lot: &ParkingLot<B, N>,
+    address: usize,
+    token: usize,
+) -> usize {
+    // SAFETY: as above.
+    unsafe { lot.unpark_all(address, token) }
+}
+
+fn move_all<B: Blocking, const N: usize>(
+    lot: &ParkingLot<B, N>,
+    from: usize,
+    to: usize,
+    valid: bool,
+) -> usize {
+    // SAFETY: as above.
+    unsafe { lot.requeue(from, to, || valid) }
+}
 
 fn spawn(shared: &Arc<Shared>, action: fn(&Shared)) -> thread::JoinHandle<()> {
     let shared = Arc::clone(shared);
@@ -67,7 +96,7 @@ fn sleep_at_one(shared: &Shared) {
 fn nobody_is_missed() {
     model(&[sleep_at_one, sleep_at_one], |shared| {
         shared.flag.store(1, Ordering::Relaxed);
-        shared.lot.unpark_all(1, 7);
+        wake_all(&shared.lot, 1, 7);
     });
 }
 
@@ -77,7 +106,7 @@ fn unpark_happens_before_the_end_of_park() {
         &[|shared| {
             // SAFETY: the other looks when it was unparked.
             shared.data.with_mut(|data| unsafe { *data = 3 });
-            while !shared.lot.unpark_one(1, |_| 7).woken {
+            while !wake_one(&shared.lot, 1, 7).woken {
                 thread::yield_now();
             }
         }],
@@ -93,12 +122,12 @@ fn unpark_happens_before_the_end_of_park() {
 fn one_whose_time_is_over_leaves_or_is_told() {
     model(
         &[|shared| {
-            shared.lot.requeue(1, 2, || true);
-            shared.lot.unpark_one(2, |_| 7);
+            move_all(&shared.lot, 1, 2, true);
+            wake_one(&shared.lot, 2, 7);
         }],
         |shared| {
             shared.lot.park(1, || true, || (), |_| (), Some(true));
-            assert_eq!(shared.lot.unpark_all(1, 0) + shared.lot.unpark_all(2, 0), 0);
+            assert_eq!(wake_all(&shared.lot, 1, 0) + wake_all(&shared.lot, 2, 0), 0);
         },
     );
 }

@@ -1,24 +1,54 @@
 //! What the parking lot promises, on the host's threads.
 
 use core::cell::UnsafeCell;
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use std::thread;
+use std::{panic, thread};
 
-use super::{Park, ParkingLot};
+use super::{Park, ParkingLot, Unpark};
 use crate::blocking::{Blocking, Futex};
 use crate::host::ByteMutex;
 
 /// One bucket only, so that addresses meet in it.
 static NARROW: ParkingLot<Futex, 1> = ParkingLot::new();
 
+/// The table's functions, for addresses that are this test's own.
+fn wake_one<B: Blocking, const N: usize>(
+    lot: &ParkingLot<B, N>,
+    address: usize,
+    token: usize,
+) -> Unpark {
+    // SAFETY: all who park here take any token.
+    unsafe { lot.unpark_one(address, |_| token) }
+}
+
+fn wake_all<B: Blocking, const N: usize>(
+    lot: &ParkingLot<B, N>,
+    address: usize,
+    token: usize,
+) -> usize {
+    // SAFETY: as above.
+    unsafe { lot.unpark_all(address, token) }
+}
+
+fn move_all<B: Blocking, const N: usize>(
+    lot: &ParkingLot<B, N>,
+    from: usize,
+    to: usize,
+    valid: bool,
+) -> usize {
+    // SAFETY: as above.
+    unsafe { lot.requeue(from, to, || valid) }
+}
+
 #[test]
 fn what_is_not_valid_does_not_sleep() {
     let lot = ParkingLot::<Futex>::new();
     let parked = lot.park(1, || false, || panic!("it does not sleep"), |_| (), None);
     assert_eq!(parked, Park::Invalid);
-    assert!(!lot.unpark_one(1, |found| usize::from(found.woken)).woken);
-    assert_eq!((lot.unpark_all(1, 0), lot.requeue(1, 2, || true)), (0, 0));
+    assert!(!wake_one(&lot, 1, 0).woken);
+    assert_eq!((wake_all(&lot, 1, 0), move_all(&lot, 1, 2, true)), (0, 0));
 }
 
 #[test]
@@ -27,6 +57,48 @@ fn a_park_ends_at_its_time() {
     let deadline = Futex::after(Duration::from_millis(1));
     let parked = NARROW.park(1, || true, || (), |more| left = Some(more), deadline);
     assert_eq!((parked, left), (Park::TimedOut, Some(false)));
+}
+
+#[test]
+fn closures_that_panic_leave_the_table_in_order() {
+    let lot = ParkingLot::<Futex, 1>::new();
+    let panics = |action: &dyn Fn()| panic::catch_unwind(AssertUnwindSafe(action)).is_err();
+    assert!(panics(&|| {
+        lot.park(8, || panic!("no"), || (), |_| (), None);
+    }));
+    assert!(panics(&|| {
+        lot.park(8, || true, || panic!("no"), |_| (), None);
+    }));
+    assert!(panics(&|| {
+        let deadline = Futex::after(Duration::ZERO);
+        lot.park(8, || true, || (), |_| panic!("no"), deadline);
+    }));
+    // One that was told before its closure panicked.
+    assert!(panics(&|| {
+        lot.park(
+            8,
+            || true,
+            || {
+                wake_one(&lot, 8, 0);
+                panic!("no")
+            },
+            |_| (),
+            None,
+        );
+    }));
+    // Nobody is in it, and it is not locked.
+    assert_eq!(wake_all(&lot, 8, 0), 0);
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(|| lot.park(8, || true, || (), |_| (), None));
+        assert!(panics(&|| {
+            // SAFETY: no token comes of it.
+            unsafe { lot.unpark_one(8, |_| panic!("no")) };
+        }));
+        while !wake_one(&lot, 8, 4).woken {
+            thread::yield_now();
+        }
+        assert_eq!(sleeper.join().unwrap(), Park::Unparked(4));
+    });
 }
 
 #[test]
@@ -52,7 +124,7 @@ fn sleepers_wake_in_order_of_arrival_with_their_tokens() {
             thread::yield_now();
         }
         for number in 0..3 {
-            let found = lot.unpark_one(8, |_| number + 5);
+            let found = wake_one(&lot, 8, number + 5);
             assert!(found.woken);
             assert_eq!(found.more, number != 2);
         }
@@ -82,9 +154,9 @@ fn those_who_are_moved_wake_at_the_new_place() {
             while asleep.load(Ordering::Relaxed) != 2 {
                 thread::yield_now();
             }
-            assert_eq!(lot.requeue(from, to, || false), 0);
-            assert_eq!(lot.requeue(from, to, || true), 2);
-            assert_eq!((lot.unpark_all(from, 0), lot.unpark_all(to, 3)), (0, 2));
+            assert_eq!(move_all(&lot, from, to, false), 0);
+            assert_eq!(move_all(&lot, from, to, true), 2);
+            assert_eq!((wake_all(&lot, from, 0), wake_all(&lot, to, 3)), (0, 2));
         });
     }
 }
@@ -102,13 +174,13 @@ fn one_whose_time_is_over_leaves_where_it_was_moved_to() {
         });
         scope.spawn(|| {
             for _ in 0..rounds {
-                lot.requeue(8, 1, || true);
-                lot.requeue(1, 8, || true);
-                lot.unpark_one(1, |_| 0);
+                move_all(&lot, 8, 1, true);
+                move_all(&lot, 1, 8, true);
+                wake_one(&lot, 1, 0);
             }
         });
     });
-    assert_eq!((lot.unpark_all(8, 0), lot.unpark_all(1, 0)), (0, 0));
+    assert_eq!((wake_all(&lot, 8, 0), wake_all(&lot, 1, 0)), (0, 0));
 }
 
 struct Counter {
