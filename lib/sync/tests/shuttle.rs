@@ -13,9 +13,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
 use ochre_sync::blocking::Model;
+use ochre_sync::channel::select::{self, Operation};
+use ochre_sync::channel::{self, Receiver, RecvError, Sender};
 use ochre_sync::lock::{
     Barrier, BinarySemaphore, Condvar, Mutex, OnceLock, Plain, QueueMutex, RwLock,
     RwLockWriteGuard, Semaphore,
@@ -364,4 +369,107 @@ fn sleepers_in_a_lot_are_moved_and_woken() {
         );
         assert_eq!(wake_all(&lot, 1) + wake_all(&lot, 2), 0);
     });
+}
+
+/// Runs a future in a thread of the model.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Alarm(Parker<Model>);
+    impl std::task::Wake for Alarm {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = pin!(future);
+    let alarm = Arc::new(Alarm(Parker::new()));
+    let waker = Waker::from(Arc::clone(&alarm));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => alarm.0.park(),
+        }
+    }
+}
+
+#[test]
+fn threads_tasks_and_selects_at_channels() {
+    type Halves = (Sender<u32, Model>, Receiver<u32, Model>);
+    fn send(sender: &Sender<u32, Model>) {
+        assert!(sender.send(1).is_ok());
+        assert!(block_on(sender.send_async(10)).is_ok());
+    }
+    fn impatient(sender: &Sender<u32, Model>) {
+        let mut message = 100;
+        while let Err(error) = sender.send_timeout(message, Duration::ZERO) {
+            message = error.into_inner();
+            thread::yield_now();
+        }
+    }
+    fn receive(receiver: &Receiver<u32, Model>) -> u32 {
+        let mut sum = 0;
+        loop {
+            // Begun and given up.
+            let _ = block_on(poll_fn(|context| {
+                let mut given_up = pin!(receiver.recv_async());
+                if let Poll::Ready(Ok(message)) = given_up.as_mut().poll(context) {
+                    sum += message;
+                }
+                Poll::Ready(())
+            }));
+            match block_on(receiver.recv_async()) {
+                Ok(message) => sum += message,
+                Err(RecvError) => return sum,
+            }
+        }
+    }
+    fn choose(first: &Receiver<u32, Model>, second: &Receiver<u32, Model>) -> u32 {
+        let (mut sum, mut open) = (0, 2);
+        let (mut one, mut two) = (Some(first.receiving()), Some(second.receiving()));
+        while open > 0 {
+            let mut operations: Vec<&mut dyn Operation<Model>> = Vec::new();
+            operations.extend(one.as_mut().map(|one| one as &mut dyn Operation<Model>));
+            operations.extend(two.as_mut().map(|two| two as &mut dyn Operation<Model>));
+            select::wait(&mut operations);
+            for place in [&mut one, &mut two] {
+                match place.as_mut().and_then(|operation| operation.take()) {
+                    Some(Ok(message)) => sum += message,
+                    Some(Err(RecvError)) => {
+                        *place = None;
+                        open -= 1;
+                    }
+                    None => {}
+                }
+            }
+        }
+        sum
+    }
+    let kinds: [fn() -> Halves; 3] = [
+        || channel::bounded(1),
+        channel::unbounded,
+        channel::rendezvous,
+    ];
+    for make in kinds {
+        check(move || {
+            let (sender, receiver) = make();
+            let (other_sender, other_receiver) = make();
+            let senders = [
+                thread::spawn({
+                    let sender = sender.clone();
+                    move || send(&sender)
+                }),
+                thread::spawn(move || impatient(&sender)),
+                thread::spawn(move || send(&other_sender)),
+            ];
+            let taker = {
+                let receiver = receiver.clone();
+                thread::spawn(move || receive(&receiver))
+            };
+            let mut sum = choose(&receiver, &other_receiver);
+            drop((receiver, other_receiver));
+            sum += taker.join().expect("all finish");
+            for sender in senders {
+                sender.join().expect("all finish");
+            }
+            assert_eq!(sum, 11 + 100 + 11);
+        });
+    }
 }

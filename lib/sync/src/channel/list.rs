@@ -324,6 +324,8 @@ impl<T, B: Blocking> List<T, B> {
                 return Err(nothing);
             }
             // ORDERING: Release: who sees the new `head` sees a `tail` not behind it.
+            // UNMODELLED: no model has come to a receiver that sees this and an
+            // old `tail`.
             if self
                 .head
                 .position

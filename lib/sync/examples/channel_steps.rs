@@ -1,0 +1,223 @@
+//! The way to a channel for one message, step by step, and what each step lacks.
+//!
+//! 1. A queue under a mutex: right, safe, and every operation waits for every other.
+//! 2. One message and one flag, the rules in the documentation: fast, unsafe.
+//! 3. The receiver checks: half of the rules.
+//! 4. Two flags check all of them, when the program runs.
+//! 5. One atomic holds both flags: [`oneshot::Checked`].
+//! 6. Two halves that are used up: the compiler checks ([`oneshot::channel`]), for
+//!    the price of an allocation.
+//! 7. Halves that borrow: no allocation ([`oneshot::Channel`]).
+//! 8. A receiver that sleeps by parking ([`oneshot::parked`]).
+//!
+//! ```sh
+//! cargo run -p ochre-sync --example channel_steps
+//! ```
+#![expect(unsafe_code, reason = "two of the steps are about unsafe interfaces")]
+
+use core::mem::MaybeUninit;
+use std::collections::VecDeque;
+use std::thread;
+
+use ochre_sync::blocking::Futex;
+use ochre_sync::channel::oneshot;
+use ochre_sync::host;
+use ochre_sync::primitive::UnsafeCell;
+use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
+
+/// Step 1. Any number of senders and receivers, first in, first out, no unsafe
+/// code, and `Send` and `Sync` come by themselves. But a send waits for every
+/// other send and receive, all wait while the queue grows, and it may grow
+/// for ever.
+struct MutexChannel<T> {
+    queue: host::Mutex<VecDeque<T>>,
+    item_ready: host::Condvar,
+}
+
+impl<T> MutexChannel<T> {
+    fn new() -> MutexChannel<T> {
+        MutexChannel {
+            queue: host::Mutex::new(VecDeque::new()),
+            item_ready: host::Condvar::new(),
+        }
+    }
+
+    fn send(&self, message: T) {
+        let mut queue = self.queue.lock().expect("nobody panics with the lock");
+        queue.push_back(message);
+        // Who is woken needs the lock at once, so it is given back first.
+        drop(queue);
+        self.item_ready.notify_one();
+    }
+
+    fn receive(&self) -> T {
+        let mut queue = self.queue.lock().expect("nobody panics with the lock");
+        loop {
+            if let Some(message) = queue.pop_front() {
+                return message;
+            }
+            queue = self
+                .item_ready
+                .wait(queue)
+                .expect("nobody panics with the lock");
+        }
+    }
+}
+
+/// Steps 2 and 3. One message, no lock, no allocation. A second send would race
+/// with the first, a second receive would copy the message, and a message that
+/// nobody receives is never dropped: all that is the caller's to know.
+struct UnsafeOneShot<T> {
+    message: UnsafeCell<MaybeUninit<T>>,
+    ready: AtomicBool,
+}
+
+// SAFETY: the message moves from one thread to another, nothing is shared.
+unsafe impl<T: Send> Sync for UnsafeOneShot<T> {}
+
+impl<T> UnsafeOneShot<T> {
+    const fn new() -> UnsafeOneShot<T> {
+        UnsafeOneShot {
+            message: UnsafeCell::new(MaybeUninit::uninit()),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// # Safety
+    /// Called once.
+    unsafe fn send(&self, message: T) {
+        // SAFETY: the only send, and receivers wait for `ready`.
+        self.message
+            .with_mut(|place| unsafe { place.write(MaybeUninit::new(message)) });
+        // ORDERING: Release publishes the message.
+        self.ready.store(true, Ordering::Release);
+    }
+
+    fn is_ready(&self) -> bool {
+        // ORDERING: Relaxed is enough, since `receive` looks again: `ready` has one
+        // order of values, and who saw true sees true.
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Step 3: the receiver checks that there is a message.
+    ///
+    /// # Safety
+    /// Called once.
+    unsafe fn receive(&self) -> T {
+        // ORDERING: Acquire pairs with the Release of `send`.
+        assert!(self.ready.load(Ordering::Acquire), "no message available!");
+        // SAFETY: `ready`, and nobody else receives.
+        let message = self.message.with(|place| unsafe { place.read() });
+        // SAFETY: `ready` was set after the message was written.
+        unsafe { message.assume_init() }
+    }
+}
+
+/// Step 4. A second flag for the senders, and `ready` is taken back by who
+/// receives: safe, whatever is called. What is left to do is one byte:
+/// [`oneshot::Checked`] keeps both flags in one atomic.
+struct TwoFlags<T> {
+    message: UnsafeCell<MaybeUninit<T>>,
+    in_use: AtomicBool,
+    ready: AtomicBool,
+}
+
+// SAFETY: the message moves from one thread to another, nothing is shared.
+unsafe impl<T: Send> Sync for TwoFlags<T> {}
+
+impl<T> TwoFlags<T> {
+    const fn new() -> TwoFlags<T> {
+        TwoFlags {
+            message: UnsafeCell::new(MaybeUninit::uninit()),
+            in_use: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    fn send(&self, message: T) {
+        // ORDERING: Relaxed; of all swaps one gets false, and that is all.
+        let used = self.in_use.swap(true, Ordering::Relaxed);
+        assert!(!used, "can't send more than one message!");
+        // SAFETY: the only send, and receivers wait for `ready`.
+        self.message
+            .with_mut(|place| unsafe { place.write(MaybeUninit::new(message)) });
+        // ORDERING: Release publishes the message.
+        self.ready.store(true, Ordering::Release);
+    }
+
+    fn receive(&self) -> Option<T> {
+        // ORDERING: Acquire pairs with the Release of `send`.
+        if !self.ready.swap(false, Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: this swap alone got true.
+        let message = self.message.with(|place| unsafe { place.read() });
+        // SAFETY: `ready` was set after the message was written.
+        Some(unsafe { message.assume_init() })
+    }
+}
+
+impl<T> Drop for TwoFlags<T> {
+    fn drop(&mut self) {
+        // A message that nobody received.
+        drop(self.receive());
+    }
+}
+
+fn main() {
+    let channel = MutexChannel::new();
+    let sum: u32 = thread::scope(|scope| {
+        for number in 1..=4 {
+            let channel = &channel;
+            scope.spawn(move || channel.send(number));
+        }
+        (0..4).map(|_| channel.receive()).sum()
+    });
+    println!("1. a mutex, a queue, a condition variable: sum {sum}");
+
+    let channel = UnsafeOneShot::new();
+    let receiver = host::current();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // SAFETY: the only send.
+            unsafe { channel.send("hello") };
+            receiver.unpark();
+        });
+        while !channel.is_ready() {
+            host::park();
+        }
+    });
+    // SAFETY: the only receive.
+    let message = unsafe { channel.receive() };
+    println!("2, 3. one flag, and rules to keep: {message}");
+
+    let channel = TwoFlags::new();
+    channel.send("hello");
+    let twice = (channel.receive(), channel.receive());
+    println!("4. two flags: {twice:?}");
+
+    let channel = oneshot::Checked::new();
+    channel.send("hello");
+    let second = channel.try_send("again");
+    println!("5. one atomic: {}, and {second:?}", channel.receive());
+
+    let (sender, receiver) = oneshot::channel::<_, Futex>();
+    let thread = thread::spawn(move || sender.send("hello"));
+    println!("6. two halves that own it: {:?}", receiver.recv());
+    let sent = thread.join().expect("the sender ends");
+    assert!(sent.is_ok());
+
+    let mut channel = oneshot::Channel::<_, Futex>::new();
+    let (sender, receiver) = channel.split();
+    thread::scope(|scope| {
+        scope.spawn(move || sender.send("hello"));
+        println!("7. two halves that borrow: {:?}", receiver.recv());
+    });
+
+    let mut channel = oneshot::parked::Channel::new();
+    let (sender, receiver) = channel.split();
+    thread::scope(|scope| {
+        scope.spawn(move || sender.send("hello"));
+        println!("8. a receiver that parks: {:?}", receiver.receive());
+    });
+}
