@@ -1,7 +1,7 @@
 //! Locks whose waiters sleep.
 //!
 //! All are generic over where they sleep ([`Blocking`](crate::blocking::Blocking)):
-//! on Linux use the names in [`host`](crate::host), in a kernel name your own
+//! on Linux use the names in the module `host`, in a kernel name your own
 //! backend once in type aliases. Every one starts from a `const fn new`, can be
 //! moved while nobody uses it, needs no heap, and makes no system call unless
 //! somebody has to sleep or to be woken.

@@ -55,7 +55,7 @@ const PARKED: u32 = 2;
 /// ```
 ///
 /// For the ordinary `park()` of the current thread see
-/// [`host::park`](crate::host::park).
+/// `host::park` (feature `std`).
 pub struct Parker<B> {
     word: AtomicU32,
     backend: PhantomData<fn() -> B>,
