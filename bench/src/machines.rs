@@ -57,13 +57,17 @@ impl fmt::Display for System {
 pub(crate) struct Bench {
     machine: Machine,
     archive: PathBuf,
+    /// The same with programs of Debian's that load a system, if they are
+    /// wanted: their libraries take memory.
+    loaded_archive: Option<PathBuf>,
     linux: Option<PathBuf>,
     ochre: Option<PathBuf>,
 }
 
 impl Bench {
-    /// Fetches and builds what is needed to measure `systems`.
-    pub(crate) fn new(machine: Machine, systems: &[System]) -> Result<Self> {
+    /// Fetches and builds what is needed to measure `systems`; threads too, if
+    /// asked.
+    pub(crate) fn new(machine: Machine, systems: &[System], threads: bool) -> Result<Self> {
         setup::ensure_qemu()?;
         let linux = systems
             .contains(&System::Linux)
@@ -75,9 +79,17 @@ impl Bench {
             .transpose()?;
         let archive = paths::cache("archive")?.join(format!("bench-{}.cpio", std::process::id()));
         cpio::write_file(&root()?, &archive)?;
+        let loaded_archive = threads
+            .then(|| {
+                let path = archive.with_extension("loaded.cpio");
+                cpio::write_file(&loaded_root()?, &path)?;
+                Ok::<PathBuf, anyhow::Error>(path)
+            })
+            .transpose()?;
         Ok(Self {
             machine,
             archive,
+            loaded_archive,
             linux,
             ochre,
         })
@@ -103,6 +115,40 @@ impl Bench {
             Ok(guest.accelerator(Accelerator::Counted))
         })?;
         Reading::rows(&outcome.stdout, "counted")
+    }
+
+    /// The rows about threads, with so many processors.
+    pub(crate) fn threads(&self, system: System, processors: u32) -> Result<Vec<Reading>> {
+        let outcome = finish(|| self.loaded_guest(system, processors, &["threads"]))?;
+        Reading::rows(&outcome.stdout, &format!("smp{processors}"))
+    }
+
+    /// The same with one processor, in instructions.
+    pub(crate) fn threads_counted(&self, system: System) -> Result<Vec<Reading>> {
+        let outcome = finish(|| {
+            let guest = self.loaded_guest(system, 1, &["threads", "counted"])?;
+            Ok(guest.accelerator(Accelerator::Counted))
+        })?;
+        Reading::rows(&outcome.stdout, "smp1-counted")
+    }
+
+    /// What many blocked threads cost.
+    pub(crate) fn blocked(&self, system: System) -> Result<Vec<Reading>> {
+        let outcome = finish(|| self.guest(system, &["blocked"]))?;
+        Reading::rows(&outcome.stdout, "blocked")
+    }
+
+    fn loaded_guest(&self, system: System, processors: u32, words: &[&str]) -> Result<Guest> {
+        let archive = self
+            .loaded_archive
+            .as_ref()
+            .context("programs that load a system were not asked for")?;
+        let smp = format!("smp={processors}");
+        let words: Vec<&str> = words.iter().copied().chain([smp.as_str()]).collect();
+        Ok(self
+            .guest(system, &words)?
+            .archive(archive)
+            .processors(processors))
     }
 
     /// What is left of the memory at a shell's prompt.
@@ -169,6 +215,9 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.archive);
+        if let Some(archive) = &self.loaded_archive {
+            let _ = fs::remove_file(archive);
+        }
     }
 }
 
@@ -240,6 +289,46 @@ fn linux_kernel() -> Result<PathBuf> {
 /// The root that both boot from: busybox and the benchmark, nothing else.
 fn root() -> Result<Tree> {
     let mut tree = rootfs::shell(&setup::ensure_busybox()?)?;
+    tree.host_file("/init", &user_build::build("bench-guest")?)?;
+    Ok(tree)
+}
+
+/// `hackbench` and `sysbench`, and the libraries that they are linked to.
+const LOAD: [&str; 28] = [
+    "rt-tests",
+    "sysbench",
+    "libaio1",
+    "libc6",
+    "libcom-err2",
+    "libffi8",
+    "libgcc-s1",
+    "libgmp10",
+    "libgnutls30",
+    "libgssapi-krb5-2",
+    "libhogweed6",
+    "libidn2-0",
+    "libk5crypto3",
+    "libkeyutils1",
+    "libkrb5-3",
+    "libkrb5support0",
+    "libldap-2.5-0",
+    "libluajit-5.1-2",
+    "libmariadb3",
+    "libnettle8",
+    "libnuma1",
+    "libp11-kit0",
+    "libpq5",
+    "libsasl2-2",
+    "libssl3",
+    "libtasn1-6",
+    "libunistring2",
+    "zlib1g",
+];
+
+/// The root with those.
+fn loaded_root() -> Result<Tree> {
+    let folder = Packages::new(LOAD).fetch()?;
+    let mut tree = rootfs::folder(&folder)?;
     tree.host_file("/init", &user_build::build("bench-guest")?)?;
     Ok(tree)
 }

@@ -19,7 +19,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use ochre_tool::{Machine, paths};
+use ochre_tool::{Machine, paths, report::say};
 
 use crate::{
     machines::{Bench, System},
@@ -27,10 +27,22 @@ use crate::{
     sample::Samples,
 };
 
+/// What is measured together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Group {
+    /// System calls, starting, memory
+    Calls,
+    /// Threads, on 1, 2 and 4 processors
+    Threads,
+}
+
 /// Measures Ochre beside Debian's kernel and prints a table.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", version)]
 struct Options {
+    /// Measure this only
+    #[arg(value_enum)]
+    group: Option<Group>,
     /// How often each kernel boots for each measurement
     #[arg(long, default_value_t = 5, value_name = "N")]
     boots: u32,
@@ -72,28 +84,14 @@ fn run(options: &Options) -> Result<()> {
         Some(system) => vec![system],
         None => vec![System::Linux, System::Ochre],
     };
-    let bench = Bench::new(options.machine, &systems)?;
+    let wanted = |group| options.group.is_none_or(|only| only == group);
+    let bench = Bench::new(options.machine, &systems, wanted(Group::Threads))?;
     let mut samples = Samples::default();
-    // Systems take turns, so that a busy minute of the host harms both.
-    for boot in 1..=options.boots {
-        for &system in &systems {
-            ochre_tool::report::say(format!("{system}: boot {boot} of {}", options.boots));
-            samples.add(system, bench.boot(system)?);
-            if !options.no_wall {
-                samples.add(system, bench.rows(system)?);
-            }
-        }
+    if wanted(Group::Calls) {
+        calls(&bench, &systems, options, &mut samples)?;
     }
-    for &system in &systems {
-        samples.add(system, bench.memory(system)?);
-        samples.add(system, bench.image(system)?);
-        if !options.no_counted {
-            // Twice: equal figures show that they repeat exactly.
-            for _ in 0..2 {
-                ochre_tool::report::say(format!("{system}: counting instructions"));
-                samples.add(system, bench.counted(system)?);
-            }
-        }
+    if wanted(Group::Threads) {
+        threads(&bench, &systems, options, &mut samples)?;
     }
     let report = Report::new(&samples, options.date.clone())?;
     print!("{}", report.markdown());
@@ -104,9 +102,71 @@ fn run(options: &Options) -> Result<()> {
             .join(report.file_name()),
     };
     report.save(&path)?;
-    ochre_tool::report::say(format!("kept in {}", path.display()));
+    say(format!("kept in {}", path.display()));
     if options.strict && report.missed() > 0 {
         bail!("{} targets are missed", report.missed());
+    }
+    Ok(())
+}
+
+fn calls(
+    bench: &Bench,
+    systems: &[System],
+    options: &Options,
+    samples: &mut Samples,
+) -> Result<()> {
+    // Systems take turns, so that a busy minute of the host harms both.
+    for boot in 1..=options.boots {
+        for &system in systems {
+            say(format!("{system}: boot {boot} of {}", options.boots));
+            samples.add(system, bench.boot(system)?);
+            if !options.no_wall {
+                samples.add(system, bench.rows(system)?);
+            }
+        }
+    }
+    for &system in systems {
+        samples.add(system, bench.memory(system)?);
+        samples.add(system, bench.image(system)?);
+        if !options.no_counted {
+            // Twice: equal figures show that they repeat exactly.
+            for _ in 0..2 {
+                say(format!("{system}: counting instructions"));
+                samples.add(system, bench.counted(system)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn threads(
+    bench: &Bench,
+    systems: &[System],
+    options: &Options,
+    samples: &mut Samples,
+) -> Result<()> {
+    if !options.no_wall {
+        for boot in 1..=options.boots {
+            for processors in rows::PROCESSORS {
+                for &system in systems {
+                    say(format!(
+                        "{system}: threads on {processors}, {boot} of {}",
+                        options.boots
+                    ));
+                    samples.add(system, bench.threads(system, processors)?);
+                }
+            }
+        }
+    }
+    for &system in systems {
+        say(format!("{system}: blocking threads"));
+        samples.add(system, bench.blocked(system)?);
+        if !options.no_counted {
+            for _ in 0..2 {
+                say(format!("{system}: counting instructions of threads"));
+                samples.add(system, bench.threads_counted(system)?);
+            }
+        }
     }
     Ok(())
 }

@@ -64,11 +64,7 @@ impl<'a> Report<'a> {
             self.commit,
             self.qemu
         );
-        for (title, prefix) in [
-            ("", ""),
-            ("Wall clock: median (least to most)", "wall:"),
-            ("Guest instructions", "counted:"),
-        ] {
+        for (title, prefix) in rows::tables() {
             let lines: Vec<String> = self
                 .rows
                 .iter()
@@ -76,7 +72,7 @@ impl<'a> Report<'a> {
                     if prefix.is_empty() {
                         !row.key.contains(':')
                     } else {
-                        row.key.starts_with(prefix)
+                        row.key.starts_with(&prefix)
                     }
                 })
                 .filter_map(|row| self.line(row))

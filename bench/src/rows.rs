@@ -12,6 +12,10 @@ pub(crate) enum Unit {
     Instructions,
     /// Bytes.
     Bytes,
+    /// So many.
+    Count,
+    /// One part of another.
+    Part,
 }
 
 /// What Ochre's value should be.
@@ -21,6 +25,8 @@ pub(crate) enum Target {
     OfLinux(f64),
     /// At most this, whatever Linux's is.
     AtMost(f64),
+    /// At least this.
+    AtLeast(f64),
     /// None: the row explains others.
     None,
 }
@@ -57,6 +63,51 @@ const CALLS: &[(&str, &str, bool)] = &[
     ("fork_exit", "fork + exit + wait", true),
     ("fork_exec", "fork + exec + exit + wait", true),
 ];
+
+/// How many processors the rows about threads are measured with.
+pub(crate) const PROCESSORS: [u32; 3] = [1, 2, 4];
+
+/// The rows about threads: name, title, and whether there is one with a single
+/// processor only, with several only, or both.
+const THREADS: &[(&str, &str, On)] = &[
+    ("futex_wake", "futex: wake to run, next processor", On::Any),
+    (
+        "futex_wake_shared",
+        "futex: wake to run, one processor",
+        On::Several,
+    ),
+    ("create_join", "thread: create + join", On::Any),
+    (
+        "switch",
+        "switch between two threads (`sched_yield`)",
+        On::Any,
+    ),
+    ("pipe", "pipe round trip, next processor", On::Any),
+    (
+        "hackbench_processes",
+        "`hackbench -p -g 2 -f 10 -l 100`",
+        On::Any,
+    ),
+    (
+        "hackbench_threads",
+        "`hackbench -p -T -g 2 -f 10 -l 100`",
+        On::Any,
+    ),
+    (
+        "sysbench_threads",
+        "`sysbench threads --threads=4 --events=400`",
+        On::Any,
+    ),
+    ("work_one", "independent work on one processor", On::Any),
+    ("work_all", "the same on each processor", On::Several),
+];
+
+/// On how many processors a row makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Any,
+    Several,
+}
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -106,7 +157,88 @@ pub(crate) fn all() -> Vec<Row> {
             rows.push(row(&format!("{clock}:{name}"), title, unit, target));
         }
     }
+    for processors in PROCESSORS {
+        let rows_of = |clock: &str, unit| {
+            THREADS
+                .iter()
+                .filter(|(_, _, on)| *on == On::Any || processors > 1)
+                .map(|(name, title, _)| {
+                    // The work itself is the emulator's, not the kernel's.
+                    let target = if name.starts_with("work_") {
+                        Target::None
+                    } else {
+                        Target::OfLinux(1.0)
+                    };
+                    row(&format!("{clock}:{name}"), title, unit, target)
+                })
+                .collect::<Vec<_>>()
+        };
+        rows.extend(rows_of(&format!("smp{processors}"), Unit::Nanoseconds));
+        if processors == 1 {
+            rows.extend(rows_of("smp1-counted", Unit::Instructions));
+            continue;
+        }
+        rows.push(row(
+            &format!("smp{processors}:scaling"),
+            "scaling: time on one / time on all",
+            Unit::Part,
+            // More processors than the host has cannot scale.
+            if processors == 2 {
+                Target::AtLeast(0.95)
+            } else {
+                Target::None
+            },
+        ));
+    }
+    rows.extend([
+        row(
+            "blocked:blocked_threads",
+            "threads blocked on futexes at once",
+            Unit::Count,
+            Target::AtLeast(100_000.0),
+        ),
+        row(
+            "blocked:blocked_memory",
+            "kernel memory of each",
+            Unit::Bytes,
+            Target::AtMost(1536.0),
+        ),
+        row(
+            "blocked:blocked_time",
+            "time to start each and block it",
+            Unit::Nanoseconds,
+            Target::OfLinux(1.0),
+        ),
+    ]);
     rows
+}
+
+/// The titles of the tables, and what the keys of their rows begin with.
+pub(crate) fn tables() -> Vec<(String, String)> {
+    let mut tables = vec![
+        (String::new(), String::new()),
+        (
+            "Wall clock: median (least to most)".to_owned(),
+            "wall:".to_owned(),
+        ),
+        ("Guest instructions".to_owned(), "counted:".to_owned()),
+    ];
+    for processors in PROCESSORS {
+        let plural = if processors == 1 { "" } else { "s" };
+        tables.push((
+            format!("Threads, {processors} processor{plural}: median (least to most)"),
+            format!("smp{processors}:"),
+        ));
+    }
+    tables.push((
+        "Threads, guest instructions, 1 processor".to_owned(),
+        "smp1-counted:".to_owned(),
+    ));
+    tables.push((
+        "Threads blocked on futexes, in 1 GiB".to_owned(),
+        "blocked:".to_owned(),
+    ));
+    tables
 }
 
 impl Row {
@@ -121,6 +253,7 @@ impl Row {
         match self.target {
             Target::OfLinux(part) => Some(ochre <= value(System::Linux)? * part),
             Target::AtMost(most) => Some(ochre <= most),
+            Target::AtLeast(least) => Some(ochre >= least),
             Target::None => None,
         }
     }
@@ -130,6 +263,7 @@ impl Row {
         match self.target {
             Target::OfLinux(part) => format!("≤ {part} of Linux"),
             Target::AtMost(most) => format!("≤ {}", self.unit.show(most)),
+            Target::AtLeast(least) => format!("≥ {}", self.unit.show(least)),
             Target::None => String::new(),
         }
     }
@@ -142,7 +276,9 @@ impl Unit {
             Self::Nanoseconds if value >= 1e7 => format!("{:.0} ms", value / 1e6),
             Self::Nanoseconds if value >= 1e4 => format!("{:.1} µs", value / 1e3),
             Self::Nanoseconds => format!("{value:.0} ns"),
-            Self::Instructions => thousands(value),
+            Self::Instructions | Self::Count => thousands(value),
+            Self::Part => format!("{value:.3}"),
+            Self::Bytes if value < 0.1 * MIB => format!("{} bytes", thousands(value)),
             Self::Bytes => format!("{:.2} MiB", value / MIB),
         }
     }
@@ -153,6 +289,8 @@ impl Unit {
             Self::Nanoseconds => "ns",
             Self::Instructions => "instructions",
             Self::Bytes => "bytes",
+            Self::Count => "count",
+            Self::Part => "part",
         }
     }
 }
@@ -172,7 +310,7 @@ fn thousands(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{MIB, Row, Target, Unit, all};
+    use super::{MIB, Row, Target, Unit, all, tables};
     use crate::{
         machines::System,
         sample::{Reading, Samples},
@@ -187,6 +325,9 @@ mod tests {
         check(Unit::Instructions, 1_698_000.0, "1,698,000");
         check(Unit::Instructions, 331.0, "331");
         check(Unit::Bytes, 1.5 * MIB, "1.50 MiB");
+        check(Unit::Bytes, 1536.0, "1,536 bytes");
+        check(Unit::Count, 100_000.0, "100,000");
+        check(Unit::Part, 0.95, "0.950");
     }
 
     #[test]
@@ -204,6 +345,8 @@ mod tests {
         assert_eq!(row(Target::OfLinux(1.0)).met(&samples), Some(true));
         assert_eq!(row(Target::OfLinux(0.1)).met(&samples), Some(false));
         assert_eq!(row(Target::AtMost(10.0)).met(&samples), Some(true));
+        assert_eq!(row(Target::AtLeast(10.0)).met(&samples), Some(true));
+        assert_eq!(row(Target::AtLeast(10.5)).met(&samples), Some(false));
         assert_eq!(row(Target::None).met(&samples), None);
     }
 
@@ -214,5 +357,22 @@ mod tests {
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), count);
+    }
+
+    #[test]
+    fn every_row_is_in_one_table() {
+        for row in all() {
+            let tables = tables()
+                .into_iter()
+                .filter(|(_, prefix)| {
+                    if prefix.is_empty() {
+                        !row.key.contains(':')
+                    } else {
+                        row.key.starts_with(prefix)
+                    }
+                })
+                .count();
+            assert_eq!(tables, 1, "{}", row.key);
+        }
     }
 }

@@ -9,6 +9,7 @@ use ochre_abi::Errno;
 use ochre_abi::clone::CloneFlags;
 use ochre_hal::memory;
 use ochre_hal::user::UserContext;
+use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 
 use super::table::{self, Table};
 use super::{Capability, Pid, Process, Resource, Thread, ThreadState, Work};
@@ -133,11 +134,34 @@ impl Request {
     }
 }
 
-/// How many threads there may be: as many as fit in an eighth of memory at
-/// 16 KiB each, as Linux reckons (`/proc/sys/kernel/threads-max`).
+/// What the limit was set to; 0 is never.
+static TASK_LIMIT: AtomicUsize = AtomicUsize::new(0);
+
+/// What it may be set to: numbers of threads have 30 bits in futex words.
+const TASK_LIMITS: core::ops::RangeInclusive<usize> = 20..=0x3fff_ffff;
+
+/// How many threads there may be (`/proc/sys/kernel/threads-max`): unless set,
+/// as many as fit in an eighth of memory at 16 KiB each, as Linux reckons.
 #[must_use]
 pub fn task_limit() -> usize {
-    (memory::stats().total / 32).max(LEAST_TASKS)
+    // ORDERING: a limit that stands for itself.
+    match TASK_LIMIT.load(Ordering::Relaxed) {
+        0 => (memory::stats().total / 32).max(LEAST_TASKS),
+        set => set,
+    }
+}
+
+/// Sets how many threads there may be. Those there are stay.
+///
+/// # Errors
+/// EINVAL outside of what it may be.
+pub fn set_task_limit(limit: usize) -> Result<(), Errno> {
+    if !TASK_LIMITS.contains(&limit) {
+        return Err(Errno::EINVAL);
+    }
+    // ORDERING: as above.
+    TASK_LIMIT.store(limit, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Makes a process or a thread; answers its number, for `VFORK` once the child

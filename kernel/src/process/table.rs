@@ -11,12 +11,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
+use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 use ochre_sync::{SpinLock, SpinLockGuard};
 
 use super::{Pid, Process, Thread};
 
-/// Highest number plus one; what `/proc/sys/kernel/pid_max` says.
-pub const PID_MAX: u32 = 32768;
+/// Highest number plus one, unless [`set_pid_max`] says otherwise.
+const PID_MAX: u32 = 32768;
+
+/// What the highest number plus one may be: numbers have to leave room for
+/// bits in the words of locks that inherit priorities, and Linux stops here.
+const PID_MAX_LIMITS: core::ops::RangeInclusive<u32> = 301..=4_194_304;
 
 /// Where numbers go on after the highest: low ones are left to what started
 /// with the machine.
@@ -72,6 +77,28 @@ static TABLE: SpinLock<Table> = SpinLock::new(Table {
     made: 0,
     broadcasts: 0,
 });
+
+/// Highest number plus one; what `/proc/sys/kernel/pid_max` says.
+static HIGHEST: AtomicU32 = AtomicU32::new(PID_MAX);
+
+/// The highest number plus one.
+#[must_use]
+pub fn pid_max() -> u32 {
+    // ORDERING: a limit that stands for itself; here and in the other places.
+    HIGHEST.load(Ordering::Relaxed)
+}
+
+/// Changes the highest number plus one. Those who have higher ones keep them.
+///
+/// # Errors
+/// EINVAL outside of what it may be.
+pub fn set_pid_max(max: u32) -> Result<(), Errno> {
+    if !PID_MAX_LIMITS.contains(&max) {
+        return Err(Errno::EINVAL);
+    }
+    HIGHEST.store(max, Ordering::Relaxed);
+    Ok(())
+}
 
 /// Locks the table.
 pub fn lock() -> SpinLockGuard<'static, Table> {
@@ -190,8 +217,9 @@ impl Table {
     /// # Errors
     /// EAGAIN when all are taken.
     pub fn allocate(&mut self) -> Result<Pid, Errno> {
-        for _ in 1..PID_MAX {
-            self.last = if self.last + 1 < PID_MAX {
+        let max = pid_max();
+        for _ in 1..max {
+            self.last = if self.last.saturating_add(1) < max {
                 self.last + 1
             } else {
                 AFTER_WRAP
@@ -261,7 +289,7 @@ impl Table {
     /// # Errors
     /// EINVAL for what is no number; EEXIST.
     pub fn allocate_exactly(&mut self, pid: Pid) -> Result<Pid, Errno> {
-        if pid == Pid::NONE || pid.0 >= PID_MAX {
+        if pid == Pid::NONE || pid.0 >= pid_max() {
             return Err(Errno::EINVAL);
         }
         if self.is_taken(pid) {

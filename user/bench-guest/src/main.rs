@@ -11,8 +11,10 @@
 //! bench end
 //! ```
 //!
-//! Arguments: `boot` stops after the first line; `rows` measures; `memory`
-//! prints the memory line; `exit` leaves at once (what fork+exec executes).
+//! Arguments: `boot` stops after the first line; `rows` measures; `threads`
+//! measures threads, on as many processors as `smp=N` says; `blocked` counts
+//! the memory of many blocked threads; `memory` prints the memory line; `exit`
+//! leaves at once (what fork+exec executes).
 //! With `counted` the unit is instructions, read from the time-stamp counter,
 //! which QEMU's `-icount shift=0` advances by one an instruction; without it,
 //! nanoseconds of the monotonic clock. With `stay` it never leaves, as Linux
@@ -30,14 +32,23 @@
     reason = "system calls are what is measured; all but the entry is in sys.rs"
 )]
 
+mod clock;
 mod rows;
 mod sys;
+mod threads;
 
 /// What the command line asked for.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of the command line"
+)]
 struct Options {
     boot: bool,
     rows: bool,
+    threads: bool,
+    blocked: bool,
+    processors: usize,
     memory: bool,
     counted: bool,
     stay: bool,
@@ -52,6 +63,11 @@ pub extern "C" fn main() -> i32 {
             b"exit" => return 0,
             b"boot" => options.boot = true,
             b"rows" => options.rows = true,
+            b"threads" => options.threads = true,
+            b"blocked" => options.blocked = true,
+            [b's', b'm', b'p', b'=', digit @ b'1'..=b'9'] => {
+                options.processors = usize::from(digit - b'0');
+            }
             b"memory" => options.memory = true,
             b"counted" => options.counted = true,
             b"stay" => options.stay = true,
@@ -64,11 +80,17 @@ pub extern "C" fn main() -> i32 {
 
 fn run(options: Options) {
     let started = sys::counter();
-    if options.boot || options.rows {
+    if options.boot || options.rows || options.threads || options.blocked {
         say(&format!("bench start {started}\n"));
     }
     if options.rows {
         rows::run(options.counted);
+    }
+    if options.threads {
+        threads::run(options.counted, options.processors.max(1));
+    }
+    if options.blocked {
+        threads::blocked();
     }
     if options.memory {
         let (free, all) = sys::memory();
@@ -78,6 +100,11 @@ fn run(options: Options) {
     if options.stay {
         sys::park();
     }
+}
+
+/// Prints a row.
+fn row(name: &str, value: f64) {
+    say(&format!("bench row {name} {value:.3}\n"));
 }
 
 fn say(line: &str) {

@@ -1,11 +1,11 @@
-//! The rows.
+//! The rows about system calls, processes and memory.
 
 use core::hint::black_box;
 
-use crate::{say, sys};
-
-/// How often each row is measured; the median counts.
-const SAMPLES: usize = 7;
+use crate::{
+    clock::{Clock, SAMPLES},
+    row, sys,
+};
 
 /// A page.
 const PAGE: usize = 4096;
@@ -18,53 +18,6 @@ const FILE_PAGES: usize = 256;
 
 /// The program that fork+exec executes: this one.
 const PROGRAM: &core::ffi::CStr = c"/init";
-
-struct Clock {
-    counted: bool,
-}
-
-impl Clock {
-    fn now(&self) -> u64 {
-        if self.counted {
-            sys::counter()
-        } else {
-            sys::monotonic_ns()
-        }
-    }
-
-    /// The median time of one of `times` runs of `body`, after one run of
-    /// them all for the caches.
-    fn each(&self, times: u32, mut body: impl FnMut()) -> f64 {
-        self.sampled(times, |times| {
-            for _ in 0..times {
-                body();
-            }
-        })
-    }
-
-    /// As [`Clock::each`], for a `body` that does its own loop.
-    fn sampled(&self, times: u32, mut body: impl FnMut(u32)) -> f64 {
-        body(times.div_ceil(4));
-        let mut samples = [0.0; SAMPLES];
-        for sample in &mut samples {
-            let start = self.now();
-            body(times);
-            let end = self.now();
-            let mut left = times;
-            while black_box(left) > 0 {
-                left -= 1;
-            }
-            let empty = self.now() - end;
-            *sample = (end - start).saturating_sub(empty) as f64 / f64::from(times);
-        }
-        samples.sort_by(f64::total_cmp);
-        samples[SAMPLES / 2]
-    }
-}
-
-fn row(name: &str, value: f64) {
-    say(&format!("bench row {name} {value:.1}\n"));
-}
 
 /// Measures and prints all rows.
 pub(crate) fn run(counted: bool) {

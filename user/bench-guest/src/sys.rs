@@ -4,7 +4,8 @@
 //! a comparison is helped by what a C library caches. This module has all the
 //! `unsafe` of the program.
 
-use core::ffi::CStr;
+use core::{ffi::CStr, sync::atomic::AtomicU32, time::Duration};
+use std::{fs, thread};
 
 /// Panics with the call's name: a benchmark whose call fails measures nothing.
 fn checked(name: &str, answer: i64) -> i64 {
@@ -108,13 +109,23 @@ pub(crate) fn wait(pid: i32) -> i32 {
 
 /// Becomes another program; comes back only if that fails.
 pub(crate) fn exec(path: &CStr, argument: &CStr) {
-    let arguments = [path.as_ptr(), argument.as_ptr(), core::ptr::null()];
+    exec_words(&[path, argument]);
+}
+
+/// Becomes the program that the first word names, with these words.
+fn exec_words(words: &[&CStr]) {
+    // No heap: the child of a fork is measured, too.
+    let mut arguments = [core::ptr::null::<i8>(); 16];
+    assert!(words.len() < arguments.len(), "room for the null");
+    for (place, word) in arguments.iter_mut().zip(words) {
+        *place = word.as_ptr();
+    }
     let environment = [core::ptr::null::<i8>()];
     // SAFETY: both arrays end with a null and outlast the call.
     unsafe {
         libc::syscall(
             libc::SYS_execve,
-            path.as_ptr(),
+            words[0].as_ptr(),
             arguments.as_ptr(),
             environment.as_ptr(),
         )
@@ -199,6 +210,133 @@ pub(crate) fn memory() -> (u64, u64) {
     call!(SYS_sysinfo, &raw mut info);
     let unit = u64::from(info.mem_unit);
     (info.freeram * unit, info.totalram * unit)
+}
+
+/// What of the memory is free, in bytes, by `/proc/meminfo`.
+pub(crate) fn free_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    text.lines()
+        .find_map(|line| line.strip_prefix("MemFree:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
+        .map_or(0, |kib| kib << 10)
+}
+
+/// Writes a file that is there, if that is allowed.
+pub(crate) fn write_file(path: &str, bytes: &[u8]) {
+    let _ = fs::write(path, bytes);
+}
+
+/// Waits while a word has this value.
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32) {
+    // SAFETY: the word outlives the call. That it was woken before, or has
+    // another value, is no error here.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            value,
+            0,
+        )
+    };
+}
+
+/// Wakes one who waits at a word.
+pub(crate) fn futex_wake(word: &AtomicU32) {
+    call!(
+        SYS_futex,
+        word.as_ptr(),
+        libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+        1
+    );
+}
+
+/// Lets others run.
+pub(crate) fn sched_yield() {
+    call!(SYS_sched_yield);
+}
+
+/// Sleeps.
+pub(crate) fn sleep_ms(time: u64) {
+    thread::sleep(Duration::from_millis(time));
+}
+
+/// Keeps the calling thread on one processor.
+pub(crate) fn bind(processor: usize) {
+    set_affinity(1 << processor);
+}
+
+/// Lets the calling thread run anywhere.
+pub(crate) fn unbind() {
+    set_affinity(!0);
+}
+
+fn set_affinity(mask: u64) {
+    call!(
+        SYS_sched_setaffinity,
+        0,
+        size_of_val(&mask),
+        &raw const mask
+    );
+}
+
+/// Runs a program to its end, its output thrown away. It has to succeed.
+pub(crate) fn run(words: &[&CStr]) {
+    let null = open(c"/dev/null", libc::O_WRONLY);
+    let child = fork(|| {
+        call!(SYS_dup2, null, 1);
+        exec_words(words);
+        exit(127)
+    });
+    let status = wait(child);
+    close(null);
+    assert_eq!(status, 0, "the program {:?} succeeds", words[0]);
+}
+
+/// Starts a thread that counts itself in `begun` and then waits at `word` for
+/// ever. It never uses a stack. Says whether there could be one more.
+pub(crate) fn block_a_thread(word: &'static AtomicU32, begun: &'static AtomicU32) -> bool {
+    const FLAGS: i32 = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_SYSVSEM;
+    let answer: i64;
+    // SAFETY: the new thread has this one's registers and stack pointer and
+    // never leaves the loop below, which touches no memory but the counter;
+    // the kernel reads the word. Both live for ever. For this thread it is a
+    // system call that changes nothing of its own.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 3f",
+            "lock inc dword ptr [r9]",
+            "2:",
+            "mov eax, {futex}",
+            "mov rdi, r8",
+            "mov esi, {wait}",
+            "xor edx, edx",
+            "xor r10d, r10d",
+            "syscall",
+            "jmp 2b",
+            "3:",
+            futex = const libc::SYS_futex,
+            wait = const libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            inlateout("rax") libc::SYS_clone => answer,
+            in("rdi") i64::from(FLAGS),
+            in("rsi") 0,
+            in("rdx") 0,
+            in("r10") 0,
+            in("r8") word.as_ptr(),
+            in("r9") begun.as_ptr(),
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    };
+    answer > 0
 }
 
 /// Mounts a file system of this type, if it is not there already.

@@ -39,11 +39,19 @@ const KERNEL: &[Entry] = &[
     Entry::text("ostype", |text| line(text, "Linux")),
     Entry::text("overflowgid", |text| line(text, NOBODY)),
     Entry::text("overflowuid", |text| line(text, NOBODY)),
-    Entry::text("pid_max", |text| line(text, table::PID_MAX)),
+    Entry::setting(
+        "pid_max",
+        |text| line(text, table::pid_max()),
+        |bytes| table::set_pid_max(number(bytes)?),
+    ),
     Entry::directory("random", RANDOM),
     // Addresses of stack, mappings and heap are random.
     Entry::text("randomize_va_space", |text| line(text, 2)),
-    Entry::text("threads-max", |text| line(text, clone::task_limit())),
+    Entry::setting(
+        "threads-max",
+        |text| line(text, clone::task_limit()),
+        |bytes| clone::set_task_limit(number(bytes)?),
+    ),
     Entry::text("version", |text| line(text, system::VERSION)),
 ];
 
@@ -100,6 +108,14 @@ fn set_host_name(bytes: &[u8]) -> Result<(), Errno> {
 fn set_domain_name(bytes: &[u8]) -> Result<(), Errno> {
     system::set_domain_name(written_name(bytes));
     Ok(())
+}
+
+/// A number that was written, with or without the line's end.
+fn number<T: core::str::FromStr>(bytes: &[u8]) -> Result<T, Errno> {
+    core::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .ok_or(Errno::EINVAL)
 }
 
 /// A random UUID (version 4).

@@ -1,0 +1,266 @@
+//! The rows about threads: waking, starting, switching, scaling, and what a blocked one costs.
+//!
+//! Each row says on which processors its threads run, for it is another row if
+//! they share one. With one processor everything shares it.
+
+use core::{
+    hint::black_box,
+    sync::atomic::{AtomicU32, Ordering},
+};
+use std::thread;
+
+use crate::{clock::Clock, row, sys};
+
+/// How often two threads wake each other for a sample.
+const ROUNDS: u32 = 500;
+
+/// How many steps independent work has.
+const WORK: u32 = 3_000_000;
+
+/// How many threads are to block at once.
+const BLOCKED: u32 = 100_000;
+
+/// The programs that are run as they come, and with what words.
+const PROGRAMS: [(&str, &[&core::ffi::CStr]); 3] = [
+    (
+        "hackbench_processes",
+        &[
+            c"/usr/bin/hackbench",
+            c"-p",
+            c"-g",
+            c"2",
+            c"-f",
+            c"10",
+            c"-l",
+            c"100",
+        ],
+    ),
+    (
+        "hackbench_threads",
+        &[
+            c"/usr/bin/hackbench",
+            c"-p",
+            c"-T",
+            c"-g",
+            c"2",
+            c"-f",
+            c"10",
+            c"-l",
+            c"100",
+        ],
+    ),
+    (
+        "sysbench_threads",
+        &[
+            c"/usr/bin/sysbench",
+            c"threads",
+            c"--threads=4",
+            c"--events=400",
+            c"--time=0",
+            c"--thread-yields=50",
+            c"--thread-locks=4",
+            c"run",
+        ],
+    ),
+];
+
+/// Measures and prints all of them, with this many processors.
+pub(crate) fn run(counted: bool, processors: usize) {
+    let clock = Clock { counted };
+    sys::mount(c"devtmpfs", c"/dev");
+    sys::mount(c"proc", c"/proc");
+    let other = usize::from(processors > 1);
+    row(
+        "futex_wake",
+        clock.sampled(ROUNDS, |n| wake(n, 0, other)) / 2.0,
+    );
+    if processors > 1 {
+        row(
+            "futex_wake_shared",
+            clock.sampled(ROUNDS, |n| wake(n, 0, 0)) / 2.0,
+        );
+    }
+    sys::bind(0);
+    row(
+        "create_join",
+        clock.each(100, || {
+            // What the thread ends with is nothing, and it does not panic.
+            let _ = thread::spawn(|| ()).join();
+        }),
+    );
+    row("switch", clock.sampled(ROUNDS, switches) / 2.0);
+    row("pipe", clock.sampled(ROUNDS, |n| pipes(n, other)));
+    sys::unbind();
+    for (name, words) in PROGRAMS {
+        row(name, once(&clock, || sys::run(words)));
+    }
+    let one = work(&clock, 1);
+    let all = work(&clock, processors);
+    row("work_one", one);
+    if processors > 1 {
+        row("work_all", all);
+        row("scaling", one / all);
+    }
+}
+
+/// What one run of `body` takes: for what takes long.
+fn once(clock: &Clock, body: impl FnOnce()) -> f64 {
+    let start = clock.now();
+    body();
+    (clock.now() - start) as f64
+}
+
+/// Two threads at two words: each wakes the other and waits.
+fn wake(rounds: u32, here: usize, there: usize) {
+    let words = [const { AtomicU32::new(0) }; 2];
+    let wait_for = |me: usize, round: u32| {
+        loop {
+            // ORDERING: Release and Acquire pair; the words are all that is
+            // shared.
+            let seen = words[me].load(Ordering::Acquire);
+            if seen == round {
+                return;
+            }
+            sys::futex_wait(&words[me], seen);
+        }
+    };
+    let wake = |other: usize, round: u32| {
+        words[other].store(round, Ordering::Release);
+        sys::futex_wake(&words[other]);
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            sys::bind(there);
+            for round in 1..=rounds {
+                wait_for(1, round);
+                wake(0, round);
+            }
+        });
+        sys::bind(here);
+        for round in 1..=rounds {
+            wake(1, round);
+            wait_for(0, round);
+        }
+    });
+    sys::unbind();
+}
+
+/// Two threads on one processor that do nothing but yield: two switches for
+/// each round of one of them.
+fn switches(rounds: u32) {
+    let yields = || {
+        for _ in 0..rounds {
+            sys::sched_yield();
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(yields);
+        yields();
+    });
+}
+
+/// A byte to a thread on another processor and back.
+fn pipes(rounds: u32, there: usize) {
+    let [there_read, there_write] = sys::pipe();
+    let [back_read, back_write] = sys::pipe();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            sys::bind(there);
+            let mut byte = [0];
+            for _ in 0..rounds {
+                sys::read(there_read, &mut byte);
+                sys::write(back_write, &byte);
+            }
+        });
+        let mut byte = [1];
+        for _ in 0..rounds {
+            sys::write(there_write, &byte);
+            sys::read(back_read, &mut byte);
+        }
+    });
+    for end in [there_read, there_write, back_read, back_write] {
+        sys::close(end);
+    }
+}
+
+/// What independent work takes that each of `threads` does all of; the best
+/// of a few, for what disturbs it is not what is measured.
+fn work(clock: &Clock, threads: usize) -> f64 {
+    fn steps() {
+        let mut n = 1_u64;
+        for _ in 0..WORK {
+            n = black_box(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        }
+    }
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let ready = AtomicU32::new(0);
+        let start = AtomicU32::new(0);
+        thread::scope(|scope| {
+            let mut others = Vec::new();
+            for processor in 1..threads {
+                let (ready, start) = (&ready, &start);
+                // Bound: what is measured is the machine with all its
+                // processors, and not how soon work finds them.
+                others.push(scope.spawn(move || {
+                    sys::bind(processor);
+                    // ORDERING: both pair with the other side's.
+                    ready.fetch_add(1, Ordering::AcqRel);
+                    while start.load(Ordering::Acquire) == 0 {
+                        core::hint::spin_loop();
+                    }
+                    steps();
+                }));
+            }
+            sys::bind(0);
+            while (ready.load(Ordering::Acquire) as usize) < threads - 1 {
+                sys::sched_yield();
+            }
+            let took = once(clock, || {
+                start.store(1, Ordering::Release);
+                steps();
+                for other in others {
+                    let _ = other.join();
+                }
+            });
+            best = best.min(took);
+        });
+        sys::unbind();
+    }
+    best
+}
+
+/// Blocks as many threads as there may be at futexes, and prints what of the
+/// kernel's memory each takes.
+pub(crate) fn blocked() {
+    sys::mount(c"proc", c"/proc");
+    // As far as the kernel lets anyone raise them.
+    sys::write_file("/proc/sys/kernel/pid_max", b"4194304");
+    sys::write_file("/proc/sys/kernel/threads-max", b"200000");
+    let words: Vec<AtomicU32> = (0..BLOCKED).map(|_| AtomicU32::new(0)).collect();
+    let words: &'static [AtomicU32] = words.leak();
+    let begun: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
+    let before = sys::free_memory();
+    let started = sys::monotonic_ns();
+    let mut count = 0;
+    for word in words {
+        if !sys::block_a_thread(word, begun) {
+            break;
+        }
+        count += 1;
+        // The kernel that kills when memory is short must not come to that.
+        if count % 512 == 0 && sys::free_memory() < (64 << 20) {
+            break;
+        }
+    }
+    while begun.load(Ordering::Acquire) < count {
+        sys::sched_yield();
+    }
+    sys::sleep_ms(200);
+    let after = sys::free_memory();
+    let took = sys::monotonic_ns() - started;
+    let each = before.saturating_sub(after) as f64 / f64::from(count.max(1));
+    row("blocked_threads", f64::from(count));
+    row("blocked_memory", each);
+    row("blocked_time", took as f64 / f64::from(count.max(1)));
+}
