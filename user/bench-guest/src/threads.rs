@@ -69,6 +69,12 @@ pub(crate) fn run(counted: bool, processors: usize) {
     let clock = Clock { counted };
     sys::mount(c"devtmpfs", c"/dev");
     sys::mount(c"proc", c"/proc");
+    let online = thread::available_parallelism().map_or(1, usize::from);
+    row("processors", online as f64);
+    if online < processors {
+        // What would be measured is not what the rows say.
+        return;
+    }
     let other = usize::from(processors > 1);
     row(
         "futex_wake",
