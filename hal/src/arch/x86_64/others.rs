@@ -7,8 +7,8 @@
 //!   EMPTY ─────────▶ CALLED ────────────▶ COMES ───────▶ READY ─────────▶ RUNS
 //!                       │                   │
 //!                 start │ too late          │ come: not like the first
-//!                       ▼                   ▼
-//!                     GONE                UNFIT
+//!                       ▼                   ▼                   │
+//!                     GONE                UNFIT ◀───────────────┘ another time
 //! ```
 //! | transition | by | with |
 //! |---|---|---|
@@ -63,7 +63,15 @@ pub(super) struct Slot {
     block: AtomicPtr<PerCpu>,
     /// Its number, when it is let go.
     index: AtomicU32,
+    /// What its time stamp counter said when it was asked: [`ASKED`] before.
+    stamp: AtomicU64,
 }
+
+/// [`Slot::stamp`]: the processor is asked.
+const ASKED: u64 = 0;
+
+/// [`Slot::stamp`]: nobody asks.
+const NOT_ASKED: u64 = u64::MAX;
 
 /// ORDERING: fields are filled before the state says CALLED (Release), and
 /// read after the processor saw that (a locked operation).
@@ -75,6 +83,7 @@ static OCHRE_OTHERS: [Slot; MAX_CPUS] = [const {
         stack: AtomicU64::new(0),
         block: AtomicPtr::new(core::ptr::null_mut()),
         index: AtomicU32::new(0),
+        stamp: AtomicU64::new(NOT_ASKED),
     }
 }; MAX_CPUS];
 
@@ -232,6 +241,10 @@ fn number(slots: &[Slot]) -> usize {
     for slot in slots {
         let id = slot.apic_id.load(Ordering::Relaxed);
         match slot.state.load(Ordering::Acquire) {
+            READY if !is_in_time(slot) => {
+                log::error!("the counter of the processor with APIC number {id} is not in step");
+                slot.state.store(UNFIT, Ordering::Relaxed);
+            }
             READY => {
                 // CAST: below `MAX_CPUS`.
                 slot.index.store(online as u32, Ordering::Relaxed);
@@ -244,6 +257,26 @@ fn number(slots: &[Slot]) -> usize {
         }
     }
     online
+}
+
+/// Whether the time stamp counter of a processor that is ready goes with this
+/// one's: between two readings here there is one there, and it lies between
+/// them. The clock of all processors is the one counter.
+fn is_in_time(slot: &Slot) -> bool {
+    const ROUNDS: usize = 8;
+    (0..ROUNDS).all(|_| {
+        let before = clock::counter();
+        // ORDERING: Release and Acquire, here and in `come`: each reading of
+        // a counter is between the words' changes.
+        slot.stamp.store(ASKED, Ordering::Release);
+        let there = loop {
+            match slot.stamp.load(Ordering::Acquire) {
+                ASKED => spin_loop(),
+                stamp => break stamp,
+            }
+        };
+        (before..=clock::counter()).contains(&there)
+    })
 }
 
 /// The first Rust of a started processor, on its own stack, with interrupts off.
@@ -268,8 +301,17 @@ pub(super) extern "C" fn come(slot: &'static Slot) -> ! {
     apic.init_other();
     // ORDERING: Release; see `number`.
     slot.state.store(READY, Ordering::Release);
-    // ORDERING: Acquire; see `start`.
-    while slot.state.load(Ordering::Acquire) != RUNS {
+    loop {
+        // ORDERING: Acquire; see `start`.
+        match slot.state.load(Ordering::Acquire) {
+            RUNS => break,
+            UNFIT => power::halt(),
+            _ => {}
+        }
+        // ORDERING: see `is_in_time`.
+        if slot.stamp.load(Ordering::Acquire) == ASKED {
+            slot.stamp.store(clock::counter().max(1), Ordering::Release);
+        }
         spin_loop();
     }
     cpu.index.set(slot.index.load(Ordering::Relaxed));
