@@ -17,7 +17,7 @@ use ochre_hal::power::{self, ExitPorts};
 use ochre_hal::serial::{SerialPort, Which};
 use ochre_hal::smp;
 use ochre_hal::user::UserContext;
-use ochre_hal::{clock, debug as machine_log, memory};
+use ochre_hal::{clock, cpu, debug as machine_log, memory};
 
 use crate::config::{Config, Mode, Stdio};
 use crate::fs::{devtmpfs, initramfs, procfs, tmpfs::Tmpfs};
@@ -44,11 +44,26 @@ pub fn main(boot: BootInfo) -> ! {
     procfs::set_command_line(boot.cmdline);
     match start(&config, boot.initramfs) {
         Ok(()) => {
-            smp::start_others(sched::run);
+            smp::start_others(join);
             sched::run()
         }
         Err(reason) => stop(&reason),
     }
+}
+
+/// What each of the other processors does.
+fn join() -> ! {
+    if let Err(errno) = sched::bring_up() {
+        // The machine goes on without it.
+        error!(
+            "processor {} has no run queue: {errno}",
+            cpu::current().index()
+        );
+        loop {
+            let _ = cpu::wait_for_interrupt();
+        }
+    }
+    sched::run()
 }
 
 /// Makes log and exit ports known. A command line that cannot be understood
@@ -112,6 +127,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     // Made while there is surely memory for it.
     drop(AddressSpace::empty());
     vdso::start().map_err(|_| String::from("no memory for the vDSO"))?;
+    sched::bring_up().map_err(|errno| format!("the run queue: {errno}"))?;
     let root = make_root(archive)?;
     let access = Access::root();
     let working =

@@ -11,8 +11,12 @@ pub mod interrupt;
 pub mod load;
 mod timer;
 
-pub use cpu::{runnable, slice_is_over};
-pub use executor::{Entity, TaskRef, longest_poll, run, spawn, spawn_thread, yield_now};
+pub use cpu::{active, must_give_way};
+pub use executor::{
+    Entity, TaskRef, all_processors, allow, boost, bring_up, longest_poll, run, set_attributes,
+    spawn, spawn_thread, yield_now,
+};
+pub use ochre_executor::{Attributes, MAX_PRIORITY, Policy, SLICE_NS, TURN_NS};
 pub use timer::Timer;
 
 pub(crate) use executor::note_kernel_time;

@@ -200,9 +200,6 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
         new_process(call, request, user, space)?
     };
     let tid = child.tid();
-    if let (Some(task), Some(own)) = (child.task(), call.thread.task()) {
-        task.body().set_nice(own.body().nice());
-    }
     if request.flags.contains(CloneFlags::PARENT_SETTID) {
         // Like Linux: a bad address is the program's loss, the child exists.
         let _ = call.space.write_value(request.parent_tid, &tid.0);
@@ -289,7 +286,8 @@ fn new_thread(
         call.thread.child_signals(true),
         *call.thread.name.lock(),
         ThreadState::new(user, Arc::clone(&space)),
-    )?;
+        call.thread.task().as_ref(),
+    );
     prepare_tid(&thread, request, &space);
     let mut table = table::lock();
     let mut threads = process.threads.lock();
@@ -330,7 +328,8 @@ fn new_process(
             .child_signals(request.flags.contains(CloneFlags::VM)),
         *call.thread.name.lock(),
         ThreadState::new(user, Arc::clone(&space)),
-    )?;
+        call.thread.task().as_ref(),
+    );
     process
         .threads
         .lock()
@@ -381,7 +380,8 @@ pub fn first_process(process: Process, state: ThreadState) -> Result<Arc<Thread>
         crate::signal::ThreadSignals::default(),
         [0; 16],
         state,
-    )?;
+        None,
+    );
     process.threads.lock().push(Arc::clone(&thread));
     let mut table = table::lock();
     table.insert(process, pid, pid)?;

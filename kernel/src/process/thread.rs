@@ -122,18 +122,16 @@ impl ThreadState {
 }
 
 impl Thread {
-    /// A thread that starts with its first [`wake`](Thread::wake). It is in no
-    /// list yet.
-    ///
-    /// # Errors
-    /// ENOMEM.
+    /// A thread that starts with its first [`wake`](Thread::wake), scheduled as
+    /// a child of the task `parent`. It is in no list yet.
     pub fn new(
         tid: Pid,
         process: Arc<Process>,
         signals: ThreadSignals,
         name: [u8; 16],
         state: ThreadState,
-    ) -> Result<Arc<Thread>, Errno> {
+        parent: Option<&TaskRef>,
+    ) -> Arc<Thread> {
         let thread = Arc::new(Thread {
             tid: AtomicU32::new(tid.0),
             process,
@@ -151,9 +149,13 @@ impl Thread {
             started_ns: clock::now_ns(),
             exit_code: AtomicU32::new(0),
         });
-        let task = sched::spawn_thread(Arc::clone(&thread))?;
+        let (attributes, allowed) = match parent {
+            Some(parent) => (parent.attributes().of_child(), parent.allowed()),
+            None => (sched::Attributes::default(), u64::MAX),
+        };
+        let task = sched::spawn_thread(Arc::clone(&thread), attributes, allowed);
         *thread.task.lock() = Some(task);
-        Ok(thread)
+        thread
     }
 
     /// Its number.
@@ -323,6 +325,11 @@ impl Thread {
                     match outcome {
                         Outcome::Done(result) => Self::finish(state, result),
                         Outcome::Resume => {}
+                        Outcome::Yield => {
+                            Self::finish(state, Ok(0));
+                            context.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
                         Outcome::Wait(mut future) => match future.as_mut().poll(context) {
                             Poll::Ready(result) => Self::finish(state, result),
                             Poll::Pending => {
@@ -352,7 +359,7 @@ impl Thread {
                         self.add_work(Work::RSEQ);
                     }
                     sched::interrupt::dispatch(event);
-                    if sched::slice_is_over() {
+                    if sched::must_give_way() {
                         self.add_work(Work::RSEQ);
                         context.waker().wake_by_ref();
                         return Poll::Pending;

@@ -20,6 +20,8 @@ pub(super) struct Account {
     niced: AtomicU64,
     system: AtomicU64,
     idle: AtomicU64,
+    /// The cycle counter when the sleep in progress began; 0 while awake.
+    asleep_since: AtomicU64,
     switches: AtomicU64,
     timer_events: AtomicU64,
     line_events: AtomicU64,
@@ -65,6 +67,7 @@ impl Account {
             niced: AtomicU64::new(0),
             system: AtomicU64::new(0),
             idle: AtomicU64::new(0),
+            asleep_since: AtomicU64::new(0),
             switches: AtomicU64::new(0),
             timer_events: AtomicU64::new(0),
             line_events: AtomicU64::new(0),
@@ -93,9 +96,26 @@ impl Account {
         self.current.store(0, Ordering::Relaxed);
     }
 
-    /// The processor slept since its cycle counter was `since`.
-    pub(super) fn add_idle(&self, since: u64) {
+    /// The processor goes to sleep.
+    pub(super) fn fall_asleep(&self) {
+        self.asleep_since.store(cpu::cycles(), Ordering::Relaxed);
+    }
+
+    /// It woke up.
+    pub(super) fn wake_up(&self) {
+        let since = self.asleep_since.load(Ordering::Relaxed);
         add(&self.idle, cpu::cycles().wrapping_sub(since));
+        self.asleep_since.store(0, Ordering::Relaxed);
+    }
+
+    /// Cycles asleep, with the sleep in progress. Seen from another processor
+    /// one that is just ending may be counted twice or not at all.
+    fn idle_cycles(&self) -> u64 {
+        let idle = self.idle.load(Ordering::Relaxed);
+        match self.asleep_since.load(Ordering::Relaxed) {
+            0 => idle,
+            since => idle.wrapping_add(cpu::cycles().saturating_sub(since)),
+        }
     }
 
     pub(super) fn count_event(&self, event: Event) {
@@ -116,7 +136,7 @@ pub fn of(cpu: CpuId) -> Activity {
         user_ns: ns(&account.user),
         niced_ns: ns(&account.niced),
         system_ns: ns(&account.system),
-        idle_ns: ns(&account.idle),
+        idle_ns: time::cycles_to_ns(account.idle_cycles()),
         switches: account.switches.load(Ordering::Relaxed),
         timer_events: account.timer_events.load(Ordering::Relaxed),
         line_events: account.line_events.load(Ordering::Relaxed),

@@ -1,31 +1,30 @@
-//! What each processor has: its run queue, its timers, the slice in progress.
+//! What each processor has beside its run queue: timers, and the alarm.
 //!
 //! # The alarm
 //! One alarm serves timers and time slices. It is set lazily: an earlier one
 //! that is already set stays, and the event that comes too early only looks
-//! again. So waking a thread, which starts a slice's end to matter, seldom
-//! touches the device.
+//! again. So waking a thread, which makes a slice's end matter, seldom touches
+//! the device. Only the processor itself sets its alarm. One that takes away
+//! another's timer leaves the alarm as it is.
 
-use ochre_executor::{RunQueue, TimerQueue};
+use ochre_executor::{Machine, Processors, TimerQueue};
 use ochre_hal::clock;
 use ochre_hal::cpu::{self, CpuId, MAX_CPUS};
+use ochre_hal::irq;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::account::Account;
-use super::executor::TaskRef;
-
-/// How long a thread runs before another runnable one gets its turn.
-const SLICE_NS: u64 = 4_000_000;
+use super::executor::Entity;
 
 const NO_ALARM: u64 = u64::MAX;
 
-/// One processor's scheduling state.
+/// One processor's scheduling state; in cache lines of its own.
+#[repr(align(128))]
 pub(super) struct Cpu {
-    pub(super) queue: SpinLock<RunQueue<TaskRef>>,
     timers: SpinLock<TimerQueue>,
     /// When the poll in progress began.
-    pub(super) slice_start_ns: AtomicU64,
+    pub(super) poll_start_ns: AtomicU64,
     /// The deadline that the device has, or [`NO_ALARM`].
     alarm_ns: AtomicU64,
     /// What its time went to.
@@ -35,31 +34,22 @@ pub(super) struct Cpu {
 impl Cpu {
     const fn new() -> Cpu {
         Cpu {
-            queue: SpinLock::new(RunQueue::new()),
             timers: SpinLock::new(TimerQueue::new()),
-            slice_start_ns: AtomicU64::new(0),
+            poll_start_ns: AtomicU64::new(0),
             alarm_ns: AtomicU64::new(NO_ALARM),
             account: Account::new(),
         }
     }
 
-    /// Sees to it that the alarm comes at `deadline_ns` or before.
-    fn alarm_by(&self, deadline_ns: u64) {
+    /// Sees to it that the alarm of this processor, the caller's, comes at
+    /// `deadline_ns` or before; `u64::MAX` for no need of one.
+    #[inline]
+    pub(super) fn alarm_by(&self, deadline_ns: u64) {
         // ORDERING: Relaxed throughout; only this processor uses its alarm.
         if deadline_ns < self.alarm_ns.load(Ordering::Relaxed) {
             self.alarm_ns.store(deadline_ns, Ordering::Relaxed);
             clock::set_alarm(Some(deadline_ns));
         }
-    }
-
-    /// When the slice in progress ends.
-    fn slice_end_ns(&self) -> u64 {
-        self.slice_start_ns.load(Ordering::Relaxed) + SLICE_NS
-    }
-
-    /// Somebody waits for the processor: its slice must end.
-    pub(super) fn limit_slice(&self) {
-        self.alarm_by(self.slice_end_ns());
     }
 
     /// The alarm came: wakes what is due and sets it anew.
@@ -78,13 +68,39 @@ impl Cpu {
         if let Some(next) = next {
             self.alarm_by(next);
         }
-        if !self.queue.lock().is_empty() && self.slice_end_ns() > now {
-            self.limit_slice();
+    }
+
+    /// Sets the alarm for the end of the slice in progress, if that is still to
+    /// come and somebody waits for it.
+    pub(super) fn limit_slice(&self) {
+        let end = PROCESSORS.slice_end(cpu::current().index());
+        if end != u64::MAX && end > clock::now_ns() {
+            self.alarm_by(end);
         }
     }
 }
 
 static CPUS: [Cpu; MAX_CPUS] = [const { Cpu::new() }; MAX_CPUS];
+
+/// The machine, as the run queues see it.
+pub(super) struct ThisMachine;
+
+impl Machine for ThisMachine {
+    #[inline]
+    fn now_ns(&self) -> u64 {
+        clock::now_ns()
+    }
+
+    fn kick(&self, cpu: usize) {
+        if let Some(cpu) = CpuId::from_index(cpu) {
+            irq::kick(cpu);
+        }
+    }
+}
+
+/// The run queues.
+pub(super) static PROCESSORS: Processors<Entity, ThisMachine, MAX_CPUS> =
+    Processors::new(ThisMachine);
 
 /// The processor that runs the caller.
 #[inline]
@@ -98,27 +114,33 @@ pub(super) fn of(cpu: CpuId) -> &'static Cpu {
     &CPUS[cpu.index()]
 }
 
-/// Runs `f` on a processor's timers and keeps its alarm early enough.
+/// Runs `f` on a processor's timers and keeps the alarm early enough, if it is
+/// the caller's own.
 pub(super) fn with_timers<R>(cpu: CpuId, f: impl FnOnce(&mut TimerQueue) -> R) -> R {
-    let cpu = of(cpu);
-    let mut timers = cpu.timers.lock();
+    let processor = of(cpu);
+    let mut timers = processor.timers.lock();
     let result = f(&mut timers);
     let next = timers.next_deadline();
     drop(timers);
-    if let Some(next) = next {
-        cpu.alarm_by(next);
+    if let Some(next) = next
+        && cpu == cpu::current()
+    {
+        processor.alarm_by(next);
     }
     result
 }
 
-/// Threads waiting to run on this processor.
+/// Threads and jobs that run or wait to, on all processors.
 #[must_use]
-pub fn runnable() -> usize {
-    this().queue.lock().len()
+pub fn active() -> usize {
+    let of = |cpu| PROCESSORS.waiting(cpu) + usize::from(PROCESSORS.is_busy(cpu));
+    cpu::all().map(|cpu| of(cpu.index())).sum()
 }
 
-/// Whether the slice in progress is over and another thread waits.
+/// Whether the thread that runs here has to let another one run: its slice is
+/// over and somebody waits, somebody more important waits, or it must not run
+/// here any more. The caller then gives way.
 #[must_use]
-pub fn slice_is_over() -> bool {
-    runnable() > 0 && clock::now_ns() >= this().slice_end_ns()
+pub fn must_give_way() -> bool {
+    PROCESSORS.must_give_way(cpu::current().index(), clock::now_ns())
 }

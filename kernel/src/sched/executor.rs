@@ -1,9 +1,11 @@
 //! The loop of each processor: take events, poll the next task, or sleep.
 //!
 //! # No lost wake-up
-//! Interrupts are off from the look at the run queue to the halt, and
+//! Interrupts are off from the look at the run queues to the halt, and
 //! [`cpu::wait_for_interrupt`](ochre_hal::cpu::wait_for_interrupt) opens them
-//! and sleeps in one step: an event that comes in between ends the sleep.
+//! and sleeps in one step: an event that comes in between ends the sleep. That
+//! the look and another processor's wake-up do not miss each other is the
+//! business of [`Processors`](ochre_executor::Processors).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -12,12 +14,13 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use ochre_abi::Errno;
-use ochre_executor::{Body, Task, virtual_time};
+use ochre_executor::{Attributes, Body, Policy, Task, Why};
 use ochre_hal::{clock, cpu as machine, irq};
 use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
-use super::{cpu, interrupt};
+use super::cpu::{self, PROCESSORS};
+use super::interrupt;
 use crate::process::Thread;
 
 /// A task of the kernel's executor.
@@ -26,9 +29,6 @@ pub type TaskRef = Arc<Task<Entity>>;
 /// What is scheduled: a program's thread or a job of the kernel.
 pub struct Entity {
     kind: Kind,
-    /// Virtual runtime, nanoseconds by weight.
-    runtime: AtomicU64,
-    nice: AtomicI32,
     /// Processor time had, nanoseconds.
     had_ns: AtomicU64,
 }
@@ -44,8 +44,6 @@ impl Entity {
     fn new(kind: Kind) -> Entity {
         Entity {
             kind,
-            runtime: AtomicU64::new(cpu::this().queue.lock().minimum()),
-            nice: AtomicI32::new(0),
             had_ns: AtomicU64::new(0),
         }
     }
@@ -55,32 +53,21 @@ impl Entity {
     pub fn had_ns(&self) -> u64 {
         self.had_ns.load(Ordering::Relaxed)
     }
+}
 
-    /// The nice level.
-    #[must_use]
-    pub fn nice(&self) -> i32 {
-        self.nice.load(Ordering::Relaxed)
-    }
-
-    /// Sets the nice level, -20 to 19.
-    pub fn set_nice(&self, nice: i32) {
-        self.nice.store(nice, Ordering::Relaxed);
-    }
+fn here() -> usize {
+    machine::current().index()
 }
 
 impl Body for Entity {
-    fn poll(task: &Arc<Task<Entity>>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(task: &TaskRef, context: &mut Context<'_>) -> Poll<()> {
         let entity = task.body();
         let processor = cpu::this();
-        let start = clock::now_ns();
-        // ORDERING: Relaxed on all counters; the task's state word orders polls.
-        processor.slice_start_ns.store(start, Ordering::Relaxed);
-        if !processor.queue.lock().is_empty() {
-            processor.limit_slice();
-        }
         let poll = match &entity.kind {
             Kind::Thread(thread) => {
-                let poll = processor.account.enter(thread, entity.nice());
+                let poll = processor
+                    .account
+                    .enter(thread, i32::from(task.attributes().nice));
                 let result = thread.poll(context);
                 processor.account.leave(thread, poll);
                 result
@@ -91,63 +78,79 @@ impl Body for Entity {
                 .as_mut()
                 .poll(context),
         };
+        // ORDERING: Relaxed on all counters; the task's state word orders polls.
+        let start = processor.poll_start_ns.load(Ordering::Relaxed);
         let ran = clock::now_ns().saturating_sub(start);
-        entity.had_ns.fetch_add(ran, Ordering::Relaxed);
+        let had = entity.had_ns.load(Ordering::Relaxed);
         entity
-            .runtime
-            .fetch_add(virtual_time(ran, entity.nice()), Ordering::Relaxed);
+            .had_ns
+            .store(had.wrapping_add(ran), Ordering::Relaxed);
+        task.charge(ran);
+        PROCESSORS.poll_ended(here());
         poll
     }
 
-    fn enqueue(task: TaskRef) {
-        let processor = cpu::this();
-        let mut queue = processor.queue.lock();
-        let runtime = queue.placement(task.body().runtime.load(Ordering::Relaxed));
-        task.body().runtime.store(runtime, Ordering::Relaxed);
-        queue.push(runtime, task);
-        let first = queue.len() == 1;
-        drop(queue);
-        if first {
-            processor.limit_slice();
+    fn enqueue(task: TaskRef, why: Why) {
+        match why {
+            Why::Woken => {
+                if let Some(end) = PROCESSORS.wake(task, here()) {
+                    cpu::this().alarm_by(end);
+                }
+            }
+            Why::Requeued => PROCESSORS.requeue(task, here()),
         }
     }
 }
 
-/// Tasks alive; each has its place in the run queue reserved.
-static TASKS: AtomicUsize = AtomicUsize::new(0);
-
-fn reserve() -> Result<(), Errno> {
-    let tasks = TASKS.fetch_add(1, Ordering::Relaxed) + 1;
-    cpu::this().queue.lock().reserve(tasks).map_err(|_| {
-        TASKS.fetch_sub(1, Ordering::Relaxed);
-        Errno::ENOMEM
-    })
-}
-
-impl Drop for Entity {
-    fn drop(&mut self) {
-        TASKS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Starts a job of the kernel.
+/// Starts a job of the kernel. Jobs run before all threads, so they are short.
 ///
 /// # Errors
 /// ENOMEM.
 pub fn spawn(job: impl Future<Output = ()> + Send + 'static) -> Result<TaskRef, Errno> {
-    reserve()?;
-    let task = Task::new(Entity::new(Kind::Job(SpinLock::new(Box::pin(job)))));
+    let attributes = Attributes {
+        policy: Policy::Urgent,
+        ..Attributes::default()
+    };
+    let entity = Entity::new(Kind::Job(SpinLock::new(Box::pin(job))));
+    let task = Task::with(entity, attributes, u64::MAX);
     task.wake();
     Ok(task)
 }
 
-/// Makes the task of a thread; it starts with its first wake-up.
-///
-/// # Errors
-/// ENOMEM.
-pub fn spawn_thread(thread: Arc<Thread>) -> Result<TaskRef, Errno> {
-    reserve()?;
-    Ok(Task::new(Entity::new(Kind::Thread(thread))))
+/// Makes the task of a thread, which may run on the processors of `allowed`; it
+/// starts with its first wake-up.
+#[must_use]
+pub fn spawn_thread(thread: Arc<Thread>, attributes: Attributes, allowed: u64) -> TaskRef {
+    Task::with(Entity::new(Kind::Thread(thread)), attributes, allowed)
+}
+
+/// Changes how a task is scheduled, at once.
+pub fn set_attributes(task: &TaskRef, attributes: Attributes) {
+    PROCESSORS.set_attributes(task, attributes, here());
+}
+
+/// Has a task run with at least a real-time priority (1 to 99), for those who
+/// wait for something that it holds; `None` ends that. Takes effect at once,
+/// also while it runs or waits to run on another processor.
+pub fn boost(task: &TaskRef, priority: Option<u8>) {
+    PROCESSORS.boost(task, priority, here());
+}
+
+/// Has a task run on the processors of `mask` only. Answers false, and changes
+/// nothing, if none of them is there.
+#[must_use]
+pub fn allow(task: &TaskRef, mask: u64) -> bool {
+    let mask = mask & all_processors();
+    if mask != 0 {
+        PROCESSORS.allow(task, mask, here());
+    }
+    mask != 0
+}
+
+/// A bit for each processor that runs the kernel.
+#[must_use]
+pub fn all_processors() -> u64 {
+    u64::MAX >> (64 - machine::online().clamp(1, 64))
 }
 
 /// Lets others run first.
@@ -190,24 +193,34 @@ pub fn longest_poll() -> (u64, u64) {
     )
 }
 
+/// Has the processor that runs the caller take part.
+///
+/// # Errors
+/// ENOMEM.
+pub fn bring_up() -> Result<(), Errno> {
+    PROCESSORS.bring_up(here()).map_err(|_| Errno::ENOMEM)
+}
+
 /// Runs this processor's tasks for ever.
 pub fn run() -> ! {
+    let here = here();
     let processor = cpu::this();
     loop {
         while let Some(event) = irq::poll_pending() {
             interrupt::dispatch(event);
         }
-        let next = processor.queue.lock().pop();
-        match next {
-            Some((_, task)) => {
-                task.run();
-            }
-            None => {
-                let since = machine::cycles();
-                let event = machine::wait_for_interrupt();
-                processor.account.add_idle(since);
-                interrupt::dispatch(event);
-            }
+        let now = clock::now_ns();
+        let next = PROCESSORS.next(here, now);
+        if let Some(next) = next.or_else(|| PROCESSORS.next_or_sleep(here, now)) {
+            processor.poll_start_ns.store(now, Ordering::Relaxed);
+            processor.alarm_by(next.slice_end_ns);
+            next.task.run();
+        } else {
+            processor.account.fall_asleep();
+            let event = machine::wait_for_interrupt();
+            processor.account.wake_up();
+            PROCESSORS.awake(here);
+            interrupt::dispatch(event);
         }
     }
 }

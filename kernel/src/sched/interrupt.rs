@@ -28,7 +28,10 @@ pub fn kicks() -> [u32; MAX_CPUS] {
 pub fn dispatch(event: Event) {
     cpu::this().account.count_event(event);
     match event {
-        Event::Timer => cpu::this().on_alarm(),
+        Event::Timer => {
+            cpu::this().on_alarm();
+            cpu::this().limit_slice();
+        }
         Event::Line(line) => {
             let queue = QUEUES
                 .lock()
@@ -42,6 +45,8 @@ pub fn dispatch(event: Event) {
         Event::Reschedule => {
             // ORDERING: SeqCst; who waits for it wants a full barrier here.
             KICKS[machine::current().index()].fetch_add(1, Ordering::SeqCst);
+            // Somebody came who waits for the end of the slice, or who does not.
+            cpu::this().limit_slice();
         }
         Event::Nothing => {}
     }

@@ -1,7 +1,6 @@
 //! The load average: threads that run or wait to, over three spans of time.
 //!
-//! A job looks at the run queue every five seconds, as Linux does; the first
-//! processor's queue is the machine's as long as there is one.
+//! A job looks at the run queues every five seconds, as Linux does.
 
 use core::future::poll_fn;
 use core::task::Poll;
@@ -10,7 +9,7 @@ use ochre_abi::Errno;
 use ochre_hal::clock;
 use ochre_sync::SpinLock;
 
-use super::{TaskRef, Timer, runnable, spawn};
+use super::{TaskRef, Timer, active, spawn};
 
 /// Time between two looks.
 const PERIOD_NS: u64 = 5_000_000_000;
@@ -46,7 +45,8 @@ fn next(average: u64, decay: u64, active: u64) -> u64 {
 
 /// Takes one look.
 fn look() {
-    let active = runnable() as u64;
+    // The job itself does not count.
+    let active = active().saturating_sub(1) as u64;
     let mut averages = AVERAGES.lock();
     for (average, decay) in averages.iter_mut().zip(DECAY) {
         *average = next(*average, decay, active);

@@ -23,6 +23,8 @@ pub enum Outcome {
     Done(SysResult),
     /// The call has to wait; the thread polls the future until it is over.
     Wait(Pin<Box<dyn Future<Output = SysResult> + Send>>),
+    /// The call is over, with 0; others run before the thread goes on.
+    Yield,
     /// The call changed the user context itself (`execve`, `rt_sigreturn`) or
     /// ended the thread: the result register stays as it is.
     Resume,

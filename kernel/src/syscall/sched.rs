@@ -3,28 +3,22 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ochre_abi::Errno;
 use ochre_abi::system::SchedAttr;
 use ochre_abi::time::TimeSpec;
+use ochre_abi::{Errno, sched as abi};
 use ochre_hal::cpu;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Outcome, Ptr, SysResult};
 use crate::process::{Capability, Pid, Process, Resource, Thread, table};
-use crate::sched;
+use crate::sched::{self, Attributes, Policy, SLICE_NS, TURN_NS};
 
-const SCHED_OTHER: i32 = 0;
-const SCHED_FIFO: i32 = 1;
-const SCHED_RR: i32 = 2;
-const SCHED_BATCH: i32 = 3;
-const SCHED_IDLE: i32 = 5;
-const SCHED_DEADLINE: i32 = 6;
+/// The largest structure that is taken.
+const PAGE_SIZE: u32 = 4096;
 
 /// `sched_yield(2)`.
 pub fn sched_yield(_call: &mut Call<'_>) -> Outcome {
-    Outcome::wait(async {
-        sched::yield_now().await;
-        Ok::<usize, Errno>(0)
-    })
+    Outcome::Yield
 }
 
 /// The thread that a scheduling call means.
@@ -37,8 +31,15 @@ fn thread_of(call: &Call<'_>, pid: i32) -> Result<Arc<Thread>, Errno> {
     }
 }
 
+/// How a thread is scheduled; one that is ending, as any.
+fn attributes_of(thread: &Thread) -> Attributes {
+    thread
+        .task()
+        .map_or(Attributes::default(), |task| task.attributes())
+}
+
 fn nice_of(thread: &Thread) -> i32 {
-    thread.task().map_or(0, |task| task.body().nice())
+    i32::from(attributes_of(thread).nice)
 }
 
 /// Which threads `getpriority` and `setpriority` mean.
@@ -114,26 +115,139 @@ fn owns(call: &Call<'_>, target: &Process) -> bool {
     uid == other.uid.effective || uid == other.uid.real || own.has(Capability::SysNice)
 }
 
+/// What a thread may do without privilege.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// `RLIMIT_NICE`.
+    nice: u64,
+    /// `RLIMIT_RTPRIO`.
+    priority: u64,
+}
+
+impl Limits {
+    fn of(thread: &Thread) -> Limits {
+        let limits = &thread.process.limits;
+        Limits {
+            nice: limits.soft(Resource::Nice),
+            priority: limits.soft(Resource::RtPriority),
+        }
+    }
+
+    fn allow_nice(self, nice: i32) -> bool {
+        u64::from((20 - nice).unsigned_abs()) <= self.nice
+    }
+
+    /// Whether a change gives a thread no more than this, and takes away no
+    /// protection that its owner asked for.
+    fn allow(self, before: Attributes, after: Attributes) -> bool {
+        if after.policy.is_real_time() {
+            if after.policy != before.policy && self.priority == 0 {
+                return false;
+            }
+            if after.priority > before.priority && u64::from(after.priority) > self.priority {
+                return false;
+            }
+        } else if after.nice < before.nice && !self.allow_nice(i32::from(after.nice)) {
+            return false;
+        }
+        // Leaving SCHED_IDLE counts as a better nice level.
+        let leaves_idle = before.policy == Policy::Idle && after.policy != Policy::Idle;
+        if leaves_idle && !self.allow_nice(i32::from(before.nice)) {
+            return false;
+        }
+        after.resets_on_fork || !before.resets_on_fork
+    }
+}
+
 fn set_nice(call: &Call<'_>, thread: &Thread, nice: i32) -> Result<(), Errno> {
     if !owns(call, &thread.process) {
         return Err(Errno::EPERM);
     }
-    let lowest = 20 - i64::try_from(thread.process.limits.soft(Resource::Nice)).unwrap_or(40);
     if nice < nice_of(thread)
-        && i64::from(nice) < lowest
+        && !Limits::of(thread).allow_nice(nice)
         && !call.process().credentials().has(Capability::SysNice)
     {
         return Err(Errno::EACCES);
     }
     if let Some(task) = thread.task() {
-        task.body().set_nice(nice);
+        let attributes = Attributes {
+            nice: nice as i8,
+            ..task.attributes()
+        };
+        sched::set_attributes(&task, attributes);
     }
     Ok(())
 }
 
+/// What Linux calls a policy.
+#[must_use]
+pub fn policy_number(policy: Policy) -> i32 {
+    match policy {
+        Policy::Other | Policy::Urgent => abi::OTHER,
+        Policy::Fifo => abi::FIFO,
+        Policy::RoundRobin => abi::RR,
+        Policy::Batch => abi::BATCH,
+        Policy::Idle => abi::IDLE,
+    }
+}
+
+/// SCHED_DEADLINE is not there.
+fn policy_of(number: i32) -> Result<Policy, Errno> {
+    match number {
+        abi::OTHER => Ok(Policy::Other),
+        abi::FIFO => Ok(Policy::Fifo),
+        abi::RR => Ok(Policy::RoundRobin),
+        abi::BATCH => Ok(Policy::Batch),
+        abi::IDLE => Ok(Policy::Idle),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Sets how a thread is scheduled, if whoever asks may.
+fn set_attributes(call: &Call<'_>, thread: &Thread, after: Attributes) -> Result<(), Errno> {
+    check_attributes(call, thread, after)?;
+    if let Some(task) = thread.task()
+        && task.attributes() != after
+    {
+        sched::set_attributes(&task, after);
+    }
+    Ok(())
+}
+
+fn check_attributes(call: &Call<'_>, thread: &Thread, after: Attributes) -> Result<(), Errno> {
+    if after.policy.is_real_time() != (after.priority != 0) {
+        return Err(Errno::EINVAL);
+    }
+    let before = attributes_of(thread);
+    let is_allowed = call.process().credentials().has(Capability::SysNice)
+        || Limits::of(thread).allow(before, after) && owns(call, &thread.process);
+    if is_allowed {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
+    }
+}
+
+/// A priority as a program gives it.
+fn priority_from(given: u32) -> Result<u8, Errno> {
+    u8::try_from(given)
+        .ok()
+        .filter(|priority| *priority <= sched::MAX_PRIORITY)
+        .ok_or(Errno::EINVAL)
+}
+
 /// `sched_setparam(2)`.
 pub fn sched_setparam(call: &mut Call<'_>, pid: i32, parameter: Ptr<i32>) -> Result<(), Errno> {
-    sched_setscheduler(call, pid, SCHED_OTHER, parameter)
+    if parameter.is_null() || pid < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let priority = call.space.read_value(parameter)?.cast_unsigned();
+    let thread = thread_of(call, pid)?;
+    let attributes = Attributes {
+        priority: priority_from(priority)?,
+        ..attributes_of(&thread)
+    };
+    set_attributes(call, &thread, attributes)
 }
 
 /// `sched_getparam(2)`.
@@ -141,11 +255,12 @@ pub fn sched_getparam(call: &mut Call<'_>, pid: i32, parameter: Ptr<i32>) -> Res
     if parameter.is_null() || pid < 0 {
         return Err(Errno::EINVAL);
     }
-    let _ = thread_of(call, pid)?;
-    call.space.write_value(parameter, &0)
+    let thread = thread_of(call, pid)?;
+    let priority = i32::from(attributes_of(&thread).priority);
+    call.space.write_value(parameter, &priority)
 }
 
-/// `sched_setscheduler(2)`: there is one policy.
+/// `sched_setscheduler(2)`.
 pub fn sched_setscheduler(
     call: &mut Call<'_>,
     pid: i32,
@@ -155,22 +270,29 @@ pub fn sched_setscheduler(
     if parameter.is_null() || pid < 0 || policy < 0 {
         return Err(Errno::EINVAL);
     }
-    let priority = call.space.read_value(parameter)?;
+    let priority = call.space.read_value(parameter)?.cast_unsigned();
     let thread = thread_of(call, pid)?;
-    if policy != SCHED_OTHER || priority != 0 {
-        return Err(Errno::EINVAL);
-    }
-    if owns(call, &thread.process) {
-        Ok(())
-    } else {
-        Err(Errno::EPERM)
-    }
+    let attributes = Attributes {
+        policy: policy_of(policy & !abi::RESET_ON_FORK)?,
+        priority: priority_from(priority)?,
+        nice: attributes_of(&thread).nice,
+        resets_on_fork: policy & abi::RESET_ON_FORK != 0,
+    };
+    set_attributes(call, &thread, attributes)
 }
 
 /// `sched_getscheduler(2)`.
 pub fn sched_getscheduler(call: &mut Call<'_>, pid: i32) -> SysResult {
-    let _ = thread_of(call, pid)?;
-    Ok(SCHED_OTHER.unsigned_abs() as usize)
+    if pid < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let attributes = attributes_of(&*thread_of(call, pid)?);
+    let flag = if attributes.resets_on_fork {
+        abi::RESET_ON_FORK
+    } else {
+        0
+    };
+    Ok((policy_number(attributes.policy) | flag).unsigned_abs() as usize)
 }
 
 /// `sched_get_priority_max(2)`.
@@ -185,30 +307,43 @@ pub fn sched_get_priority_min(_call: &mut Call<'_>, policy: i32) -> SysResult {
 
 fn priority_range(policy: i32) -> Result<(usize, usize), Errno> {
     match policy {
-        SCHED_FIFO | SCHED_RR => Ok((1, 99)),
-        SCHED_OTHER | SCHED_BATCH | SCHED_IDLE | SCHED_DEADLINE => Ok((0, 0)),
+        abi::FIFO | abi::RR => Ok((1, usize::from(sched::MAX_PRIORITY))),
+        abi::OTHER | abi::BATCH | abi::IDLE | abi::DEADLINE => Ok((0, 0)),
         _ => Err(Errno::EINVAL),
     }
 }
 
-/// `sched_rr_get_interval(2)`: the slice.
+/// `sched_rr_get_interval(2)`: the turn of SCHED_RR, the slice of those with a
+/// fair share; SCHED_FIFO has no end.
 pub fn sched_rr_get_interval(
     call: &mut Call<'_>,
     pid: i32,
     to: Ptr<TimeSpec>,
 ) -> Result<(), Errno> {
-    const SLICE_NS: u64 = 4_000_000;
-    let _ = thread_of(call, pid)?;
-    call.space.write_value(to, &TimeSpec::from_ns(SLICE_NS))
+    if pid < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let thread = thread_of(call, pid)?;
+    let interval_ns = match attributes_of(&thread).policy {
+        Policy::Fifo => 0,
+        Policy::RoundRobin => u64::from(TURN_NS),
+        _ => SLICE_NS,
+    };
+    call.space.write_value(to, &TimeSpec::from_ns(interval_ns))
 }
 
-/// A bit for every processor.
-fn online() -> u64 {
-    u64::MAX >> (64 - cpu::online().clamp(1, 64))
+/// `sched_setaffinity(2)`.
+pub fn sched_setaffinity(call: &mut Call<'_>, pid: i32, len: u32, mask: u64) -> Outcome {
+    match set_affinity(call, pid, len, mask) {
+        // A thread that must not run here goes where it may run at once.
+        Ok(true) => Outcome::Yield,
+        Ok(false) => Outcome::Done(Ok(0)),
+        Err(errno) => Outcome::error(errno),
+    }
 }
 
-/// `sched_setaffinity(2)`: a thread may be told to run where it runs anyway.
-pub fn sched_setaffinity(call: &mut Call<'_>, pid: i32, len: u32, mask: u64) -> Result<(), Errno> {
+/// Whether the calling thread has to leave its processor.
+fn set_affinity(call: &Call<'_>, pid: i32, len: u32, mask: u64) -> Result<bool, Errno> {
     let mut bytes = [0; 8];
     let known = bytes.len().min(len as usize);
     call.space.read(mask, &mut bytes[..known])?;
@@ -216,24 +351,57 @@ pub fn sched_setaffinity(call: &mut Call<'_>, pid: i32, len: u32, mask: u64) -> 
     if !owns(call, &thread.process) {
         return Err(Errno::EPERM);
     }
-    let wanted = u64::from_ne_bytes(bytes) & online();
-    // With several processors a part of them would have to be obeyed.
-    if wanted == online() {
-        Ok(())
-    } else {
-        Err(Errno::EINVAL)
+    let Some(task) = thread.task() else {
+        return Err(Errno::ESRCH);
+    };
+    if !sched::allow(&task, u64::from_ne_bytes(bytes)) {
+        return Err(Errno::EINVAL);
     }
+    let is_here = task.allowed() >> cpu::current().index() & 1 != 0;
+    Ok(Arc::ptr_eq(&thread, call.thread) && !is_here)
 }
 
 /// `sched_getaffinity(2)`.
 pub fn sched_getaffinity(call: &mut Call<'_>, pid: i32, len: u32, mask: u64) -> SysResult {
-    let bytes = online().to_ne_bytes();
     if (len as usize).saturating_mul(8) < cpu::online() || !len.is_multiple_of(8) {
         return Err(Errno::EINVAL);
     }
-    let _ = thread_of(call, pid).map_err(|_| Errno::ESRCH)?;
+    let thread = thread_of(call, pid).map_err(|_| Errno::ESRCH)?;
+    let allowed = thread.task().map_or(u64::MAX, |task| task.allowed());
+    let bytes = (allowed & sched::all_processors()).to_ne_bytes();
     call.space.write(mask, &bytes)?;
     Ok(bytes.len())
+}
+
+/// Reads a `struct sched_attr` of any version; says which size is known if it
+/// is of another.
+fn read_attr(call: &Call<'_>, from: Ptr<SchedAttr>) -> Result<SchedAttr, Errno> {
+    const KNOWN: usize = size_of::<SchedAttr>();
+    let size: u32 = call.space.read_value(from.cast())?;
+    let size = if size == 0 {
+        abi::ATTR_SIZE_FIRST
+    } else {
+        size
+    };
+    let refuse = || {
+        call.space
+            .write_value(from.cast(), &(KNOWN as u32))
+            .and(Err(Errno::E2BIG))
+    };
+    if !(abi::ATTR_SIZE_FIRST..=PAGE_SIZE).contains(&size) {
+        return refuse();
+    }
+    let mut bytes = [0; PAGE_SIZE as usize];
+    let given = &mut bytes[..size as usize];
+    call.space.read(from.address(), given)?;
+    if given.iter().skip(KNOWN).any(|byte| *byte != 0) {
+        return refuse();
+    }
+    let (attr, _) = SchedAttr::read_from_prefix(&bytes).map_err(|_| Errno::EINVAL)?;
+    if attr.flags & abi::FLAG_UTIL_CLAMP != 0 && (size as usize) < KNOWN {
+        return Err(Errno::EINVAL);
+    }
+    Ok(attr)
 }
 
 /// `sched_setattr(2)`.
@@ -243,19 +411,49 @@ pub fn sched_setattr(
     attributes: Ptr<SchedAttr>,
     flags: u32,
 ) -> Result<(), Errno> {
+    const KNOWN_FLAGS: u64 = abi::FLAG_RESET_ON_FORK
+        | abi::FLAG_RECLAIM
+        | abi::FLAG_DL_OVERRUN
+        | abi::FLAG_KEEP_POLICY
+        | abi::FLAG_KEEP_PARAMS
+        | abi::FLAG_UTIL_CLAMP;
     if attributes.is_null() || pid < 0 || flags != 0 {
         return Err(Errno::EINVAL);
     }
-    let size: u32 = call.space.read_value(attributes.cast())?;
-    if size != 0 && (size as usize) < size_of::<SchedAttr>() {
-        return Err(Errno::E2BIG);
-    }
-    let given = call.space.read_value(attributes)?;
+    let given = read_attr(call, attributes)?;
+    let policy = i32::try_from(given.policy).map_err(|_| Errno::EINVAL)?;
     let thread = thread_of(call, pid)?;
-    if given.policy != SCHED_OTHER.unsigned_abs() || given.flags != 0 || given.priority != 0 {
+    let before = attributes_of(&thread);
+    let has = |flag| given.flags & flag != 0;
+    let mut after = before;
+    if !has(abi::FLAG_KEEP_POLICY) {
+        after.policy = policy_of(policy)?;
+        after.resets_on_fork = has(abi::FLAG_RESET_ON_FORK);
+    }
+    if given.flags & !KNOWN_FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
-    set_nice(call, &thread, given.nice.clamp(-20, 19))
+    // What is kept is what the policy has so far: priority or nice level.
+    let keeps = has(abi::FLAG_KEEP_PARAMS);
+    let was_real_time = before.policy.is_real_time();
+    if !keeps || !was_real_time {
+        after.priority = priority_from(given.priority)?;
+    }
+    if (!keeps || was_real_time) && !after.policy.is_real_time() {
+        after.nice = given.nice.clamp(-20, 19) as i8;
+    }
+    if has(abi::FLAG_UTIL_CLAMP) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if keeps {
+        // Like Linux: what is given is checked, and the policy stays too.
+        check_attributes(call, &thread, after)?;
+        after = Attributes {
+            resets_on_fork: after.resets_on_fork,
+            ..before
+        };
+    }
+    set_attributes(call, &thread, after)
 }
 
 /// `sched_getattr(2)`.
@@ -266,22 +464,40 @@ pub fn sched_getattr(
     size: u32,
     flags: u32,
 ) -> Result<(), Errno> {
-    let known = size_of::<SchedAttr>() as u32;
-    if to.is_null() || pid < 0 || flags != 0 || !(known..=4096).contains(&size) {
+    if to.is_null() || pid < 0 || flags != 0 || !(abi::ATTR_SIZE_FIRST..=PAGE_SIZE).contains(&size)
+    {
         return Err(Errno::EINVAL);
     }
-    let thread = thread_of(call, pid)?;
+    let attributes = attributes_of(&*thread_of(call, pid)?);
+    let is_real_time = attributes.policy.is_real_time();
     let value = SchedAttr {
-        size: known,
-        nice: nice_of(&thread),
+        size: size.min(size_of::<SchedAttr>() as u32),
+        policy: policy_number(attributes.policy).unsigned_abs(),
+        flags: if attributes.resets_on_fork {
+            abi::FLAG_RESET_ON_FORK
+        } else {
+            0
+        },
+        nice: if is_real_time {
+            0
+        } else {
+            i32::from(attributes.nice)
+        },
+        priority: u32::from(attributes.priority),
+        runtime: if is_real_time { 0 } else { SLICE_NS },
         ..SchedAttr::default()
     };
-    call.space.write_value(to, &value)
+    // What the program has room for beyond what is known is zero.
+    let mut bytes = [0; PAGE_SIZE as usize];
+    value
+        .write_to_prefix(&mut bytes)
+        .map_err(|_| Errno::EINVAL)?;
+    call.space.write(to.address(), &bytes[..size as usize])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::priority_range;
+    use super::{Attributes, Limits, Policy, policy_number, policy_of, priority_range};
     use ochre_abi::Errno;
 
     #[test]
@@ -289,5 +505,70 @@ mod tests {
         assert_eq!(priority_range(1), Ok((1, 99)));
         assert_eq!(priority_range(0), Ok((0, 0)));
         assert_eq!(priority_range(4), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn policies_have_numbers() {
+        for number in [0, 1, 2, 3, 5] {
+            assert_eq!(policy_of(number).map(policy_number), Ok(number));
+        }
+        assert_eq!(policy_of(6), Err(Errno::EINVAL));
+    }
+
+    fn check(limits: (u64, u64), before: Attributes, after: Attributes, allowed: bool) {
+        let (nice, priority) = limits;
+        let limits = Limits { nice, priority };
+        assert_eq!(limits.allow(before, after), allowed, "{before:?} {after:?}");
+    }
+
+    fn fair(nice: i8) -> Attributes {
+        Attributes {
+            nice,
+            ..Attributes::default()
+        }
+    }
+
+    fn real_time(policy: Policy, priority: u8) -> Attributes {
+        Attributes {
+            policy,
+            priority,
+            ..Attributes::default()
+        }
+    }
+
+    #[test]
+    fn limits_let_through_what_they_say() {
+        check((0, 0), fair(0), fair(0), true);
+        check((0, 0), fair(0), fair(1), true);
+        check((0, 0), fair(1), fair(0), false);
+        check((22, 0), fair(1), fair(-2), true);
+        check((22, 0), fair(1), fair(-3), false);
+        let fifo = |priority| real_time(Policy::Fifo, priority);
+        check((0, 0), fair(0), fifo(1), false);
+        check((0, 5), fair(0), fifo(5), true);
+        check((0, 5), fair(0), fifo(6), false);
+        check((0, 5), fifo(8), fifo(8), true);
+        check((0, 5), fifo(8), fifo(9), false);
+        check((0, 0), fifo(8), fifo(7), true);
+        check((0, 0), fifo(8), real_time(Policy::RoundRobin, 8), false);
+        check((0, 0), fifo(8), fair(0), true);
+    }
+
+    #[test]
+    fn idle_is_left_with_a_limit_for_it() {
+        let idle = real_time(Policy::Idle, 0);
+        check((0, 0), idle, fair(0), false);
+        check((20, 0), idle, fair(0), true);
+        check((0, 0), fair(0), idle, true);
+    }
+
+    #[test]
+    fn resetting_on_fork_is_not_undone() {
+        let resets = Attributes {
+            resets_on_fork: true,
+            ..fair(0)
+        };
+        check((40, 99), resets, fair(0), false);
+        check((0, 0), fair(0), resets, true);
     }
 }

@@ -17,6 +17,7 @@ pub mod mman;
 pub mod poll;
 pub mod resource;
 pub mod rseq;
+pub mod sched;
 pub mod signal;
 pub mod stat;
 pub mod system;

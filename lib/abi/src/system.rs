@@ -51,7 +51,7 @@ pub struct SysInfo {
 
 const _: () = assert!(size_of::<SysInfo>() == 112);
 
-/// `struct sched_attr`, first version.
+/// `struct sched_attr`, second version.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 #[expect(
@@ -67,6 +67,8 @@ pub struct SchedAttr {
     pub runtime: u64,
     pub deadline: u64,
     pub period: u64,
+    pub util_min: u32,
+    pub util_max: u32,
 }
 
-const _: () = assert!(size_of::<SchedAttr>() == 48);
+const _: () = assert!(size_of::<SchedAttr>() == 56);

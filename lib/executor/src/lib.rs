@@ -1,18 +1,27 @@
-//! Stackless tasks, run queues, wakers and timers.
+//! Stackless tasks, the run queues of several processors, wakers and timers.
 //!
 //! `no_std`, no unsafe code, knows nothing of Ochre. A [`Task`] is a state word
-//! and a body; its waker puts it on a run queue; a [`RunQueue`] picks the one
-//! that has had least; a [`TimerQueue`] wakes by time. What polling a body
-//! means is the user's business.
+//! and a body; its waker puts it on a run queue; [`Processors`] are the queues
+//! of a machine and decide who runs where; a [`TimerQueue`] wakes by time. What
+//! polling a body means is the user's business.
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod list;
+mod node;
+mod policy;
+mod processors;
 mod run_queue;
 mod task;
+#[cfg(all(test, not(loom)))]
+mod testing;
 mod timer_queue;
 
-pub use run_queue::{RunQueue, virtual_time, weight_of_nice};
-pub use task::{Body, Polled, Task};
+pub use node::TURN_NS;
+pub use policy::{Attributes, MAX_PRIORITY, Policy, virtual_time, weight_of_nice};
+pub use processors::{Machine, Next, Processors};
+pub use run_queue::SLICE_NS;
+pub use task::{Body, Polled, Task, Why};
 pub use timer_queue::{TimerKey, TimerQueue};

@@ -1,217 +1,504 @@
-//! Who runs next: the one that has had least, by weight.
+//! The tasks that wait for one processor, and the one that it runs.
 //!
-//! Virtual-runtime scheduling: every entity carries the processor time it had,
-//! divided by its weight; the smallest runs. One that slept long is set to a
-//! little before the queue's minimum, so that it runs soon but cannot hoard.
-//! Weights follow Linux's nice levels: each step is a factor of about 1.25
-//! (`sched(7)`).
+//! # Order
+//! Urgent work of the kernel, then real-time priorities from 99 down, each
+//! first in, first out; then the fair ones, by the virtual time they had. A
+//! list for each place, and a bit for each list that holds something: putting
+//! in and taking out cost the same whatever waits.
 //!
-//! A binary heap in a vector. Room is reserved when a task is made
-//! ([`reserve`](RunQueue::reserve)), so that `push`, which wake-ups call, never
-//! allocates.
+//! # Fairness
+//! A fair task carries the processor time it had, divided by its weight; the
+//! one that had least runs. The lists of the fair ones form a calendar: list
+//! `n % 64` holds those whose virtual time lies in the `n`th [`SPAN`], within a
+//! window that begins a little before the minimum. Within a span the order is
+//! first in, first out. Who lies beyond the window waits in its last list and
+//! is moved on when that comes up. One that slept long is set to a little
+//! before the minimum, so that it runs soon but cannot hoard.
+//!
+//! # Real time does not eat everything
+//! In each second real-time tasks get 0.95 seconds while fair ones wait.
+//!
+//! Pure policy: no clock, no other processor; the caller holds the lock.
 
-use alloc::collections::{BinaryHeap, TryReserveError};
-use core::cmp::Ordering;
+use alloc::boxed::Box;
+use alloc::collections::TryReserveError;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-/// The weight of nice 0.
-const WEIGHT_0: u64 = 1024;
+use ochre_sync::primitive::atomic::Ordering;
 
-/// How far before the minimum a sleeper may come back, in nanoseconds of
-/// virtual time.
+use crate::list::List;
+use crate::node::{NOWHERE, TURN_NS};
+use crate::policy::{Packed, Policy, Rank, virtual_time};
+use crate::task::Task;
+
+/// How long a fair task runs before another one gets its turn, in nanoseconds.
+pub const SLICE_NS: u64 = 4_000_000;
+
+/// What a woken task must be behind the running one to interrupt it.
+const GRANULARITY_NS: u64 = 1_000_000;
+
+/// How far before the minimum a sleeper may come back, in virtual time.
 const SLEEPER_CREDIT: u64 = 3_000_000;
 
-/// The weight of a nice level from -20 to 19 (others are clamped): 1024 for 0,
-/// each step a factor of 1.25.
-#[must_use]
-pub fn weight_of_nice(nice: i32) -> u64 {
-    let mut weight = WEIGHT_0 * 1024;
-    for _ in 0..nice.clamp(-20, 19).unsigned_abs() {
-        weight = if nice < 0 {
-            weight * 5 / 4
-        } else {
-            weight * 4 / 5
-        };
-    }
-    (weight / 1024).max(1)
+/// How far behind the minimum anybody may be, in virtual time.
+const FARTHEST: u64 = 1 << 32;
+
+/// The virtual time that one list of the calendar stands for, as a shift.
+const SPAN: u32 = 20;
+
+/// Lists of the calendar: the bits of a word.
+const DAYS: u64 = 64;
+
+/// Where the lists of those above the fair ones begin.
+const ABOVE: usize = DAYS as usize;
+
+/// Real-time priorities, and the urgent ones.
+const LISTS: usize = ABOVE + 100;
+
+const RT_WINDOW_NS: u64 = 1_000_000_000;
+const RT_SHARE_NS: u64 = 950_000_000;
+
+/// How a task comes into the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// From sleep.
+    Woken,
+    /// It gave way to somebody else before its time was up.
+    Preempted,
+    /// It lets others run.
+    Yielded,
+    /// It was waiting already, and something about it has changed.
+    Changed {
+        /// It goes before its equals.
+        front: bool,
+    },
 }
 
-#[derive(Debug)]
-struct Entry<T> {
+/// What a processor runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Current {
+    /// The task's address; a name, never followed.
+    id: usize,
+    packed: Packed,
+    rank: Rank,
+    since_ns: u64,
+    /// Its virtual time at `since_ns`.
     runtime: u64,
-    serial: u64,
-    item: T,
+    left_ns: u32,
+    /// It must not run here any more.
+    misplaced: bool,
+    /// It was told to give way.
+    preempted: bool,
+    /// Somebody came who does not wait for the end of the slice.
+    hurried: bool,
 }
 
-impl<T> Entry<T> {
-    fn key(&self) -> (u64, u64) {
-        (self.runtime, self.serial)
-    }
+fn id<B>(task: &Arc<Task<B>>) -> usize {
+    Arc::as_ptr(task).addr()
 }
 
-impl<T> PartialEq for Entry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<T> Eq for Entry<T> {}
-
-impl<T> PartialOrd for Entry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Entry<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // Reversed: the heap's greatest is the least virtual runtime.
-        other.key().cmp(&self.key())
-    }
-}
-
-/// Runnable entities of one processor.
-#[derive(Debug)]
-pub struct RunQueue<T> {
-    heap: BinaryHeap<Entry<T>>,
+pub(crate) struct RunQueue<B> {
+    lists: Option<Box<[List<B>; LISTS]>>,
+    /// A bit for each list of the calendar that holds something.
+    fair: u64,
+    /// The same for the lists above.
+    above: u128,
+    /// The least virtual time that a fair task here has, or had when it was taken.
     minimum: u64,
-    serial: u64,
+    waiting: usize,
+    /// The weights of those that wait.
+    load: u64,
+    current: Option<Current>,
+    /// Since when real time is reckoned, and what it had since.
+    window_ns: u64,
+    rt_used_ns: u64,
 }
 
-impl<T> RunQueue<T> {
-    /// An empty queue.
-    #[must_use]
-    pub const fn new() -> RunQueue<T> {
+// ORDERING: Relaxed on the fields of nodes; the caller holds the queue's lock.
+impl<B> RunQueue<B> {
+    pub(crate) const fn new() -> RunQueue<B> {
         RunQueue {
-            heap: BinaryHeap::new(),
+            lists: None,
+            fair: 0,
+            above: 0,
             minimum: 0,
-            serial: 0,
+            waiting: 0,
+            load: 0,
+            current: None,
+            window_ns: 0,
+            rt_used_ns: 0,
         }
     }
 
-    /// Makes room for `tasks` entries in all.
-    ///
-    /// # Errors
-    /// When memory is short.
-    pub fn reserve(&mut self, tasks: usize) -> Result<(), TryReserveError> {
-        self.heap.try_reserve(tasks.saturating_sub(self.heap.len()))
+    /// Makes the lists; until then nothing may be put in.
+    pub(crate) fn make_lists(&mut self) -> Result<(), TryReserveError> {
+        let mut lists = Vec::new();
+        lists.try_reserve_exact(LISTS)?;
+        lists.resize_with(LISTS, List::new);
+        self.lists = lists.into_boxed_slice().try_into().ok();
+        Ok(())
     }
 
-    /// The virtual runtime at which an entity comes back that left with
-    /// `runtime`: not less than the queue's minimum minus a little credit.
-    #[must_use]
-    pub fn placement(&self, runtime: u64) -> u64 {
-        runtime.max(self.minimum.saturating_sub(SLEEPER_CREDIT))
+    #[inline]
+    fn list(&mut self, index: usize) -> &mut List<B> {
+        let lists = self.lists.as_mut();
+        &mut lists.expect("a processor has its lists before anybody runs there")[index]
     }
 
-    /// Adds an entity at its [`placement`](RunQueue::placement).
-    pub fn push(&mut self, runtime: u64, item: T) {
-        let runtime = self.placement(runtime);
-        self.serial += 1;
-        self.heap.push(Entry {
-            runtime,
-            serial: self.serial,
-            item,
-        });
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
     }
 
-    /// Takes the entity that has had least, with its virtual runtime.
-    pub fn pop(&mut self) -> Option<(u64, T)> {
-        let entry = self.heap.pop()?;
-        self.minimum = self.minimum.max(entry.runtime);
-        Some((entry.runtime, entry.item))
-    }
-
-    /// The virtual runtime at which a new entity starts.
-    #[must_use]
-    pub fn minimum(&self) -> u64 {
+    pub(crate) fn minimum(&self) -> u64 {
         self.minimum
     }
 
-    /// Entities waiting to run.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.heap.len()
+    pub(crate) fn has_real_time(&self) -> bool {
+        self.above != 0
     }
 
-    /// Whether nobody waits to run.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+    pub(crate) fn rank(&self) -> Rank {
+        self.current.map_or(Rank::NOTHING, |current| current.rank)
     }
-}
 
-/// What `ran` nanoseconds at nice level `nice` are in virtual time.
-#[must_use]
-pub fn virtual_time(ran: u64, nice: i32) -> u64 {
-    if nice == 0 {
-        return ran;
+    /// The weights of those that wait and of the one that runs.
+    pub(crate) fn load(&self) -> u64 {
+        let running = self.current.map_or(0, |current| current.packed.weight());
+        self.load.saturating_add(running)
     }
-    ran.saturating_mul(WEIGHT_0) / weight_of_nice(nice)
-}
 
-impl<T> Default for RunQueue<T> {
-    fn default() -> RunQueue<T> {
-        RunQueue::new()
+    pub(crate) fn current_is(&self, task: &Arc<Task<B>>) -> bool {
+        self.current.is_some_and(|current| current.id == id(task))
+    }
+
+    /// The first span that the calendar's window covers.
+    #[inline]
+    fn first_day(&self) -> u64 {
+        self.minimum.saturating_sub(SLEEPER_CREDIT) >> SPAN
+    }
+
+    /// The first span with somebody in it.
+    #[inline]
+    fn next_day(&self) -> Option<u64> {
+        if self.fair == 0 {
+            return None;
+        }
+        let first = self.first_day();
+        let turned = self.fair.rotate_right((first % DAYS) as u32);
+        Some(first + u64::from(turned.trailing_zeros()))
+    }
+
+    /// The virtual time at which one comes in that had `runtime`.
+    fn placement(&self, runtime: u64) -> u64 {
+        let earliest = self.minimum.saturating_sub(SLEEPER_CREDIT);
+        let latest = self.minimum.saturating_add(FARTHEST);
+        runtime.clamp(earliest, latest)
+    }
+
+    /// Has the minimum follow the one that runs while nobody else is there.
+    fn follow_current(&mut self, now_ns: u64) {
+        if self.fair == 0
+            && let Some(runtime) = self.current_runtime(now_ns)
+        {
+            self.minimum = self.minimum.max(runtime);
+        }
+    }
+
+    /// The virtual time of the one that runs, if it is a fair one.
+    fn current_runtime(&self, now_ns: u64) -> Option<u64> {
+        let current = self.current.filter(|current| current.rank.is_fair())?;
+        let ran = now_ns.saturating_sub(current.since_ns);
+        let ran = virtual_time(ran, current.packed.weight());
+        Some(current.runtime.saturating_add(ran))
+    }
+
+    /// Puts a task in; whether the one that runs should give way at once.
+    pub(crate) fn push(&mut self, task: Arc<Task<B>>, how: How, now_ns: u64) -> bool {
+        let packed = task.node.packed();
+        let rank = packed.rank();
+        self.waiting += 1;
+        let weight = packed.weight();
+        self.load += weight;
+        task.node.weight.store(weight as u32, Ordering::Relaxed);
+        if rank.is_fair() {
+            let runtime = self.push_fair(task, how, now_ns);
+            return how == How::Woken && self.is_overtaken(packed, runtime, now_ns);
+        }
+        let index = rank.index();
+        self.above |= 1 << index;
+        task.node.set_list((ABOVE + index) as u8);
+        let mut front = matches!(how, How::Preempted | How::Changed { front: true });
+        if packed.takes_turns() && task.node.left_ns.load(Ordering::Relaxed) == 0 {
+            task.node.left_ns.store(TURN_NS, Ordering::Relaxed);
+            front = false;
+        }
+        let list = self.list(ABOVE + index);
+        if front {
+            list.push_front(task);
+        } else {
+            list.push_back(task);
+        }
+        rank > self.rank()
+    }
+
+    /// Puts a fair one in; its virtual time.
+    fn push_fair(&mut self, task: Arc<Task<B>>, how: How, now_ns: u64) -> u64 {
+        self.follow_current(now_ns);
+        let runtime = if task.node.place().is_new() {
+            self.minimum
+        } else {
+            self.placement(task.node.runtime.load(Ordering::Relaxed))
+        };
+        task.node.runtime.store(runtime, Ordering::Relaxed);
+        let mut day = runtime >> SPAN;
+        if how == How::Yielded {
+            // Behind those that would be next.
+            day = day.max(self.next_day().unwrap_or(0));
+        }
+        self.file(task, day);
+        runtime
+    }
+
+    /// Puts a task on the calendar.
+    fn file(&mut self, task: Arc<Task<B>>, day: u64) {
+        let first = self.first_day();
+        let slot = day.clamp(first, first + (DAYS - 1)) % DAYS;
+        self.fair |= 1 << slot;
+        task.node.set_list(slot as u8);
+        self.list(slot as usize).push_back(task);
+    }
+
+    /// Whether one that came with `runtime` should not wait for the end of the
+    /// slice.
+    fn is_overtaken(&mut self, packed: Packed, runtime: u64, now_ns: u64) -> bool {
+        let Some(ours) = self.current_runtime(now_ns) else {
+            return false;
+        };
+        let runs_idle = |packed: Packed| packed.policy() == Policy::Idle;
+        let current = self.current.as_mut();
+        let Some(current) = current else { return false };
+        let hurried = match packed.policy() {
+            _ if runs_idle(current.packed) && !runs_idle(packed) => true,
+            Policy::Batch | Policy::Idle => false,
+            _ => ours > runtime.saturating_add(GRANULARITY_NS),
+        };
+        current.hurried |= hurried;
+        hurried
+    }
+
+    /// Takes the next to run, which the processor then runs.
+    pub(crate) fn pop(&mut self, now_ns: u64) -> Option<Arc<Task<B>>> {
+        self.count_real_time(now_ns);
+        let task = if self.above != 0 && !self.must_let_fair_run() {
+            let index = 127 - self.above.leading_zeros();
+            self.take_head(ABOVE + index as usize)
+        } else {
+            self.pop_fair()
+        };
+        match &task {
+            Some(task) => self.set_current(task, now_ns),
+            None => self.current = None,
+        }
+        task
+    }
+
+    /// Makes `task`, which is in no queue, the one that runs.
+    pub(crate) fn set_current(&mut self, task: &Arc<Task<B>>, now_ns: u64) {
+        let packed = task.node.packed();
+        self.current = Some(Current {
+            id: id(task),
+            packed,
+            rank: packed.rank(),
+            since_ns: now_ns,
+            runtime: task.node.runtime.load(Ordering::Relaxed),
+            left_ns: task.node.left_ns.load(Ordering::Relaxed),
+            misplaced: false,
+            preempted: false,
+            hurried: false,
+        });
+    }
+
+    /// Nothing runs any more.
+    pub(crate) fn clear_current(&mut self) {
+        self.current = None;
+    }
+
+    fn pop_fair(&mut self) -> Option<Arc<Task<B>>> {
+        loop {
+            let day = self.next_day()?;
+            let task = self.take_head((day % DAYS) as usize)?;
+            let runtime = task.node.runtime.load(Ordering::Relaxed);
+            if runtime >> SPAN <= day {
+                self.minimum = self.minimum.max(runtime);
+                return Some(task);
+            }
+            // It lay beyond the window. All lie there, so the window moves on.
+            self.minimum = self.minimum.max(day << SPAN);
+            self.waiting += 1;
+            self.load += u64::from(task.node.weight.load(Ordering::Relaxed));
+            self.file(task, runtime >> SPAN);
+        }
+    }
+
+    fn take_head(&mut self, index: usize) -> Option<Arc<Task<B>>> {
+        let list = self.list(index);
+        let task = list.pop_front()?;
+        let is_empty = list.is_empty();
+        self.taken(&task, index, is_empty);
+        Some(task)
+    }
+
+    /// Takes a task that is in this queue out of it.
+    pub(crate) fn remove(&mut self, task: &Arc<Task<B>>) {
+        let index = usize::from(task.node.place().list);
+        let list = self.list(index);
+        list.remove(task);
+        let is_empty = list.is_empty();
+        self.taken(task, index, is_empty);
+    }
+
+    #[inline]
+    fn taken(&mut self, task: &Arc<Task<B>>, index: usize, is_empty: bool) {
+        if is_empty {
+            match index.checked_sub(ABOVE) {
+                None => self.fair &= !(1 << index),
+                Some(above) => self.above &= !(1 << above),
+            }
+        }
+        task.node.set_list(NOWHERE);
+        self.waiting -= 1;
+        self.load -= u64::from(task.node.weight.load(Ordering::Relaxed));
+    }
+
+    /// Takes one that `wanted` approves, the next to run first, looking at no
+    /// more than `looks`.
+    pub(crate) fn steal(
+        &mut self,
+        looks: usize,
+        above_only: bool,
+        wanted: impl Fn(&Arc<Task<B>>) -> bool,
+    ) -> Option<Arc<Task<B>>> {
+        let mut above = self.above;
+        let mut fair = if above_only { 0 } else { self.fair };
+        let first = self.first_day();
+        let mut lists_left = looks;
+        while lists_left > 0 && (above != 0 || fair != 0) {
+            lists_left -= 1;
+            let index = if above != 0 {
+                let index = 127 - above.leading_zeros();
+                above &= !(1 << index);
+                ABOVE + index as usize
+            } else {
+                let turned = fair.rotate_right((first % DAYS) as u32);
+                let slot = (first + u64::from(turned.trailing_zeros())) % DAYS;
+                fair &= !(1 << slot);
+                slot as usize
+            };
+            if let Some(task) = self.list(index).find(looks, &wanted) {
+                self.remove(&task);
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    /// The best rank that waits.
+    fn best(&self) -> Rank {
+        if self.above != 0 {
+            Rank::from_index(127 - self.above.leading_zeros())
+        } else if self.fair != 0 {
+            Rank::FAIR
+        } else {
+            Rank::NOTHING
+        }
+    }
+
+    /// The rank of the next, if it is above the fair ones.
+    pub(crate) fn best_above(&self) -> Option<Rank> {
+        Some(self.best()).filter(|rank| *rank > Rank::FAIR)
+    }
+
+    /// When the one that runs has to give way to one that waits; `u64::MAX` if
+    /// it need not.
+    pub(crate) fn slice_end(&self) -> u64 {
+        let Some(current) = &self.current else {
+            return u64::MAX;
+        };
+        let best = self.best();
+        if best == Rank::NOTHING {
+            u64::MAX
+        } else if current.rank.is_fair() {
+            current.since_ns.saturating_add(SLICE_NS)
+        } else if best == current.rank && current.packed.takes_turns() {
+            current.since_ns.saturating_add(u64::from(current.left_ns))
+        } else if self.fair != 0 && current.rank < Rank::URGENT {
+            let left = RT_SHARE_NS.saturating_sub(self.rt_used_ns);
+            current.since_ns.saturating_add(left)
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Whether the one that runs has to give way now.
+    pub(crate) fn must_give_way(&mut self, now_ns: u64) -> bool {
+        let slice_end = self.slice_end();
+        let best = self.best();
+        let fair_now = self.must_let_fair_run();
+        let Some(current) = self.current.as_mut() else {
+            return false;
+        };
+        current.preempted |= current.misplaced
+            || best > current.rank && !(fair_now && current.rank.is_fair())
+            || best != Rank::NOTHING && (current.hurried || now_ns >= slice_end);
+        current.preempted
+    }
+
+    /// Whether the one that runs was told to give way.
+    pub(crate) fn was_preempted(&self) -> bool {
+        self.current.is_some_and(|current| current.preempted)
+    }
+
+    /// The task that runs is another kind of task from now on; whether it has
+    /// to give way.
+    pub(crate) fn change_current(&mut self, packed: Packed) -> bool {
+        let best = self.best();
+        let Some(current) = self.current.as_mut() else {
+            return false;
+        };
+        current.packed = packed;
+        current.rank = packed.rank();
+        best > current.rank
+    }
+
+    /// The task that runs must go elsewhere.
+    pub(crate) fn expel_current(&mut self) {
+        if let Some(current) = self.current.as_mut() {
+            current.misplaced = true;
+        }
+    }
+
+    /// Counts what the last to run had, if it was a real-time task.
+    #[inline]
+    fn count_real_time(&mut self, now_ns: u64) {
+        if let Some(current) = &self.current
+            && !current.rank.is_fair()
+            && current.rank < Rank::URGENT
+        {
+            let ran = now_ns.saturating_sub(current.since_ns);
+            self.rt_used_ns = self.rt_used_ns.saturating_add(ran);
+        }
+        if self.rt_used_ns != 0 && now_ns.saturating_sub(self.window_ns) >= RT_WINDOW_NS {
+            self.window_ns = now_ns;
+            self.rt_used_ns = 0;
+        }
+    }
+
+    /// Whether real time had its share and fair ones wait.
+    fn must_let_fair_run(&self) -> bool {
+        self.fair != 0 && self.rt_used_ns >= RT_SHARE_NS && self.best() < Rank::URGENT
     }
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::{RunQueue, virtual_time, weight_of_nice};
-
-    /// Runs two entities for a while in slices; returns how much each had.
-    fn share(nice: [i32; 2]) -> [u64; 2] {
-        let mut queue = RunQueue::new();
-        let mut had = [0, 0];
-        queue.push(0, 0_usize);
-        queue.push(0, 1_usize);
-        for _ in 0..10_000 {
-            let (runtime, who) = queue.pop().expect("two entities run for ever");
-            had[who] += 1_000;
-            queue.push(runtime + virtual_time(1_000, nice[who]), who);
-        }
-        had
-    }
-
-    #[test]
-    fn equals_share_equally() {
-        let [a, b] = share([0, 0]);
-        assert!(a.abs_diff(b) <= 1_000);
-    }
-
-    #[test]
-    fn five_nice_levels_are_a_factor_of_about_three() {
-        let [a, b] = share([0, 5]);
-        let ratio = a as f64 / b as f64;
-        assert!((2.9..3.2).contains(&ratio), "{ratio}");
-    }
-
-    #[test]
-    fn weights_fall_with_nice() {
-        assert_eq!(weight_of_nice(0), 1024);
-        assert!((-20..19).all(|nice| weight_of_nice(nice) > weight_of_nice(nice + 1)));
-        assert_eq!(weight_of_nice(-100), weight_of_nice(-20));
-    }
-
-    #[test]
-    fn a_sleeper_cannot_hoard() {
-        let mut queue = RunQueue::new();
-        queue.push(1_000_000_000, "worker");
-        let (runtime, worker) = queue.pop().expect("one is there");
-        queue.push(runtime, worker);
-        assert!(queue.placement(0) > 900_000_000);
-        queue.push(0, "sleeper");
-        assert_eq!(queue.pop().map(|(_, who)| who), Some("sleeper"));
-    }
-
-    #[test]
-    fn pushes_do_not_allocate_after_reserve() {
-        let mut queue = RunQueue::new();
-        queue.reserve(8).expect("eight entries fit");
-        let capacity = queue.heap.capacity();
-        for item in 0..8 {
-            queue.push(item, item);
-        }
-        assert_eq!(queue.heap.capacity(), capacity);
-    }
-}
+mod tests;

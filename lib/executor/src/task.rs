@@ -22,9 +22,13 @@
 
 use alloc::sync::Arc;
 use alloc::task::Wake;
+use core::fmt;
 use core::task::{Context, Poll, Waker};
 
 use ochre_sync::primitive::atomic::{AtomicU8, Ordering};
+
+use crate::node::Node;
+use crate::policy::Attributes;
 
 const IDLE: u8 = 0;
 const QUEUED: u8 = 1;
@@ -39,8 +43,17 @@ pub trait Body: Send + Sync + Sized + 'static {
     fn poll(task: &Arc<Task<Self>>, context: &mut Context<'_>) -> Poll<()>;
 
     /// Puts a task that became runnable on a run queue. Never fails and never
-    /// allocates: room is reserved when a task is made.
-    fn enqueue(task: Arc<Task<Self>>);
+    /// allocates: the links are in the task.
+    fn enqueue(task: Arc<Task<Self>>, why: Why);
+}
+
+/// Why a task is put on a run queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It waited and was woken.
+    Woken,
+    /// It was woken while it ran, or gave way: its poll has just ended here.
+    Requeued,
 }
 
 /// How [`Task::run`] ended.
@@ -55,17 +68,35 @@ pub enum Polled {
 }
 
 /// A unit of scheduling.
-#[derive(Debug)]
 pub struct Task<B> {
     state: AtomicU8,
+    pub(crate) node: Node<B>,
     body: B,
 }
 
+impl<B> fmt::Debug for Task<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // ORDERING: Relaxed; for people.
+        let state = self.state.load(Ordering::Relaxed);
+        f.debug_struct("Task")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<B: Body> Task<B> {
-    /// A task that waits for its first [`wake`](Task::wake).
+    /// A task that waits for its first [`wake`](Task::wake), with a fair share
+    /// of any processor.
     pub fn new(body: B) -> Arc<Task<B>> {
+        Task::with(body, Attributes::default(), u64::MAX)
+    }
+
+    /// A task that waits for its first [`wake`](Task::wake), and may run on the
+    /// processors whose bits are set in `allowed`.
+    pub fn with(body: B, attributes: Attributes, allowed: u64) -> Arc<Task<B>> {
         Arc::new(Task {
             state: AtomicU8::new(IDLE),
+            node: Node::new(attributes, allowed),
             body,
         })
     }
@@ -74,6 +105,39 @@ impl<B: Body> Task<B> {
     #[inline]
     pub fn body(&self) -> &B {
         &self.body
+    }
+
+    /// Its scheduling, without a boost.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes {
+        self.node.packed().attributes()
+    }
+
+    /// The real-time priority that counts: its own, or that of the boost if it
+    /// is higher; 0 for neither.
+    #[must_use]
+    pub fn effective_priority(&self) -> u8 {
+        self.node.packed().effective_priority()
+    }
+
+    /// The processors that it may run on, a bit each.
+    #[must_use]
+    pub fn allowed(&self) -> u64 {
+        // ORDERING: Relaxed; a hint, as it may change at any time.
+        self.node.allowed.load(Ordering::Relaxed)
+    }
+
+    /// The processor that it runs on or ran on last.
+    #[must_use]
+    pub fn processor(&self) -> usize {
+        self.node.cpu()
+    }
+
+    /// Counts `ran_ns` nanoseconds to what the task had. Only the poll of the
+    /// task calls this.
+    #[inline]
+    pub fn charge(&self, ran_ns: u64) {
+        self.node.charge(ran_ns);
     }
 
     /// Makes the task runnable (transitions 1 and 3).
@@ -94,7 +158,7 @@ impl<B: Body> Task<B> {
                 .state
                 .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(IDLE) => return B::enqueue(Arc::clone(self)),
+                Ok(IDLE) => return B::enqueue(Arc::clone(self), Why::Woken),
                 Ok(_) => return,
                 Err(now) => state = now,
             }
@@ -140,7 +204,7 @@ impl<B: Body> Task<B> {
             Err(_) => {
                 // ORDERING: Release as above; nobody else leaves NOTIFIED.
                 self.state.store(QUEUED, Ordering::Release);
-                B::enqueue(self);
+                B::enqueue(self, Why::Requeued);
                 Polled::Requeued
             }
         }
@@ -159,7 +223,7 @@ impl<B: Body> Wake for Task<B> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Body, Polled, Task};
+    use super::{Body, Polled, Task, Why};
     use core::sync::atomic::{AtomicU32, Ordering};
     use core::task::{Context, Poll};
     use std::sync::Arc;
@@ -186,7 +250,7 @@ mod tests {
             }
         }
 
-        fn enqueue(task: Arc<Task<Self>>) {
+        fn enqueue(task: Arc<Task<Self>>, _why: Why) {
             let queue = Arc::clone(&task.body().queue);
             queue.lock().expect("no test panics here").push(task);
         }
@@ -241,7 +305,7 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use super::{Body, Task};
+    use super::{Body, Task, Why};
     use core::task::{Context, Poll};
     use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use loom::sync::{Arc as LoomArc, Mutex};
@@ -264,7 +328,7 @@ mod loom_tests {
             }
         }
 
-        fn enqueue(task: Arc<Task<Self>>) {
+        fn enqueue(task: Arc<Task<Self>>, _why: Why) {
             let queued = LoomArc::clone(&task.body().queued);
             queued.lock().expect("no model panics here").push(task);
         }

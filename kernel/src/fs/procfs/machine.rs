@@ -113,8 +113,7 @@ pub(super) fn load(text: &mut Text) -> Made {
         let table = table::lock();
         (table.thread_count(), table.last_pid())
     };
-    // The reader runs; the queue has the others.
-    let active = sched::runnable() + 1;
+    let active = sched::active();
     write_load(text, load_average::averages(), active, threads, last.0)?;
     Ok(())
 }
@@ -171,7 +170,7 @@ pub(super) fn activity(text: &mut Text) -> Made {
         switches: each.iter().map(|of| of.switches).sum(),
         booted: time::offset_ns() / 1_000_000_000,
         made,
-        running: sched::runnable() + 1,
+        running: sched::active(),
     };
     write_activity(text, &each, &events)?;
     Ok(())

@@ -9,7 +9,8 @@ use super::Subject;
 use crate::fs::procfs::text::{Made, Text, trimmed};
 use crate::memory::{AddressSpace, Facts, Sizes};
 use crate::process::{Pid, Process, Resource, Thread, table};
-use crate::sched::account;
+use crate::sched::{Attributes, account};
+use crate::syscall::sched::policy_number;
 use crate::{time, tty};
 
 /// The device of the console's terminal.
@@ -93,9 +94,23 @@ impl Standing {
         Arc::clone(&self.process.space.lock())
     }
 
-    fn nice(&self) -> i32 {
+    /// How it is scheduled, if it is still there to be.
+    fn schedule(&self) -> Schedule {
         let task = self.thread.as_ref().and_then(|thread| thread.task());
-        task.map_or(0, |task| task.body().nice())
+        let Some(task) = task else {
+            return Schedule::default();
+        };
+        Schedule {
+            attributes: task.attributes(),
+            effective_priority: task.effective_priority(),
+            processor: task.processor(),
+        }
+    }
+
+    /// The processors that it may run on, a bit each.
+    pub(super) fn allowed(&self) -> u64 {
+        let task = self.thread.as_ref().and_then(|thread| thread.task());
+        task.map_or(u64::MAX, |task| task.allowed())
     }
 }
 
@@ -158,7 +173,7 @@ pub(super) fn stat(subject: &Subject, text: &mut Text) -> Made {
         system: time::to_ticks(system_ns),
         children_user: time::to_ticks(children_user_ns),
         children_system: time::to_ticks(children_system_ns),
-        nice: standing.nice(),
+        schedule: standing.schedule(),
         threads: standing.threads(),
         started: time::to_ticks(started_ns),
         sizes,
@@ -186,6 +201,24 @@ impl Subject {
     }
 }
 
+/// How a thread shares processors with others.
+#[derive(Clone, Copy, Default)]
+struct Schedule {
+    attributes: Attributes,
+    effective_priority: u8,
+    processor: usize,
+}
+
+impl Schedule {
+    /// As Linux counts: 0 to 39 by nice level, below 0 in real time.
+    fn priority(&self) -> i32 {
+        match self.effective_priority {
+            0 => 20 + i32::from(self.attributes.nice),
+            real_time => -1 - i32::from(real_time),
+        }
+    }
+}
+
 /// What the line of `stat` says, in clock ticks, bytes and bits.
 struct Line<'a> {
     pid: Pid,
@@ -203,7 +236,7 @@ struct Line<'a> {
     system: u64,
     children_user: u64,
     children_system: u64,
-    nice: i32,
+    schedule: Schedule,
     threads: usize,
     started: u64,
     sizes: Sizes,
@@ -253,8 +286,8 @@ impl Line<'_> {
             self.system,
             self.children_user,
             self.children_system,
-            20 + self.nice,
-            self.nice,
+            self.schedule.priority(),
+            self.schedule.attributes.nice,
             self.threads,
             self.started
         )?;
@@ -270,13 +303,16 @@ impl Line<'_> {
         )?;
         write!(
             text,
-            " {} {} {} {} {} 0 0 {} 0 0 0 0 0 0",
+            " {} {} {} {} {} 0 0 {} {} {} {} 0 0 0",
             self.pending & OLD_SIGNALS,
             self.blocked & OLD_SIGNALS,
             self.ignored & OLD_SIGNALS,
             self.caught & OLD_SIGNALS,
             u8::from(self.waits),
-            self.exit_signal
+            self.exit_signal,
+            self.schedule.processor,
+            self.schedule.attributes.priority,
+            policy_number(self.schedule.attributes.policy)
         )?;
         writeln!(
             text,
@@ -310,7 +346,26 @@ pub(super) fn sizes(subject: &Subject, text: &mut Text) -> Made {
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, Line, Pid, Sizes, Text};
+    use super::{Attributes, Facts, Line, Pid, Schedule, Sizes, Text};
+    use crate::sched::Policy;
+
+    #[test]
+    fn priorities_are_as_linux_counts() {
+        let priority = |nice, effective_priority| {
+            let attributes = Attributes {
+                nice,
+                ..Attributes::default()
+            };
+            Schedule {
+                attributes,
+                effective_priority,
+                processor: 0,
+            }
+            .priority()
+        };
+        assert_eq!((priority(-20, 0), priority(19, 0)), (0, 39));
+        assert_eq!((priority(0, 1), priority(0, 99)), (-2, -100));
+    }
 
     #[test]
     fn every_field_is_at_its_place() {
@@ -338,7 +393,16 @@ mod tests {
             system: 15,
             children_user: 16,
             children_system: 17,
-            nice: -1,
+            schedule: Schedule {
+                attributes: Attributes {
+                    policy: Policy::Fifo,
+                    priority: 40,
+                    nice: -1,
+                    resets_on_fork: false,
+                },
+                effective_priority: 0,
+                processor: 39,
+            },
             threads: 20,
             started: 22,
             sizes: Sizes {
@@ -369,12 +433,12 @@ mod tests {
         assert_eq!((field(18), field(19)), ("19", "-1"));
         for number in [
             4, 5, 6, 7, 9, 10, 11, 14, 15, 16, 17, 20, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33, 34,
-            38, 45, 46, 47, 48, 49, 50, 51, 52,
+            38, 39, 40, 45, 46, 47, 48, 49, 50, 51, 52,
         ] {
             assert_eq!(field(number), number.to_string(), "field {number}");
         }
-        assert_eq!(field(35), "1");
-        for number in [12, 13, 21, 29, 30, 36, 37, 39, 40, 41, 42, 43, 44] {
+        assert_eq!((field(35), field(41)), ("1", "1"));
+        for number in [12, 13, 21, 29, 30, 36, 37, 42, 43, 44] {
             assert_eq!(field(number), "0", "field {number}");
         }
     }

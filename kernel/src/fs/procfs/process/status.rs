@@ -2,7 +2,6 @@
 
 use core::fmt::Write;
 
-use ochre_hal::cpu;
 use ochre_sync::primitive::atomic::Ordering;
 
 use super::Subject;
@@ -10,6 +9,7 @@ use super::stat::Standing;
 use crate::fs::procfs::text::{Made, Text, trimmed};
 use crate::memory::Sizes;
 use crate::process::{Capabilities, Credentials, Ids, Resource};
+use crate::sched;
 
 /// `/proc/PID/status`.
 pub(super) fn status(subject: &Subject, text: &mut Text) -> Made {
@@ -27,7 +27,7 @@ pub(super) fn status(subject: &Subject, text: &mut Text) -> Made {
     let no_new = process.control.no_new_privileges.load(Ordering::Relaxed);
     writeln!(text, "NoNewPrivs:\t{}", u8::from(no_new))?;
     writeln!(text, "Seccomp:\t0")?;
-    write_processors(text, cpu::online())
+    write_processors(text, standing.allowed() & sched::all_processors())
 }
 
 fn state_name(state: char) -> &'static str {
@@ -141,25 +141,39 @@ fn write_capabilities(text: &mut Text, sets: &Capabilities) -> Made {
     Ok(())
 }
 
-/// Every thread may run everywhere, and nobody counts why it stopped running.
-fn write_processors(text: &mut Text, count: usize) -> Made {
-    let mask = u64::MAX >> (64 - count.clamp(1, 64));
-    if count > 32 {
-        writeln!(
-            text,
-            "Cpus_allowed:\t{:x},{:08x}",
-            mask >> 32,
-            mask & 0xffff_ffff
-        )?;
-    } else {
-        writeln!(text, "Cpus_allowed:\t{mask:x}")?;
+/// Where the thread may run. Nobody counts why it stopped running.
+fn write_processors(text: &mut Text, mask: u64) -> Made {
+    match mask >> 32 {
+        0 => writeln!(text, "Cpus_allowed:\t{mask:x}")?,
+        high => writeln!(text, "Cpus_allowed:\t{high:x},{:08x}", mask & 0xffff_ffff)?,
     }
-    match count {
-        1 => writeln!(text, "Cpus_allowed_list:\t0")?,
-        count => writeln!(text, "Cpus_allowed_list:\t0-{}", count - 1)?,
-    }
-    writeln!(text, "Mems_allowed:\t1")?;
+    text.push(b"Cpus_allowed_list:\t")?;
+    write_list(text, mask)?;
+    writeln!(text, "\nMems_allowed:\t1")?;
     writeln!(text, "Mems_allowed_list:\t0")?;
+    Ok(())
+}
+
+/// Bits as ranges: `0-2,5`.
+fn write_list(text: &mut Text, mask: u64) -> Made {
+    let has = |bit: u32| bit < 64 && mask >> bit & 1 != 0;
+    let mut bit = 0;
+    let mut separator = "";
+    while bit < 64 {
+        if !has(bit) {
+            bit += 1;
+            continue;
+        }
+        let first = bit;
+        while has(bit) {
+            bit += 1;
+        }
+        match bit - 1 {
+            last if last == first => write!(text, "{separator}{first}")?,
+            last => write!(text, "{separator}{first}-{last}")?,
+        }
+        separator = ",";
+    }
     Ok(())
 }
 
@@ -198,9 +212,11 @@ mod tests {
 
     #[test]
     fn processors_are_a_mask_and_a_list() {
-        let one = made(|text| write_processors(text, 1).unwrap());
-        assert!(one.starts_with("Cpus_allowed:\t1\nCpus_allowed_list:\t0\n"));
-        let many = made(|text| write_processors(text, 33).unwrap());
+        let of = |mask| made(|text| write_processors(text, mask).unwrap());
+        assert!(of(1).starts_with("Cpus_allowed:\t1\nCpus_allowed_list:\t0\n"));
+        let many = of(u64::MAX >> 31);
         assert!(many.starts_with("Cpus_allowed:\t1,ffffffff\nCpus_allowed_list:\t0-32\n"));
+        assert!(of(0b1011_0111).contains("_list:\t0-2,4-5,7\n"));
+        assert!(of(1 << 63).contains("_list:\t63\n"));
     }
 }
