@@ -220,6 +220,6 @@ mod tests {
         let found = |looks| list.find(looks, |task| name(task) == 3).is_some();
         assert!(!found(3));
         assert!(found(4));
-        assert!(!list.find(9, |task| name(task) == 7).is_some());
+        assert!(list.find(9, |task| name(task) == 7).is_none());
     }
 }

@@ -32,6 +32,7 @@ mod process;
 mod procfs;
 mod rename;
 mod rseq;
+mod sched;
 mod signals;
 mod sigqueue;
 mod stat;
@@ -124,6 +125,8 @@ pub(crate) const ALL: &[Group] = groups![
     "prctl" => system::prctl,
     "identity" => identity::run,
     "identity-root"(root) => identity::as_root,
+    "sched" => sched::run,
+    "sched-root"(root) => sched::as_root,
     "rlimits" => limits::rlimits,
     "limits" => limits::run,
     "futex" => futex::run,

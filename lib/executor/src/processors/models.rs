@@ -67,8 +67,8 @@ fn two() -> LoomArc<Two> {
     let processors = Processors::new(Desk {
         kicks: [AtomicUsize::new(0), AtomicUsize::new(0)],
     });
-    processors.bring_up(0).unwrap();
-    processors.bring_up(1).unwrap();
+    processors.bring_up(0).expect("no model panics here");
+    processors.bring_up(1).expect("no model panics here");
     LoomArc::new(processors)
 }
 
@@ -114,7 +114,7 @@ fn loom_a_processor_does_not_sleep_on_a_task_of_its_own() {
         let sleeper = LoomArc::clone(&processors);
         let other = thread::spawn(move || run_until_asleep(&sleeper, 1));
         task.wake();
-        other.join().unwrap();
+        other.join().expect("no model panics here");
         assert!(polls(&task) == 1 || kicked(&processors, 1));
         run_until_asleep(&processors, 1);
         assert_eq!(polls(&task), 1);
@@ -135,11 +135,11 @@ fn loom_nobody_sleeps_beside_work() {
         processors.awake(0);
         processors.allow(&task, 0b11, 0);
         busy.wake();
-        let _running = processors.next(0, 0).unwrap();
+        let _running = processors.next(0, 0).expect("no model panics here");
         let sleeper = LoomArc::clone(&processors);
         let other = thread::spawn(move || run_until_asleep(&sleeper, 1));
         task.wake();
-        other.join().unwrap();
+        other.join().expect("no model panics here");
         assert!(polls(&task) == 2 || kicked(&processors, 1));
         run_until_asleep(&processors, 0);
     });
@@ -160,7 +160,7 @@ fn loom_wakes_from_two_sides_are_not_lost() {
             run_until_asleep(&other_processors, 1);
         });
         run_until_asleep(&processors, 0);
-        other.join().unwrap();
+        other.join().expect("no model panics here");
         for cpu in 0..2 {
             run_until_asleep(&processors, cpu);
         }
@@ -189,7 +189,7 @@ fn loom_a_change_meets_a_theft() {
             ..Attributes::default()
         };
         processors.set_attributes(&task, real_time, 0);
-        let stolen = other.join().unwrap();
+        let stolen = other.join().expect("no model panics here");
         let own = processors.next(0, 0).map(|next| next.task);
         let late = processors.next(1, 0).map(|next| next.task);
         let found = [&stolen, &own, &late]
@@ -215,7 +215,7 @@ fn loom_a_ban_meets_a_theft() {
             thief.next(1, 0).map(|next| next.task)
         });
         processors.allow(&task, 0b01, 0);
-        let stolen = other.join().unwrap();
+        let stolen = other.join().expect("no model panics here");
         if stolen.is_some() {
             assert!(kicked(&processors, 1));
             assert!(processors.must_give_way(1, 0));

@@ -23,7 +23,7 @@ impl Machine for &Desk {
     }
 
     fn kick(&self, cpu: usize) {
-        self.kicks.lock().unwrap().push(cpu);
+        self.kicks.lock().expect("no test panics here").push(cpu);
     }
 }
 
@@ -32,13 +32,13 @@ type Four<'a> = Processors<Dummy, &'a Desk, 4>;
 fn four(desk: &Desk) -> Four<'_> {
     let processors = Processors::new(desk);
     for cpu in 0..4 {
-        processors.bring_up(cpu).unwrap();
+        processors.bring_up(cpu).expect("four queues fit");
     }
     processors
 }
 
 fn kicks(desk: &Desk) -> Vec<usize> {
-    core::mem::take(&mut desk.kicks.lock().unwrap())
+    core::mem::take(&mut desk.kicks.lock().expect("no test panics here"))
 }
 
 fn fair(number: u32) -> Arc<Task<Dummy>> {

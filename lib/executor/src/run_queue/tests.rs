@@ -12,7 +12,7 @@ const MILLISECOND: u64 = 1_000_000;
 
 fn queue() -> RunQueue<Dummy> {
     let mut queue = RunQueue::new();
-    queue.make_lists().unwrap();
+    queue.make_lists().expect("a queue fits");
     queue
 }
 
