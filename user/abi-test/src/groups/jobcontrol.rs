@@ -50,14 +50,19 @@ pub(crate) fn run() {
     let _ = call!(SYS_kill, pid, libc::SIGKILL);
     check("killed while stopped", wait(pid));
 
+    // It ends when it is told to: one that has ended has not just continued.
+    let mut go = [0_i32; 2];
+    check("pipe", call!(SYS_pipe2, &mut go, 0));
     let pid = sys::fork(|| {
         sys::on_signal(libc::SIGCONT, 0, seen);
         let _ = call!(SYS_kill, call!(SYS_getpid).unwrap_or(0), libc::SIGSTOP);
+        let _ = call!(SYS_read, go[0], &mut [0_u8], 1);
         i32::from(SEEN.load(Ordering::SeqCst) == 1 << (libc::SIGCONT - 1))
     });
     check("stops itself", wait_with(pid, libc::WUNTRACED));
     let _ = call!(SYS_kill, pid, libc::SIGCONT);
     check("SIGCONT continues", wait_with(pid, libc::WCONTINUED));
+    check("go on", call!(SYS_write, go[1], &[0_u8], 1));
     check("and is handled", wait(pid));
 
     let pid = sys::fork(|| {
