@@ -10,6 +10,7 @@ use ochre_hal::cpu;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Outcome, Ptr, SysResult};
+use crate::ipc::futex;
 use crate::process::{Capability, Pid, Process, Resource, Thread, table};
 use crate::sched::{self, Attributes, Policy, SLICE_NS, TURN_NS};
 
@@ -210,6 +211,7 @@ fn set_attributes(call: &Call<'_>, thread: &Thread, after: Attributes) -> Result
         && task.attributes() != after
     {
         sched::set_attributes(&task, after);
+        futex::priority_changed(thread);
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ use super::key::Key;
 use super::{HAS_WAITERS, OWNER, OWNER_DIED, table, word};
 use crate::memory::AddressSpace;
 use crate::process::{self, Pid, Thread};
-use crate::sched::TaskRef;
+use crate::sched::{self, TaskRef};
 
 /// Still waits.
 const WAITING: u32 = 0;
@@ -55,13 +55,13 @@ pub(super) struct Runner(TaskRef);
 
 impl Schedule for Runner {
     fn priority(&self) -> u8 {
-        // All threads are alike to the scheduler but for their nice level,
-        // which is not inherited.
-        let _ = &self.0;
-        0
+        // A nice level is not inherited.
+        self.0.attributes().priority
     }
 
-    fn boost(&self, _priority: u8) {}
+    fn boost(&self, priority: u8) {
+        sched::boost(&self.0, Some(priority).filter(|priority| *priority != 0));
+    }
 }
 
 static GRAPH: SpinLock<Graph<Runner, Arc<Grant>>> = SpinLock::new(Graph::new());
