@@ -262,7 +262,8 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
 
     /// Sleeps until the word is written.
     fn sleep(node: &Node<Sleeper>) {
-        // ORDERING: Acquire pairs with the Release in `let_go`.
+        // ORDERING: Acquire pairs with the Release in `let_go`, as in `park`.
+        // UNMODELLED: only a panic comes by here, which loom's threads do not survive.
         while node.data.word.load(Ordering::Acquire) == WAITING {
             B::wait(&node.data.word, WAITING);
         }
