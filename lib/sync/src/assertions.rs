@@ -181,3 +181,67 @@ mod oneshot {
         is_not!(parked::Sender<'static, Local>: Send, parked::Receiver<'static, u32>: Send);
     };
 }
+
+#[cfg(feature = "alloc")]
+mod rcu {
+    use super::{Local, Unshared};
+    use crate::lockfree::{List, Queue, Stack};
+    use crate::rcu::{
+        Domain, Epoch, GracePeriod, Participant, Pinned, RcuBox, RcuCell, ReadGuard, State,
+    };
+
+    struct Here;
+    // SAFETY: never called.
+    unsafe impl Domain for Here {
+        fn state() -> &'static State {
+            unreachable!("types are looked at, nothing runs")
+        }
+    }
+
+    is!(RcuCell<u32, Here>: Send, RcuCell<u32, Here>: Sync, RcuBox<u32>: Send, State: Sync);
+    is_not!(RcuCell<Unshared, Here>: Sync, RcuCell<Unshared, Here>: Send);
+    is_not!(RcuCell<Local, Here>: Send, RcuBox<Local>: Send);
+    is!(Participant<Here>: Send, Participant<Here>: Sync, GracePeriod<Here>: Send);
+    is!(Epoch<Here>: Send, ReadGuard<'static, Here>: Send);
+    is_not!(Epoch<Here>: Sync, Pinned<'static, Here>: Send);
+    is!(Stack<Unshared, Local>: Send, Stack<Unshared, Local>: Sync);
+    is_not!(Stack<Local, Here>: Send, Stack<Local, Here>: Sync);
+    is!(Queue<Unshared, Local>: Send, Queue<Unshared, Local>: Sync);
+    is_not!(Queue<Local, Here>: Send, Queue<Local, Here>: Sync);
+    is!(List<u32, Local>: Send, List<u32, Local>: Sync);
+    is_not!(List<Unshared, Here>: Send, List<Unshared, Here>: Sync, List<Local, Here>: Send);
+}
+
+mod task {
+    use super::{Local, Unshared};
+    use crate::task::{
+        Acquire, Event, Lock, Mutex, MutexGuard, Permit, Semaphore, WaitQueue, WaitUntil,
+    };
+
+    is!(Semaphore: Send, Semaphore: Sync, Permit<'static>: Send, Permit<'static>: Sync);
+    is!(Acquire<'static>: Send, WaitQueue: Send, WaitQueue: Sync, Event: Send, Event: Sync);
+    is_not!(Acquire<'static>: Unpin, WaitUntil<'static, ()>: Unpin, Lock<'static, u32>: Unpin);
+    is!(WaitUntil<'static, u32>: Send, Lock<'static, Unshared>: Send);
+    is_not!(WaitUntil<'static, Local>: Send, Lock<'static, Local>: Send);
+    is!(Mutex<Unshared>: Send, Mutex<Unshared>: Sync);
+    is_not!(Mutex<Local>: Send, Mutex<Local>: Sync);
+    is!(MutexGuard<'static, Unshared>: Send, MutexGuard<'static, u32>: Sync);
+    is_not!(MutexGuard<'static, Unshared>: Sync, MutexGuard<'static, Local>: Send);
+}
+
+mod levels {
+    use super::{Local, Unshared};
+    use crate::levels::{Anywhere, Held, Level, Nothing, Ordered, OrderedGuard, Token};
+
+    struct Only;
+    impl Level for Only {
+        const RANK: u32 = 0;
+        const NAME: &'static str = "Only";
+        type Context = Anywhere;
+    }
+
+    is!(Ordered<Only, Unshared>: Send, Ordered<Only, Unshared>: Sync, Held: Sync);
+    is_not!(Ordered<Only, Local>: Send, Ordered<Only, Local>: Sync);
+    is_not!(OrderedGuard<'static, Only, u32>: Send, Token<'static, Nothing>: Send);
+    is_not!(OrderedGuard<'static, Only, Unshared>: Sync);
+}

@@ -25,7 +25,10 @@ mod counter;
 #[cfg(all(feature = "std", target_os = "linux", not(loom), not(shuttle)))]
 pub mod host;
 mod ids;
+pub mod levels;
 pub mod lock;
+#[cfg(feature = "alloc")]
+pub mod lockfree;
 mod once;
 pub mod park;
 pub mod parking_lot;
@@ -33,10 +36,13 @@ pub mod primitive;
 mod race;
 #[cfg(all(feature = "lock_api", not(loom)))]
 mod raw_traits;
+#[cfg(feature = "alloc")]
+pub mod rcu;
 mod seq_lock;
 #[cfg(all(feature = "alloc", not(loom)))]
 mod shared_list;
 pub mod spin;
+pub mod task;
 mod wait_list;
 
 #[cfg(feature = "alloc")]
