@@ -3,7 +3,7 @@
 use anyhow::Result;
 use ochre_tool::setup::{self, KERNEL_TARGET};
 
-use crate::{run::cargo, syscalls, tidy};
+use crate::{model, run::cargo, syscalls, tidy};
 
 /// Runs all checks; the first that fails ends it.
 pub(crate) fn check() -> Result<()> {
@@ -30,6 +30,20 @@ pub(crate) fn check() -> Result<()> {
         .args(deny)
         .run()?;
     }
+    // What others may build: the library without a heap, and with all there is.
+    for features in ["", "alloc", "std,lock_api"] {
+        let target = if features.contains("std") {
+            &[][..]
+        } else {
+            &["--target", KERNEL_TARGET][..]
+        };
+        cargo(["clippy", "--package", "ochre-sync", "--lib"])?
+            .args(["--features", features])
+            .args(target)
+            .args(deny)
+            .run()?;
+    }
+    model::check()?;
     cargo(["doc", "--workspace", "--no-deps"])?
         .env("RUSTDOCFLAGS", "--deny warnings")
         .run()

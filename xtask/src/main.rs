@@ -53,6 +53,9 @@ enum Command {
         /// With '--weaken', only places whose name contains this, like channel/
         #[arg(long, value_name = "TEXT", requires = "weaken")]
         only: Option<String>,
+        /// With '--weaken', only each Nth of the places
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "weaken")]
+        every: usize,
     },
     /// Compositions of the lib crates' locks under many random schedules
     Shuttle {
@@ -102,7 +105,12 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             weaken: false,
             ..
         } => model::loom(&crates)?,
-        Command::Loom { crates, only, .. } => model::weaken(&crates, only.as_deref())?,
+        Command::Loom {
+            crates,
+            only,
+            every,
+            ..
+        } => model::weaken(&crates, only.as_deref(), every)?,
         Command::Bench { args } if args.first().is_some_and(|first| first == "sync") => {
             bench_sync::run(args.get(1..).unwrap_or_default())?;
         }

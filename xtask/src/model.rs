@@ -73,6 +73,17 @@ fn modelled(only: &[String]) -> Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
+/// Lints the loom tests, which the ordinary lints never see.
+pub(crate) fn check() -> Result<()> {
+    let mut command = run::cargo(["clippy", "--release", "--lib", "--tests"])?
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", paths::target()?.join("loom"));
+    for (name, _) in modelled(&[])? {
+        command = command.args(["--package", &name]);
+    }
+    command.args(["--", "--deny", "warnings"]).run()
+}
+
 /// Runs the loom tests of those lib crates that have some.
 pub(crate) fn loom(only: &[String]) -> Result<()> {
     for (name, _) in modelled(only)? {
@@ -106,10 +117,10 @@ pub(crate) fn shuttle(only: &[String], schedules: u32) -> Result<()> {
 }
 
 /// Weakens the orderings of those lib crates that have loom tests.
-pub(crate) fn weaken(only: &[String], places: Option<&str>) -> Result<()> {
+pub(crate) fn weaken(only: &[String], places: Option<&str>, every: usize) -> Result<()> {
     let mut failed = Vec::new();
     for (name, dir) in modelled(only)? {
-        if let Err(error) = weaken::weaken(&name, &dir, places) {
+        if let Err(error) = weaken::weaken(&name, &dir, places, every) {
             failed.push(format!("{name}: {error:#}"));
         }
     }

@@ -7,7 +7,9 @@
 //!
 //! States: empty (null, 0) to full (the pointer, the word); nothing else ever.
 
+#[cfg(feature = "alloc")]
 use core::fmt;
+#[cfg(feature = "alloc")]
 use core::marker::PhantomData;
 use core::num::NonZero;
 

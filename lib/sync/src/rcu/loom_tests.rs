@@ -155,7 +155,7 @@ fn a_collector_frees_what_another_thread_made() {
             other.replace(RcuBox::new(Value(2, Arc::clone(&counted))));
             other.replace(RcuBox::new(Value(3, counted)));
         });
-        let collector = thread::spawn(|| collect::<Model>());
+        let collector = thread::spawn(collect::<Model>);
         cell.replace(RcuBox::new(Value(4, Arc::clone(&drops))));
         thread.join().expect("no panic");
         collector.join().expect("no panic");
@@ -192,7 +192,7 @@ fn who_reports_has_seen_what_was_taken_out() {
             participant.quiescent();
             let _ = read.read(&participant.read()).0;
         });
-        let collector = thread::spawn(|| collect::<Model>());
+        let collector = thread::spawn(collect::<Model>);
         cell.replace(RcuBox::new(Value(2, Arc::clone(&drops))));
         reader.join().expect("no panic");
         collector.join().expect("no panic");

@@ -88,7 +88,8 @@ impl std::task::Wake for Alarm {
 fn poll<T>(receiver: &mut Receiver<'_, T, Model>, alarm: &std::sync::Arc<Alarm>) -> Option<T> {
     let waker = Waker::from(std::sync::Arc::clone(alarm));
     match Pin::new(receiver).poll(&mut Context::from_waker(&waker)) {
-        Poll::Ready(message) => Some(message.ok().expect("one is sent")),
+        Poll::Ready(Ok(message)) => Some(message),
+        Poll::Ready(Err(_)) => panic!("one is sent"),
         Poll::Pending => None,
     }
 }
