@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 const PROCESSORS: [u32; 2] = [1, 2];
 
 /// The cases: name, memory in MiB, script, expected output.
-const CASES: [(&str, u64, &str, &str); 13] = [
+const CASES: [(&str, u64, &str, &str); 14] = [
     (
         "fork bomb",
         64,
@@ -88,6 +88,12 @@ const CASES: [(&str, u64, &str, &str); 13] = [
         128,
         "abi-test --elf /bin/abi-test; echo alive",
         "tried more than 300: true\nhung: 0\nthe whole one runs: exit 2\nalive\n",
+    ),
+    (
+        "signals and kills in every wait",
+        96,
+        "cd /tmp; abi-test --storms; echo alive",
+        "runs: true\nmemory is back: true\nalive\n",
     ),
     (
         "wild calls on a small machine",

@@ -168,8 +168,11 @@ pub fn lock_whole(key: usize, description: usize, exclusive: bool) -> Result<(),
         if file.whole.contains(&(description, exclusive)) {
             return (Ok(()), None);
         }
+        // Who gives up a lock on the way tells others; who had none must not, as
+        // it would wake itself for ever while it waits.
+        let before = file.whole.len();
         file.whole.retain(|(holder, _)| *holder != description);
-        let queue = Some(file.changed.clone());
+        let queue = (file.whole.len() < before).then(|| file.changed.clone());
         if file
             .whole
             .iter()

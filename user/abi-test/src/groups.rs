@@ -36,6 +36,7 @@ mod sched;
 mod signals;
 mod sigqueue;
 mod stat;
+pub(crate) mod storms;
 mod system;
 mod threads;
 mod timers;
@@ -136,6 +137,8 @@ pub(crate) const ALL: &[Group] = groups![
     "futex-pi" => futex_pi::run,
     "futex-requeue-pi" => futex_pi::requeue,
     "robust-lists" => futex_pi::robust,
+    "signal-storms" => storms::signals,
+    "killed-waits" => storms::kills,
     "threads" => threads::run,
     "thread-leaders" => clone3::leaders,
     "rseq" => rseq::run,

@@ -46,6 +46,11 @@ impl Sleeper {
         }
     }
 
+    /// Whether the thread has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// What the call answered, once it does.
     pub(crate) fn answer(self) -> Ret {
         self.thread.join().expect("no thread panics")
