@@ -20,7 +20,8 @@ use core::task::{Context, Poll};
 use bitflags::bitflags;
 use ochre_abi::Errno;
 use ochre_abi::signal::{SigAction, Signal};
-use ochre_hal::irq::Event;
+use ochre_hal::cpu::CpuId;
+use ochre_hal::irq::{self, Event};
 use ochre_hal::user::{Trap, UserContext};
 use ochre_hal::{clock, cpu};
 use ochre_sync::SpinLock;
@@ -242,6 +243,14 @@ impl Thread {
     pub fn wake(&self) {
         if let Some(task) = self.task() {
             task.wake();
+            // In user mode on another processor it would look when it is
+            // interrupted next, which may be never.
+            if task.is_running()
+                && let Some(cpu) = CpuId::from_index(task.processor())
+                && cpu != cpu::current()
+            {
+                irq::kick(cpu);
+            }
         }
     }
 

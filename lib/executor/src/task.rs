@@ -172,6 +172,14 @@ impl<B: Body> Task<B> {
         self.state.load(Ordering::Relaxed) == IDLE
     }
 
+    /// Whether the task is being polled: then [`processor`](Task::processor)
+    /// says where.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `run`, for the processor's number.
+        matches!(self.state.load(Ordering::Acquire), RUNNING | NOTIFIED)
+    }
+
     /// Whether the task has ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -184,8 +192,9 @@ impl<B: Body> Task<B> {
     /// # Panics
     /// If the task was not queued: the caller must own its queue entry.
     pub fn run(self: Arc<Self>) -> Polled {
-        // ORDERING: Acquire pairs with the Release in `wake`.
-        let before = self.state.swap(RUNNING, Ordering::Acquire);
+        // ORDERING: Acquire pairs with the Release in `wake`; Release with the
+        // Acquire in `is_running`.
+        let before = self.state.swap(RUNNING, Ordering::AcqRel);
         assert_eq!(before, QUEUED, "a task is run only from a run queue");
         let waker = Waker::from(Arc::clone(&self));
         let poll = B::poll(&self, &mut Context::from_waker(&waker));
