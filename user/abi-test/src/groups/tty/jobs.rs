@@ -203,9 +203,10 @@ fn keys() {
     });
     check("waits for the front", wait_with(child, libc::WUNTRACED));
     check("to the front", put_in_front(child));
-    ask("\x1a");
-    // Continued or not yet, the key stops it (again) at its read.
+    // In this order: a SIGCONT would undo what the key does. Wherever the job
+    // is when the key comes, it stops.
     let _ = call!(SYS_kill, -child, libc::SIGCONT);
+    ask("\x1a");
     check("stopped by", {
         let how = wait_with(child, libc::WUNTRACED);
         how.starts_with("stopped")
