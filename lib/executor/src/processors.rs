@@ -181,8 +181,9 @@ impl<B: Body, M: Machine, const N: usize> Processors<B, M, N> {
     /// When memory is short.
     pub fn bring_up(&self, cpu: usize) -> Result<(), TryReserveError> {
         self.of(cpu).queue.lock().make_lists()?;
-        // ORDERING: Release; who sees the bit sees the lists, by the lock too.
-        self.online.fetch_or(bit(cpu), Ordering::Release);
+        // ORDERING: Relaxed; who sees the bit and pushes takes the lock under
+        // which the lists were made.
+        self.online.fetch_or(bit(cpu), Ordering::Relaxed);
         Ok(())
     }
 

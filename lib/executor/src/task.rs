@@ -143,9 +143,10 @@ impl<B: Body> Task<B> {
     /// Makes the task runnable (transitions 1 and 3).
     #[inline]
     pub fn wake(self: &Arc<Self>) {
-        // ORDERING: AcqRel on each step: Release so that what the waker wrote
-        // before is seen by the poll that this wake-up leads to (`run`'s
-        // Acquire), also when the task is already queued or notified.
+        // ORDERING: Release on each step, so that what the waker wrote before is
+        // seen by the poll that this wake-up leads to (`run`'s Acquire), also
+        // when the task is already queued or notified. What the poll before
+        // released stays released: this step reads it, changes it and writes it.
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             let next = match state {
@@ -154,10 +155,12 @@ impl<B: Body> Task<B> {
                 DONE => return,
                 other => other,
             };
-            match self
-                .state
-                .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
-            {
+            match self.state.compare_exchange_weak(
+                state,
+                next,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
                 Ok(IDLE) => return B::enqueue(Arc::clone(self), Why::Woken),
                 Ok(_) => return,
                 Err(now) => state = now,
@@ -207,7 +210,7 @@ impl<B: Body> Task<B> {
         // polls next; Acquire on failure sees what the waker wrote.
         match self
             .state
-            .compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(RUNNING, IDLE, Ordering::Release, Ordering::Acquire)
         {
             Ok(_) => Polled::Waiting,
             Err(_) => {
@@ -375,6 +378,101 @@ mod loom_tests {
             thread.join().expect("the waker finishes");
             drain();
             assert_eq!(ended.load(Ordering::Relaxed), 1);
+        });
+    }
+
+    /// Counts its polls with a load and a store, which lose one if a poll does
+    /// not see what the one before did, and ends after some. Its queue is a
+    /// flag that orders nothing: what order there is comes from the task's state.
+    struct Counting {
+        polls: AtomicUsize,
+        /// The same, counted so that none is lost.
+        begun: AtomicUsize,
+        last: usize,
+        queued: AtomicBool,
+    }
+
+    impl Body for Counting {
+        fn poll(task: &Arc<Task<Self>>, _context: &mut Context<'_>) -> Poll<()> {
+            let polls = task.body().polls.load(Ordering::Relaxed) + 1;
+            task.body().polls.store(polls, Ordering::Relaxed);
+            let begun = task.body().begun.fetch_add(1, Ordering::Relaxed) + 1;
+            assert_eq!(polls, begun, "a poll does not see the one before");
+            if polls == task.body().last {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn enqueue(task: Arc<Task<Self>>, _why: Why) {
+            task.body().queued.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn counting(last: usize) -> Arc<Task<Counting>> {
+        Task::new(Counting {
+            polls: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            last,
+            queued: AtomicBool::new(false),
+        })
+    }
+
+    /// What a processor does that finds the task in a queue.
+    fn run_if_queued(task: &Arc<Task<Counting>>) {
+        if task.body().queued.swap(false, Ordering::Relaxed) {
+            Arc::clone(task).run();
+        }
+    }
+
+    #[test]
+    fn a_poll_sees_what_the_one_before_did_elsewhere() {
+        loom::model(|| {
+            let task = counting(9);
+            task.wake();
+            let (one, other) = (Arc::clone(&task), Arc::clone(&task));
+            let first = loom::thread::spawn(move || run_if_queued(&one));
+            let second = loom::thread::spawn(move || {
+                other.wake();
+                run_if_queued(&other);
+            });
+            first.join().expect("a processor goes on");
+            second.join().expect("a processor goes on");
+            run_if_queued(&task);
+        });
+    }
+
+    #[test]
+    fn who_sees_it_run_sees_what_was_before() {
+        loom::model(|| {
+            let task = counting(9);
+            let place = LoomArc::new(AtomicUsize::new(0));
+            task.wake();
+            let elsewhere = Arc::clone(&task);
+            let written = LoomArc::clone(&place);
+            let thread = loom::thread::spawn(move || {
+                written.store(1, Ordering::Relaxed);
+                run_if_queued(&elsewhere);
+            });
+            if task.is_running() {
+                assert_eq!(place.load(Ordering::Relaxed), 1);
+            }
+            thread.join().expect("the other processor goes on");
+        });
+    }
+
+    #[test]
+    fn who_sees_the_end_sees_what_was_done() {
+        loom::model(|| {
+            let task = counting(1);
+            task.wake();
+            let elsewhere = Arc::clone(&task);
+            let thread = loom::thread::spawn(move || run_if_queued(&elsewhere));
+            if task.is_done() {
+                assert_eq!(task.body().polls.load(Ordering::Relaxed), 1);
+            }
+            thread.join().expect("the other processor goes on");
         });
     }
 }

@@ -105,6 +105,7 @@ impl<T, S> Node<T, S> {
     /// add or remove it meanwhile.
     pub fn is_free(&self) -> bool {
         // ORDERING: Acquire; as in `claim`, for who goes on to reuse the node.
+        // UNMODELLED: nodes are held by alloc's Arc, which loom cannot see.
         self.owner.load(Ordering::Acquire) == FREE
     }
 
@@ -112,6 +113,7 @@ impl<T, S> Node<T, S> {
     fn claim(&self, id: u64) -> bool {
         // ORDERING: Acquire pairs with the Release of `free`: what the last
         // owner did with links and value is done.
+        // UNMODELLED: nodes are held by alloc's Arc, which loom cannot see.
         self.owner
             .compare_exchange(FREE, id, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
@@ -120,6 +122,7 @@ impl<T, S> Node<T, S> {
     /// The owner gives the node up; its links are not used after this.
     fn free(&self) {
         // ORDERING: Release; see `claim`.
+        // UNMODELLED: nodes are held by alloc's Arc, which loom cannot see.
         self.owner.store(FREE, Ordering::Release);
     }
 }

@@ -71,6 +71,8 @@ impl<T, B> Slot<T, B> {
         self.state.load(Ordering::Relaxed) == GONE
     }
 
+    /// One step of the protocol, with the ordering that its caller needs.
+    #[track_caller]
     fn step(&self, from: u32, to: u32, ordering: Ordering) -> bool {
         self.state
             .compare_exchange(from, to, ordering, Ordering::Relaxed)
