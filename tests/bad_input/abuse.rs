@@ -123,6 +123,8 @@ pub(crate) fn cases() -> impl Iterator<Item = Case> {
     })
 }
 
+/// A small machine whose process 1 is a shell that nothing can kill. Such a
+/// shell ends the machine in good order, or its end is an error.
 fn small(memory: u64, script: &str) -> Result<Guest> {
     let root = archive("abuse", || {
         let mut tree = rootfs::shell(&busybox()?)?;
@@ -134,6 +136,6 @@ fn small(memory: u64, script: &str) -> Result<Guest> {
         .memory(Size::from_mib(memory))
         .protect_init()
         .program("/bin/sh")
-        .args(["-c", script])
+        .args(["-c", &format!("{script}; poweroff -f")])
         .timeout(TIMEOUT))
 }
