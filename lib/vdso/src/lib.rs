@@ -3,7 +3,7 @@
 //!
 //! This library is what both sides know of the page. The code that programs
 //! call, `image.rs` beside it, is a shared object of its own: the kernel's build
-//! script compiles it, and the kernel maps it (`docs/notes/0004-vdso.md`).
+//! script compiles it, and the kernel maps it (`docs/notes/0005-vdso.md`).
 #![no_std]
 #![forbid(unsafe_code)]
 
