@@ -44,7 +44,9 @@ pub(crate) fn check() -> Result<()> {
             .run()?;
     }
     model::check()?;
+    // The library's documentation speaks of all that it has.
     cargo(["doc", "--workspace", "--no-deps"])?
+        .args(["--features", "ochre-sync/std,ochre-sync/lock_api"])
         .env("RUSTDOCFLAGS", "--deny warnings")
         .run()
 }

@@ -4,7 +4,7 @@
 //! processor that is found in the kernel is asked for a sign by an ordinary
 //! interrupt, which it takes as soon as it enters user mode, sleeps, or goes
 //! from one task to the next; the sign costs nothing on the way of a system
-//! call. One that gives none for [`LIMIT_NS`] is interrupted where it is, and
+//! call. One that gives none for `LIMIT_NS` is interrupted where it is, and
 //! tells where that is.
 //!
 //! One processor alone is not watched; nor are those that all wait, with

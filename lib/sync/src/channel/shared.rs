@@ -165,6 +165,13 @@ impl<T, B: Blocking> Flavor<T, B> {
         }
     }
 
+    /// Whether messages are stored: then one side can go on without the other,
+    /// and looking again may find a change. Otherwise both have to meet, and
+    /// who looks without being enlisted is found by nobody.
+    fn has_room(&self) -> bool {
+        !matches!(self, Flavor::Zero(_))
+    }
+
     /// Sends, sleeping while there is no room.
     pub(super) fn send(
         &self,
@@ -179,7 +186,7 @@ impl<T, B: Blocking> Flavor<T, B> {
                 Err(TrySendError::Closed(back)) => return Err(SendTimeoutError::Closed(back)),
                 Err(TrySendError::Full(back)) => message = back,
             }
-            if !backoff.is_over() {
+            if self.has_room() && !backoff.is_over() {
                 backoff.between();
                 continue;
             }
@@ -207,7 +214,7 @@ impl<T, B: Blocking> Flavor<T, B> {
                 Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
                 Err(TryRecvError::Empty) => {}
             }
-            if !backoff.is_over() {
+            if self.has_room() && !backoff.is_over() {
                 backoff.between();
                 continue;
             }
@@ -244,6 +251,13 @@ impl<T, B: Blocking> Flavor<T, B> {
         // SAFETY: the node is new, and stays here until `enlisted` is dropped, which
         // withdraws it; our callers pass an `Option<T>` that they leave alone meanwhile.
         let again = unsafe { self.enlist(side, &node, ticket) };
+        if !self.has_room() && !again {
+            // The other side may be about to come; it finds who is enlisted.
+            let mut backoff = Backoff::<B>::new();
+            while signal.is_waiting() && !backoff.is_over() {
+                backoff.between();
+            }
+        }
         let woken = again || signal.wait::<B>(deadline).is_some();
         drop(enlisted);
         woken

@@ -62,6 +62,12 @@ impl Signal {
         was.err().map(|value| value - 1)
     }
 
+    /// Whether nothing has happened yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        // ORDERING: Relaxed, as in `select`.
+        self.0.load(Ordering::Relaxed) == WAITING
+    }
+
     /// Makes it wait again; it is in no queue.
     pub(super) fn reset(&self) {
         // ORDERING: Relaxed; the queue's lock publishes it with the node.
