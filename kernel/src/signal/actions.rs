@@ -154,9 +154,12 @@ impl SharedActions {
         self.actions.lock().get(signal)
     }
 
-    /// See [`Actions::set`].
-    pub(super) fn set(&self, signal: Signal, action: SigAction) {
-        self.actions.lock().set(signal, action);
+    /// Sets an action; gives the one before, and what the new one does.
+    pub(super) fn exchange(&self, signal: Signal, action: SigAction) -> (SigAction, Disposition) {
+        let mut actions = self.actions.lock();
+        let before = actions.get(signal);
+        actions.set(signal, action);
+        (before, actions.disposition(signal))
     }
 
     /// See [`Actions::reset`].

@@ -91,16 +91,16 @@ pub fn exchange_action(
     new: Option<SigAction>,
 ) -> Result<SigAction, Errno> {
     let mut shared = process.signals.lock();
-    let before = shared.actions.get(signal);
-    if let Some(new) = new {
-        if SignalSet::UNBLOCKABLE.contains(signal) {
-            return Err(Errno::EINVAL);
-        }
-        shared.actions.set(signal, new);
-        if shared.actions.disposition(signal) == Disposition::Ignored {
-            let threads = process.threads.lock();
-            flush(&mut shared, &threads, SignalSet::of(&[signal]));
-        }
+    let Some(new) = new else {
+        return Ok(shared.actions.get(signal));
+    };
+    if SignalSet::UNBLOCKABLE.contains(signal) {
+        return Err(Errno::EINVAL);
+    }
+    let (before, disposition) = shared.actions.exchange(signal, new);
+    if disposition == Disposition::Ignored {
+        let threads = process.threads.lock();
+        flush(&mut shared, &threads, SignalSet::of(&[signal]));
     }
     Ok(before)
 }

@@ -149,7 +149,8 @@ impl Mapping {
         } else {
             (libc::PROT_READ, libc::MAP_SHARED)
         };
-        let start = call!(SYS_mmap, 0, len, protection, flags, fd, 0);
+        // The last goes over the stack, where what is above an `i32` is anything.
+        let start = call!(SYS_mmap, 0_usize, len, protection, flags, fd, 0_i64);
         Self {
             start: start as usize,
             len,
