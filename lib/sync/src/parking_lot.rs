@@ -474,6 +474,8 @@ impl<B: Blocking, const N: usize> fmt::Debug for ParkingLot<B, N> {
     }
 }
 
+#[cfg(test)]
+mod by_address;
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(test, not(loom)))]

@@ -1,5 +1,5 @@
 //! A queue whose entries live where their owners put them: on the stacks of
-//! those who wait.
+//! those who wait, or in their futures.
 //!
 //! Doubly linked, first in, first out; an entry leaves from anywhere in the
 //! middle. It allocates nothing and never fails.
@@ -120,6 +120,28 @@ impl<T> List<T> {
         self.tail = node;
     }
 
+    /// Puts an entry at the front.
+    ///
+    /// # Safety
+    /// As for [`push_back`](List::push_back).
+    pub(crate) unsafe fn push_front(&mut self, node: *const Node<T>) {
+        let head = self.head;
+        let link = |links: &mut Links<T>| {
+            links.previous = ptr::null();
+            links.next = head;
+            links.linked = true;
+        };
+        // SAFETY: the node is alive, and only its owner knows it so far.
+        unsafe { Node::change(node, link) };
+        if head.is_null() {
+            self.tail = node;
+        } else {
+            // SAFETY: what is in the queue is alive, and the lock is held.
+            unsafe { Node::change(head, |links| links.previous = node) };
+        }
+        self.head = node;
+    }
+
     /// Takes an entry out; gives the one that was behind it, or null.
     ///
     /// # Safety
@@ -185,5 +207,13 @@ mod tests {
         // SAFETY: taken out above.
         unsafe { list.push_back(&raw const nodes[1]) };
         assert_eq!(contents(&list), [1]);
+        // SAFETY: as above.
+        unsafe { list.push_front(&raw const nodes[3]) };
+        assert_eq!(contents(&list), [3, 1]);
+        // SAFETY: it is in the queue.
+        unsafe { list.remove(&raw const nodes[1]) };
+        // SAFETY: taken out just now.
+        unsafe { list.push_back(&raw const nodes[0]) };
+        assert_eq!(contents(&list), [3, 0]);
     }
 }

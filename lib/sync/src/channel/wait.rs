@@ -32,6 +32,7 @@ use crate::SpinLock;
 use crate::blocking::Blocking;
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicU32, Ordering};
+use crate::wait_list;
 
 const WAITING: u32 = 0;
 const ABORTED: u32 = u32::MAX;
@@ -96,12 +97,11 @@ impl Signal {
 }
 
 /// One waiter's place in one queue.
-pub(super) struct Node(UnsafeCell<Inner>);
+pub(super) struct Node(Link);
+
+type Link = wait_list::Node<UnsafeCell<Inner>>;
 
 struct Inner {
-    previous: *const Node,
-    next: *const Node,
-    queued: bool,
     signal: *const Signal,
     case: u32,
     waker: Option<Waker>,
@@ -116,15 +116,12 @@ unsafe impl Sync for Node {}
 
 impl Node {
     pub(super) fn new() -> Node {
-        Node(UnsafeCell::new(Inner {
-            previous: ptr::null(),
-            next: ptr::null(),
-            queued: false,
+        Node(Link::new(UnsafeCell::new(Inner {
             signal: ptr::null(),
             case: 0,
             waker: None,
             packet: ptr::null_mut(),
-        }))
+        })))
     }
 }
 
@@ -140,23 +137,31 @@ pub(super) struct Ticket<'a> {
     pub(super) packet: *mut (),
 }
 
-/// The inside of a node.
+/// What is behind a node's link.
 ///
 /// # Safety
-/// The node is alive, the lock of its queue is held (or it is in no queue and
+/// The link is alive, the lock of its queue is held (or it is in no queue and
 /// the caller is its owner), and no other reference to its inside is in use.
-unsafe fn inside<'a>(node: *const Node) -> &'a mut Inner {
-    // SAFETY: the caller says that the node is alive.
-    let node = unsafe { &*node };
+unsafe fn inside<'a>(link: *const Link) -> &'a mut Inner {
+    // SAFETY: the caller says that the link is alive.
+    let link = unsafe { &*link };
     // SAFETY: the caller says that nobody else reaches the inside.
-    node.0.with_mut(|inner| unsafe { &mut *inner })
+    link.data.with_mut(|inner| unsafe { &mut *inner })
+}
+
+/// The link behind this one, or null.
+///
+/// # Safety
+/// The link is in a list whose lock is held.
+unsafe fn behind(link: *const Link) -> *const Link {
+    // SAFETY: what is in a list is alive.
+    let link = unsafe { &*link };
+    // SAFETY: the caller's promise.
+    unsafe { link.next() }
 }
 
 /// A list of nodes, first come first.
-pub(super) struct List {
-    first: *const Node,
-    last: *const Node,
-}
+pub(super) struct List(wait_list::List<UnsafeCell<Inner>>);
 
 // SAFETY: the nodes may be reached from any thread that holds the lock.
 unsafe impl Send for List {}
@@ -183,14 +188,11 @@ impl Wake {
 
 impl List {
     pub(super) const fn new() -> List {
-        List {
-            first: ptr::null(),
-            last: ptr::null(),
-        }
+        List(wait_list::List::new())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_null()
+        self.0.front().is_null()
     }
 
     /// Puts a node at the end.
@@ -200,24 +202,15 @@ impl List {
     /// caller, and stays where it is until `remove` was called for it here.
     pub(super) unsafe fn push(&mut self, node: &Node, ticket: Ticket<'_>) {
         // SAFETY: the node is the caller's and in no list.
-        let inner = unsafe { inside(node) };
-        debug_assert!(!inner.queued, "a node is enlisted once");
+        let inner = unsafe { inside(&node.0) };
         *inner = Inner {
-            previous: self.last,
-            next: ptr::null(),
-            queued: true,
             signal: ticket.signal,
             case: ticket.case,
             waker: ticket.waker,
             packet: ticket.packet,
         };
-        if self.last.is_null() {
-            self.first = node;
-        } else {
-            // SAFETY: nodes in the list are alive, and the lock is held.
-            unsafe { inside(self.last) }.next = node;
-        }
-        self.last = node;
+        // SAFETY: as above; it stays, says the caller.
+        unsafe { self.0.push_back(&node.0) };
     }
 
     /// Takes a node out; false if it was taken out before.
@@ -225,26 +218,13 @@ impl List {
     /// # Safety
     /// The lock of this list is held; the node is in this list or in none.
     pub(super) unsafe fn remove(&mut self, node: &Node) -> bool {
-        // SAFETY: the lock is held, and the node is alive: it is borrowed.
-        let inner = unsafe { inside(node) };
-        if !inner.queued {
-            return false;
+        // SAFETY: the lock is held.
+        let linked = unsafe { node.0.is_linked() };
+        if linked {
+            // SAFETY: it is in a list, which is this one.
+            unsafe { self.0.remove(&node.0) };
         }
-        inner.queued = false;
-        let (previous, next) = (inner.previous, inner.next);
-        if previous.is_null() {
-            self.first = next;
-        } else {
-            // SAFETY: nodes in the list are alive, and the lock is held.
-            unsafe { inside(previous) }.next = next;
-        }
-        if next.is_null() {
-            self.last = previous;
-        } else {
-            // SAFETY: as above.
-            unsafe { inside(next) }.previous = previous;
-        }
-        true
+        linked
     }
 
     /// Takes out the first waiter that `wanted` takes, asked in their order, and
@@ -257,11 +237,12 @@ impl List {
         &mut self,
         mut wanted: impl FnMut(&Waiter) -> bool,
     ) -> Option<(*mut (), Wake)> {
-        let mut node = self.first;
-        while !node.is_null() {
-            // SAFETY: nodes in the list are alive, and the lock is held.
-            let inner = unsafe { inside(node) };
-            let next = inner.next;
+        let mut link = self.0.front();
+        while !link.is_null() {
+            // SAFETY: what is in the list is alive, and the lock is held.
+            let inner = unsafe { inside(link) };
+            // SAFETY: as above.
+            let next = unsafe { behind(link) };
             let waiter = Waiter {
                 signal: inner.signal,
                 packet: inner.packet,
@@ -269,10 +250,8 @@ impl List {
             if wanted(&waiter) {
                 let (case, packet) = (inner.case, inner.packet);
                 let waker = inner.waker.take();
-                // SAFETY: as above; the pointer is alive as long as its node.
-                let node = unsafe { &*node };
-                // SAFETY: the lock is held and the node is in this list.
-                unsafe { self.remove(node) };
+                // SAFETY: the lock is held and the link is in this list.
+                unsafe { self.0.remove(link) };
                 // SAFETY: a signal lives as long as its nodes, and the owner
                 // of the node has yet to come through the lock.
                 let signal = unsafe { &*waiter.signal };
@@ -281,7 +260,7 @@ impl List {
                     return Some((packet, wake));
                 }
             }
-            node = next;
+            link = next;
         }
         None
     }
@@ -291,10 +270,10 @@ impl List {
     /// # Safety
     /// The lock of this list is held.
     pub(super) unsafe fn any(&self, mut wanted: impl FnMut(&Waiter) -> bool) -> bool {
-        let mut node = self.first;
-        while !node.is_null() {
-            // SAFETY: nodes in the list are alive, and the lock is held.
-            let inner = unsafe { inside(node) };
+        let mut link = self.0.front();
+        while !link.is_null() {
+            // SAFETY: what is in the list is alive, and the lock is held.
+            let inner = unsafe { inside(link) };
             let waiter = Waiter {
                 signal: inner.signal,
                 packet: inner.packet,
@@ -302,7 +281,8 @@ impl List {
             if wanted(&waiter) {
                 return true;
             }
-            node = inner.next;
+            // SAFETY: as above.
+            link = unsafe { behind(link) };
         }
         false
     }
@@ -329,7 +309,7 @@ pub(super) unsafe fn withdraw<G: DerefMut<Target = L>, L: ?Sized>(
     // SAFETY: the guard is the lock of the node's list.
     let removed = unsafe { list(&mut guard).remove(node) };
     // SAFETY: as above.
-    let waker = unsafe { inside(node) }.waker.take();
+    let waker = unsafe { inside(&node.0) }.waker.take();
     drop(guard);
     drop(waker);
     removed
@@ -341,8 +321,9 @@ pub(super) unsafe fn withdraw<G: DerefMut<Target = L>, L: ?Sized>(
 /// The guard is of the lock of the node's list.
 pub(super) unsafe fn refresh<G>(guard: G, node: &Node, mut waker: Waker) -> bool {
     // SAFETY: the lock is held.
-    let inner = unsafe { inside(node) };
-    let queued = inner.queued;
+    let queued = unsafe { node.0.is_linked() };
+    // SAFETY: as above.
+    let inner = unsafe { inside(&node.0) };
     if queued && let Some(old) = &mut inner.waker {
         mem::swap(old, &mut waker);
     }

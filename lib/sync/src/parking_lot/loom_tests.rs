@@ -6,8 +6,9 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use super::{ByteMutex, Lot, Park, ParkingLot, Unpark};
-use crate::blocking::{Blocking, Model};
+use super::by_address::{move_all, wake_all, wake_one};
+use super::{ByteMutex, Lot, Park, ParkingLot};
+use crate::blocking::Model;
 
 loom::lazy_static! {
     static ref LOT: ParkingLot<Model> = ParkingLot::new();
@@ -32,35 +33,6 @@ struct Shared {
 
 // SAFETY: the models are there to check the accesses to `data`.
 unsafe impl Sync for Shared {}
-
-/// The table's functions, for addresses that are this test's own.
-fn wake_one<B: Blocking, const N: usize>(
-    lot: &ParkingLot<B, N>,
-    address: usize,
-    token: usize,
-) -> Unpark {
-    // SAFETY: all who park here take any token.
-    unsafe { lot.unpark_one(address, |_| token) }
-}
-
-fn wake_all<B: Blocking, const N: usize>(
-    lot: &ParkingLot<B, N>,
-    address: usize,
-    token: usize,
-) -> usize {
-    // SAFETY: as above.
-    unsafe { lot.unpark_all(address, token) }
-}
-
-fn move_all<B: Blocking, const N: usize>(
-    lot: &ParkingLot<B, N>,
-    from: usize,
-    to: usize,
-    valid: bool,
-) -> usize {
-    // SAFETY: as above.
-    unsafe { lot.requeue(from, to, || valid) }
-}
 
 fn spawn(shared: &Arc<Shared>, action: fn(&Shared)) -> thread::JoinHandle<()> {
     let shared = Arc::clone(shared);

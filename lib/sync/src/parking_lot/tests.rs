@@ -6,41 +6,13 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::{panic, thread};
 
-use super::{Park, ParkingLot, Unpark};
+use super::by_address::{move_all, wake_all, wake_one};
+use super::{Park, ParkingLot};
 use crate::blocking::{Blocking, Futex};
 use crate::host::ByteMutex;
 
 /// One bucket only, so that addresses meet in it.
 static NARROW: ParkingLot<Futex, 1> = ParkingLot::new();
-
-/// The table's functions, for addresses that are this test's own.
-fn wake_one<B: Blocking, const N: usize>(
-    lot: &ParkingLot<B, N>,
-    address: usize,
-    token: usize,
-) -> Unpark {
-    // SAFETY: all who park here take any token.
-    unsafe { lot.unpark_one(address, |_| token) }
-}
-
-fn wake_all<B: Blocking, const N: usize>(
-    lot: &ParkingLot<B, N>,
-    address: usize,
-    token: usize,
-) -> usize {
-    // SAFETY: as above.
-    unsafe { lot.unpark_all(address, token) }
-}
-
-fn move_all<B: Blocking, const N: usize>(
-    lot: &ParkingLot<B, N>,
-    from: usize,
-    to: usize,
-    valid: bool,
-) -> usize {
-    // SAFETY: as above.
-    unsafe { lot.requeue(from, to, || valid) }
-}
 
 #[test]
 fn what_is_not_valid_does_not_sleep() {

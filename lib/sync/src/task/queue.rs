@@ -6,10 +6,10 @@
 //! future is pinned, and takes it out before it goes.
 
 use core::marker::PhantomPinned;
-use core::ptr::{self, NonNull};
 use core::task::Waker;
 
 use crate::primitive::UnsafeCell;
+use crate::wait_list;
 
 /// Where a waiter is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +26,14 @@ pub(super) enum State {
 
 /// What a waiter's future holds.
 pub(super) struct Node {
-    entry: UnsafeCell<Entry>,
+    link: Link,
     _pinned: PhantomPinned,
 }
 
+type Link = wait_list::Node<UnsafeCell<Entry>>;
+
 /// What is in a node.
 pub(super) struct Entry {
-    before: *const Node,
-    behind: *const Node,
     pub(super) state: State,
     /// How much it waits for; where nothing is counted, when it came.
     pub(super) want: usize,
@@ -48,37 +48,29 @@ unsafe impl Sync for Node {}
 impl Node {
     pub(super) fn new(want: usize) -> Node {
         Node {
-            entry: UnsafeCell::new(Entry {
-                before: ptr::null(),
-                behind: ptr::null(),
+            link: Link::new(UnsafeCell::new(Entry {
                 state: State::Idle,
                 want,
                 waker: None,
-            }),
+            })),
             _pinned: PhantomPinned,
         }
     }
 }
 
 /// Those who wait, in order.
-pub(super) struct Queue {
-    first: *const Node,
-    last: *const Node,
-}
+pub(super) struct Queue(wait_list::List<UnsafeCell<Entry>>);
 
 // SAFETY: nodes may be used by any thread that has the queue.
 unsafe impl Send for Queue {}
 
 impl Queue {
     pub(super) const fn new() -> Queue {
-        Queue {
-            first: ptr::null(),
-            last: ptr::null(),
-        }
+        Queue(wait_list::List::new())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_null()
+        self.0.front().is_null()
     }
 
     /// What is in the node.
@@ -92,15 +84,32 @@ impl Queue {
     ) -> R {
         // SAFETY: alive, says the caller.
         let node = unsafe { &*node };
+        // SAFETY: as above.
+        unsafe { self.inside(&node.link, f) }
+    }
+
+    /// What is behind the link.
+    ///
+    /// # Safety
+    /// The link must be that of a node that is alive, and be of this queue.
+    unsafe fn inside<R>(&mut self, link: *const Link, f: impl FnOnce(&mut Entry) -> R) -> R {
+        // SAFETY: alive, says the caller.
+        let link = unsafe { &*link };
         // SAFETY: `&mut self` means that the lock of the node's queue is ours.
-        node.entry.with_mut(|entry| f(unsafe { &mut *entry }))
+        link.data.with_mut(|entry| f(unsafe { &mut *entry }))
+    }
+
+    /// The first one's link.
+    fn first(&self) -> Option<*const Link> {
+        let first = self.0.front();
+        (!first.is_null()).then_some(first)
     }
 
     /// What the first one wants.
     pub(super) fn first_wants(&mut self) -> Option<usize> {
-        let first = NonNull::new(self.first.cast_mut())?;
+        let first = self.first()?;
         // SAFETY: a node in the queue is alive, and of this queue.
-        Some(unsafe { self.entry(first.as_ptr(), |entry| entry.want) })
+        Some(unsafe { self.inside(first, |entry| entry.want) })
     }
 
     /// Puts a node behind all others, `Waiting`.
@@ -109,16 +118,10 @@ impl Queue {
     /// The node must be of this queue, not in it, and stay where it is until it
     /// has been taken out or given something.
     pub(super) unsafe fn push_last(&mut self, node: *const Node) {
-        let last = self.last;
         // SAFETY: alive, says the caller.
-        unsafe {
-            self.entry(node, |entry| {
-                entry.before = last;
-                entry.behind = ptr::null();
-                entry.state = State::Waiting;
-            });
-        }
-        self.link(last, node, ptr::null());
+        let link = unsafe { self.waiting(node) };
+        // SAFETY: the caller's promise.
+        unsafe { self.0.push_back(link) };
     }
 
     /// Puts a node before all others, `Waiting`.
@@ -126,32 +129,22 @@ impl Queue {
     /// # Safety
     /// As for [`push_last`](Queue::push_last).
     pub(super) unsafe fn push_first(&mut self, node: *const Node) {
-        let first = self.first;
         // SAFETY: alive, says the caller.
-        unsafe {
-            self.entry(node, |entry| {
-                entry.before = ptr::null();
-                entry.behind = first;
-                entry.state = State::Waiting;
-            });
-        }
-        self.link(ptr::null(), node, first);
+        let link = unsafe { self.waiting(node) };
+        // SAFETY: the caller's promise.
+        unsafe { self.0.push_front(link) };
     }
 
-    /// Makes the neighbours (or the ends) point to `node`.
-    fn link(&mut self, before: *const Node, node: *const Node, behind: *const Node) {
-        if before.is_null() {
-            self.first = node;
-        } else {
-            // SAFETY: a node in the queue is alive, and of this queue.
-            unsafe { self.entry(before, |entry| entry.behind = node) };
-        }
-        if behind.is_null() {
-            self.last = node;
-        } else {
-            // SAFETY: as above.
-            unsafe { self.entry(behind, |entry| entry.before = node) };
-        }
+    /// The link of a node that is about to wait.
+    ///
+    /// # Safety
+    /// The node must be alive, and be of this queue.
+    unsafe fn waiting(&mut self, node: *const Node) -> *const Link {
+        // SAFETY: alive, says the caller.
+        let link = unsafe { &raw const (*node).link };
+        // SAFETY: as above.
+        unsafe { self.inside(link, |entry| entry.state = State::Waiting) };
+        link
     }
 
     /// Takes a node out, `Idle`.
@@ -160,35 +153,22 @@ impl Queue {
     /// The node must be in this queue.
     pub(super) unsafe fn remove(&mut self, node: *const Node) {
         // SAFETY: a node in the queue is alive.
-        let (before, behind) = unsafe {
-            self.entry(node, |entry| {
-                entry.state = State::Idle;
-                (entry.before, entry.behind)
-            })
-        };
-        if before.is_null() {
-            self.first = behind;
-        } else {
-            // SAFETY: a node in the queue is alive, and of this queue.
-            unsafe { self.entry(before, |entry| entry.behind = behind) };
-        }
-        if behind.is_null() {
-            self.last = before;
-        } else {
-            // SAFETY: as above.
-            unsafe { self.entry(behind, |entry| entry.before = before) };
-        }
+        let link = unsafe { &raw const (*node).link };
+        // SAFETY: it is in the queue.
+        unsafe { self.0.remove(link) };
+        // SAFETY: as above.
+        unsafe { self.inside(link, |entry| entry.state = State::Idle) };
     }
 
     /// Takes the first node out, to be `state` then; its waker, to be called
     /// without the lock.
     pub(super) fn take_first(&mut self, state: State) -> Option<Waker> {
-        let first = NonNull::new(self.first.cast_mut())?.as_ptr().cast_const();
+        let first = self.first()?;
         // SAFETY: it is in the queue.
-        unsafe { self.remove(first) };
+        unsafe { self.0.remove(first) };
         // SAFETY: it is alive: its future needs the lock to go, and that is ours.
         unsafe {
-            self.entry(first, |entry| {
+            self.inside(first, |entry| {
                 entry.state = state;
                 entry.waker.take()
             })
