@@ -351,6 +351,22 @@ pub struct Move {
     pub requeue: usize,
 }
 
+/// Looks whether a word holds what it must, without a fault, as the lists are
+/// locked. Gives its address if its page has to be brought in first.
+///
+/// # Errors
+/// EAGAIN if it holds something else.
+fn expect(space: &AddressSpace, expected: Option<(u64, u32)>) -> Result<Option<u64>, Errno> {
+    let Some((address, expected)) = expected else {
+        return Ok(None);
+    };
+    match word::try_load(space, address) {
+        Some(value) if value == expected => Ok(None),
+        Some(_) => Err(Errno::EAGAIN),
+        None => Ok(Some(address)),
+    }
+}
+
 /// Wakes some of those who wait at one word and moves others to another;
 /// returns how many both were.
 ///
@@ -361,16 +377,10 @@ pub fn requeue(space: &AddressSpace, request: &Move) -> Result<usize, Errno> {
     let mut woken = Woken::new();
     let moved = loop {
         let mut pair = Pair::lock(from, to);
-        if let Some((address, expected)) = request.expected {
-            match word::try_load(space, address) {
-                Some(value) if value == expected => {}
-                Some(_) => return Err(Errno::EAGAIN),
-                None => {
-                    drop(pair);
-                    word::load(space, address)?;
-                    continue;
-                }
-            }
+        if let Some(absent) = expect(space, request.expected)? {
+            drop(pair);
+            word::load(space, absent)?;
+            continue;
         }
         let (list, other) = pair.lists();
         let taken = take(
@@ -472,16 +482,10 @@ pub fn requeue_inheriting(
         let mut seen = pi::look(space, address)?;
         let mut pair = Pair::lock(from, to);
         // Once: what was moved may have changed what the program compares.
-        if let Some((address, expected)) = request.expected.filter(|_| moved == 0) {
-            match word::try_load(space, address) {
-                Some(value) if value == expected => {}
-                Some(_) => return Err(Errno::EAGAIN),
-                None => {
-                    drop(pair);
-                    word::load(space, address)?;
-                    continue;
-                }
-            }
+        if let Some(absent) = expect(space, request.expected.filter(|_| moved == 0))? {
+            drop(pair);
+            word::load(space, absent)?;
+            continue;
         }
         let (list, other) = pair.lists();
         let has_others = other
