@@ -289,15 +289,28 @@ fn new_thread(
         call.thread.task().as_ref(),
     );
     prepare_tid(&thread, request, &space);
+    if let Err(errno) = join_group(call.thread, &thread) {
+        // The thread and its task hold each other; part them.
+        thread.part_from_task();
+        return Err(errno);
+    }
+    Ok(thread)
+}
+
+/// Puts a new thread into its process and the table. Whoever ends all threads
+/// of a process, or all but one, tells them under the lock of their list: here
+/// the maker has been told, or the new thread will be.
+fn join_group(maker: &Thread, thread: &Arc<Thread>) -> Result<(), Errno> {
     let mut table = table::lock();
-    let mut threads = process.threads.lock();
-    if process.exit_status().is_some() {
-        return Err(Errno::EAGAIN);
+    let mut threads = thread.process.threads.lock();
+    if maker.work().contains(Work::EXIT) {
+        // The maker ends before it could see the answer.
+        return Err(Errno::ERESTARTNOINTR);
     }
     threads.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-    threads.push(Arc::clone(&thread));
-    table.insert_thread(Arc::clone(&thread));
-    Ok(thread)
+    threads.push(Arc::clone(thread));
+    table.insert_thread(Arc::clone(thread));
+    Ok(())
 }
 
 fn new_process(
@@ -321,6 +334,11 @@ fn new_process(
         request.flags,
         request.exit_signal,
     )?);
+    process
+        .threads
+        .lock()
+        .try_reserve(1)
+        .map_err(|_| Errno::ENOMEM)?;
     let thread = Thread::new(
         pid,
         Arc::clone(&process),
@@ -330,11 +348,6 @@ fn new_process(
         ThreadState::new(user, Arc::clone(&space)),
         call.thread.task().as_ref(),
     );
-    process
-        .threads
-        .lock()
-        .try_reserve(1)
-        .map_err(|_| Errno::ENOMEM)?;
     process.threads.lock().push(Arc::clone(&thread));
     if !request.flags.contains(CloneFlags::VM) {
         thread.rseq.set(call.thread.rseq.get());
@@ -344,8 +357,9 @@ fn new_process(
     let mut table = table::lock();
     if let Err(errno) = insert(&mut table, call.thread, &process) {
         drop(table);
-        // The thread and its process hold each other; part them.
+        // The thread holds its process and its task, and they hold it; part them.
         process.threads.lock().clear();
+        thread.part_from_task();
         return Err(errno);
     }
     table.insert_thread(Arc::clone(&thread));

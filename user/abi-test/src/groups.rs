@@ -38,6 +38,7 @@ mod sigqueue;
 mod stat;
 pub(crate) mod storms;
 mod system;
+mod thread_ends;
 mod threads;
 mod timers;
 mod tty;
@@ -141,6 +142,7 @@ pub(crate) const ALL: &[Group] = groups![
     "killed-waits" => storms::kills,
     "threads" => threads::run,
     "thread-leaders" => clone3::leaders,
+    "thread-ends" => thread_ends::run,
     "rseq" => rseq::run,
     "vdso" => vdso::run,
     "procfs" => procfs::run,
