@@ -23,7 +23,7 @@ use crate::config::{Config, Mode, Stdio};
 use crate::fs::{devtmpfs, initramfs, procfs, tmpfs::Tmpfs};
 use crate::memory::{AddressSpace, vdso};
 use crate::process::exec::Prepared;
-use crate::process::{Process, Thread, ThreadState, clone};
+use crate::process::{Thread, ThreadState, clone};
 use crate::syscall::exec::first_program;
 use crate::syscall::system;
 use crate::vfs::mount::{self, Mount, MountFlags};
@@ -141,7 +141,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     let thread = make_process(program).map_err(|errno| format!("process 1: {errno}"))?;
     let fs = FsContext::new(root);
     fs.set_working(working);
-    *thread.process.fs.lock() = fs;
+    thread.set_fs(fs);
     if config.mode == Mode::System {
         thread.process.signals.protect();
     }
@@ -160,10 +160,9 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
 fn make_process(program: Prepared) -> Result<Arc<Thread>, Errno> {
     let mut user = UserContext::new().map_err(|_| Errno::ENOMEM)?;
     user.reset(program.entry, program.stack_pointer);
-    let process = Process::first(Arc::clone(&program.space));
     let pid = clone::first_pid()?;
-    debug_assert_eq!(pid, process.pid);
-    let thread = clone::first_process(process, ThreadState::new(user, program.space))?;
+    let thread = clone::first_process(ThreadState::new(user, program.space))?;
+    debug_assert_eq!(pid, thread.process.pid);
     *thread.name.lock() = program.name;
     Ok(thread)
 }
@@ -180,9 +179,9 @@ const CONSOLE_PATH: &[u8] = b"/dev/console";
 /// that ttyname(3) finds it.
 fn give_standard_files(config: &Config, thread: &Arc<Thread>) -> Result<(), Errno> {
     let standard = device::start(config)?;
-    let files = Arc::clone(&thread.process.files.lock());
+    let files = thread.files();
     if let Some(terminal) = &standard.terminal {
-        let root = thread.process.fs.lock().root();
+        let root = thread.fs().root();
         let is_system = config.mode == Mode::System;
         let path = if is_system {
             CONSOLE_PATH

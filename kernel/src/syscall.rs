@@ -25,6 +25,7 @@ pub mod mount;
 mod names;
 pub mod open;
 mod outcome;
+pub mod pidfd;
 pub mod poll;
 pub mod prctl;
 pub mod process;

@@ -12,11 +12,12 @@ use ochre_hal::user::UserContext;
 use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 
 use super::table::{self, Table};
-use super::{Capability, Pid, Process, Resource, Thread, ThreadState, Work};
+use super::{Capability, Pid, PidFd, Process, Resource, Shares, Thread, ThreadState, Work};
 use crate::memory::AddressSpace;
 use crate::sched;
-use crate::syscall::{Call, FromArgument, Outcome, Ptr};
+use crate::syscall::{Call, FromArgument, Outcome, Ptr, pidfd};
 use crate::time::cpu_limit;
+use crate::vfs::StatusFlags;
 use crate::wait::{self, Interrupted, PollTable};
 
 /// Frames a new process takes at least: tables, save area, bookkeeping.
@@ -35,6 +36,7 @@ const KNOWN: CloneFlags = CloneFlags::VM
     .union(CloneFlags::FS)
     .union(CloneFlags::FILES)
     .union(CloneFlags::SIGHAND)
+    .union(CloneFlags::PIDFD)
     .union(CloneFlags::PTRACE)
     .union(CloneFlags::VFORK)
     .union(CloneFlags::PARENT)
@@ -69,6 +71,8 @@ pub struct Request {
     pub stack: u64,
     /// Where `PARENT_SETTID` stores the number.
     pub parent_tid: Ptr<u32>,
+    /// Where `PIDFD` stores the descriptor.
+    pub pidfd: Ptr<i32>,
     /// Where `CHILD_SETTID` stores and `CHILD_CLEARTID` clears the number.
     pub child_tid: Ptr<u32>,
     /// The thread pointer for `SETTLS`.
@@ -86,6 +90,7 @@ impl Request {
             exit_signal,
             stack: 0,
             parent_tid: Ptr::from_argument(0),
+            pidfd: Ptr::from_argument(0),
             child_tid: Ptr::from_argument(0),
             tls: 0,
             set_tid: None,
@@ -93,7 +98,7 @@ impl Request {
     }
 
     /// Whether the flags go together, as Linux sees it.
-    fn check(&self, process: &Process) -> Result<(), Errno> {
+    fn check(&self, thread: &Thread) -> Result<(), Errno> {
         let flags = self.flags;
         let needs = |flag, other| !flags.contains(flag) || flags.contains(other);
         let excludes = |flag, other| !flags.contains(flag) || !flags.contains(other);
@@ -103,17 +108,20 @@ impl Request {
             && needs(CloneFlags::SIGHAND, CloneFlags::VM)
             && excludes(CloneFlags::SIGHAND, CloneFlags::CLEAR_SIGHAND)
             // Two children of one parent's number would not be its to wait for.
-            && !(flags.contains(CloneFlags::PARENT) && process.pid == Pid::INIT)
+            && !(flags.contains(CloneFlags::PARENT) && thread.process.pid == Pid::INIT)
+            // One word cannot hold both.
+            && !(flags.contains(CloneFlags::PIDFD | CloneFlags::PARENT_SETTID)
+                && self.pidfd.address() == self.parent_tid.address())
+            && excludes(CloneFlags::PIDFD, CloneFlags::DETACHED)
             && excludes(CloneFlags::THREAD, CloneFlags::NEWUSER)
             && excludes(CloneFlags::THREAD, CloneFlags::NEWPID);
         if !consistent {
             return Err(Errno::EINVAL);
         }
-        if flags.intersects(NAMESPACES) && !process.credentials().has(Capability::SysAdmin) {
+        if flags.intersects(NAMESPACES) && !thread.credentials().has(Capability::SysAdmin) {
             return Err(Errno::EPERM);
         }
-        // Threads share files and directories here, as pthreads do.
-        if KNOWN.contains(flags) && needs(CloneFlags::THREAD, CloneFlags::FILES | CloneFlags::FS) {
+        if KNOWN.contains(flags) {
             Ok(())
         } else {
             Err(Errno::EINVAL)
@@ -121,14 +129,14 @@ impl Request {
     }
 
     /// A number for the child.
-    fn allocate(&self, process: &Process) -> Result<Pid, Errno> {
+    fn allocate(&self, maker: &Thread) -> Result<Pid, Errno> {
         let mut table = table::lock();
         let Some(pid) = self.set_tid else {
             return table.allocate();
         };
         match table.allocate_exactly(pid) {
             Err(Errno::EINVAL) => Err(Errno::EINVAL),
-            _ if !process.credentials().has(Capability::SysAdmin) => Err(Errno::EPERM),
+            _ if !maker.credentials().has(Capability::SysAdmin) => Err(Errno::EPERM),
             answer => answer,
         }
     }
@@ -171,8 +179,8 @@ pub fn set_task_limit(limit: usize) -> Result<(), Errno> {
 /// EINVAL for flags that contradict each other or are not known, EAGAIN,
 /// ENOMEM.
 pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
-    request.check(call.process())?;
-    check_task_limit(call.process())?;
+    request.check(call.thread)?;
+    check_task_limit(call.thread)?;
     let total = memory::stats().total;
     if !memory::has_headroom(FRAMES_PER_PROCESS.max(total / PART_LEFT)) {
         return Err(Errno::ENOMEM);
@@ -223,8 +231,8 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
 
 /// Whether the user may have one more thread (`RLIMIT_NPROC`). The superuser
 /// and those who may raise limits may (setrlimit(2)).
-fn check_task_limit(process: &Process) -> Result<(), Errno> {
-    let credentials = process.credentials();
+fn check_task_limit(thread: &Thread) -> Result<(), Errno> {
+    let credentials = thread.credentials();
     let user = credentials.uid.real;
     if user == 0
         || credentials.has(Capability::SysAdmin)
@@ -232,10 +240,10 @@ fn check_task_limit(process: &Process) -> Result<(), Errno> {
     {
         return Ok(());
     }
-    let limit = process.limits.soft(Resource::Processes);
+    let limit = thread.process.limits.soft(Resource::Processes);
     let tasks = table::lock()
         .threads()
-        .filter(|thread| thread.process.credentials().uid.real == user)
+        .filter(|thread| thread.credentials().uid.real == user)
         .count();
     if tasks as u64 >= limit {
         return Err(Errno::EAGAIN);
@@ -279,22 +287,45 @@ fn new_thread(
         .lock()
         .try_reserve(1)
         .map_err(|_| Errno::ENOMEM)?;
-    let tid = request.allocate(&process)?;
+    let shares = call.thread.child_shares(request.flags)?;
+    let tid = request.allocate(call.thread)?;
     let thread = Thread::new(
         tid,
         Arc::clone(&process),
+        shares,
         call.thread.child_signals(true),
         *call.thread.name.lock(),
         ThreadState::new(user, Arc::clone(&space)),
         call.thread.task().as_ref(),
     );
     prepare_tid(&thread, request, &space);
-    if let Err(errno) = join_group(call.thread, &thread) {
-        // The thread and its task hold each other; part them.
-        thread.part_from_task();
-        return Err(errno);
+    match insert_with_pidfd(call, request, &thread, || join_group(call.thread, &thread)) {
+        Ok(()) => Ok(thread),
+        Err(errno) => {
+            // The thread and its task hold each other; part them.
+            thread.part_from_task();
+            Err(errno)
+        }
     }
-    Ok(thread)
+}
+
+/// Gives the caller a descriptor of what is made, if it wants one, and has it
+/// inserted where others see it. If that fails there is no descriptor.
+fn insert_with_pidfd(
+    call: &Call<'_>,
+    request: &Request,
+    thread: &Arc<Thread>,
+    insert: impl FnOnce() -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    if !request.flags.contains(CloneFlags::PIDFD) {
+        return insert();
+    }
+    let file = PidFd::new(thread, request.flags.contains(CloneFlags::THREAD));
+    let fd = pidfd::install(call, file, StatusFlags::empty())?;
+    // CAST: a descriptor's number.
+    let told = call.space.write_value(request.pidfd, &(fd as i32));
+    told.and_then(|()| insert())
+        .inspect_err(|_| call.uninstall(fd))
 }
 
 /// Puts a new thread into its process and the table. Whoever ends all threads
@@ -320,7 +351,8 @@ fn new_process(
     space: Arc<AddressSpace>,
 ) -> Result<Arc<Thread>, Errno> {
     let parent = call.process();
-    let pid = request.allocate(parent)?;
+    let shares = call.thread.child_shares(request.flags)?;
+    let pid = request.allocate(call.thread)?;
     let parent_pid = if request.flags.contains(CloneFlags::PARENT) {
         parent.parent_pid()
     } else {
@@ -328,12 +360,13 @@ fn new_process(
     };
     let process = Arc::new(Process::child_of(
         parent,
+        shares.clone(),
         pid,
         parent_pid,
         Arc::clone(&space),
         request.flags,
         request.exit_signal,
-    )?);
+    ));
     process
         .threads
         .lock()
@@ -342,6 +375,7 @@ fn new_process(
     let thread = Thread::new(
         pid,
         Arc::clone(&process),
+        shares,
         call.thread
             .child_signals(request.flags.contains(CloneFlags::VM)),
         *call.thread.name.lock(),
@@ -354,16 +388,18 @@ fn new_process(
         thread.add_work(Work::RSEQ);
     }
     prepare_tid(&thread, request, &space);
-    let mut table = table::lock();
-    if let Err(errno) = insert(&mut table, call.thread, &process) {
-        drop(table);
+    let inserted = insert_with_pidfd(call, request, &thread, || {
+        let mut table = table::lock();
+        insert(&mut table, call.thread, &process)?;
+        table.insert_thread(Arc::clone(&thread));
+        Ok(())
+    });
+    if let Err(errno) = inserted {
         // The thread holds its process and its task, and they hold it; part them.
         process.threads.lock().clear();
         thread.part_from_task();
         return Err(errno);
     }
-    table.insert_thread(Arc::clone(&thread));
-    drop(table);
     cpu_limit::watch(&process);
     Ok(thread)
 }
@@ -385,12 +421,15 @@ fn insert(table: &mut Table, thread: &Thread, child: &Arc<Process>) -> Result<()
 ///
 /// # Errors
 /// ENOMEM.
-pub fn first_process(process: Process, state: ThreadState) -> Result<Arc<Thread>, Errno> {
+pub fn first_process(state: ThreadState) -> Result<Arc<Thread>, Errno> {
+    let shares = Shares::first();
+    let process = Process::first(Arc::clone(&state.space), shares.clone());
     let process = Arc::new(process);
     let pid = process.pid;
     let thread = Thread::new(
         pid,
         Arc::clone(&process),
+        shares,
         crate::signal::ThreadSignals::default(),
         [0; 16],
         state,

@@ -1,9 +1,9 @@
 //! Who a process is: users, groups, capabilities (credentials(7)).
 //!
 //! Credentials are a value behind an `Arc`: whoever checks something takes a
-//! handle and sees one consistent state; a change replaces the whole. All
-//! threads of a process share them, which is what POSIX asks for and C
-//! libraries establish by telling every thread.
+//! handle and sees one consistent state; a change replaces the whole. Each
+//! thread has its own ([`Shares`](super::Shares)); a process's are those of its
+//! first thread.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -12,6 +12,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::Process;
+use crate::vfs::Access;
 
 mod change;
 
@@ -143,6 +144,17 @@ impl Credentials {
         }
     }
 
+    /// The identity that file accesses are checked with.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        Access {
+            uid: self.uid.fs,
+            gid: self.gid.fs,
+            groups: self.groups.clone(),
+            privileged: self.has(Capability::DacOverride),
+        }
+    }
+
     /// Whether a capability is effective.
     #[must_use]
     pub fn has(&self, capability: Capability) -> bool {
@@ -224,17 +236,15 @@ impl Drop for SignalCharge {
 }
 
 impl Process {
-    /// Who the process is now.
+    /// Who the process is for others: who its first thread is.
     #[must_use]
     pub fn credentials(&self) -> Arc<Credentials> {
         Arc::clone(&self.credentials.lock())
     }
 
-    /// Makes the process somebody else.
-    pub fn set_credentials(&self, new: Credentials) {
-        let new = Arc::new(new);
-        let old = core::mem::replace(&mut *self.credentials.lock(), new);
-        drop(old);
+    /// Shows others who the first thread is now; gives back who it was.
+    pub(super) fn show_credentials(&self, new: Arc<Credentials>) -> Arc<Credentials> {
+        core::mem::replace(&mut *self.credentials.lock(), new)
     }
 }
 

@@ -164,10 +164,11 @@ impl Prepared {
         }
         let process = Arc::clone(call.process());
         let files = call.files();
-        // The handle at hand and the process's own are two.
-        if Arc::strong_count(&files) > 2 {
-            let own = files.duplicate()?;
-            *process.files.lock() = own;
+        // The handle at hand and the thread's own are two; the third is the
+        // process's, if it is the same.
+        let is_shown = Arc::ptr_eq(&files, &process.files.lock());
+        if Arc::strong_count(&files) > 2 + usize::from(is_shown) {
+            call.thread.set_files(files.duplicate()?);
         }
         // From here on nothing fails.
         let old = core::mem::replace(call.space, Arc::clone(&self.space));
@@ -180,7 +181,7 @@ impl Prepared {
         process.signals.reset_handlers();
         call.thread.signals.lock().reset_for_exec();
         if let Some(credentials) = credentials {
-            process.set_credentials(credentials);
+            call.thread.set_credentials(credentials);
         }
         drop(call.files().remove_close_on_exec());
         {
@@ -191,6 +192,7 @@ impl Prepared {
                 of.has_executed = true;
             }
         }
+        call.thread.show_shares();
         process.vfork.open();
         process.memory.add_space(&old);
         drop((shared, old));

@@ -31,6 +31,7 @@ pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
     if thread.tid() == process.pid {
         *process.last_name.lock() = *thread.name.lock();
     }
+    thread.give_up_shares();
     table::lock().remove_thread(thread.tid());
     process.add_ended(thread);
     thread.part_from_task();
@@ -175,9 +176,11 @@ fn tell_parent(process: &Arc<Process>, parent: Option<Arc<Process>>, status: Exi
         let removed = table::lock().remove(process.pid);
         drop(removed);
     }
-    // ORDERING: Release pairs with the Acquire in `reap::look`: the parent has
-    // its signal, or the process is out of the table.
+    // ORDERING: Release pairs with the Acquire in `reap::look` and in
+    // `PidFd::poll`: the parent has its signal, or the process is out of the
+    // table.
     process.end_told.store(true, Ordering::Release);
+    process.threads_changed.wake();
     if let Some(parent) = parent {
         parent.child_changed.wake();
     }

@@ -9,17 +9,16 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ochre_abi::Errno;
 use ochre_abi::clone::CloneFlags;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::thread::Work;
-use super::{Capability, Control, Credentials, ExitStatus, LimitTable, Pid, Thread};
+use super::{Control, Credentials, ExitStatus, LimitTable, Pid, Shares, Thread};
 use crate::memory::{AddressSpace, MemoryAccount};
 use crate::signal::ProcessSignals;
 use crate::time::{CpuAccount, CpuLimit, IntervalTimers, PosixTimers};
-use crate::vfs::{Access, FdTable, FsContext, lock};
+use crate::vfs::{FdTable, FsContext, lock};
 use crate::wait::WaitQueue;
 
 /// A thread group.
@@ -36,13 +35,13 @@ pub struct Process {
     /// The address space, replaced by `execve`. Each thread's poll has its own
     /// handle; this one is for others (`/proc`, `process_vm_readv`).
     pub space: SpinLock<Arc<AddressSpace>>,
-    /// Its file descriptors; shared by `CLONE_FILES`.
+    /// The file descriptors of its first thread, as others see them.
     pub files: SpinLock<Arc<FdTable>>,
-    /// What it resolves paths with; shared by `CLONE_FS`.
+    /// What its first thread resolves paths with.
     pub fs: SpinLock<Arc<FsContext>>,
     /// Signals for the process, and what it does about each.
     pub signals: ProcessSignals,
-    /// Who it is.
+    /// Who its first thread is, or was at its end.
     pub(super) credentials: SpinLock<Arc<Credentials>>,
     /// What it may use.
     pub limits: LimitTable,
@@ -62,7 +61,7 @@ pub struct Process {
     adopted: AtomicBool,
     /// Woken when a child changes state.
     pub child_changed: WaitQueue,
-    /// Woken when a thread of the process ends.
+    /// Woken when a thread of the process ends, and when the process has.
     pub threads_changed: WaitQueue,
     /// What `wait` may still report of a process that lives.
     pub report: SpinLock<Report>,
@@ -70,6 +69,8 @@ pub struct Process {
     pub vfork: VforkGate,
     /// Whether the parent was told of the end, so that it may ask after it.
     pub end_told: AtomicBool,
+    /// Whether it is out of the table: nobody can ask after it any more.
+    pub is_reaped: AtomicBool,
     /// Signal for the parent when the process ends; 0 for none.
     exit_signal: u32,
     /// How it ends, once that is settled.
@@ -116,21 +117,9 @@ impl VforkGate {
 }
 
 impl Process {
-    /// The identity that its file accesses are checked with.
-    #[must_use]
-    pub fn access(&self) -> Access {
-        let credentials = self.credentials.lock();
-        Access {
-            uid: credentials.uid.fs,
-            gid: credentials.gid.fs,
-            groups: credentials.groups.clone(),
-            privileged: credentials.has(Capability::DacOverride),
-        }
-    }
-
     /// Process 1.
     #[must_use]
-    pub fn first(space: Arc<AddressSpace>) -> Process {
+    pub fn first(space: Arc<AddressSpace>, shares: Shares) -> Process {
         Process {
             pid: Pid::INIT,
             parent: AtomicU32::new(Pid::NONE.0),
@@ -138,10 +127,10 @@ impl Process {
             last_name: SpinLock::default(),
             threads: SpinLock::default(),
             space: SpinLock::new(space),
-            files: SpinLock::new(FdTable::new()),
-            fs: SpinLock::new(FsContext::initial()),
+            files: SpinLock::new(shares.files),
+            fs: SpinLock::new(shares.fs),
             signals: ProcessSignals::default(),
-            credentials: SpinLock::new(Arc::new(Credentials::root())),
+            credentials: SpinLock::new(shares.credentials),
             limits: LimitTable::first(tasks_for_memory()),
             account: CpuAccount::default(),
             memory: MemoryAccount::default(),
@@ -155,36 +144,25 @@ impl Process {
             report: SpinLock::default(),
             vfork: VforkGate::default(),
             end_told: AtomicBool::new(false),
+            is_reaped: AtomicBool::new(false),
             exit_signal: 17,
             exit: SpinLock::default(),
         }
     }
 
     /// What `clone` makes of `model`: shared or copied as the flags say.
-    ///
-    /// # Errors
-    /// ENOMEM.
     pub(super) fn child_of(
         model: &Process,
+        shares: Shares,
         pid: Pid,
         parent: Pid,
         space: Arc<AddressSpace>,
         flags: CloneFlags,
         exit_signal: u32,
-    ) -> Result<Process, Errno> {
-        let files = Arc::clone(&model.files.lock());
-        let fs = Arc::clone(&model.fs.lock());
-        Ok(Process {
-            files: SpinLock::new(if flags.contains(CloneFlags::FILES) {
-                files
-            } else {
-                files.duplicate()?
-            }),
-            fs: SpinLock::new(if flags.contains(CloneFlags::FS) {
-                fs
-            } else {
-                fs.duplicate()
-            }),
+    ) -> Process {
+        Process {
+            files: SpinLock::new(shares.files),
+            fs: SpinLock::new(shares.fs),
             pid,
             parent: AtomicU32::new(parent.0),
             started_ns: ochre_hal::clock::now_ns(),
@@ -192,7 +170,7 @@ impl Process {
             threads: SpinLock::default(),
             space: SpinLock::new(space),
             signals: model.signals.for_child(flags),
-            credentials: SpinLock::new(model.credentials()),
+            credentials: SpinLock::new(shares.credentials),
             limits: model.limits.for_child(),
             account: CpuAccount::default(),
             memory: MemoryAccount::default(),
@@ -206,18 +184,16 @@ impl Process {
             report: SpinLock::default(),
             vfork: VforkGate::default(),
             end_told: AtomicBool::new(false),
+            is_reaped: AtomicBool::new(false),
             exit_signal,
             exit: SpinLock::default(),
-        })
+        }
     }
 
-    /// Gives back files, memory and timers: the process has no thread left.
+    /// Gives back memory and timers: the process has no thread left. Its files
+    /// went with the first one.
     pub(super) fn release_resources(&self) {
-        let files = core::mem::replace(&mut *self.files.lock(), FdTable::new());
-        drop(files);
         lock::process_ended(self.pid.0);
-        let fs = core::mem::replace(&mut *self.fs.lock(), FsContext::initial());
-        drop(fs);
         self.interval_timers.clear();
         self.posix_timers.clear();
         self.cpu_limit.clear();

@@ -342,6 +342,7 @@ impl Table {
     /// caller drops it after giving back the lock.
     pub fn remove(&mut self, pid: Pid) -> Option<Arc<Process>> {
         let of = self.processes.remove(&pid)?;
+        of.process.is_reaped.store(true, Ordering::Relaxed);
         self.leave_group(pid, of.group);
         if let Some(parent) = self.processes.get_mut(&of.process.parent_pid()) {
             parent.children.retain(|child| *child != pid);

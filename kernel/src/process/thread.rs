@@ -27,7 +27,7 @@ use ochre_hal::{clock, cpu};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::{ExitStatus, Pid, Process, rseq};
+use super::{ExitStatus, Pid, Process, Shares, rseq};
 use crate::memory::{AddressSpace, pressure};
 use crate::sched::{self, TaskRef};
 use crate::signal::{self, Info, ThreadSignals};
@@ -81,6 +81,8 @@ pub struct Thread {
     tid: AtomicU32,
     /// What it shares with the other threads.
     pub process: Arc<Process>,
+    /// What it may share with any thread; `None` once it has ended.
+    pub(super) shares: SpinLock<Option<Shares>>,
     /// The task, from creation to the thread's end. The task holds the thread:
     /// the end breaks the circle.
     task: SpinLock<Option<TaskRef>>,
@@ -128,6 +130,7 @@ impl Thread {
     pub fn new(
         tid: Pid,
         process: Arc<Process>,
+        shares: Shares,
         signals: ThreadSignals,
         name: [u8; 16],
         state: ThreadState,
@@ -136,6 +139,7 @@ impl Thread {
         let thread = Arc::new(Thread {
             tid: AtomicU32::new(tid.0),
             process,
+            shares: SpinLock::new(Some(shares)),
             task: SpinLock::new(None),
             work: AtomicU32::new(0),
             state: SpinLock::new(state),
@@ -252,6 +256,12 @@ impl Thread {
                 irq::kick(cpu);
             }
         }
+    }
+
+    /// Whether it has come to its end.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.task.lock().is_none()
     }
 
     /// The thread's task, while it lives.

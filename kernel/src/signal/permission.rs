@@ -1,9 +1,11 @@
 //! Who may send a signal to whom (kill(2)).
 
+use alloc::sync::Arc;
+
 use ochre_abi::Errno;
 use ochre_abi::signal::Signal;
 
-use crate::process::{Capability, Credentials, Process, table};
+use crate::process::{Capability, Credentials, Process, Thread, table};
 
 /// Whether credentials allow `sender` to signal `target`.
 fn credentials_allow(sender: &Credentials, target: &Credentials) -> bool {
@@ -13,16 +15,22 @@ fn credentials_allow(sender: &Credentials, target: &Credentials) -> bool {
         || sender.has(Capability::Kill)
 }
 
-/// Checks that a thread of `sender` may send `signal` (`None` asks only).
+/// Checks that `sender` may send `signal` (`None` asks only) to `target`, of
+/// which the thread meant, or the first, is `whom`.
 ///
 /// # Errors
 /// EPERM.
-pub fn may_signal(sender: &Process, target: &Process, signal: Option<Signal>) -> Result<(), Errno> {
-    if core::ptr::eq(sender, target) {
+pub fn may_signal(
+    sender: &Thread,
+    target: &Process,
+    whom: &Credentials,
+    signal: Option<Signal>,
+) -> Result<(), Errno> {
+    if core::ptr::eq(Arc::as_ptr(&sender.process), target) {
         return Ok(());
     }
-    let allowed = credentials_allow(&sender.credentials(), &target.credentials());
-    if allowed || (signal == Some(Signal::SIGCONT) && in_one_session(sender, target)) {
+    let allowed = credentials_allow(&sender.credentials(), whom);
+    if allowed || (signal == Some(Signal::SIGCONT) && in_one_session(&sender.process, target)) {
         Ok(())
     } else {
         Err(Errno::EPERM)

@@ -63,17 +63,17 @@ fn members(group: Pid) -> Result<(Vec<Arc<Process>>, Broadcast), Errno> {
     Ok((members, broadcast))
 }
 
-/// Sends for a thread of `sender`, if that is allowed; `None` only asks.
+/// Sends for `sender`, if that is allowed; `None` only asks.
 ///
 /// # Errors
 /// EPERM; EAGAIN if a real-time signal's details cannot be queued.
 pub fn signal_from(
-    sender: &Process,
+    sender: &Thread,
     target: &Process,
     signal: Option<Signal>,
     info: Info,
 ) -> Result<(), Errno> {
-    may_signal(sender, target, signal)?;
+    may_signal(sender, target, &target.credentials(), signal)?;
     match signal {
         Some(signal) => send_to_process(target, signal, info),
         None => Ok(()),

@@ -60,7 +60,7 @@ pub fn fchmodat2(
 pub fn fchmod(call: &mut Call<'_>, fd: Fd, mode: u32) -> Result<(), Errno> {
     let file = call.files().get(fd.0)?;
     let path = file.path_or_anonymous();
-    attributes::change_mode(&call.process().access(), &path, mode)
+    attributes::change_mode(&call.thread.access(), &path, mode)
 }
 
 /// An identity as calls name it: -1 leaves it alone.
@@ -96,7 +96,7 @@ pub fn fchownat(
 pub fn fchown(call: &mut Call<'_>, fd: Fd, uid: u32, gid: u32) -> Result<(), Errno> {
     let file = call.files().get(fd.0)?;
     let path = file.path_or_anonymous();
-    attributes::change_owner(&call.process().access(), &path, id(uid), id(gid))
+    attributes::change_owner(&call.thread.access(), &path, id(uid), id(gid))
 }
 
 /// `umask(2)`.
@@ -126,7 +126,7 @@ pub fn ftruncate(call: &mut Call<'_>, fd: Fd, size: i64) -> Result<(), Errno> {
     }
     attributes::check_size_limit(call.thread, size)?;
     path.inode().truncate(size)?;
-    attributes::wrote(&call.process().access(), path);
+    attributes::wrote(&call.thread.access(), path);
     Ok(())
 }
 
@@ -168,7 +168,7 @@ pub fn fallocate(
     }
     let how = Allocate::from_bits_truncate(mode);
     path.inode().allocate(offset, len, how)?;
-    attributes::wrote(&call.process().access(), path);
+    attributes::wrote(&call.thread.access(), path);
     Ok(())
 }
 

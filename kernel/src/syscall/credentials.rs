@@ -22,67 +22,67 @@ fn valid(raw: u32) -> Result<u32, Errno> {
 }
 
 fn become_these(call: &Call<'_>, new: Credentials) {
-    call.process().set_credentials(new);
+    call.thread.set_credentials(new);
 }
 
 /// `getuid(2)`.
 pub fn getuid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.process().credentials().uid.real as usize)
+    Ok(call.thread.credentials().uid.real as usize)
 }
 
 /// `geteuid(2)`.
 pub fn geteuid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.process().credentials().uid.effective as usize)
+    Ok(call.thread.credentials().uid.effective as usize)
 }
 
 /// `getgid(2)`.
 pub fn getgid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.process().credentials().gid.real as usize)
+    Ok(call.thread.credentials().gid.real as usize)
 }
 
 /// `getegid(2)`.
 pub fn getegid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.process().credentials().gid.effective as usize)
+    Ok(call.thread.credentials().gid.effective as usize)
 }
 
 /// `setuid(2)`.
 pub fn setuid(call: &mut Call<'_>, uid: u32) -> Result<(), Errno> {
-    let new = call.process().credentials().set_uid(valid(uid)?)?;
+    let new = call.thread.credentials().set_uid(valid(uid)?)?;
     become_these(call, new);
     Ok(())
 }
 
 /// `setgid(2)`.
 pub fn setgid(call: &mut Call<'_>, gid: u32) -> Result<(), Errno> {
-    let new = call.process().credentials().set_gid(valid(gid)?)?;
+    let new = call.thread.credentials().set_gid(valid(gid)?)?;
     become_these(call, new);
     Ok(())
 }
 
 /// `setreuid(2)`.
 pub fn setreuid(call: &mut Call<'_>, real: u32, effective: u32) -> Result<(), Errno> {
-    let old = call.process().credentials();
+    let old = call.thread.credentials();
     become_these(call, old.set_reuid(number(real), number(effective))?);
     Ok(())
 }
 
 /// `setregid(2)`.
 pub fn setregid(call: &mut Call<'_>, real: u32, effective: u32) -> Result<(), Errno> {
-    let old = call.process().credentials();
+    let old = call.thread.credentials();
     become_these(call, old.set_regid(number(real), number(effective))?);
     Ok(())
 }
 
 /// `setresuid(2)`.
 pub fn setresuid(call: &mut Call<'_>, real: u32, effective: u32, saved: u32) -> Result<(), Errno> {
-    let old = call.process().credentials();
+    let old = call.thread.credentials();
     become_these(call, old.set_resuid([real, effective, saved].map(number))?);
     Ok(())
 }
 
 /// `setresgid(2)`.
 pub fn setresgid(call: &mut Call<'_>, real: u32, effective: u32, saved: u32) -> Result<(), Errno> {
-    let old = call.process().credentials();
+    let old = call.thread.credentials();
     become_these(call, old.set_resgid([real, effective, saved].map(number))?);
     Ok(())
 }
@@ -101,7 +101,7 @@ pub fn getresuid(
     effective: Ptr<u32>,
     saved: Ptr<u32>,
 ) -> Result<(), Errno> {
-    let ids = call.process().credentials().uid;
+    let ids = call.thread.credentials().uid;
     write_three(call, ids, [real, effective, saved])
 }
 
@@ -112,13 +112,13 @@ pub fn getresgid(
     effective: Ptr<u32>,
     saved: Ptr<u32>,
 ) -> Result<(), Errno> {
-    let ids = call.process().credentials().gid;
+    let ids = call.thread.credentials().gid;
     write_three(call, ids, [real, effective, saved])
 }
 
 /// `setfsuid(2)`: the old number, whether it worked or not.
 pub fn setfsuid(call: &mut Call<'_>, uid: u32) -> SysResult {
-    let old = call.process().credentials();
+    let old = call.thread.credentials();
     if let Some(new) = number(uid).and_then(|uid| old.set_fsuid(uid)) {
         become_these(call, new);
     }
@@ -127,7 +127,7 @@ pub fn setfsuid(call: &mut Call<'_>, uid: u32) -> SysResult {
 
 /// `setfsgid(2)`: the old number, whether it worked or not.
 pub fn setfsgid(call: &mut Call<'_>, gid: u32) -> SysResult {
-    let old = call.process().credentials();
+    let old = call.thread.credentials();
     if let Some(new) = number(gid).and_then(|gid| old.set_fsgid(gid)) {
         become_these(call, new);
     }
@@ -137,7 +137,7 @@ pub fn setfsgid(call: &mut Call<'_>, gid: u32) -> SysResult {
 /// `getgroups(2)`.
 pub fn getgroups(call: &mut Call<'_>, size: i32, to: Ptr<u32>) -> SysResult {
     let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
-    let credentials = call.process().credentials();
+    let credentials = call.thread.credentials();
     let groups = credentials.groups();
     if size != 0 {
         if groups.len() > size {
@@ -152,7 +152,7 @@ pub fn getgroups(call: &mut Call<'_>, size: i32, to: Ptr<u32>) -> SysResult {
 
 /// `setgroups(2)`.
 pub fn setgroups(call: &mut Call<'_>, size: i32, from: Ptr<u32>) -> Result<(), Errno> {
-    let old = call.process().credentials();
+    let old = call.thread.credentials();
     if !old.has(Capability::SetGid) {
         return Err(Errno::EPERM);
     }
@@ -216,7 +216,7 @@ pub fn capget(
     };
     let pid = u32::try_from(given.pid).map_err(|_| Errno::EINVAL)?;
     let sets = if pid == 0 {
-        call.process().credentials().capabilities
+        call.thread.credentials().capabilities
     } else {
         let table = table::lock();
         let thread = table.thread(Pid(pid)).ok_or(Errno::ESRCH)?;
@@ -256,7 +256,7 @@ pub fn capset(
         inheritable |= half(value.inheritable);
     }
     let all = crate::process::ALL_CAPABILITIES;
-    let old = call.process().credentials();
+    let old = call.thread.credentials();
     let new = old.set_capabilities(effective & all, permitted & all, inheritable & all)?;
     become_these(call, new);
     Ok(())

@@ -108,7 +108,7 @@ fn enter(call: &Call<'_>, path: Path) -> Result<Path, Errno> {
     if !path.dentry.is_directory() {
         return Err(Errno::ENOTDIR);
     }
-    call.process()
+    call.thread
         .access()
         .check(path.inode().permissions(), Kind::Directory, Want::EXECUTE)?;
     Ok(path)
@@ -137,7 +137,7 @@ pub fn chroot(call: &mut Call<'_>, path: Ptr<u8>) -> Result<(), Errno> {
     let text = read_path(call, path)?;
     let path = Names::of(call).find(call, HERE, &text, true)?;
     let path = enter(call, path)?;
-    if !call.process().credentials().has(Capability::SysChroot) {
+    if !call.thread.credentials().has(Capability::SysChroot) {
         return Err(Errno::EPERM);
     }
     call.fs().set_root(path);

@@ -110,10 +110,10 @@ impl ProcessOpener {
     fn new(call: &Call<'_>) -> ProcessOpener {
         let fs = call.fs();
         ProcessOpener {
-            access: call.process().access(),
+            access: call.thread.access(),
             root: fs.root(),
             working: fs.working(),
-            old: call.process().credentials(),
+            old: call.thread.credentials(),
             credentials: None,
             no_new_privileges: call
                 .process()

@@ -90,7 +90,7 @@ pub fn fcntl(call: &mut Call<'_>, fd: Fd, command: u32, argument: u64) -> Result
         F_SETLK | F_SETLKW | F_OFD_SETLK | F_OFD_SETLKW => set_lock(call, file, command, argument),
         F_GETPIPE_SZ => done(pipe(&file)?.pipe().capacity()),
         F_SETPIPE_SZ => {
-            let privileged = call.process().access().privileged;
+            let privileged = call.thread.access().privileged;
             let size = usize::try_from(argument as u32).map_err(|_| Errno::EINVAL)?;
             done(pipe(&file)?.pipe().set_capacity(size, privileged)?)
         }
@@ -129,7 +129,7 @@ fn set_status(call: &Call<'_>, file: &OpenFile, new: u32) -> Result<(), Errno> {
     let old = file.flags();
     if new.contains(StatusFlags::NOATIME)
         && !old.contains(StatusFlags::NOATIME)
-        && !call.process().access().owns(file.metadata().permissions)
+        && !call.thread.access().owns(file.metadata().permissions)
     {
         return Err(Errno::EPERM);
     }

@@ -274,7 +274,7 @@ pub fn get_robust_list(call: &mut Call<'_>, tid: i32, head: Ptr<u64>, size: Ptr<
         let tid = u32::try_from(tid).map_err(|_| Errno::ESRCH)?;
         let thread = table::thread(Pid(tid)).ok_or(Errno::ESRCH)?;
         let is_open = thread.process.control.dumpable.load(Ordering::Relaxed) == 1;
-        let (own, target) = (call.process().credentials(), thread.process.credentials());
+        let (own, target) = (call.thread.credentials(), thread.process.credentials());
         if !alloc::sync::Arc::ptr_eq(&thread.process, call.process())
             && !own.may_inspect(&target, is_open)
         {

@@ -32,7 +32,7 @@ fn set(
     resource: Resource,
     new: RLimit,
 ) -> Result<RLimit, Errno> {
-    let is_privileged = call.process().credentials().has(Capability::SysResource);
+    let is_privileged = call.thread.credentials().has(Capability::SysResource);
     let old = process.limits.set(resource, new, is_privileged)?;
     let is_of_memory = matches!(
         resource,
@@ -59,7 +59,7 @@ fn target(call: &Call<'_>, pid: i32) -> Result<Arc<Process>, Errno> {
     if Arc::ptr_eq(&process, call.process()) {
         return Ok(process);
     }
-    let own = call.process().credentials();
+    let own = call.thread.credentials();
     let other = process.credentials();
     let is_same = [other.uid.real, other.uid.effective, other.uid.saved]
         .iter()

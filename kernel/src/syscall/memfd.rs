@@ -48,7 +48,7 @@ pub fn memfd_create(call: &mut Call<'_>, name: Ptr<u8>, flags: u32) -> SysResult
     call.files().check_room(call.open_files_limit())?;
     tree::check_headroom()?;
     let (tmpfs, mount) = files()?;
-    let access = call.process().access();
+    let access = call.thread.access();
     let node = tmpfs.nameless(&New {
         kind: Kind::Regular,
         mode: 0o777,

@@ -25,12 +25,12 @@ const OBJECT_PAGES: u64 = i64::MAX as u64 / PAGE;
 /// Whether the caller may map at an address, as far as privilege goes: the
 /// lowest ones are not for everybody.
 fn may_map_at(call: &Call<'_>, address: u64) -> bool {
-    address >= LOWEST || call.process().credentials().has(Capability::SysRawIo)
+    address >= LOWEST || call.thread.credentials().has(Capability::SysRawIo)
 }
 
 /// Whether the caller may lock as much as it likes.
 fn may_lock_all(call: &Call<'_>) -> bool {
-    call.process().credentials().has(Capability::IpcLock)
+    call.thread.credentials().has(Capability::IpcLock)
 }
 
 /// `mmap(2)`.

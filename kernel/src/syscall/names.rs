@@ -29,7 +29,7 @@ pub(super) struct Names {
 impl Names {
     /// As the calling process.
     pub(super) fn of(call: &Call<'_>) -> Names {
-        Names::with(call, call.process().access())
+        Names::with(call, call.thread.access())
     }
 
     /// With another identity (`access`).

@@ -138,7 +138,7 @@ pub fn close(call: &mut Call<'_>, fd: Fd) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Of `close_range`: give the process a table of its own first.
+/// Of `close_range`: give the thread a table of its own first.
 const CLOSE_RANGE_UNSHARE: u32 = 2;
 /// Of `close_range`: only mark to be closed at exec.
 const CLOSE_RANGE_CLOEXEC: u32 = 4;
@@ -149,9 +149,7 @@ pub fn close_range(call: &mut Call<'_>, first: u32, last: u32, flags: u32) -> Re
         return Err(Errno::EINVAL);
     }
     if flags & CLOSE_RANGE_UNSHARE != 0 {
-        let own = call.files().duplicate()?;
-        let old = core::mem::replace(&mut *call.process().files.lock(), own);
-        drop(old);
+        call.thread.set_files(call.files().duplicate()?);
     }
     let files = call.files();
     if flags & CLOSE_RANGE_CLOEXEC != 0 {

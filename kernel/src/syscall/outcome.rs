@@ -93,13 +93,13 @@ impl Call<'_> {
     /// Its file descriptors.
     #[inline]
     pub fn files(&self) -> Arc<FdTable> {
-        Arc::clone(&self.thread.process.files.lock())
+        self.thread.files()
     }
 
     /// What it resolves paths with.
     #[inline]
     pub fn fs(&self) -> Arc<FsContext> {
-        Arc::clone(&self.thread.process.fs.lock())
+        self.thread.fs()
     }
 
     /// The open file of a descriptor.
@@ -108,7 +108,9 @@ impl Call<'_> {
     /// EBADF.
     #[inline]
     pub fn file(&self, fd: Fd) -> Result<Arc<OpenFile>, Errno> {
-        self.thread.process.files.lock().get(fd.0)
+        self.thread
+            .with_files(|files| files.get(fd.0))
+            .ok_or(Errno::EBADF)?
     }
 
     /// How many descriptors the process may have (`RLIMIT_NOFILE`).

@@ -70,7 +70,7 @@ pub fn prctl(
         pr::GET_THP_DISABLE if second == 0 && rest_is_zero => {
             Ok(usize::from(control.no_huge_pages.load(Ordering::Relaxed)))
         }
-        pr::GET_KEEPCAPS => Ok(usize::from(call.process().credentials().keeps_capabilities)),
+        pr::GET_KEEPCAPS => Ok(usize::from(call.thread.credentials().keeps_capabilities)),
         pr::SET_KEEPCAPS => {
             let keeps = switch(second)?;
             change(call, |new| {
@@ -80,11 +80,11 @@ pub fn prctl(
         }
         pr::CAPBSET_READ => {
             let bit = capability(second)?;
-            let bounding = call.process().credentials().capabilities.bounding;
+            let bounding = call.thread.credentials().capabilities.bounding;
             Ok(usize::from(bounding & bit != 0))
         }
         pr::CAPBSET_DROP => {
-            if !call.process().credentials().has(Capability::SetPcap) {
+            if !call.thread.credentials().has(Capability::SetPcap) {
                 return Err(Errno::EPERM);
             }
             let bit = capability(second)?;
@@ -143,9 +143,9 @@ fn capability(number: u64) -> Result<u64, Errno> {
 }
 
 fn change(call: &Call<'_>, f: impl FnOnce(&mut Credentials) -> SysResult) -> SysResult {
-    let mut new = (*call.process().credentials()).clone();
+    let mut new = (*call.thread.credentials()).clone();
     let result = f(&mut new)?;
-    call.process().set_credentials(new);
+    call.thread.set_credentials(new);
     Ok(result)
 }
 

@@ -5,15 +5,16 @@ use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_abi::arch::CLONE_TLS_FOURTH;
 use ochre_abi::clone::{CLONE_ARGS_SIZE_VER0, CloneArgs, CloneFlags};
-use ochre_abi::wait::{P_ALL, P_PGID, P_PID, WaitOptions};
+use ochre_abi::wait::{P_ALL, P_PGID, P_PID, P_PIDFD, WaitOptions};
 use ochre_hal::memory::USER_END;
 use zerocopy::IntoBytes;
 
-use super::{Call, FromArgument, Outcome, Ptr, SysResult};
+use super::{Call, Fd, FromArgument, Outcome, Ptr, SysResult};
 use crate::memory::AddressSpace;
 use crate::process::clone::{self, Request};
 use crate::process::reap::{self, ChildEvent, Selector};
-use crate::process::{ExitStatus, Pid, Thread, table, usage};
+use crate::process::{ExitStatus, Pid, PidFd, Thread, table, usage};
+use crate::vfs::StatusFlags;
 use crate::wait;
 
 /// `getpid(2)`.
@@ -70,6 +71,7 @@ pub fn clone(
         exit_signal: flags as u32 & 0xff,
         stack,
         parent_tid,
+        pidfd: Ptr::from_argument(parent_tid.address()),
         child_tid: Ptr::from_argument(child_tid),
         tls,
         set_tid: None,
@@ -114,6 +116,7 @@ pub fn clone3(call: &mut Call<'_>, args: Ptr<CloneArgs>, size: usize) -> Result<
         exit_signal: given.exit_signal as u32,
         stack,
         parent_tid: Ptr::from_argument(given.parent_tid),
+        pidfd: Ptr::from_argument(given.pidfd),
         child_tid: Ptr::from_argument(given.child_tid),
         tls: given.tls,
         set_tid,
@@ -218,18 +221,32 @@ pub fn waitid(
     options: u32,
     rusage: u64,
 ) -> Result<Outcome, Errno> {
-    let options = WaitOptions::from_bits(options).ok_or(Errno::EINVAL)?;
+    let mut options = WaitOptions::from_bits(options).ok_or(Errno::EINVAL)?;
     if !options.intersects(WaitOptions::EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
         return Err(Errno::EINVAL);
     }
+    let mut never_waits = false;
     let selector = match (kind, id) {
+        (P_PIDFD, 0..) => {
+            let open = call.file(Fd(id))?;
+            let file = open.file().as_any().downcast_ref::<PidFd>();
+            never_waits = open.flags().contains(StatusFlags::NONBLOCK);
+            Selector::Process(file.ok_or(Errno::EBADF)?.process().pid)
+        }
         (P_ALL, _) => Selector::Any,
         (P_PID, 1..) => Selector::Process(Pid(id.unsigned_abs())),
         (P_PGID, 0) => Selector::Group(own_group(call.thread)?),
         (P_PGID, 1..) => Selector::Group(Pid(id.unsigned_abs())),
         _ => return Err(Errno::EINVAL),
     };
+    let must_say_so = never_waits && !options.contains(WaitOptions::NOHANG);
+    if never_waits {
+        options |= WaitOptions::NOHANG;
+    }
     wait_for(call, selector, options, move |space, event| {
+        if event.is_none() && must_say_so {
+            return Err(Errno::EAGAIN);
+        }
         if let Some(event) = event
             && rusage != 0
         {

@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Outcome, Ptr, SysResult};
 use crate::ipc::futex;
-use crate::process::{Capability, Pid, Process, Resource, Thread, table};
+use crate::process::{Capability, Pid, Resource, Thread, table};
 use crate::sched::{self, Attributes, Policy, SLICE_NS, TURN_NS};
 
 /// The largest structure that is taken.
@@ -59,7 +59,7 @@ fn selected(call: &Call<'_>, which: i32, who: i32) -> Result<Vec<Arc<Thread>>, E
         return thread.map(|thread| alloc::vec![thread]);
     }
     let uid = match who {
-        0 => call.process().credentials().uid.real,
+        0 => call.thread.credentials().uid.real,
         who => who.cast_unsigned(),
     };
     let mut found = Vec::new();
@@ -109,8 +109,8 @@ pub fn setpriority(call: &mut Call<'_>, which: i32, who: i32, nice: i32) -> Resu
     result
 }
 
-fn owns(call: &Call<'_>, target: &Process) -> bool {
-    let own = call.process().credentials();
+fn owns(call: &Call<'_>, target: &Thread) -> bool {
+    let own = call.thread.credentials();
     let uid = own.uid.effective;
     let other = target.credentials();
     uid == other.uid.effective || uid == other.uid.real || own.has(Capability::SysNice)
@@ -161,12 +161,12 @@ impl Limits {
 }
 
 fn set_nice(call: &Call<'_>, thread: &Thread, nice: i32) -> Result<(), Errno> {
-    if !owns(call, &thread.process) {
+    if !owns(call, thread) {
         return Err(Errno::EPERM);
     }
     if nice < nice_of(thread)
         && !Limits::of(thread).allow_nice(nice)
-        && !call.process().credentials().has(Capability::SysNice)
+        && !call.thread.credentials().has(Capability::SysNice)
     {
         return Err(Errno::EACCES);
     }
@@ -221,8 +221,8 @@ fn check_attributes(call: &Call<'_>, thread: &Thread, after: Attributes) -> Resu
         return Err(Errno::EINVAL);
     }
     let before = attributes_of(thread);
-    let is_allowed = call.process().credentials().has(Capability::SysNice)
-        || Limits::of(thread).allow(before, after) && owns(call, &thread.process);
+    let is_allowed = call.thread.credentials().has(Capability::SysNice)
+        || Limits::of(thread).allow(before, after) && owns(call, thread);
     if is_allowed {
         Ok(())
     } else {
@@ -350,7 +350,7 @@ fn set_affinity(call: &Call<'_>, pid: i32, len: u32, mask: u64) -> Result<bool, 
     let known = bytes.len().min(len as usize);
     call.space.read(mask, &mut bytes[..known])?;
     let thread = thread_of(call, pid).map_err(|_| Errno::ESRCH)?;
-    if !owns(call, &thread.process) {
+    if !owns(call, &thread) {
         return Err(Errno::EPERM);
     }
     let Some(task) = thread.task() else {

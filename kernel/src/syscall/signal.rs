@@ -40,7 +40,7 @@ fn signal_number(number: i32) -> Result<Signal, Errno> {
 }
 
 /// A signal that may be 0, which asks whether one could be sent.
-fn signal_or_none(number: i32) -> Result<Option<Signal>, Errno> {
+pub(super) fn signal_or_none(number: i32) -> Result<Option<Signal>, Errno> {
     match number {
         0 => Ok(None),
         number => signal_number(number).map(Some),
@@ -228,16 +228,17 @@ pub fn rt_sigtimedwait(
 }
 
 fn own_info(call: &Call<'_>) -> Info {
-    Info::user(call.process().pid, call.process().credentials().uid.real)
+    Info::user(call.process().pid, call.thread.credentials().uid.real)
 }
 
 /// `kill(2)`.
 pub fn kill(call: &mut Call<'_>, pid: i32, number: i32) -> Result<(), Errno> {
     let sender = Arc::clone(call.process());
+    let thread = call.thread;
     let info = own_info(call);
     // The number is looked at after the target, as on Linux.
     let send =
-        |target: &Process| signal::signal_from(&sender, target, signal_or_none(number)?, info);
+        |target: &Process| signal::signal_from(thread, target, signal_or_none(number)?, info);
     match pid {
         i32::MIN => Err(Errno::ESRCH),
         -1 => {
@@ -278,6 +279,19 @@ fn process_of(pid: Pid) -> Option<Arc<Process>> {
         .or_else(|| table.thread(pid).map(|thread| Arc::clone(&thread.process)))
 }
 
+/// Sends to the process group that a process is in.
+pub(super) fn kill_process_group(
+    call: &Call<'_>,
+    pid: Pid,
+    signal: Option<Signal>,
+    info: Info,
+) -> Result<(), Errno> {
+    let group = table::lock().relations(pid).map(|of| of.group);
+    kill_group(group.ok_or(Errno::ESRCH)?, |target| {
+        signal::signal_from(call.thread, target, signal, info)
+    })
+}
+
 /// One success is success; else the last failure counts.
 fn kill_group(group: Pid, send: impl Fn(&Process) -> Result<(), Errno>) -> Result<(), Errno> {
     let (members, _broadcast) = collect(|of| of.group == group)?;
@@ -313,7 +327,7 @@ fn find_thread(process: Option<Pid>, tid: i32) -> Result<Arc<Thread>, Errno> {
 
 fn send_to_thread(call: &Call<'_>, thread: &Thread, number: i32, info: Info) -> Result<(), Errno> {
     let signal = signal_or_none(number)?;
-    signal::may_signal(call.process(), &thread.process, signal)?;
+    signal::may_signal(call.thread, &thread.process, &thread.credentials(), signal)?;
     match signal {
         Some(signal) => signal::send_to_thread(thread, signal, info),
         None => Ok(()),
@@ -326,7 +340,7 @@ pub fn tkill(call: &mut Call<'_>, tid: i32, number: i32) -> Result<(), Errno> {
         return Err(Errno::EINVAL);
     }
     let thread = find_thread(None, tid)?;
-    let info = Info::tkill(call.process().pid, call.process().credentials().uid.real);
+    let info = Info::tkill(call.process().pid, call.thread.credentials().uid.real);
     send_to_thread(call, &thread, number, info)
 }
 
@@ -336,12 +350,12 @@ pub fn tgkill(call: &mut Call<'_>, pid: i32, tid: i32, number: i32) -> Result<()
         return Err(Errno::EINVAL);
     }
     let thread = find_thread(Some(Pid(pid.unsigned_abs())), tid)?;
-    let info = Info::tkill(call.process().pid, call.process().credentials().uid.real);
+    let info = Info::tkill(call.process().pid, call.thread.credentials().uid.real);
     send_to_thread(call, &thread, number, info)
 }
 
 /// What a program queues: only to itself may it pretend to be the kernel or kill(2).
-fn queued_info(
+pub(super) fn queued_info(
     call: &Call<'_>,
     target: i32,
     number: i32,
@@ -370,7 +384,7 @@ pub fn rt_sigqueueinfo(
         return Err(Errno::ESRCH);
     }
     let target = process_of(Pid(pid.unsigned_abs())).ok_or(Errno::ESRCH)?;
-    signal::signal_from(call.process(), &target, signal_or_none(number)?, info)
+    signal::signal_from(call.thread, &target, signal_or_none(number)?, info)
 }
 
 /// `rt_tgsigqueueinfo(2)`.

@@ -181,9 +181,9 @@ fn access_path(
     if flags & !(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let mut access = call.process().access();
+    let mut access = call.thread.access();
     if flags & AT_EACCESS == 0 {
-        let credentials = call.process().credentials();
+        let credentials = call.thread.credentials();
         access = Access {
             uid: credentials.uid.real,
             gid: credentials.gid.real,

@@ -69,7 +69,7 @@ pub fn uname(call: &mut Call<'_>, to: Ptr<UtsName>) -> Result<(), Errno> {
 }
 
 fn read_name(call: &Call<'_>, from: u64, len: i32) -> Result<Name, Errno> {
-    if !call.process().credentials().has(Capability::SysAdmin) {
+    if !call.thread.credentials().has(Capability::SysAdmin) {
         return Err(Errno::EPERM);
     }
     let len = usize::try_from(len)
@@ -168,7 +168,7 @@ pub fn reboot(
     const POWER_OFF: u32 = 0x4321_fedc;
     const CAD_ON: u32 = 0x89ab_cdef;
     const CAD_OFF: u32 = 0;
-    if !call.process().credentials().has(Capability::SysBoot) {
+    if !call.thread.credentials().has(Capability::SysBoot) {
         return Err(Errno::EPERM);
     }
     if magic != MAGIC || !MAGIC2.contains(&magic2) {
@@ -199,7 +199,7 @@ pub fn syslog(call: &mut Call<'_>, action: i32, buffer: u64, len: i32) -> SysRes
     const SIZE_UNREAD: i32 = 9;
     const SIZE_BUFFER: i32 = 10;
     let is_open_to_all = matches!(action, READ_ALL | SIZE_BUFFER);
-    if !is_open_to_all && !call.process().credentials().has(Capability::Syslog) {
+    if !is_open_to_all && !call.thread.credentials().has(Capability::Syslog) {
         return Err(Errno::EPERM);
     }
     match action {

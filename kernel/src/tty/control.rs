@@ -288,7 +288,7 @@ fn session(
         if !standing.is_leader() || super::controlling(standing.session).is_some() {
             return Err(Errno::EPERM);
         }
-        let credentials = call.process().credentials();
+        let credentials = call.thread.credentials();
         match session {
             None => {}
             // A privileged process may take it from another session.

@@ -228,7 +228,7 @@ impl Operation {
                 && let Some(path) = file.path()
                 && path.inode().permissions().mode & 0o6000 != 0
             {
-                attributes::wrote(&thread.process.access(), path);
+                attributes::wrote(&thread.access(), path);
             }
         }
         result

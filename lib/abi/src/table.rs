@@ -55,10 +55,10 @@ macro_rules! syscall_table {
             setitimer = 38, 103: timer(which: i32, new: Ptr<ochre_abi::time::ITimerVal>, old: Ptr<ochre_abi::time::ITimerVal>) "complete";
             getpid = 39, 172: process() "complete";
             sendfile = 40, 71: copy(to: Fd, from: Fd, offset: Ptr<i64>, len: usize) "complete";
-            clone = 56, 220: process(flags: u64, stack: u64, parent_tid: Ptr<u32>, fourth: u64, fifth: u64) "no namespaces, no PIDFD; THREAD wants FILES and FS";
+            clone = 56, 220: process(flags: u64, stack: u64, parent_tid: Ptr<u32>, fourth: u64, fifth: u64) "no namespaces";
             fork = 57, -: process() "complete";
             vfork = 58, -: process() "complete";
-            execve = 59, 221: exec(path: u64, arguments: u64, environment: u64) "a thread that is not the first keeps its own number; no ETXTBSY";
+            execve = 59, 221: exec(path: u64, arguments: u64, environment: u64) "no ETXTBSY";
             exit = 60, 93: process(status: i32) "complete";
             wait4 = 61, 260: process(pid: i32, status: Ptr<u32>, options: u32, usage: u64) "complete";
             kill = 62, 129: signal(pid: i32, signal: i32) "complete";
@@ -190,7 +190,7 @@ macro_rules! syscall_table {
             epoll_ctl = 233, 21: epoll(instance: Fd, operation: i32, fd: Fd, event: Ptr<[u8; EPOLL_EVENT_SIZE]>) "complete";
             tgkill = 234, 131: signal(pid: i32, tid: i32, signal: i32) "complete";
             utimes = 235, -: attribute(path: Ptr<u8>, times: Ptr<ochre_abi::time::TimeVal>) "complete";
-            waitid = 247, 95: process(kind: u32, id: i32, info: u64, options: u32, usage: u64) "no P_PIDFD";
+            waitid = 247, 95: process(kind: u32, id: i32, info: u64, options: u32, usage: u64) "complete";
             openat = 257, 56: open(directory: Fd, path: Ptr<u8>, flags: u32, mode: u32) "no signal-driven input; O_DIRECT and O_SYNC have no effect";
             mkdirat = 258, 34: link(directory: Fd, path: Ptr<u8>, mode: u32) "complete";
             mknodat = 259, 33: link(directory: Fd, path: Ptr<u8>, mode: u32, device: u32) "complete";
@@ -242,6 +242,8 @@ macro_rules! syscall_table {
             pwritev2 = 328, 287: file(fd: Fd, vector: Ptr<ochre_abi::fcntl::Iovec>, count: usize, position: i64, high: u64, flags: u32) "RWF_HIPRI, RWF_DSYNC and RWF_SYNC have no effect";
             statx = 332, 291: stat(directory: Fd, path: Ptr<u8>, flags: u32, mask: u32, to: Ptr<ochre_abi::stat::Statx>) "complete";
             rseq = 334, 293: rseq(area: Ptr<u64>, len: u32, flags: i32, signature: u32) "complete";
+            pidfd_send_signal = 424, 424: pidfd(fd: Fd, signal: i32, info: u64, flags: u32) "no descriptors of `/proc/PID`";
+            pidfd_open = 434, 434: pidfd(pid: i32, flags: u32) "complete";
             clone3 = 435, 435: process(args: Ptr<CloneArgs>, size: usize) "as clone; no cgroup";
             close_range = 436, 436: open(first: u32, last: u32, flags: u32) "complete";
             openat2 = 437, 437: open(directory: Fd, path: Ptr<u8>, how: Ptr<ochre_abi::fcntl::OpenHow>, size: usize) "no RESOLVE_*";

@@ -16,6 +16,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> Option<i32> {
         "--fill" => fill(words.first().map_or("/tmp/full", String::as_str)),
         "--pipe-hog" => pipe_hog(),
         "--map-hog" => map_hog(),
+        "--users" => return Some(crate::groups::thread_shares::role()),
         "--storms" => return Some(crate::groups::storms::role()),
         "--elf" => elf(words.first().map_or("/bin/busybox", String::as_str)),
         _ => return None,

@@ -26,6 +26,7 @@ mod memory;
 mod mounts;
 mod names;
 mod permissions;
+mod pidfd;
 mod pipes;
 mod poll;
 mod process;
@@ -39,6 +40,7 @@ mod stat;
 pub(crate) mod storms;
 mod system;
 mod thread_ends;
+pub(crate) mod thread_shares;
 mod threads;
 mod timers;
 mod tty;
@@ -142,6 +144,9 @@ pub(crate) const ALL: &[Group] = groups![
     "killed-waits" => storms::kills,
     "threads" => threads::run,
     "thread-leaders" => clone3::leaders,
+    "pidfd" => pidfd::run,
+    "thread-shares" => thread_shares::run,
+    "thread-users"(root) => thread_shares::as_root,
     "thread-ends" => thread_ends::run,
     "rseq" => rseq::run,
     "vdso" => vdso::run,

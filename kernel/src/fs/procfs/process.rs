@@ -21,9 +21,11 @@ use ochre_sync::primitive::atomic::Ordering;
 use super::node::{Arrow, Content, Identity, Leaf, Listing};
 use super::root::parse_number;
 use super::text::{Made, Text};
-use crate::process::{Pid, Process, Thread, table};
+use crate::process::{Credentials, Pid, Process, Thread, table};
 use crate::sched::account;
-use crate::vfs::{Entry as Listed, Inode, Kind, Metadata, Open, Opened, Permissions, now};
+use crate::vfs::{
+    Entry as Listed, FdTable, FsContext, Inode, Kind, Metadata, Open, Opened, Permissions, now,
+};
 
 /// Numbers of inodes of one process or thread start here, times its number.
 const PROCESS_SPAN: u64 = 1 << 32;
@@ -68,6 +70,32 @@ impl Subject {
         core::ptr::eq(Arc::as_ptr(&thread.process), self.process.as_ptr()).then_some(thread)
     }
 
+    /// Who the thread is, or the process for others.
+    fn credentials(&self, process: &Process) -> Arc<Credentials> {
+        match self.thread() {
+            Some(thread) if self.is_task => thread.credentials(),
+            _ => process.credentials(),
+        }
+    }
+
+    /// Its descriptors, or those of the process's first thread.
+    fn files(&self) -> Result<Arc<FdTable>, Errno> {
+        let process = self.process()?;
+        match self.thread() {
+            Some(thread) if self.is_task => Ok(thread.files()),
+            _ => Ok(Arc::clone(&process.files.lock())),
+        }
+    }
+
+    /// What it resolves paths with.
+    fn fs(&self) -> Result<Arc<FsContext>, Errno> {
+        let process = self.process()?;
+        match self.thread() {
+            Some(thread) if self.is_task => Ok(thread.fs()),
+            _ => Ok(Arc::clone(&process.fs.lock())),
+        }
+    }
+
     fn is_gone(&self) -> bool {
         self.process().is_err() || (self.is_task && self.thread().is_none())
     }
@@ -87,7 +115,7 @@ impl Subject {
         if let Some(process) = self.process.upgrade()
             && (is_directory || process.control.dumpable.load(Ordering::Relaxed) == 1)
         {
-            let credentials = process.credentials();
+            let credentials = self.credentials(&process);
             identity.uid = credentials.uid.effective;
             identity.gid = credentials.gid.effective;
         }
@@ -105,8 +133,8 @@ impl Subject {
         if Arc::ptr_eq(&asking.process, &process) {
             return Ok(());
         }
-        let asker = asking.process.credentials();
-        let target = process.credentials();
+        let asker = asking.credentials();
+        let target = self.credentials(&process);
         let is_open = process.control.dumpable.load(Ordering::Relaxed) == 1;
         if asker.may_inspect(&target, is_open) {
             Ok(())

@@ -64,9 +64,12 @@ fn process(end: fn() -> i32) -> String {
     }))
 }
 
+/// A way to end: its name, what the parent is told, and what does it.
+type Way = (&'static str, &'static str, fn() -> i32);
+
 /// Each way to end, many times: how often it came to what it should.
 pub(crate) fn run() {
-    let ways: [(&str, &str, fn() -> i32); 4] = [
+    let ways: [Way; 4] = [
         ("execve", "exit 5", || {
             super::exec::exec(crate::runner::SELF, &[c"self", c"--exit", c"5"], &[])
         }),

@@ -11,8 +11,9 @@ use super::{DESCRIPTOR, DESCRIPTOR_INFO, Subject};
 use crate::fs::procfs::node::{Arrow, Content, Identity, Leaf, Listing, Target};
 use crate::fs::procfs::root::{Digits, parse_number};
 use crate::fs::procfs::text::{Made, Text};
+use crate::process::PidFd;
 use crate::vfs::{
-    Entry as Listed, FdTable, Inode, Kind, Link, Metadata, Open, OpenFile, Opened, Permissions, now,
+    Entry as Listed, Inode, Kind, Link, Metadata, Open, OpenFile, Opened, Permissions, now,
 };
 
 /// What a directory of descriptors has for each.
@@ -51,12 +52,6 @@ fn number_of(show: Show, fd: i32) -> u64 {
             Show::Links => DESCRIPTOR,
             Show::Facts => DESCRIPTOR_INFO,
         }
-}
-
-fn files_of(subject: &Subject) -> Result<Arc<FdTable>, Errno> {
-    let process = subject.process()?;
-    let files = Arc::clone(&process.files.lock());
-    Ok(files)
 }
 
 impl Inode for Directory {
@@ -99,7 +94,7 @@ impl Inode for Directory {
         cursor: u64,
         visit: &mut dyn FnMut(&Listed<'_>) -> bool,
     ) -> Result<(), Errno> {
-        let files = files_of(&self.subject).map_err(|_| Errno::ENOENT)?;
+        let files = self.subject.files().map_err(|_| Errno::ENOENT)?;
         let mut from = usize::try_from(cursor).unwrap_or(usize::MAX);
         while let Some((fd, _file)) = files.next_from(from) {
             from = fd.unsigned_abs() as usize + 1;
@@ -138,7 +133,7 @@ struct Descriptor {
 
 impl Descriptor {
     fn file(&self) -> Result<Arc<OpenFile>, Errno> {
-        files_of(&self.subject)?.get_any(self.fd)
+        self.subject.files()?.get_any(self.fd)
     }
 
     fn identity_with(&self, mode: u32) -> Identity {
@@ -187,7 +182,7 @@ impl Content for Descriptor {
     }
 
     fn render(&self, text: &mut Text) -> Made {
-        let files = files_of(&self.subject)?;
+        let files = self.subject.files()?;
         let file = files.get_any(self.fd).map_err(|_| Errno::ENOENT)?;
         let closes = files.is_close_on_exec(self.fd).unwrap_or(false);
         let facts = Facts {
@@ -197,6 +192,10 @@ impl Content for Descriptor {
             inode: file.metadata().inode,
         };
         facts.write(text)?;
+        if let Some(file) = file.file().as_any().downcast_ref::<PidFd>() {
+            let number = file.number().map_or(-1, |pid| i64::from(pid.0));
+            write!(text, "Pid:\t{number}\nNSpid:\t{number}\n")?;
+        }
         Ok(())
     }
 }

@@ -40,14 +40,8 @@ impl ToFile {
                 let file = facts.executable.as_ref().ok_or(Errno::ENOENT)?;
                 file.path().cloned().ok_or(Errno::ENOENT)
             }
-            Which::Root => {
-                let fs = Arc::clone(&process.fs.lock());
-                Ok(fs.root())
-            }
-            Which::Working => {
-                let fs = Arc::clone(&process.fs.lock());
-                Ok(fs.working())
-            }
+            Which::Root => Ok(self.subject.fs()?.root()),
+            Which::Working => Ok(self.subject.fs()?.working()),
         }
     }
 }

@@ -195,7 +195,7 @@ pub(super) fn set_oom_adjustment(subject: &Subject, bytes: &[u8]) -> Result<(), 
         let asking = account::current_thread()
             .and_then(table::thread)
             .ok_or(Errno::EACCES)?;
-        let credentials = asking.process.credentials();
+        let credentials = asking.credentials();
         if !credentials.has(Capability::SysResource) {
             return Err(Errno::EACCES);
         }

@@ -23,9 +23,7 @@ struct Shown {
 
 /// What is mounted below the process's root.
 fn shown(subject: &Subject) -> Result<Vec<Shown>, Errno> {
-    let process = subject.process()?;
-    let fs = Arc::clone(&process.fs.lock());
-    let root = fs.root();
+    let root = subject.fs()?.root();
     let mut shown = Vec::new();
     for mount in mount::all() {
         let top = Path {

@@ -23,7 +23,7 @@ pub(super) fn status(subject: &Subject, text: &mut Text) -> Made {
     writeln!(text, "Threads:\t{}", standing.threads())?;
     write_signals(&standing, text)?;
     let process = &standing.process;
-    write_capabilities(text, &process.credentials().capabilities)?;
+    write_capabilities(text, &subject.credentials(process).capabilities)?;
     let no_new = process.control.no_new_privileges.load(Ordering::Relaxed);
     writeln!(text, "NoNewPrivs:\t{}", u8::from(no_new))?;
     writeln!(text, "Seccomp:\t0")?;
@@ -45,7 +45,7 @@ fn write_identity(subject: &Subject, standing: &Standing, text: &mut Text) -> Ma
     text.push_escaped(trimmed(&standing.name()), b"\n\\")?;
     text.push(b"\n")?;
     if standing.state() != 'Z' {
-        let umask = process.fs.lock().umask();
+        let umask = subject.fs()?.umask();
         writeln!(text, "Umask:\t{umask:04o}")?;
     }
     let state = standing.state();
@@ -55,8 +55,8 @@ fn write_identity(subject: &Subject, standing: &Standing, text: &mut Text) -> Ma
     writeln!(text, "Pid:\t{}", subject.tid)?;
     writeln!(text, "PPid:\t{}", standing.parent)?;
     writeln!(text, "TracerPid:\t0")?;
-    let slots = process.files.lock().slots();
-    write_users(text, &process.credentials(), slots)?;
+    let slots = subject.files()?.slots();
+    write_users(text, &subject.credentials(process), slots)?;
     for (name, number) in [
         ("NStgid", process.pid),
         ("NSpid", subject.tid),
