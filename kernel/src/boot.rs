@@ -237,6 +237,8 @@ fn make_root(archive: Option<Initramfs>) -> Result<Path, String> {
     attach(&root, b"dev", &devices).map_err(told("/dev"))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     attach(&root, b"proc", &procfs::mount(b"proc", flags)).map_err(told("/proc"))?;
+    let system = procfs::sysfs::mount(b"sysfs", flags);
+    attach(&root, b"sys", &system).map_err(told("/sys"))?;
     Ok(root)
 }
 

@@ -13,7 +13,7 @@ use crate::vfs::FileSystem;
 use crate::vfs::mount::{Mount, MountFlags};
 
 /// Names of file systems, for `/proc/filesystems`.
-pub const NAMES: [&str; 4] = ["tmpfs", "ramfs", "devtmpfs", "proc"];
+pub const NAMES: [&str; 5] = ["tmpfs", "ramfs", "devtmpfs", "proc", "sysfs"];
 
 /// A new mount, to be attached somewhere.
 ///
@@ -35,6 +35,7 @@ pub fn mount(
         }
         b"devtmpfs" => devtmpfs::mount(source, flags),
         b"proc" => Ok(procfs::mount(source, flags)),
+        b"sysfs" => Ok(procfs::sysfs::mount(source, flags)),
         _ => Err(Errno::ENODEV),
     }
 }

@@ -10,6 +10,7 @@
 //! | `node` | inodes of files and links; what an open file does |
 //! | `root` | the top, `/proc/sys`, `/proc/ochre`: tables of `Entry` |
 //! | `machine`, `sys`, `memory` | the files in those tables |
+//! | `sysfs` | another file system of such files: the processors |
 //! | `process` | `/proc/PID` and `/proc/PID/task/TID` |
 //!
 //! # Lock protocol
@@ -23,6 +24,7 @@ mod node;
 mod process;
 mod root;
 mod sys;
+pub mod sysfs;
 mod text;
 
 pub(crate) use machine::set_command_line;

@@ -30,7 +30,9 @@ mod pidfd;
 mod pipes;
 mod poll;
 mod process;
+mod processors;
 mod procfs;
+mod real_time;
 mod rename;
 mod rseq;
 mod sched;
@@ -131,6 +133,8 @@ pub(crate) const ALL: &[Group] = groups![
     "identity-root"(root) => identity::as_root,
     "sched" => sched::run,
     "sched-root"(root) => sched::as_root,
+    "real-time"(root) => real_time::run,
+    "processors" => processors::run,
     "rlimits" => limits::rlimits,
     "limits" => limits::run,
     "futex" => futex::run,

@@ -1,0 +1,336 @@
+//! sysfs: the processors, where C libraries and load generators look for them.
+//!
+//! Files are those of procfs, in a tree of their own; there is no more in it
+//! than what has something to say. Each processor is a core by itself.
+
+use alloc::sync::Arc;
+use core::any::Any;
+use core::fmt::Write;
+
+use ochre_abi::Errno;
+use ochre_abi::stat::Statfs;
+use ochre_hal::cpu::{self, MAX_CPUS};
+use ochre_sync::SpinLock;
+
+use super::node::{Content, Identity, Leaf, Listing};
+use super::root::{Digits, parse_number};
+use super::text::{Made, Text};
+use crate::vfs::mount::{Mount, MountFlags};
+use crate::vfs::{
+    Dentry, Entry as Listed, FileSystem, Inode, Kind, Metadata, Open, Opened, Permissions, now,
+};
+
+/// What `statfs` shows.
+const SUPER_MAGIC: i64 = 0x6265_6572;
+
+/// Numbers of inodes in one directory.
+const SPAN: u64 = 16;
+
+/// Numbers of the processors' directories are from here on.
+const PROCESSORS: u64 = 1 << 20;
+
+/// Cursors of the processors are from here on.
+const AFTER_TABLE: u64 = 1 << 8;
+
+/// A directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Top,
+    Devices,
+    System,
+    /// All processors; has one directory for each beside its table.
+    Processors,
+    Processor(u32),
+    Topology(u32),
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Directory(fn(u32) -> Place),
+    Text(fn(u32, &mut Text) -> Made),
+}
+
+type Table = &'static [(&'static str, What)];
+
+const TOP: Table = &[("devices", What::Directory(|_| Place::Devices))];
+const DEVICES: Table = &[("system", What::Directory(|_| Place::System))];
+const SYSTEM: Table = &[("cpu", What::Directory(|_| Place::Processors))];
+const ALL_PROCESSORS: Table = &[
+    ("kernel_max", What::Text(|_, text| line(MAX_CPUS - 1, text))),
+    ("offline", What::Text(|_, text| text.push(b"\n"))),
+    ("online", What::Text(|_, text| all(text))),
+    ("possible", What::Text(|_, text| all(text))),
+    ("present", What::Text(|_, text| all(text))),
+];
+const ONE_PROCESSOR: Table = &[
+    ("online", What::Text(|_, text| line(1, text))),
+    ("topology", What::Directory(Place::Topology)),
+];
+const TOPOLOGY: Table = &[
+    ("core_cpus_list", What::Text(line)),
+    ("core_id", What::Text(line)),
+    ("core_siblings_list", What::Text(|_, text| all(text))),
+    ("die_id", What::Text(|_, text| line(0, text))),
+    ("package_cpus_list", What::Text(|_, text| all(text))),
+    ("physical_package_id", What::Text(|_, text| line(0, text))),
+    ("thread_siblings_list", What::Text(line)),
+];
+
+fn line(value: impl core::fmt::Display, text: &mut Text) -> Made {
+    writeln!(text, "{value}")?;
+    Ok(())
+}
+
+fn count() -> u32 {
+    u32::try_from(cpu::online()).unwrap_or(u32::MAX).max(1)
+}
+
+/// All processors, as a list.
+fn all(text: &mut Text) -> Made {
+    match count() {
+        1 => line(0, text),
+        more => line(format_args!("0-{}", more - 1), text),
+    }
+}
+
+/// The processor that a name like `cpu3` means.
+fn parse_processor(name: &[u8], count: u32) -> Option<u32> {
+    parse_number(name.strip_prefix(b"cpu")?).filter(|processor| *processor < count)
+}
+
+impl Place {
+    fn table(self) -> Table {
+        match self {
+            Place::Top => TOP,
+            Place::Devices => DEVICES,
+            Place::System => SYSTEM,
+            Place::Processors => ALL_PROCESSORS,
+            Place::Processor(_) => ONE_PROCESSOR,
+            Place::Topology(_) => TOPOLOGY,
+        }
+    }
+
+    /// The processor that it is about; 0 for none.
+    fn processor(self) -> u32 {
+        match self {
+            Place::Processor(processor) | Place::Topology(processor) => processor,
+            _ => 0,
+        }
+    }
+
+    fn number(self) -> u64 {
+        let of = |processor: u32, kind| PROCESSORS + (u64::from(processor) * 2 + kind) * SPAN;
+        match self {
+            Place::Top => 1,
+            Place::Devices => SPAN,
+            Place::System => 2 * SPAN,
+            Place::Processors => 3 * SPAN,
+            Place::Processor(processor) => of(processor, 0),
+            Place::Topology(processor) => of(processor, 1),
+        }
+    }
+
+    /// The number of the file or directory at a place in the table.
+    fn number_of(self, index: usize, what: What) -> u64 {
+        match what {
+            What::Directory(place) => place(self.processor()).number(),
+            What::Text(_) => self.number() + 1 + index as u64,
+        }
+    }
+
+    fn identity(self) -> Identity {
+        Identity::of_root(self.number(), 0o755)
+    }
+
+    fn directories(self) -> u32 {
+        let in_table = |(_, what): &&(&str, What)| matches!(what, What::Directory(_));
+        let listed = self.table().iter().filter(in_table).count() as u32;
+        listed
+            + if self == Place::Processors {
+                count()
+            } else {
+                0
+            }
+    }
+}
+
+/// A file.
+struct Fact {
+    number: u64,
+    processor: u32,
+    make: fn(u32, &mut Text) -> Made,
+}
+
+impl Content for Fact {
+    fn identity(&self) -> Identity {
+        Identity::of_root(self.number, 0o444)
+    }
+
+    fn render(&self, text: &mut Text) -> Made {
+        (self.make)(self.processor, text)
+    }
+}
+
+impl Inode for Place {
+    fn kind(&self) -> Kind {
+        Kind::Directory
+    }
+
+    fn permissions(&self) -> Permissions {
+        self.identity().permissions()
+    }
+
+    fn metadata(&self) -> Metadata {
+        let links = 2 + self.directories();
+        self.identity().metadata(Kind::Directory, links, 0, now())
+    }
+
+    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+        if *self == Place::Processors
+            && let Some(processor) = parse_processor(name, count())
+        {
+            return Ok(Arc::new(Place::Processor(processor)));
+        }
+        let mut entries = self.table().iter().enumerate();
+        let found = entries.find(|(_, (known, _))| known.as_bytes() == name);
+        let (index, (_, what)) = found.ok_or(Errno::ENOENT)?;
+        Ok(match *what {
+            What::Directory(place) => Arc::new(place(self.processor())),
+            What::Text(make) => Leaf::inode(Fact {
+                number: self.number_of(index, *what),
+                processor: self.processor(),
+                make,
+            }),
+        })
+    }
+
+    fn read_dir(
+        &self,
+        cursor: u64,
+        visit: &mut dyn FnMut(&Listed<'_>) -> bool,
+    ) -> Result<(), Errno> {
+        let start = usize::try_from(cursor).unwrap_or(usize::MAX);
+        for (index, (name, what)) in self.table().iter().enumerate().skip(start) {
+            let listed = Listed {
+                inode: self.number_of(index, *what),
+                next: index as u64 + 1,
+                kind: match what {
+                    What::Directory(_) => Kind::Directory,
+                    What::Text(_) => Kind::Regular,
+                },
+                name: name.as_bytes(),
+            };
+            if !visit(&listed) {
+                return Ok(());
+            }
+        }
+        if *self != Place::Processors {
+            return Ok(());
+        }
+        let from = u32::try_from(cursor.saturating_sub(AFTER_TABLE)).unwrap_or(u32::MAX);
+        for processor in from..count() {
+            let mut digits = Digits::default();
+            let digits = digits.of(processor);
+            let mut name = *b"cpu0000000000";
+            let len = 3 + digits.len();
+            name[3..len].copy_from_slice(digits);
+            let listed = Listed {
+                inode: Place::Processor(processor).number(),
+                next: AFTER_TABLE + u64::from(processor) + 1,
+                kind: Kind::Directory,
+                name: &name[..len],
+            };
+            if !visit(&listed) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn open(self: Arc<Self>, _open: &Open<'_>) -> Result<Opened, Errno> {
+        Ok(Opened::File(Arc::new(Listing)))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The one file system.
+struct Sysfs {
+    root: Arc<Dentry>,
+}
+
+static FILE_SYSTEM: SpinLock<Option<Arc<Sysfs>>> = SpinLock::new(None);
+
+impl FileSystem for Sysfs {
+    fn name(&self) -> &'static str {
+        "sysfs"
+    }
+
+    fn root(&self) -> Arc<Dentry> {
+        Arc::clone(&self.root)
+    }
+
+    fn statistics(&self) -> Statfs {
+        Statfs {
+            f_type: SUPER_MAGIC,
+            f_bsize: 4096,
+            f_namelen: 255,
+            f_frsize: 4096,
+            ..Statfs::default()
+        }
+    }
+
+    fn device(&self) -> u64 {
+        super::device()
+    }
+}
+
+/// A new mount of the file system, to be attached somewhere.
+#[must_use]
+pub fn mount(source: &[u8], flags: MountFlags) -> Arc<Mount> {
+    let file_system = Arc::clone(FILE_SYSTEM.lock().get_or_insert_with(|| {
+        Arc::new(Sysfs {
+            root: Dentry::root(Arc::new(Place::Top)),
+        })
+    }));
+    let root = file_system.root();
+    Mount::new(file_system, root, source, flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, SPAN, What, parse_processor};
+
+    #[test]
+    fn tables_fit_and_are_sorted() {
+        for place in [
+            Place::Top,
+            Place::Devices,
+            Place::System,
+            Place::Processors,
+            Place::Processor(1),
+            Place::Topology(1),
+        ] {
+            let table = place.table();
+            assert!((table.len() as u64) < SPAN, "{place:?}");
+            assert!(table.is_sorted_by_key(|(name, _)| *name), "{place:?}");
+            for (index, (_, what)) in table.iter().enumerate() {
+                if let What::Directory(below) = what {
+                    assert_eq!(below(1).number(), place.number_of(index, *what));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_processors_that_are_there_have_a_folder() {
+        assert_eq!(parse_processor(b"cpu0", 2), Some(0));
+        assert_eq!(parse_processor(b"cpu1", 2), Some(1));
+        for name in [&b"cpu2"[..], b"cpu", b"cpu01", b"cpux", b"1"] {
+            assert_eq!(parse_processor(name, 2), None);
+        }
+    }
+}
