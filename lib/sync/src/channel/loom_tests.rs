@@ -230,17 +230,31 @@ fn receivers_do_not_pass_the_sender() {
     check(|| {
         let dropped = Arc::new(AtomicUsize::new(0));
         let (sender, receiver) = unbounded::<_, Model>();
-        let other = receiver.clone();
-        let sending = thread::spawn(move || {
-            assert!(sender.send(Watched::new(1, &dropped)).is_ok());
-            core::mem::forget(sender);
-        });
-        let first = thread::spawn(move || usize::from(other.try_recv().is_ok()));
-        let mut got = usize::from(receiver.try_recv().is_ok());
-        got += first.join().expect("the first ends");
-        sending.join().expect("the sender ends");
-        got += usize::from(receiver.try_recv().is_ok());
-        assert_eq!(got, 1);
+        let takers = [receiver.clone(), receiver.clone()]
+            .map(|receiver| thread::spawn(move || usize::from(receiver.try_recv().is_ok())));
+        // One is taken; who comes second finds `head` moved and must not take
+        // what has not been sent.
+        assert!(sender.send(Watched::new(1, &dropped)).is_ok());
+        let got = takers.map(|taker| taker.join().expect("a taker ends"));
+        assert!(got[0] + got[1] <= 1);
+    });
+}
+
+/// The same at the turn: who moves `head` to the next block has seen `tail` there.
+#[test]
+fn receivers_do_not_pass_the_sender_at_a_turn() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (sender, receiver) = unbounded::<_, Model>();
+        for number in 1..=2 {
+            assert!(sender.send(Watched::new(number, &dropped)).is_ok());
+            assert!(receiver.try_recv().is_ok());
+        }
+        let takers = [receiver.clone(), receiver.clone()]
+            .map(|receiver| thread::spawn(move || usize::from(receiver.try_recv().is_ok())));
+        assert!(sender.send(Watched::new(3, &dropped)).is_ok());
+        let got = takers.map(|taker| taker.join().expect("a taker ends"));
+        assert!(got[0] + got[1] <= 1);
     });
 }
 
