@@ -179,7 +179,8 @@ impl<T, B: Blocking> List<T, B> {
             let tail = self.tail.position.load(Ordering::Acquire);
             // ORDERING: Acquire pairs with the Release of the turn: if the block
             // is newer than the position, the compare-exchange fails.
-            // UNMODELLED: loom lets no compare-exchange succeed in the past.
+            // UNMODELLED: without it the compare-exchange could come before this
+            // load; loom lets no load see what a later step of its thread leads to.
             let block = self.tail.block.load(Ordering::Acquire);
             if tail & CLOSED != 0 {
                 return Err(TrySendError::Closed(message));
@@ -193,17 +194,15 @@ impl<T, B: Blocking> List<T, B> {
             if last && !spare.fill() {
                 return Err(TrySendError::Full(message));
             }
-            // ORDERING: Acquire pairs with the Release of `await_message`: who
-            // sees AWAITED takes the queue's lock after who set it. Relaxed when
-            // it fails: all is read anew.
-            // UNMODELLED: loom's order of locks follows time.
+            // ORDERING: Relaxed; the slot orders the message, the queue's lock those
+            // who wait (`ring.rs`, "Flags").
             if self
                 .tail
                 .position
                 .compare_exchange_weak(
                     tail,
                     tail.wrapping_add(STEP),
-                    Ordering::Acquire,
+                    Ordering::Relaxed,
                     Ordering::Relaxed,
                 )
                 .is_err()
@@ -231,16 +230,15 @@ impl<T, B: Blocking> List<T, B> {
 
     /// Hangs in the next block; `tail` is at the turn of `block`.
     fn turn_tail(&self, block: &Block<T>, next: NonNull<Block<T>>) {
-        // ORDERING: Release publishes the block's beginning, and pairs with the
-        // loads of `try_send`.
-        // UNMODELLED: loom lets no compare-exchange succeed in the past, and does
-        // not ask whether an atomic was made before it is used.
+        // ORDERING: Release pairs with the load of `try_send`: who sees the block
+        // comes after the compare-exchange that led to the turn.
+        // UNMODELLED: as there.
         self.tail.block.store(next.as_ptr(), Ordering::Release);
         // An addition, because flags may be set meanwhile.
         // ORDERING: Release: who sees the position sees the block.
         self.tail.position.fetch_add(STEP, Ordering::Release);
-        // ORDERING: Release publishes the block's beginning to receivers.
-        // UNMODELLED: loom does not ask whether an atomic was made before it is used.
+        // ORDERING: Release publishes the block's beginning to receivers, and a
+        // `tail` that is in it.
         block.next.store(next.as_ptr(), Ordering::Release);
     }
 
@@ -324,8 +322,6 @@ impl<T, B: Blocking> List<T, B> {
                 return Err(nothing);
             }
             // ORDERING: Release: who sees the new `head` sees a `tail` not behind it.
-            // UNMODELLED: no model has come to a receiver that sees this and an
-            // old `tail`.
             if self
                 .head
                 .position
@@ -368,8 +364,8 @@ impl<T, B: Blocking> List<T, B> {
     fn turn_head(&self, block: &Block<T>, head: usize) {
         let mut backoff = Backoff::<B>::new();
         let next = loop {
-            // ORDERING: Acquire pairs with the Release of `turn_tail`.
-            // UNMODELLED: loom does not ask whether an atomic was made before it is used.
+            // ORDERING: Acquire pairs with the Release of `turn_tail`: who sees the
+            // new `head` sees a `tail` that is not behind.
             let next = block.next.load(Ordering::Acquire);
             if !next.is_null() {
                 break next;
@@ -377,7 +373,7 @@ impl<T, B: Blocking> List<T, B> {
             backoff.between();
         };
         // ORDERING: Release, as in `turn_tail`, for `try_recv_shared`.
-        // UNMODELLED: as in `turn_tail`.
+        // UNMODELLED: as for `tail.block`.
         self.head.block.store(next, Ordering::Release);
         // ORDERING: Release: who sees the position sees the block, and a `tail`
         // that is not behind.
@@ -392,9 +388,8 @@ impl<T, B: Blocking> List<T, B> {
     /// As [`Queue::enlist`].
     pub(super) unsafe fn await_message(&self, node: &Node, ticket: Ticket<'_>) -> bool {
         let mark = || {
-            // ORDERING: Release pairs with the Acquire of `try_send`.
-            // UNMODELLED: loom's order of locks follows time.
-            self.tail.position.fetch_or(AWAITED, Ordering::Release)
+            // ORDERING: Relaxed, as in `ring.rs`.
+            self.tail.position.fetch_or(AWAITED, Ordering::Relaxed)
         };
         // SAFETY: the caller's promise.
         let tail = unsafe { self.receivers.enlist(node, ticket, mark) };

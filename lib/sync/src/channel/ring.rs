@@ -24,6 +24,12 @@
 //! sees the flag: no fence and no second word are needed, and when nobody waits
 //! the flag costs nothing.
 //!
+//! Who sees the flag takes the queue's lock, and finds the waiter there, though
+//! nothing but Relaxed sets and reads the flag. Had it the lock before the waiter
+//! had, then its read-modify-write would happen before the lock's release, that
+//! before the waiter's acquisition, and so before the flag was set: what happens
+//! before a write cannot have read it.
+//!
 //! Between moving `tail` and storing the sequence number a sender is *in
 //! transit*: the ring is not empty then, and a receiver that finds it so spins
 //! (and lets others run) until the message is there, for nobody would wake it.
@@ -128,13 +134,12 @@ impl<T, B: Blocking> Ring<T, B> {
             // emptied the slot: it has read the message before we write.
             let sequence = slot.sequence.load(Ordering::Acquire);
             if sequence == position {
-                // ORDERING: Acquire pairs with the Release of `await_message`:
-                // who sees AWAITED takes the queue's lock after who set it.
-                // UNMODELLED: loom's order of locks follows time.
+                // ORDERING: Relaxed; the sequence number orders the messages, the
+                // queue's lock those who wait.
                 match self.tail.compare_exchange_weak(
                     tail,
                     self.next(position) | (tail & FLAGS),
-                    Ordering::Acquire,
+                    Ordering::Relaxed,
                     Ordering::Relaxed,
                 ) {
                     Ok(_) => {
@@ -177,12 +182,11 @@ impl<T, B: Blocking> Ring<T, B> {
             // ORDERING: Acquire pairs with the Release of the message's sender.
             let sequence = slot.sequence.load(Ordering::Acquire);
             if sequence == position + STEP {
-                // ORDERING: Acquire, as in `try_send`, for `await_room`.
-                // UNMODELLED: loom's order of locks follows time.
+                // ORDERING: Relaxed, as in `try_send`.
                 match self.head.compare_exchange_weak(
                     head,
                     self.next(position) | (head & FLAGS),
-                    Ordering::Acquire,
+                    Ordering::Relaxed,
                     Ordering::Relaxed,
                 ) {
                     Ok(_) => {
@@ -227,9 +231,8 @@ impl<T, B: Blocking> Ring<T, B> {
     /// As [`Queue::enlist`].
     pub(super) unsafe fn await_message(&self, node: &Node, ticket: Ticket<'_>) -> bool {
         let mark = || {
-            // ORDERING: Release pairs with the Acquire of `try_send`.
-            // UNMODELLED: loom's order of locks follows time.
-            self.tail.fetch_or(AWAITED, Ordering::Release)
+            // ORDERING: Relaxed; see above, "Flags".
+            self.tail.fetch_or(AWAITED, Ordering::Relaxed)
         };
         // SAFETY: the caller's promise.
         let tail = unsafe { self.receivers.enlist(node, ticket, mark) };
@@ -245,9 +248,8 @@ impl<T, B: Blocking> Ring<T, B> {
     /// As [`Queue::enlist`].
     pub(super) unsafe fn await_room(&self, node: &Node, ticket: Ticket<'_>) -> bool {
         let mark = || {
-            // ORDERING: Release pairs with the Acquire of `try_recv`.
-            // UNMODELLED: loom's order of locks follows time.
-            self.head.fetch_or(AWAITED, Ordering::Release)
+            // ORDERING: Relaxed; see above, "Flags".
+            self.head.fetch_or(AWAITED, Ordering::Relaxed)
         };
         // SAFETY: the caller's promise.
         let head = unsafe { self.senders.enlist(node, ticket, mark) };
