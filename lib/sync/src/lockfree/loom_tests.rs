@@ -1,8 +1,9 @@
 //! The interleavings of the collections.
 
 use super::{List, Queue, Stack};
-use crate::rcu::{Domain, Epoch, State, collect};
+use crate::rcu::{Domain, Epoch, Pinned, State, collect};
 use loom::sync::Arc;
+use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
 
 loom::lazy_static! {
@@ -16,6 +17,21 @@ unsafe impl Domain for Model {
     fn state() -> &'static State {
         &STATE
     }
+}
+
+/// A reader's place in the domain, for a thread that is to see nothing of others
+/// but what it finds in a collection. So it is made before there is a thread: who
+/// takes over another's place sees what that one did.
+fn place() -> Epoch<Model> {
+    Epoch::register()
+}
+
+/// Begins to read. loom dates what a thread makes to the thread's last step, and
+/// that must not be the fence in here, which others see.
+fn pin(epoch: &Epoch<Model>) -> Pinned<'_, Model> {
+    let guard = epoch.pin();
+    loom::sync::atomic::AtomicBool::new(false).load(Relaxed);
+    guard
 }
 
 #[test]
@@ -162,16 +178,12 @@ fn who_finds_sees_what_was_inserted() {
 fn who_walks_sees_what_was_inserted() {
     loom::model(|| {
         let list: Arc<List<u32, Model>> = Arc::new(List::new());
-        let other = Arc::clone(&list);
-        let thread = thread::spawn(move || {
-            let epoch = Epoch::<Model>::register();
-            let guard = epoch.pin();
-            other.iter(&guard).sum::<u32>()
-        });
-        let epoch = Epoch::<Model>::register();
-        let guard = epoch.pin();
-        list.insert(1, &guard);
-        list.insert(2, &guard);
+        let (other, epoch, own) = (Arc::clone(&list), place(), place());
+        let thread = thread::spawn(move || other.iter(&pin(&epoch)).sum::<u32>());
+        let guard = pin(&own);
+        for value in 1..=3 {
+            list.insert(value, &guard);
+        }
         thread.join().expect("no panic");
     });
 }
@@ -180,20 +192,15 @@ fn who_walks_sees_what_was_inserted() {
 fn who_unlinks_passes_on_what_comes_behind() {
     loom::model(|| {
         let list: Arc<List<u32, Model>> = Arc::new(List::new());
-        let epoch = Epoch::<Model>::register();
-        list.insert(1, &epoch.pin());
-        let (walker, inserter) = (Arc::clone(&list), Arc::clone(&list));
-        let walk = thread::spawn(move || {
-            let epoch = Epoch::<Model>::register();
-            walker.contains(&2, &epoch.pin())
-        });
-        let insert = thread::spawn(move || {
-            let epoch = Epoch::<Model>::register();
-            inserter.insert(2, &epoch.pin())
-        });
-        list.remove(&1, &epoch.pin());
+        let own = place();
+        list.insert(1, &own.pin());
+        let (remover, walker) = (Arc::clone(&list), Arc::clone(&list));
+        let epochs = (place(), place());
+        let remove = thread::spawn(move || remover.remove(&1, &pin(&epochs.0)));
+        let walk = thread::spawn(move || walker.contains(&2, &pin(&epochs.1)));
+        list.insert(2, &pin(&own));
+        assert!(remove.join().expect("no panic"));
         walk.join().expect("no panic");
-        insert.join().expect("no panic");
     });
 }
 
@@ -202,15 +209,11 @@ fn who_pops_second_sees_what_the_first_one_left() {
     loom::model(|| {
         let queue: Arc<Queue<u32, Model>> = Arc::new(Queue::new());
         let threads = [(); 2].map(|()| {
-            let queue = Arc::clone(&queue);
-            thread::spawn(move || {
-                let epoch = Epoch::<Model>::register();
-                let guard = epoch.pin();
-                queue.pop(&guard)
-            })
+            let (queue, epoch) = (Arc::clone(&queue), place());
+            thread::spawn(move || queue.pop(&pin(&epoch)))
         });
-        let epoch = Epoch::<Model>::register();
-        let guard = epoch.pin();
+        let own = place();
+        let guard = pin(&own);
         queue.push(1, &guard);
         queue.push(2, &guard);
         for thread in threads {

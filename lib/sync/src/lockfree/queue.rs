@@ -116,8 +116,6 @@ impl<T: Send, D: Domain> Queue<T, D> {
     pub fn pop(&self, _guard: &impl Protects<D>) -> Option<T> {
         loop {
             // ORDERING: Acquire pairs with the Release of who moved it there.
-            // UNMODELLED: it takes two that pop and one that pushes; loom tries no
-            // execution of these that shows it.
             let head = self.head.load(Ordering::Acquire);
             // SAFETY: it was the head while the guard was there.
             let first = unsafe { &*head }.value();
@@ -127,7 +125,6 @@ impl<T: Send, D: Domain> Queue<T, D> {
             // is elsewhere now, it has moved on for good.
             self.advance(head, next.as_ptr());
             // ORDERING: Release passes on what we know of `next`.
-            // UNMODELLED: as above.
             let taken = self.head.compare_exchange_weak(
                 head,
                 next.as_ptr(),

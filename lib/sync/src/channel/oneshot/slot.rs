@@ -243,9 +243,13 @@ impl<T, B: Blocking> Slot<T, B> {
                 Err(TryRecvError::Closed) => return true,
                 Err(TryRecvError::Empty) => {
                     // ORDERING: Release: the receiver has done with the channel.
-                    if self.step(EMPTY, GONE, Ordering::Release)
-                        || self.step(SLEEPING, GONE, Ordering::Release)
-                    {
+                    if self.step(EMPTY, GONE, Ordering::Release) {
+                        return false;
+                    }
+                    // A sleep that ended in a panic.
+                    // ORDERING: Release, as above.
+                    // UNMODELLED: the model's sleeps do not panic.
+                    if self.step(SLEEPING, GONE, Ordering::Release) {
                         return false;
                     }
                 }
