@@ -16,6 +16,7 @@ pub mod session;
 mod shares;
 pub mod table;
 mod thread;
+mod thread_list;
 pub mod usage;
 
 pub use control::Control;
@@ -30,3 +31,4 @@ pub use limits::{LimitTable, OPEN_FILES_MAX, Resource};
 pub use pidfd::PidFd;
 pub use shares::Shares;
 pub use thread::{Next, Thread, ThreadState, Work};
+pub use thread_list::ThreadList;

@@ -37,7 +37,7 @@ pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
     thread.part_from_task();
     let last = {
         let mut threads = process.threads.lock();
-        threads.retain(|other| !Arc::ptr_eq(other, thread));
+        threads.remove(thread);
         threads.is_empty()
     };
     if last {

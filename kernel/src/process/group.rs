@@ -7,14 +7,13 @@
 //! while another of a process is taken, and none across a user copy.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use ochre_abi::clone::CloneFlags;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::thread::Work;
-use super::{Control, Credentials, ExitStatus, LimitTable, Pid, Shares, Thread};
+use super::{Control, Credentials, ExitStatus, LimitTable, Pid, Shares, Thread, ThreadList};
 use crate::memory::{AddressSpace, MemoryAccount};
 use crate::signal::ProcessSignals;
 use crate::time::{CpuAccount, CpuLimit, IntervalTimers, PosixTimers};
@@ -31,7 +30,7 @@ pub struct Process {
     /// The name that its first thread had at its end.
     pub last_name: SpinLock<[u8; 16]>,
     /// Threads that have not ended, the first one included until it ended.
-    pub threads: SpinLock<Vec<Arc<Thread>>>,
+    pub threads: SpinLock<ThreadList>,
     /// The address space, replaced by `execve`. Each thread's poll has its own
     /// handle; this one is for others (`/proc`, `process_vm_readv`).
     pub space: SpinLock<Arc<AddressSpace>>,

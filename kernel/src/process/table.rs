@@ -158,6 +158,11 @@ impl Table {
         self.processes.range(from..).next().map(|(_, of)| of)
     }
 
+    /// The threads alive whose number is at least `from`, by number.
+    pub fn threads_from(&self, from: Pid) -> impl Iterator<Item = &Arc<Thread>> {
+        self.threads.range(from..).map(|(_, thread)| thread)
+    }
+
     /// Begins to send a signal to the processes that are in the table now: until
     /// it is dropped no child is inserted that would escape, of a parent that
     /// was found and not sent to yet.

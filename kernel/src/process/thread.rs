@@ -27,6 +27,7 @@ use ochre_hal::{clock, cpu};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use super::thread_list::{Listed, Slot};
 use super::{ExitStatus, Pid, Process, Shares, rseq};
 use crate::memory::{AddressSpace, pressure};
 use crate::sched::{self, TaskRef};
@@ -108,6 +109,14 @@ pub struct Thread {
     pub started_ns: u64,
     /// The status that `exit(2)` gave.
     exit_code: AtomicU32,
+    /// Its place among the threads of the process.
+    slot: Slot,
+}
+
+impl Listed for Thread {
+    fn slot(&self) -> &Slot {
+        &self.slot
+    }
 }
 
 impl ThreadState {
@@ -153,6 +162,7 @@ impl Thread {
             kernel_cycles: AtomicU64::new(0),
             started_ns: clock::now_ns(),
             exit_code: AtomicU32::new(0),
+            slot: Slot::default(),
         });
         let (attributes, allowed) = match parent {
             Some(parent) => (parent.attributes().of_child(), parent.allowed()),

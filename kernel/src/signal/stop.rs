@@ -80,11 +80,14 @@ pub fn thread_ended(thread: &Thread) {
     } else {
         shared.stop.one_less()
     };
-    for other in process.threads.lock().iter() {
-        let own = other.signals.lock();
-        refresh(&shared, &own, other);
-        if other.work().contains(Work::SIGNAL) {
-            other.wake();
+    // Looked at by each of very many threads that end together, so not for nothing.
+    if !shared.pending.set().is_empty() && process.exit_status().is_none() {
+        for other in process.threads.lock().iter() {
+            let own = other.signals.lock();
+            refresh(&shared, &own, other);
+            if other.work().contains(Work::SIGNAL) {
+                other.wake();
+            }
         }
     }
     drop(shared);

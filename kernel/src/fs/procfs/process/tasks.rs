@@ -26,9 +26,10 @@ impl Directory {
     /// not among them.
     fn next(&self, from: u32) -> Result<Option<Pid>, Errno> {
         let process = self.subject.process()?;
-        let threads = process.threads.lock();
-        let living = threads.iter().map(|thread| thread.tid());
-        Ok(living.filter(|tid| tid.0 >= from).min())
+        let table = table::lock();
+        let living = table.threads_from(Pid(from));
+        let own = living.filter(|thread| Arc::ptr_eq(&thread.process, &process));
+        Ok(own.map(|thread| thread.tid()).next())
     }
 }
 
