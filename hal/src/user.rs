@@ -123,9 +123,14 @@ impl UserContext {
 
     /// Takes the floating-point state out of the processor, so that the
     /// context may go on elsewhere. Cheap when it did not run.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] if there is more of it than ever before and no memory
+    /// for that: the program must not go on as if nothing had happened, unless
+    /// this is tried again before anything else runs.
     #[inline]
-    pub fn leave(&mut self) {
-        self.context.leave();
+    pub fn leave(&mut self) -> Result<(), OutOfMemory> {
+        self.context.leave()
     }
 
     /// The system call that the last [`Trap::Syscall`] stands for.
@@ -210,12 +215,13 @@ impl UserContext {
     /// redirects the program to the handler.
     ///
     /// # Errors
-    /// What `write` answered; the context is then unchanged.
+    /// What `write` answered, or `None` without memory; the context is then
+    /// unchanged.
     pub fn enter_signal_handler<E>(
         &mut self,
         delivery: &SignalDelivery,
         write: &mut WriteUser<'_, E>,
-    ) -> Result<(), E> {
+    ) -> Result<(), Option<E>> {
         self.context.enter_signal_handler(delivery, write)
     }
 

@@ -369,24 +369,60 @@ fn each_program_has_its_own_floating_point_state() {
     assert_eq!(first.call(), (1, 0, 0x1f80));
     first.context.set_syscall_result(0x1111);
     first.call();
-    first.context.leave();
+    first.context.leave().expect("memory");
     // A fresh program finds nothing of the first.
     assert_eq!(second.call(), (1, 0, 0x1f80));
     second.context.set_syscall_result(0x2222);
     second.call();
-    second.context.leave();
+    second.context.leave().expect("memory");
     for _ in 0..3 {
         assert_eq!(first.call(), (2, 0x1111, 0x1111));
-        first.context.leave();
+        first.context.leave().expect("memory");
         assert_eq!(second.call(), (2, 0x2222, 0x2222));
-        second.context.leave();
+        second.context.leave().expect("memory");
     }
     let child = first.context.duplicate().expect("memory");
     assert_eq!(second.call(), (2, 0x2222, 0x2222));
-    second.context.leave();
+    second.context.leave().expect("memory");
     first.context = child;
     assert_eq!(first.run(), Trap::Syscall);
     assert_eq!(first.context.syscall().arguments[0], 0x1111);
+}
+
+program!(vectors:
+    // The upper half of the register as it is found, then with ones in it if
+    // the call answers so.
+    "2: vextractf128 xmm0, ymm15, 1", "movq rdi, xmm0", "xor esi, esi",
+    "mov eax, 1", "syscall",
+    "test eax, eax", "jz 2b",
+    "vcmpps ymm15, ymm15, ymm15, 15", "jmp 2b",
+);
+
+#[ktest]
+fn upper_halves_of_vectors_are_kept_once_they_are_in_use() {
+    const AVX: u64 = 4;
+    if crate::arch::machine::features::get().xsave_components & AVX == 0 {
+        return;
+    }
+    let mut plain = Guest::new(vectors());
+    let mut user = Guest::new(vectors());
+    for round in 0..4 {
+        let ones = if round < 2 { 0 } else { u64::MAX };
+        assert_eq!(plain.call(), (1, 0, 0), "round {round}");
+        plain.context.set_syscall_result(0);
+        plain.context.leave().expect("memory");
+        assert_eq!(user.call(), (1, ones, 0), "round {round}");
+        user.context.set_syscall_result(i64::from(round == 1));
+        // What it does next is in the registers when it leaves.
+        user.context.leave().expect("memory");
+    }
+    let twin = user.context.duplicate().expect("memory");
+    user.context = twin;
+    assert_eq!(plain.call(), (1, 0, 0));
+    plain.context.leave().expect("memory");
+    assert_eq!(user.call(), (1, u64::MAX, 0));
+    // A fresh program finds none of it.
+    assert_eq!(Guest::new(vectors()).call(), (1, 0, 0));
 }
 
 #[ktest]
@@ -492,7 +528,7 @@ fn a_signal_handler_comes_and_goes() {
         fault: (0, 6, 0),
     };
     let space = guest.table.space().clone();
-    let entered: Result<(), CopyFault> = guest
+    let entered: Result<(), Option<CopyFault>> = guest
         .context
         .enter_signal_handler(&delivery, &mut |at, bytes| space.copy_out(at, bytes));
     assert_eq!(entered, Ok(()));

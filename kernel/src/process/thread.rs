@@ -13,6 +13,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -72,8 +73,9 @@ pub struct ThreadState {
     /// The restart code that the last call ended with, until it is decided
     /// whether a handler runs.
     pub restart: Option<Errno>,
-    /// The signal whose handler waits for memory to put its frame in.
-    pub delivery: Option<(Signal, Info, SigAction)>,
+    /// The signal whose handler waits for memory to put its frame in: at most
+    /// one, in the heap because there hardly ever is one.
+    pub delivery: Vec<(Signal, Info, SigAction)>,
 }
 
 /// A thread of a program.
@@ -128,7 +130,7 @@ impl ThreadState {
             space,
             call: None,
             restart: None,
-            delivery: None,
+            delivery: Vec::new(),
         }
     }
 }
@@ -294,7 +296,15 @@ impl Thread {
             .try_lock()
             .expect("a thread is polled by one processor at a time");
         let poll = self.advance(&mut state, context);
-        state.user.leave();
+        if poll.is_pending() && state.user.leave().is_err() {
+            // What the program computed is lost, so it ends before it goes on.
+            log::warn!(
+                "out of memory: killed process {} for registers that cannot be kept",
+                self.process.pid
+            );
+            let status = ExitStatus::signaled(Signal::SIGKILL.number(), false);
+            self.process.begin_group_exit(status);
+        }
         poll
     }
 

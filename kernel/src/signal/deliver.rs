@@ -31,7 +31,7 @@ pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
             }
             continue;
         }
-        if let Some((signal, info, action)) = state.delivery.take()
+        if let Some((signal, info, action)) = state.delivery.pop()
             && enter_handler(thread, state, signal, &info, &action) == Entered::Later
         {
             return wait_for_memory(thread, state, (signal, info, action));
@@ -81,7 +81,11 @@ fn wait_for_memory(
     state: &mut ThreadState,
     delivery: (Signal, Info, SigAction),
 ) -> Next {
-    state.delivery = Some(delivery);
+    if state.delivery.try_reserve(1).is_ok() {
+        state.delivery.push(delivery);
+    } else {
+        frame_failed(thread, delivery.0);
+    }
     thread.wake();
     Next::Sleep
 }
@@ -170,6 +174,7 @@ fn write_frame(
             }
             space.write(address, bytes)
         })
+        .map_err(|error| error.unwrap_or(Errno::ENOMEM))
 }
 
 /// There is no place for the frame.

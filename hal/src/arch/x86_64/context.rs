@@ -30,11 +30,11 @@ use crate::cpu::MAX_CPUS;
 use crate::memory::{OutOfMemory, SpaceRef};
 use crate::user::{Exception, ExceptionKind, SyscallRequest, Trap};
 
-use super::area::Area;
+use super::area::{Area, Bases};
 use super::exceptions::{self, FloatingPoint};
 use super::percpu::{self, PerCpu};
 use super::registers::{Registers, VIA_SYSCALL, is_canonical};
-use super::{fpu, gdt, interrupts, report, system, trap};
+use super::{gdt, interrupts, report, system, trap};
 
 /// [`Context::loading`] of a context that no processor holds; a processor
 /// without an owner says 0.
@@ -49,8 +49,6 @@ pub(crate) struct Context {
     pub(super) area: Area,
     loading: u64,
     live: bool,
-    fs_base: u64,
-    gs_base: u64,
 }
 
 impl Context {
@@ -59,26 +57,23 @@ impl Context {
             area: Area::new()?,
             loading: NOWHERE,
             live: false,
-            fs_base: 0,
-            gs_base: 0,
         })
     }
 
     pub(crate) fn duplicate(&mut self) -> Result<Context, OutOfMemory> {
-        self.leave();
-        let mut twin = Context::new()?;
-        *twin.area.registers_mut() = self.area.registers().clone();
-        twin.area.image_mut().copy_from_slice(self.area.image());
-        twin.fs_base = self.fs_base;
-        twin.gs_base = self.gs_base;
-        Ok(twin)
+        self.leave()?;
+        Ok(Context {
+            area: self.area.duplicate()?,
+            loading: NOWHERE,
+            live: false,
+        })
     }
 
     pub(crate) fn reset(&mut self, entry: u64, stack: u64) {
         *self.area.registers_mut() = Registers::user(entry, stack);
-        fpu::initialise(self.area.image_mut());
-        self.fs_base = 0;
-        self.gs_base = 0;
+        self.area.narrow();
+        self.area.initialise();
+        *self.area.bases_mut() = Bases::default();
         self.disown();
     }
 
@@ -149,13 +144,11 @@ impl Context {
         // runs inside `run`, which loads another's first if that is to run.
         unsafe { gdt::set_trap_stack(cpu, end) };
         // SAFETY: the setters admit addresses of the user half only.
-        unsafe { load_segments(self.fs_base, self.gs_base) };
-        // SAFETY: an area's image is aligned, long enough and initialised.
-        if !unsafe { fpu::load(self.area.image_pointer()) } {
+        unsafe { load_segments(*self.area.bases()) };
+        if !self.area.load() {
             // Never seen: images are checked. Not another thread's state, whatever happens.
-            fpu::initialise(self.area.image_mut());
-            // SAFETY: as above.
-            let loaded = unsafe { fpu::load(self.area.image_pointer()) };
+            self.area.initialise();
+            let loaded = self.area.load();
             assert!(loaded, "the processor refuses its own initial state");
         }
         // The processor's number in the low bits makes it one of a kind.
@@ -171,14 +164,14 @@ impl Context {
     }
 
     #[inline]
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) -> Result<(), OutOfMemory> {
         if self.live {
-            self.live = false;
             if self.is_loaded() {
-                // SAFETY: an area's image is aligned and long enough.
-                unsafe { fpu::save(self.area.image_pointer()) };
+                self.area.save()?;
             }
+            self.live = false;
         }
+        Ok(())
     }
 
     /// The floating-point units' status, for the code of a fault.
@@ -254,11 +247,8 @@ impl Context {
         let mut registers = self.area.registers().clone();
         registers.settle();
         report::registers(out, &registers)?;
-        writeln!(
-            out,
-            "fs base {:#x}  gs base {:#x}",
-            self.fs_base, self.gs_base
-        )
+        let Bases { fs, gs } = self.area.bases();
+        writeln!(out, "fs base {fs:#x}  gs base {gs:#x}")
     }
 
     #[cfg(all(feature = "ktest", target_os = "none"))]
@@ -273,18 +263,18 @@ impl Context {
     }
 
     pub(crate) fn thread_pointer(&self) -> u64 {
-        self.fs_base
+        self.area.bases().fs
     }
 
     pub(crate) fn second_pointer(&self) -> u64 {
-        self.gs_base
+        self.area.bases().gs
     }
 
     pub(crate) fn set_thread_pointer(&mut self, value: u64) -> bool {
         if value >= crate::memory::USER_END {
             return false;
         }
-        self.fs_base = value;
+        self.area.bases_mut().fs = value;
         self.write_base(system::MSR_FS_BASE, value);
         true
     }
@@ -293,7 +283,7 @@ impl Context {
         if value >= crate::memory::USER_END {
             return false;
         }
-        self.gs_base = value;
+        self.area.bases_mut().gs = value;
         self.write_base(system::MSR_USER_GS_BASE, value);
         true
     }
@@ -322,7 +312,7 @@ fn protection() -> Trap {
 ///
 /// # Safety
 /// Both are addresses below the kernel's half.
-unsafe fn load_segments(fs_base: u64, gs_base: u64) {
+unsafe fn load_segments(bases: Bases) {
     // SAFETY: null selectors are allowed in all four. Clearing GS may clear
     // its base, so the program's base is swapped in for that moment;
     // interrupts are off and an NMI looks before it swaps.
@@ -339,7 +329,7 @@ unsafe fn load_segments(fs_base: u64, gs_base: u64) {
         );
     }
     // SAFETY: only programs use FS; the caller says that it is a user address.
-    unsafe { system::write_msr(system::MSR_FS_BASE, fs_base) };
+    unsafe { system::write_msr(system::MSR_FS_BASE, bases.fs) };
     // SAFETY: as above; this is what `swapgs` brings for the program.
-    unsafe { system::write_msr(system::MSR_USER_GS_BASE, gs_base) };
+    unsafe { system::write_msr(system::MSR_USER_GS_BASE, bases.gs) };
 }

@@ -43,6 +43,8 @@ pub(crate) struct Features {
     pub(crate) xsave_components: u64,
     /// The optimising variant.
     pub(crate) xsaveopt: bool,
+    /// Whether XGETBV tells the components that are in use.
+    pub(crate) tells_use: bool,
     /// Bytes of the save area.
     pub(crate) save_bytes: usize,
     /// Leaf 1's EDX, which programs see as `AT_HWCAP`.
@@ -95,6 +97,7 @@ fn detect() -> Features {
         gigabyte_pages: extended.edx & 1 << 26 != 0,
         xsave_components: 0,
         xsaveopt: false,
+        tells_use: false,
         save_bytes: 512,
         leaf1_edx: leaf1.edx,
     };
@@ -102,7 +105,9 @@ fn detect() -> Features {
         let supported = __cpuid_count(0xd, 0);
         let supported = u64::from(supported.eax) | u64::from(supported.edx) << 32;
         features.xsave_components = components(supported & COMPONENTS);
-        features.xsaveopt = __cpuid_count(0xd, 1).eax & 1 != 0;
+        let variants = __cpuid_count(0xd, 1).eax;
+        features.xsaveopt = variants & 1 != 0;
+        features.tells_use = variants & 1 << 2 != 0;
         features.save_bytes = (2..63)
             .filter(|component| features.xsave_components & 1 << component != 0)
             .map(|component| {

@@ -1,13 +1,20 @@
 //! Saving and loading a program's floating-point state.
 //!
 //! The kernel has no floating-point code, so a program's state stays in the
-//! registers while the kernel runs, until something else is to run. An area is
-//! [`Features::save_bytes`](super::features::Features) long and 64-byte
-//! aligned: the 512 bytes of FXSAVE, then, with XSAVE, its 64-byte header and
-//! the other components.
+//! registers while the kernel runs, until something else is to run. There are
+//! two forms of it in memory:
+//!
+//! | form | bytes | holds | saved by |
+//! |---|---|---|---|
+//! | narrow | [`SOFTWARE`] | x87 and SSE; all else is initial | FXSAVE |
+//! | wide | [`Features::save_bytes`](super::features::Features), 64-byte aligned | every component | XSAVE |
+//!
+//! The rules for calls say that a program's upper halves of vector registers
+//! are initial when it makes a system call, so the narrow form serves nearly
+//! every thread that waits. [`save_narrow`] says when it does not.
 //!
 //! A save area that was loaded once never makes the load fault: programs reach
-//! it only through [`check_image`].
+//! it only through [`check_head`].
 
 use core::arch::asm;
 
@@ -23,37 +30,56 @@ const MXCSR_INITIAL: u32 = 0x1f80;
 /// MXCSR bits that every processor with SSE2 has.
 const MXCSR_MASK: u32 = 0xffff;
 
+/// From here to [`HEADER`] an image is the software's: the processor neither
+/// writes nor looks at it (SDM volume 1, section 10.5.1).
+pub(super) const SOFTWARE: usize = 464;
+
 /// The XSAVE header: XSTATE_BV, XCOMP_BV, zeroes.
 pub(super) const HEADER: usize = 512;
 pub(super) const HEADER_END: usize = 576;
 
 /// Components x87 and SSE.
 pub(super) const LEGACY: u64 = 3;
+/// The upper halves of the registers of AVX.
+const AVX: u64 = 4;
 
-/// Fills an area with the state of a fresh program.
-pub(super) fn initialise(area: &mut [u8]) {
-    area.fill(0);
-    put(area, FCW, &FCW_INITIAL.to_le_bytes());
-    put(area, MXCSR, &MXCSR_INITIAL.to_le_bytes());
+/// The first part of a wide image, up to the end of its header.
+pub(super) type Head = [u8; HEADER_END];
+
+/// The head of an image of the initial state.
+#[repr(C, align(64))]
+struct Initial(Head);
+
+static INITIAL: Initial = Initial({
+    let mut head = [0; HEADER_END];
+    [head[FCW], head[FCW + 1]] = FCW_INITIAL.to_le_bytes();
+    [
+        head[MXCSR],
+        head[MXCSR + 1],
+        head[MXCSR + 2],
+        head[MXCSR + 3],
+    ] = MXCSR_INITIAL.to_le_bytes();
+    head
+});
+
+/// The head of an image of a fresh program's state.
+pub(super) const fn initial() -> &'static Head {
+    &INITIAL.0
 }
 
-/// Makes an area stand for the state of a fresh program as far as loading it
-/// goes: with XSAVE, components that the header does not name are loaded as
-/// initial, whatever the area holds of them, and MXCSR always counts (SDM
-/// volume 1, section 13.8). Cheaper than [`initialise`]; what else is in the
-/// area stays there.
-pub(super) fn initialise_for_load(area: &mut [u8]) {
-    if features::get().xsave_components == 0 {
-        return initialise(area);
-    }
-    put(area, HEADER, &[0; HEADER_END - HEADER]);
-    put(area, MXCSR, &MXCSR_INITIAL.to_le_bytes());
+/// Makes a wide image stand for the state of a fresh program as far as loading
+/// it goes: components that the header does not name are loaded as initial,
+/// whatever the image holds of them, and MXCSR always counts (SDM volume 1,
+/// section 13.8). What else is in the image stays there.
+pub(super) fn initialise_wide(image: &mut [u8]) {
+    put(image, HEADER, &[0; HEADER_END - HEADER]);
+    put(image, MXCSR, &MXCSR_INITIAL.to_le_bytes());
 }
 
-/// Makes an image that a program wrote loadable without a fault, or refuses it.
-/// It is as long as an area.
-pub(super) fn check_image(image: &mut [u8]) -> bool {
-    let Some(mxcsr) = image.get(MXCSR..).and_then(<[u8]>::first_chunk) else {
+/// Whether an image with this head, which a program wrote, can be loaded
+/// without a fault.
+pub(super) fn check_head(head: &Head) -> bool {
+    let Some(mxcsr) = head.get(MXCSR..).and_then(<[u8]>::first_chunk) else {
         return false;
     };
     if u32::from_le_bytes(*mxcsr) & !MXCSR_MASK != 0 {
@@ -63,7 +89,7 @@ pub(super) fn check_image(image: &mut [u8]) -> bool {
     if components == 0 {
         return true;
     }
-    let Some(header) = image.get(HEADER..HEADER_END) else {
+    let Some(header) = head.get(HEADER..) else {
         return false;
     };
     let (words, _) = header.as_chunks::<8>();
@@ -75,30 +101,30 @@ pub(super) fn check_image(image: &mut [u8]) -> bool {
     known && rest.iter().all(|word| u64::from_le_bytes(*word) == 0)
 }
 
-/// Replaces parts that the processor left out of the image, because they were
-/// in their initial state, by that state, so that a program that looks sees it.
-pub(super) fn make_explicit(image: &mut [u8]) {
+/// Replaces parts of x87 and SSE that the header does not name, because they
+/// are in their initial state, by that state, so that whoever looks sees it.
+pub(super) fn make_explicit(head: &mut Head) {
     if features::get().xsave_components == 0 {
         return;
     }
-    let present = bitmap(image);
+    let present = bitmap(head);
     if present & 1 == 0 {
-        if let Some(x87) = image.get_mut(..MXCSR) {
+        if let Some(x87) = head.get_mut(..MXCSR) {
             x87.fill(0);
         }
-        if let Some(stack) = image.get_mut(32..XMM) {
+        if let Some(stack) = head.get_mut(32..XMM) {
             stack.fill(0);
         }
-        put(image, FCW, &FCW_INITIAL.to_le_bytes());
+        put(head, FCW, &FCW_INITIAL.to_le_bytes());
     }
     if present & 2 == 0
-        && let Some(sse) = image.get_mut(XMM..XMM + 256)
+        && let Some(sse) = head.get_mut(XMM..XMM + 256)
     {
         sse.fill(0);
     }
 }
 
-/// Which components an image holds.
+/// Which components an image holds, by its header.
 pub(super) fn bitmap(image: &[u8]) -> u64 {
     image
         .get(HEADER..)
@@ -117,12 +143,17 @@ fn put(area: &mut [u8], at: usize, bytes: &[u8]) {
     }
 }
 
-/// Writes the processor's floating-point state to `area`.
+/// The components that a narrow image has no room for.
+fn upper_components() -> u64 {
+    features::get().xsave_components & !LEGACY
+}
+
+/// Writes the processor's floating-point state to a wide image.
 ///
 /// # Safety
-/// `area` is 64-byte aligned and `save_bytes` long.
+/// `area` is 64-byte aligned and `save_bytes` long; there is XSAVE.
 #[inline]
-pub(super) unsafe fn save(area: *mut u8) {
+pub(super) unsafe fn save_wide(area: *mut u8) {
     let features = features::get();
     let low = features.xsave_components & 0xffff_ffff;
     let high = features.xsave_components >> 32;
@@ -131,59 +162,151 @@ pub(super) unsafe fn save(area: *mut u8) {
         unsafe {
             asm!("xsaveopt64 [{}]", in(reg) area, in("eax") low as u32, in("edx") high as u32, options(nostack, preserves_flags));
         }
-    } else if low != 0 {
+    } else {
         // SAFETY: as above.
         unsafe {
             asm!("xsave64 [{}]", in(reg) area, in("eax") low as u32, in("edx") high as u32, options(nostack, preserves_flags));
         }
-    } else {
-        // SAFETY: as above.
-        unsafe { asm!("fxsave64 [{}]", in(reg) area, options(nostack, preserves_flags)) };
     }
 }
 
-/// Loads the processor's floating-point state from `area`. An area that the
+/// Writes x87 and SSE to a narrow image. False if that is not all of the
+/// processor's floating-point state.
+///
+/// # Safety
+/// `area` is 16-byte aligned and [`SOFTWARE`] bytes long.
+#[inline]
+#[must_use]
+pub(super) unsafe fn save_narrow(area: *mut u8) -> bool {
+    // SAFETY: the caller gives what the processor writes.
+    unsafe { asm!("fxsave64 [{}]", in(reg) area, options(nostack, preserves_flags)) };
+    match upper_components() {
+        0 => true,
+        // SAFETY: AVX is managed, so it is there and switched on.
+        AVX => unsafe { are_upper_halves_zero() },
+        upper => features::get().tells_use && components_in_use() & upper == 0,
+    }
+}
+
+/// Whether the registers of AVX are zero beyond those of SSE. XGETBV would say
+/// so on machines, but the emulator always calls them in use.
+///
+/// # Safety
+/// The processor has AVX, switched on.
+#[inline]
+unsafe fn are_upper_halves_zero() -> bool {
+    #[repr(align(32))]
+    struct Vector([u64; 4]);
+    static UPPER_HALF: Vector = Vector([0, 0, u64::MAX, u64::MAX]);
+    let mut kept = Vector([0; 4]);
+    let some: u8;
+    // SAFETY: AVX is the caller's promise; the one register changed is put back.
+    unsafe {
+        asm!(
+            "vmovups [{kept}], ymm0",
+            "vorps ymm0, ymm0, ymm1",
+            "vorps ymm0, ymm0, ymm2",
+            "vorps ymm0, ymm0, ymm3",
+            "vorps ymm0, ymm0, ymm4",
+            "vorps ymm0, ymm0, ymm5",
+            "vorps ymm0, ymm0, ymm6",
+            "vorps ymm0, ymm0, ymm7",
+            "vorps ymm0, ymm0, ymm8",
+            "vorps ymm0, ymm0, ymm9",
+            "vorps ymm0, ymm0, ymm10",
+            "vorps ymm0, ymm0, ymm11",
+            "vorps ymm0, ymm0, ymm12",
+            "vorps ymm0, ymm0, ymm13",
+            "vorps ymm0, ymm0, ymm14",
+            "vorps ymm0, ymm0, ymm15",
+            "vptest ymm0, [{upper_half}]",
+            "setnz {some}",
+            "vmovups ymm0, [{kept}]",
+            kept = in(reg) &raw mut kept.0,
+            upper_half = in(reg) &raw const UPPER_HALF.0,
+            some = lateout(reg_byte) some,
+            options(nostack),
+        );
+    }
+    some == 0
+}
+
+/// The components that are not in their initial state, where the processor tells.
+fn components_in_use() -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: only asked where the processor has this form of the instruction.
+    unsafe {
+        asm!("xgetbv", in("ecx") 1, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags));
+    }
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// Loads the processor's floating-point state from a wide image. One that the
 /// processor refuses all the same leaves the state as it was, and `false`.
 ///
 /// # Safety
-/// `area` is 64-byte aligned, `save_bytes` long and initialised.
-pub(super) unsafe fn load(area: *const u8) -> bool {
-    let features = features::get();
-    let low = features.xsave_components & 0xffff_ffff;
-    let high = features.xsave_components >> 32;
+/// `area` is 64-byte aligned, `save_bytes` long and initialised; there is XSAVE.
+pub(super) unsafe fn load_wide(area: *const u8) -> bool {
+    let components = features::get().xsave_components;
+    // SAFETY: the caller's promise.
+    unsafe { restore(area, components) }
+}
+
+/// Loads the processor's floating-point state from a narrow image, as
+/// [`load_wide`] does.
+///
+/// # Safety
+/// `area` is 16-byte aligned, 512 bytes long and initialised.
+pub(super) unsafe fn load_narrow(area: *const u8) -> bool {
+    let upper = upper_components();
+    if upper != 0 {
+        // SAFETY: a header that names no component, so that nothing behind it
+        // is looked at; there is XSAVE, or there were no components.
+        unsafe { restore(INITIAL.0.as_ptr(), upper) };
+    }
     let refused: u32;
-    if low != 0 {
-        // SAFETY: the caller gives the area; a fault goes on at `4:` with the
-        // flag still set.
-        unsafe {
-            asm!(
-                "mov {refused:e}, 1",
-                "2: xrstor64 [{area}]",
-                "xor {refused:e}, {refused:e}",
-                "4:",
-                ".pushsection .ochre_extable, \"a\"",
-                ".long 2b - ., 4b - .",
-                ".popsection",
-                refused = out(reg) refused, area = in(reg) area,
-                in("eax") low as u32, in("edx") high as u32,
-                options(nostack, readonly),
-            );
-        }
-    } else {
-        // SAFETY: as above.
-        unsafe {
-            asm!(
-                "mov {refused:e}, 1",
-                "2: fxrstor64 [{area}]",
-                "xor {refused:e}, {refused:e}",
-                "4:",
-                ".pushsection .ochre_extable, \"a\"",
-                ".long 2b - ., 4b - .",
-                ".popsection",
-                refused = out(reg) refused, area = in(reg) area,
-                options(nostack, readonly),
-            );
-        }
+    // SAFETY: the caller gives the area; a fault goes on at `4:` with the
+    // flag still set.
+    unsafe {
+        asm!(
+            "mov {refused:e}, 1",
+            "2: fxrstor64 [{area}]",
+            "xor {refused:e}, {refused:e}",
+            "4:",
+            ".pushsection .ochre_extable, \"a\"",
+            ".long 2b - ., 4b - .",
+            ".popsection",
+            refused = out(reg) refused, area = in(reg) area,
+            options(nostack, readonly),
+        );
+    }
+    refused == 0
+}
+
+/// Loads some components; false if the processor refuses.
+///
+/// # Safety
+/// There is XSAVE; `area` is 64-byte aligned, initialised, and holds the
+/// components that its header names.
+unsafe fn restore(area: *const u8, components: u64) -> bool {
+    let low = components & 0xffff_ffff;
+    let high = components >> 32;
+    let refused: u32;
+    // SAFETY: the caller gives the area; a fault goes on at `4:` with the
+    // flag still set.
+    unsafe {
+        asm!(
+            "mov {refused:e}, 1",
+            "2: xrstor64 [{area}]",
+            "xor {refused:e}, {refused:e}",
+            "4:",
+            ".pushsection .ochre_extable, \"a\"",
+            ".long 2b - ., 4b - .",
+            ".popsection",
+            refused = out(reg) refused, area = in(reg) area,
+            in("eax") low as u32, in("edx") high as u32,
+            options(nostack, readonly),
+        );
     }
     refused == 0
 }

@@ -14,8 +14,10 @@
 //! anything), flags are sanitised, segment registers are ignored, and the
 //! floating-point image is checked so that loading it cannot fault.
 
+use crate::memory::OutOfMemory;
 use crate::user::{ReadUser, SignalDelivery, SignalRestore, WriteUser};
 
+use super::area::Area;
 use super::context::Context;
 use super::features;
 use super::fpu;
@@ -50,8 +52,7 @@ const UC_FP_XSTATE: u64 = 1;
 const UC_SIGCONTEXT_SS: u64 = 2;
 const UC_STRICT_RESTORE_SS: u64 = 4;
 
-/// Offset in the image of the words that say how long it is, and what is in it.
-const SW_RESERVED: usize = 464;
+/// What the software's words of an image begin with, and what ends it.
 const MAGIC1: u32 = 0x4650_5853;
 const MAGIC2: u32 = 0x4650_5845;
 const MAGIC2_BYTES: usize = 4;
@@ -64,20 +65,20 @@ impl Context {
         &mut self,
         delivery: &SignalDelivery,
         write: &mut WriteUser<'_, E>,
-    ) -> Result<(), E> {
-        self.leave();
+    ) -> Result<(), Option<E>> {
+        self.leave().map_err(|OutOfMemory| None)?;
         self.area.registers_mut().settle();
         let mut top = delivery.stack_top;
         if delivery.on_current_stack {
             top = top.wrapping_sub(RED_ZONE);
         }
-        let image = image_place(top, self.area.image().len());
+        let image = image_place(top, features::get().save_bytes);
         // As after a call: 16-byte aligned but for the return address.
         let frame_at = (image.wrapping_sub(FRAME_BYTES as u64) & !15).wrapping_sub(8);
 
-        self.write_image(image, write)?;
+        write_image(&self.area, image, write).map_err(Some)?;
         let frame = build(self.area.registers(), delivery, image);
-        write(frame_at, bytes_of(&frame))?;
+        write(frame_at, bytes_of(&frame)).map_err(Some)?;
 
         let registers = self.area.registers_mut();
         registers.rdi = u64::from(delivery.signal);
@@ -88,7 +89,7 @@ impl Context {
         registers.rsp = frame_at;
         registers.rflags &= !CLEARED_FOR_HANDLER;
         // The handler starts with the state of a fresh program.
-        fpu::initialise_for_load(self.area.image_mut());
+        self.area.initialise();
         self.disown();
         Ok(())
     }
@@ -103,8 +104,8 @@ impl Context {
         read(at, &mut context).map_err(Some)?;
 
         self.disown();
-        if let Err(error) = self.read_image(u64_at(&context, UC_FPSTATE), read) {
-            fpu::initialise(self.area.image_mut());
+        if let Err(error) = read_image(&mut self.area, u64_at(&context, UC_FPSTATE), read) {
+            self.area.initialise();
             return Err(error);
         }
         restore(self.area.registers_mut(), &context);
@@ -117,68 +118,83 @@ impl Context {
             ),
         })
     }
+}
 
-    /// Writes the floating-point image, with the words that describe it. They
-    /// are put into the save area itself: the processor passes over them, and
-    /// what else changes there says the same as before.
-    fn write_image<E>(&mut self, at: u64, write: &mut WriteUser<'_, E>) -> Result<(), E> {
-        let image = self.area.image_mut();
-        fpu::make_explicit(image);
-        put(image, SW_RESERVED, &[0; 48]);
-        let components = features::get().xsave_components;
-        if components == 0 {
-            return write(at, image);
-        }
-        let bytes = image.len() as u32;
-        put(image, SW_RESERVED, &MAGIC1.to_le_bytes());
-        put(
-            image,
-            SW_RESERVED + 4,
-            &(bytes + MAGIC2_BYTES as u32).to_le_bytes(),
-        );
-        put(image, SW_RESERVED + 8, &components.to_le_bytes());
-        put(image, SW_RESERVED + 16, &bytes.to_le_bytes());
-        let present = fpu::bitmap(image) | fpu::LEGACY & components;
-        fpu::set_bitmap(image, present);
-        write(at, image)?;
-        write(at.wrapping_add(u64::from(bytes)), &MAGIC2.to_le_bytes())
+/// Writes the floating-point image, with the software's words, which describe it.
+fn write_image<E>(area: &Area, at: u64, write: &mut WriteUser<'_, E>) -> Result<(), E> {
+    let mut head = area.head();
+    put(&mut head, fpu::SOFTWARE, &[0; fpu::HEADER - fpu::SOFTWARE]);
+    let features = features::get();
+    let components = features.xsave_components;
+    if components == 0 {
+        let (legacy, _) = head.split_at(fpu::HEADER);
+        return write(at, legacy);
     }
-
-    /// Reads and checks a floating-point image; 0 stands for the initial state.
-    fn read_image<E>(&mut self, at: u64, read: &mut ReadUser<'_, E>) -> Result<(), Option<E>> {
-        let image = self.area.image_mut();
-        fpu::initialise_for_load(image);
-        if at == 0 {
-            return Ok(());
+    // CAST: a few kilobytes.
+    let bytes = features.save_bytes as u32;
+    let extended_bytes = bytes + MAGIC2_BYTES as u32;
+    put(&mut head, fpu::SOFTWARE, &MAGIC1.to_le_bytes());
+    put(&mut head, fpu::SOFTWARE + 4, &extended_bytes.to_le_bytes());
+    put(&mut head, fpu::SOFTWARE + 8, &components.to_le_bytes());
+    put(&mut head, fpu::SOFTWARE + 16, &bytes.to_le_bytes());
+    let present = fpu::bitmap(&head) | fpu::LEGACY & components;
+    fpu::set_bitmap(&mut head, present);
+    write(at, &head)?;
+    let end = at.wrapping_add(features.save_bytes as u64);
+    let mut place = at.wrapping_add(fpu::HEADER_END as u64);
+    if let Some(wide) = area.wide() {
+        write(place, wide.get(fpu::HEADER_END..).unwrap_or_default())?;
+    } else {
+        // Components that the header does not name.
+        while place < end {
+            let zeroes = [0; 256];
+            let len = zeroes.len().min((end - place) as usize);
+            let (part, _) = zeroes.split_at(len);
+            write(place, part)?;
+            place = place.wrapping_add(len as u64);
         }
-        let len = image.len();
-        let legacy = image.get_mut(..fpu::HEADER).unwrap_or_default();
-        read(at, legacy).map_err(Some)?;
-        let components = features::get().xsave_components;
-        if components != 0 {
-            let extended = Extended::parse(legacy, len);
-            let whole = match extended {
-                Some(extended) => extended.is_whole(at, read)?,
-                None => false,
-            };
-            if let (true, Some(extended)) = (whole, extended) {
-                let rest = image
-                    .get_mut(fpu::HEADER..extended.bytes)
-                    .unwrap_or_default();
-                read(at.wrapping_add(fpu::HEADER as u64), rest).map_err(Some)?;
-                let present = fpu::bitmap(image) & extended.components;
-                fpu::set_bitmap(image, present);
-            } else {
-                // An image of the old form: x87 and SSE, the rest initial.
-                fpu::set_bitmap(image, fpu::LEGACY & components);
+    }
+    write(end, &MAGIC2.to_le_bytes())
+}
+
+/// Reads and checks a floating-point image; 0 stands for the initial state.
+fn read_image<E>(area: &mut Area, at: u64, read: &mut ReadUser<'_, E>) -> Result<(), Option<E>> {
+    if at == 0 {
+        area.initialise();
+        return Ok(());
+    }
+    let mut head = *fpu::initial();
+    let (legacy, header) = head.split_at_mut(fpu::HEADER);
+    read(at, legacy).map_err(Some)?;
+    let features = features::get();
+    let components = features.xsave_components;
+    if components != 0 {
+        let extended = Extended::parse(legacy, features.save_bytes);
+        let whole = match extended {
+            Some(extended) => extended.is_whole(at, read)?,
+            None => false,
+        };
+        if let (true, Some(extended)) = (whole, extended) {
+            let header_at = at.wrapping_add(fpu::HEADER as u64);
+            read(header_at, header).map_err(Some)?;
+            let present = fpu::bitmap(&head) & extended.components;
+            fpu::set_bitmap(&mut head, present);
+            if present & !fpu::LEGACY != 0 {
+                let wide = area.widen().map_err(|OutOfMemory| None)?;
+                let rest = wide.get_mut(fpu::HEADER_END..extended.bytes);
+                let rest_at = at.wrapping_add(fpu::HEADER_END as u64);
+                read(rest_at, rest.unwrap_or_default()).map_err(Some)?;
             }
-        }
-        if fpu::check_image(image) {
-            Ok(())
         } else {
-            Err(None)
+            // An image of the old form: x87 and SSE, the rest initial.
+            fpu::set_bitmap(&mut head, fpu::LEGACY & components);
         }
     }
+    if !fpu::check_head(&head) {
+        return Err(None);
+    }
+    area.set_head(&head);
+    Ok(())
 }
 
 /// What the software's words of an image say.
@@ -191,14 +207,14 @@ struct Extended {
 impl Extended {
     /// The words, if they make sense for an area of `len` bytes.
     fn parse(legacy: &[u8], len: usize) -> Option<Extended> {
-        let bytes = u32_at(legacy, SW_RESERVED + 16) as usize;
-        let extended_bytes = u32_at(legacy, SW_RESERVED + 4) as usize;
-        let sensible = u32_at(legacy, SW_RESERVED) == MAGIC1
+        let bytes = u32_at(legacy, fpu::SOFTWARE + 16) as usize;
+        let extended_bytes = u32_at(legacy, fpu::SOFTWARE + 4) as usize;
+        let sensible = u32_at(legacy, fpu::SOFTWARE) == MAGIC1
             && (fpu::HEADER_END..=len).contains(&bytes)
             && bytes <= extended_bytes;
         sensible.then_some(Extended {
             bytes,
-            components: u64_at(legacy, SW_RESERVED + 8),
+            components: u64_at(legacy, fpu::SOFTWARE + 8),
         })
     }
 
