@@ -13,6 +13,7 @@ mod basics;
 mod channels;
 mod child;
 mod crawler;
+mod crowd;
 mod locks;
 mod ordering;
 mod parking;
@@ -29,7 +30,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 /// A program: what it is called, and what it does.
 type Program = (&'static str, fn() -> Outcome);
 
-const PROGRAMS: [Program; 10] = [
+const PROGRAMS: [Program; 11] = [
     ("philosophers", philosophers::run),
     ("basics", basics::run),
     ("channels", channels::run),
@@ -38,6 +39,7 @@ const PROGRAMS: [Program; 10] = [
     ("atomics", atomics::run),
     ("ordering", ordering::run),
     ("crawler", crawler::run),
+    ("crowd", crowd::run),
     ("pools", pools::run),
     ("tasks", tasks::run),
 ];

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Thousands of threads that wait at once, and a process that ends while they do.
+exec threads crowd
