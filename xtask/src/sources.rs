@@ -55,6 +55,35 @@ pub(crate) fn count(text: &str) -> Result<Counts> {
     Ok(counter.counts)
 }
 
+/// A file's tokens without what is built for tests only.
+pub(crate) fn without_tests(text: &str) -> Result<TokenStream> {
+    let tokens: TokenStream = text.parse().map_err(|error| anyhow!("not Rust: {error}"))?;
+    Ok(product(tokens))
+}
+
+fn product(stream: TokenStream) -> TokenStream {
+    let tokens: Vec<TokenTree> = stream.into_iter().collect();
+    let mut kept = Vec::new();
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        if is_test_attribute(&tokens[at..]) {
+            at += 2;
+            at += item_len(&tokens[at..]);
+            continue;
+        }
+        kept.push(match token {
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), product(group.stream()));
+                inner.set_span(group.span());
+                TokenTree::Group(inner)
+            }
+            other => other.clone(),
+        });
+        at += 1;
+    }
+    kept.into_iter().collect()
+}
+
 #[derive(Default)]
 struct Counter {
     counts: Counts,
@@ -132,7 +161,8 @@ impl Counter {
     }
 }
 
-fn is_word(token: &TokenTree, word: &str) -> bool {
+/// Whether a token is this word.
+pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == word)
 }
 

@@ -6,6 +6,7 @@
 mod crates;
 mod documents;
 mod files;
+mod locks;
 
 use std::{
     collections::BTreeSet,
@@ -66,6 +67,7 @@ pub(crate) fn check() -> Result<()> {
     files::check(&house, &mut findings);
     crates::check(&house, &mut findings)?;
     documents::check(&house, &mut findings)?;
+    locks::check(&house, &mut findings)?;
     if findings.0.is_empty() {
         return Ok(());
     }

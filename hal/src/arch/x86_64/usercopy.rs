@@ -10,7 +10,8 @@
 //! block is an opaque read or write of kernel memory that the kernel owns.
 
 use core::arch::{asm, global_asm};
-use core::sync::atomic::{AtomicBool, Ordering};
+
+use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
 use crate::arch::machine::percpu;
 use crate::memory::SpaceRef;
