@@ -9,6 +9,16 @@
 //! # What must hold
 //! Looking at the word and falling asleep are one step beside `wake_*`: a
 //! thread that changes the word and then wakes is not missed (futex(2)).
+//!
+//! ```
+//! use ochre_sync::blocking::{Futex, Spin};
+//! use ochre_sync::lock::{Mutex, Plain};
+//!
+//! // The same lock, with two ways to wait.
+//! static SLEEPS: Mutex<u32, Futex, Plain> = Mutex::new(1);
+//! static SPINS: Mutex<u32, Spin, Plain> = Mutex::new(2);
+//! assert_eq!(*SLEEPS.lock() + *SPINS.lock(), 3);
+//! ```
 
 use core::time::Duration;
 
@@ -32,6 +42,47 @@ pub use model::Model;
 ///
 /// The functions have no receiver: a backend is a place in the system, not a
 /// value, and locks name it as a type parameter.
+///
+/// ```
+/// use core::time::Duration;
+/// use ochre_sync::blocking::Blocking;
+/// use ochre_sync::lock::{Mutex, Plain};
+/// use ochre_sync::primitive::atomic::AtomicU32;
+///
+/// /// Lets others run instead of sleeping: as little as there has to be.
+/// struct Polite;
+///
+/// impl Blocking for Polite {
+///     type Instant = std::time::Instant;
+///
+///     fn after(timeout: Duration) -> Option<Self::Instant> {
+///         std::time::Instant::now().checked_add(timeout)
+///     }
+///
+///     fn wait(_: &AtomicU32, _: u32) {
+///         std::thread::yield_now();
+///     }
+///
+///     fn wait_until(_: &AtomicU32, _: u32, deadline: Self::Instant) -> bool {
+///         std::thread::yield_now();
+///         std::time::Instant::now() < deadline
+///     }
+///
+///     fn wake_one(_: *const AtomicU32) -> bool {
+///         true // whoever waits wakes by itself
+///     }
+///
+///     fn wake_all(_: *const AtomicU32) {}
+/// }
+///
+/// let mutex: Mutex<u32, Polite, Plain> = Mutex::new(0);
+/// std::thread::scope(|scope| {
+///     for _ in 0..2 {
+///         scope.spawn(|| *mutex.lock() += 1);
+///     }
+/// });
+/// assert_eq!(mutex.into_inner(), 2);
+/// ```
 pub trait Blocking: 'static {
     /// A moment on the backend's monotonic clock.
     type Instant: Copy + Ord;

@@ -16,6 +16,20 @@
 //! A send happens before the receive of its message, and whatever was done
 //! before a channel was closed happens before a receive that finds it closed.
 //! Messages of one sender to one receiver come in their order.
+//!
+//! ```
+//! use ochre_sync::channel::host; // those that sleep in Linux's futexes
+//!
+//! let (sender, receiver) = host::bounded(2);
+//! std::thread::scope(|scope| {
+//!     scope.spawn(move || {
+//!         for number in 0..10 {
+//!             sender.send(number).expect("somebody receives");
+//!         }
+//!     });
+//!     assert_eq!(receiver.iter().sum::<u32>(), 45);
+//! });
+//! ```
 
 mod backoff;
 mod error;

@@ -14,6 +14,19 @@ use core::marker::PhantomData;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
 /// Who is asking. The machine implements it.
+///
+/// ```
+/// use ochre_sync::Processor;
+///
+/// struct Here;
+///
+/// impl Processor for Here {
+///     fn index() -> usize {
+///         0 // from the machine
+///     }
+/// }
+/// assert_eq!(Here::index(), 0);
+/// ```
 pub trait Processor {
     /// A number for the processor this runs on. It may be another one by the time
     /// the caller uses it; that costs speed, not correctness.

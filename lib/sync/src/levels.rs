@@ -85,6 +85,13 @@ use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::spin::{Guard, Lock, RawSpin, TestAndSet};
 
 /// A level, declared with [`lock_order!`](crate::lock_order).
+///
+/// ```
+/// use ochre_sync::levels::Level;
+///
+/// ochre_sync::lock_order! { in ochre_sync::levels::Anywhere; Table, Files }
+/// assert_eq!((Table::RANK, Files::RANK, Files::NAME), (0, 1, "Files"));
+/// ```
 pub trait Level: 'static {
     /// Its place in the order, outermost 0.
     const RANK: u32;
@@ -97,21 +104,62 @@ pub trait Level: 'static {
 }
 
 /// A lock of level `L` may be taken while one of this level is held.
+///
+/// ```
+/// use ochre_sync::levels::Before;
+///
+/// ochre_sync::lock_order! { in ochre_sync::levels::Anywhere; Table, Files }
+///
+/// /// What a function says that needs a lock of level `Files`.
+/// fn may_take_files<H: Before<Files>>(_held: H) {}
+///
+/// may_take_files(Table);
+/// ```
 pub trait Before<L> {}
 
 /// No lock is held.
+///
+/// ```
+/// use ochre_sync::levels::{Nothing, Token};
+///
+/// let token: Token<'static, Nothing> = Token::root();
+/// # drop(token);
+/// ```
 #[derive(Debug)]
 pub struct Nothing;
 
 impl<L: Level> Before<L> for Nothing {}
 
-/// Who holds locks: the thread or the processor that asks.
+/// Who holds locks: the thread or the processor that asks. [`Held`] shows how a
+/// machine says it.
+///
+/// ```
+/// use ochre_sync::levels::{Context, ThisThread};
+///
+/// // On the host it is there: each thread's own.
+/// ThisThread::with_held(|held| println!("{held:?}"));
+/// ```
 pub trait Context: 'static {
     /// Calls `f` with what it holds.
     fn with_held<R>(f: impl FnOnce(&Held) -> R) -> R;
 }
 
 /// Which levels somebody holds. Part of what the machine keeps for each processor.
+///
+/// ```
+/// use ochre_sync::levels::{Context, Held};
+///
+/// /// The processor that asks.
+/// struct Processor;
+///
+/// impl Context for Processor {
+///     fn with_held<R>(f: impl FnOnce(&Held) -> R) -> R {
+///         static FIRST: Held = Held::new(); // of the processor this runs on
+///         f(&FIRST)
+///     }
+/// }
+/// ochre_sync::lock_order! { in Processor; Table, Files }
+/// ```
 #[derive(Debug, Default)]
 pub struct Held {
     /// One bit for each level; only its owner touches it.
@@ -143,6 +191,16 @@ impl Held {
 }
 
 /// Notes nothing: for programs that use tokens only.
+///
+/// ```
+/// use ochre_sync::levels::{Anywhere, Ordered};
+///
+/// ochre_sync::lock_order! { in Anywhere; Table, Files }
+/// let (table, files) = (Ordered::<Table, _>::new(1), Ordered::<Files, _>::new(2));
+/// // Wrong, and nobody notes it: without tokens nothing is checked.
+/// let (files, table) = (files.lock(), table.lock());
+/// assert_eq!(*files + *table, 3);
+/// ```
 #[derive(Debug)]
 pub struct Anywhere;
 
@@ -153,6 +211,16 @@ impl Context for Anywhere {
 }
 
 /// Notes what each thread of a program on the host holds.
+///
+/// ```
+/// use ochre_sync::levels::Ordered;
+///
+/// ochre_sync::lock_order! { in ochre_sync::levels::ThisThread; Table, Files }
+/// let (table, files) = (Ordered::<Table, _>::new(1), Ordered::<Files, _>::new(2));
+/// let _files = files.lock();
+/// let wrong = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| drop(table.lock())));
+/// assert_eq!(wrong.is_err(), cfg!(debug_assertions));
+/// ```
 #[cfg(all(feature = "std", not(loom)))]
 #[derive(Debug)]
 pub struct ThisThread;
@@ -170,6 +238,20 @@ impl Context for ThisThread {
 /// Declares levels, outermost first, and what notes who holds them.
 ///
 /// See [`levels`](crate::levels). Sixty-four levels at most.
+///
+/// ```
+/// ochre_sync::lock_order! {
+///     in ochre_sync::levels::ThisThread;
+///     /// Which processes there are.
+///     pub Table,
+///     /// One process's files.
+///     pub Files,
+/// }
+///
+/// # use ochre_sync::levels::{Level, Ordered};
+/// static TABLE: Ordered<Table, u32> = Ordered::new(1);
+/// # assert!(*TABLE.lock() == 1 && Table::RANK < Files::RANK);
+/// ```
 #[macro_export]
 macro_rules! lock_order {
     (
@@ -203,6 +285,16 @@ macro_rules! lock_order {
 }
 
 /// Says that the highest level held is `L`. To be had from [`Token::root`], or with a lock.
+///
+/// ```
+/// use ochre_sync::levels::{Ordered, Token};
+///
+/// ochre_sync::lock_order! { in ochre_sync::levels::Anywhere; Table }
+/// let table: Ordered<Table, u32> = Ordered::new(1);
+/// let mut token = Token::root();
+/// let (guard, _for_what_comes_after) = table.lock_with(&mut token);
+/// assert_eq!(*guard, 1);
+/// ```
 pub struct Token<'t, L> {
     /// Borrows the token of the level before; stays with its thread.
     before: PhantomData<&'t *mut ()>,
@@ -268,6 +360,18 @@ impl<L: Level> Drop for Noted<L> {
 }
 
 /// A spin lock with a level.
+///
+/// ```
+/// use ochre_sync::levels::Ordered;
+///
+/// ochre_sync::lock_order! { in ochre_sync::levels::ThisThread; Table, Files }
+/// static TABLE: Ordered<Table, u32> = Ordered::new(1);
+/// static FILES: Ordered<Files, u32> = Ordered::new(2);
+///
+/// let table = TABLE.lock();
+/// let files = FILES.lock(); // the other way round panics where it is checked
+/// assert_eq!(*table + *files, 3);
+/// ```
 pub struct Ordered<L, T: ?Sized, R = TestAndSet> {
     level: PhantomData<fn() -> L>,
     lock: Lock<R, T>,
@@ -338,6 +442,17 @@ impl<L, T: ?Sized + fmt::Debug, R: RawSpin> fmt::Debug for Ordered<L, T, R> {
 }
 
 /// Access to an [`Ordered`] lock's value; gives the lock back when dropped.
+///
+/// ```
+/// use ochre_sync::levels::Ordered;
+///
+/// ochre_sync::lock_order! { in ochre_sync::levels::ThisThread; Table }
+/// let table: Ordered<Table, u32> = Ordered::new(1);
+/// let mut guard = table.lock();
+/// *guard += 1;
+/// drop(guard);
+/// assert_eq!(table.into_inner(), 2);
+/// ```
 #[must_use = "the lock is given back at once if the guard is not kept"]
 pub struct OrderedGuard<'t, L: Level, T: ?Sized, R: RawSpin = TestAndSet> {
     // First the lock goes, then the note.

@@ -18,6 +18,24 @@
 //!
 //! With [`Poisoning`], the default, a lock remembers that a holder panicked, as
 //! std's do; with [`Plain`] it does not ask.
+//!
+//! ```
+//! use ochre_sync::host::{Condvar, Mutex};
+//!
+//! static JOBS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+//! static CHANGED: Condvar = Condvar::new();
+//!
+//! std::thread::scope(|scope| {
+//!     let worker = scope.spawn(|| {
+//!         let jobs = JOBS.lock().expect("nobody panics");
+//!         let mut jobs = CHANGED.wait_while(jobs, |jobs| jobs.is_empty()).expect("nor here");
+//!         jobs.pop()
+//!     });
+//!     JOBS.lock().expect("nobody panics").push(7);
+//!     CHANGED.notify_one();
+//!     assert_eq!(worker.join().expect("no panic"), Some(7));
+//! });
+//! ```
 
 mod barrier;
 mod call_once;

@@ -15,6 +15,16 @@
 //!
 //! Under contention a lock is often faster. These are for where a lock cannot be:
 //! interrupt handlers, and places where its holder could be stopped.
+//!
+//! ```
+//! use ochre_sync::lockfree::Stack;
+//! use ochre_sync::rcu::{Host, pinned};
+//!
+//! let stack: Stack<u32, Host> = Stack::new();
+//! stack.push(1);
+//! stack.push(2);
+//! assert_eq!(pinned(|guard| stack.pop(guard)), Some(2));
+//! ```
 
 mod list;
 mod queue;

@@ -17,6 +17,16 @@ const BUSY: u8 = 1;
 const FULL: u8 = 2;
 
 /// A value set at most once.
+///
+/// ```
+/// use ochre_sync::Once;
+///
+/// static PORT: Once<u16> = Once::new();
+/// assert_eq!(PORT.get(), None);
+/// assert_eq!(PORT.set(0x3f8), Ok(()));
+/// assert_eq!(PORT.set(1), Err(1)); // the first is the only one
+/// assert_eq!(PORT.get(), Some(&0x3f8));
+/// ```
 pub struct Once<T> {
     state: AtomicU8,
     value: UnsafeCell<MaybeUninit<T>>,

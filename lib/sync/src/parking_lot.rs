@@ -95,6 +95,17 @@ unsafe impl<B: Blocking, const N: usize> Send for ParkingLot<B, N> {}
 unsafe impl<B: Blocking, const N: usize> Sync for ParkingLot<B, N> {}
 
 /// How a [`ParkingLot::park`] ended.
+///
+/// ```
+/// use ochre_sync::blocking::Futex;
+/// use ochre_sync::parking_lot::{Park, ParkingLot};
+///
+/// static LOT: ParkingLot<Futex> = ParkingLot::new();
+/// let word = 0_u8;
+/// // What it would wait for has come.
+/// let end = LOT.park((&raw const word).addr(), || false, || (), |_| (), None);
+/// assert_eq!(end, Park::Invalid);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Park {
     /// Somebody unparked it, with this token.
@@ -106,6 +117,21 @@ pub enum Park {
 }
 
 /// What [`ParkingLot::unpark_one`] found.
+///
+/// ```
+/// use ochre_sync::blocking::Futex;
+/// use ochre_sync::parking_lot::ParkingLot;
+///
+/// static LOT: ParkingLot<Futex> = ParkingLot::new();
+/// let word = 0_u8;
+/// // SAFETY: nothing else parks at the address of `word`.
+/// unsafe {
+///     LOT.unpark_one((&raw const word).addr(), |found| {
+///         assert!(!found.woken && !found.more, "nobody sleeps there");
+///         0
+///     })
+/// };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unpark {
     /// Whether one is woken.

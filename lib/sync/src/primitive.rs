@@ -16,6 +16,13 @@
 //! - [`UnsafeCell`] is reached through `with` and `with_mut`, which loom checks
 //!   against all others; atomics are read with a `Relaxed` load where `core`
 //!   would offer `get_mut`.
+//!
+//! ```
+//! use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
+//!
+//! static TICKS: AtomicU32 = AtomicU32::new(0);
+//! assert_eq!(TICKS.fetch_add(1, Ordering::Relaxed), 0);
+//! ```
 
 #[cfg(loom)]
 mod model;

@@ -42,6 +42,17 @@
 //! # One domain
 //! Readers, cells and collectors have to be of one [`Domain`], a type, and are
 //! kept apart by it.
+//!
+//! ```
+//! use ochre_sync::rcu::{Host, RcuBox, RcuCell, pinned};
+//!
+//! let limit: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(10));
+//! pinned(|guard| {
+//!     let before = limit.read(guard); // nobody waits for whom
+//!     limit.update(guard, |old| RcuBox::new(old * 2));
+//!     assert_eq!((*before, *limit.read(guard)), (10, 20));
+//! });
+//! ```
 
 mod cell;
 mod epoch;

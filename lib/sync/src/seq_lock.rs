@@ -33,6 +33,24 @@ use crate::primitive::atomic::{AtomicU64, Ordering, fence};
 use crate::primitive::spin_loop;
 
 /// A value that is `N` words, nothing else.
+///
+/// ```
+/// use ochre_sync::Words;
+///
+/// #[derive(Clone, Copy)]
+/// struct Point(u32, u32);
+///
+/// impl Words<1> for Point {
+///     fn to_words(self) -> [u64; 1] {
+///         [u64::from(self.0) << 32 | u64::from(self.1)]
+///     }
+///
+///     fn from_words([word]: [u64; 1]) -> Point {
+///         Point((word >> 32) as u32, word as u32)
+///     }
+/// }
+/// assert_eq!(Point::from_words(Point(1, 2).to_words()).1, 2);
+/// ```
 pub trait Words<const N: usize>: Copy {
     /// The value's words.
     fn to_words(self) -> [u64; N];
@@ -56,6 +74,14 @@ impl<const N: usize> Words<N> for [u64; N] {
 ///
 /// Readers in another address space map the memory (read-only) and use it as a
 /// `&SeqWords`; what they need of this library is [`try_read`](SeqWords::try_read).
+///
+/// ```
+/// use ochre_sync::SeqWords;
+///
+/// static NOW: SeqWords<2> = SeqWords::new([0, 0]);
+/// NOW.update(|[seconds, _]| [seconds + 1, 500]);
+/// assert_eq!(NOW.try_read(), Some([1, 500]));
+/// ```
 #[repr(C)]
 pub struct SeqWords<const N: usize> {
     sequence: AtomicU64,

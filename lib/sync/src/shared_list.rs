@@ -57,6 +57,19 @@ const CHAINED: u64 = u64::MAX;
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// What a list or a chain links: `shared` for all, a value for the list's holder.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ochre_sync::{List, Node};
+///
+/// let node: Arc<Node<u32, &str>> = Arc::new(Node::new("everybody sees this"));
+/// assert_eq!(*node.shared(), "everybody sees this");
+/// let mut list = List::new();
+/// list.push_back(&node, 5);
+/// assert!(!node.is_free());
+/// drop(list);
+/// assert!(node.is_free());
+/// ```
 pub struct Node<T, S> {
     owner: AtomicU64,
     /// Reached through pointers that outlive the cell's closures: what they may
@@ -136,6 +149,27 @@ impl<T, S: fmt::Debug> fmt::Debug for Node<T, S> {
 }
 
 /// What [`List::sift`] is to do with a node.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ochre_sync::{List, Node, Verdict};
+///
+/// let nodes = [(); 4].map(|()| Arc::new(Node::<u32, ()>::new(())));
+/// let mut list = List::new();
+/// for (value, node) in (0..).zip(&nodes) {
+///     list.push_back(node, value);
+/// }
+/// let mut taken = Vec::new();
+/// list.sift(
+///     |value, ()| match *value {
+///         0 => Verdict::Keep,
+///         1 => Verdict::Take,
+///         _ => Verdict::Stop,
+///     },
+///     |_, value| taken.push(value),
+/// );
+/// assert_eq!((taken, list.iter().count()), (vec![1], 3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Leave it and go on.
@@ -147,6 +181,20 @@ pub enum Verdict {
 }
 
 /// Nodes in an order.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ochre_sync::{List, Node};
+///
+/// let nodes = [3, 1, 2].map(|value| (value, Arc::new(Node::<u32, ()>::new(()))));
+/// let mut list = List::new();
+/// for (value, node) in &nodes {
+///     list.insert(node, *value, |other| other <= value);
+/// }
+/// assert_eq!(list.iter().map(|(value, ())| *value).collect::<Vec<_>>(), [1, 2, 3]);
+/// assert_eq!(list.remove(&nodes[2].1), Some(2));
+/// assert_eq!(list.remove(&nodes[2].1), None);
+/// ```
 pub struct List<T, S> {
     /// INVARIANT: 0 until the first push, then a number of this list alone.
     id: u64,
@@ -366,6 +414,19 @@ impl<T, S> fmt::Debug for List<T, S> {
 
 /// Nodes taken from lists that wait for something to be done with them, first
 /// in, first out: to wake whom a lock's holder chose after it gave the lock back.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ochre_sync::{Chain, Node};
+///
+/// let mut chosen: Chain<(), u32> = Chain::new();
+/// chosen.push(Arc::new(Node::new(1)));
+/// chosen.push(Arc::new(Node::new(2)));
+/// // The lock has been given back meanwhile.
+/// while let Some(node) = chosen.pop() {
+///     println!("wake {}", node.shared());
+/// }
+/// ```
 pub struct Chain<T, S> {
     /// INVARIANT: a singly linked chain of nodes whose owner is [`CHAINED`],
     /// each of which holds one count of its `Arc`; nobody else reaches their links.

@@ -18,6 +18,15 @@
 //! The guards are `!Send`: a future that holds one across an await is not `Send`,
 //! and an executor that wants `Send` futures refuses it. None of these locks is
 //! poisoned by a panic.
+//!
+//! ```
+//! use ochre_sync::{McsLock, SpinLock, TicketLock};
+//!
+//! static USUAL: SpinLock<u32> = SpinLock::new(1);
+//! static FAIR: TicketLock<u32> = TicketLock::new(2);
+//! static CROWDED: McsLock<u32> = McsLock::new(3);
+//! assert_eq!(*USUAL.lock() + *FAIR.lock() + CROWDED.with(|value| *value), 6);
+//! ```
 
 mod clh;
 mod interrupts;

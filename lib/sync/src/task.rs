@@ -31,6 +31,25 @@
 //!
 //! All of it under the spin lock of the queue. Wakers are called, cloned and
 //! dropped without it: they may do anything, also come back here.
+//!
+//! ```
+//! use core::future::Future;
+//! use core::pin::pin;
+//! use core::task::{Context, Waker};
+//! use ochre_sync::task::{Event, Mutex};
+//!
+//! static LOG: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+//! static READY: Event = Event::new();
+//!
+//! let mut task = pin!(async {
+//!     READY.happened().await;
+//!     LOG.lock().await.push("it was ready");
+//! });
+//! let mut context = Context::from_waker(Waker::noop()); // of an executor
+//! assert!(task.as_mut().poll(&mut context).is_pending());
+//! READY.set();
+//! assert!(task.as_mut().poll(&mut context).is_ready());
+//! ```
 
 mod event;
 mod mutex;

@@ -71,6 +71,17 @@ pub(super) unsafe fn value<T: ?Sized>(inner: NonNull<Inner<T>>) -> *mut T {
 /// What an [`Arc`](super::Arc) points to, as seen by the coercion given to
 /// [`Arc::unsize`](super::Arc::unsize). Nothing can be done with it but to coerce
 /// references to it.
+///
+/// ```
+/// use core::any::Any;
+/// use ochre_sync::{Arc, Shared};
+///
+/// fn as_any(shared: &Shared<u32>) -> &Shared<dyn Any> {
+///     shared
+/// }
+///
+/// assert!(Arc::unsize(Arc::new(7), as_any).is::<u32>());
+/// ```
 #[repr(transparent)]
 pub struct Shared<T: ?Sized>(cell::UnsafeCell<Inner<T>>);
 

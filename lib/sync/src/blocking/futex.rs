@@ -11,6 +11,18 @@ use super::Blocking;
 use crate::primitive::atomic::AtomicU32;
 
 /// Sleeps in Linux's futexes.
+///
+/// ```
+/// use core::time::Duration;
+/// use ochre_sync::blocking::{Blocking, Futex};
+/// use ochre_sync::primitive::atomic::AtomicU32;
+///
+/// let word = AtomicU32::new(1);
+/// Futex::wait(&word, 0); // it is not 0: returns at once
+/// let soon = Futex::after(Duration::from_millis(1)).expect("the clock can say it");
+/// assert!(!Futex::wait_until(&word, 1, soon));
+/// assert!(!Futex::wake_one(&word), "nobody sleeps there");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Futex;
 

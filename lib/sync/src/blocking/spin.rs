@@ -8,6 +8,15 @@ use crate::primitive::spin_loop;
 
 /// Waits by spinning. For code with no scheduler under it; it has no clock, so
 /// it counts looks: a timeout is one look for each nanosecond.
+///
+/// ```
+/// use ochre_sync::blocking::Spin;
+/// use ochre_sync::lock::{Mutex, Plain};
+///
+/// static COUNT: Mutex<u32, Spin, Plain> = Mutex::new(0);
+/// *COUNT.lock() += 1;
+/// assert_eq!(*COUNT.lock(), 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Spin;
 

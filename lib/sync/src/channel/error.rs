@@ -7,10 +7,29 @@ use core::error::Error;
 use core::fmt;
 
 /// The channel is closed; here is the message that was not sent.
+///
+/// ```
+/// use ochre_sync::channel::{SendError, host};
+///
+/// let (sender, receiver) = host::unbounded();
+/// drop(receiver);
+/// let error = sender.send("lost?").expect_err("nobody receives");
+/// assert_eq!(error.into_inner(), "lost?");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
 /// Why a message could not be sent at once.
+///
+/// ```
+/// use ochre_sync::channel::{TrySendError, host};
+///
+/// let (sender, receiver) = host::bounded(1);
+/// assert_eq!(sender.try_send(1), Ok(()));
+/// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+/// drop(receiver);
+/// assert_eq!(sender.try_send(3), Err(TrySendError::Closed(3)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
     /// There is no room for it now (or, in an unbounded channel, no memory).
@@ -20,6 +39,17 @@ pub enum TrySendError<T> {
 }
 
 /// Why a message was not sent in time.
+///
+/// ```
+/// use core::time::Duration;
+/// use ochre_sync::channel::{SendTimeoutError, host};
+///
+/// let (sender, receiver) = host::rendezvous();
+/// let soon = Duration::from_millis(1);
+/// assert_eq!(sender.send_timeout(1, soon), Err(SendTimeoutError::Timeout(1)));
+/// drop(receiver);
+/// assert_eq!(sender.send_timeout(1, soon), Err(SendTimeoutError::Closed(1)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
     /// There was no room until the time was over.
@@ -29,10 +59,29 @@ pub enum SendTimeoutError<T> {
 }
 
 /// The channel is closed and empty: no message will ever come.
+///
+/// ```
+/// use ochre_sync::channel::{RecvError, host};
+///
+/// let (sender, receiver) = host::unbounded();
+/// assert!(sender.send(1).is_ok());
+/// drop(sender);
+/// assert_eq!(receiver.recv(), Ok(1)); // what was sent before is not lost
+/// assert_eq!(receiver.recv(), Err(RecvError));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError;
 
 /// Why there is no message at once.
+///
+/// ```
+/// use ochre_sync::channel::{TryRecvError, host};
+///
+/// let (sender, receiver) = host::unbounded::<u32>();
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+/// drop(sender);
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// There is none now.
@@ -42,6 +91,17 @@ pub enum TryRecvError {
 }
 
 /// Why no message came in time.
+///
+/// ```
+/// use core::time::Duration;
+/// use ochre_sync::channel::{RecvTimeoutError, host};
+///
+/// let (sender, receiver) = host::unbounded::<u32>();
+/// let soon = Duration::from_millis(1);
+/// assert_eq!(receiver.recv_timeout(soon), Err(RecvTimeoutError::Timeout));
+/// drop(sender);
+/// assert_eq!(receiver.recv_timeout(soon), Err(RecvTimeoutError::Closed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
     /// None came until the time was over.

@@ -99,6 +99,20 @@ impl Waiter {
 /// # Cancel safety
 /// See [`cancel`](SendFuture::cancel): dropped before it is ready, it has not
 /// sent its message, except by a rendezvous in which the receiver has it.
+///
+/// ```
+/// use core::future::Future;
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+/// use ochre_sync::channel::{SendError, host};
+///
+/// let (sender, receiver) = host::bounded::<u32>(1);
+/// let mut future = pin!(sender.send_async(1));
+/// let mut context = Context::from_waker(Waker::noop());
+/// assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(Ok(())));
+/// # drop(receiver.try_recv());
+/// # Ok::<(), SendError<u32>>(())
+/// ```
 #[must_use = "a future does nothing unless it is polled"]
 pub struct SendFuture<'a, T, B: Blocking> {
     half: &'a Half<T, B>,
@@ -194,6 +208,20 @@ impl<T, B: Blocking> Drop for SendFuture<'_, T, B> {
 /// # Cancel safety
 /// Dropped at any time, it loses no message, and a wake-up that came to it goes
 /// to another receiver.
+///
+/// ```
+/// use core::future::Future;
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+/// use ochre_sync::channel::{SendError, host};
+///
+/// let (sender, receiver) = host::bounded::<u32>(1);
+/// sender.send(1)?;
+/// let mut future = pin!(receiver.recv_async());
+/// let mut context = Context::from_waker(Waker::noop());
+/// assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(Ok(1)));
+/// # Ok::<(), SendError<u32>>(())
+/// ```
 #[must_use = "a future does nothing unless it is polled"]
 pub struct RecvFuture<'a, T, B: Blocking> {
     half: &'a Half<T, B>,

@@ -87,6 +87,16 @@ pub(super) fn halves<T, B: Blocking>(flavor: Flavor<T, B>) -> (Sender<T, B>, Rec
 ///
 /// When the last one is dropped the channel closes: receivers get what is left
 /// in it, and then an error.
+///
+/// ```
+/// use ochre_sync::channel::{SendError, host};
+///
+/// let (sender, receiver) = host::bounded(2);
+/// let other = sender.clone();
+/// assert!(sender.send(1).is_ok() && other.send(2).is_ok());
+/// drop(receiver);
+/// assert_eq!(sender.send(3), Err(SendError(3)));
+/// ```
 pub struct Sender<T, B: Blocking> {
     pub(super) half: Half<T, B>,
 }
@@ -96,6 +106,17 @@ pub struct Sender<T, B: Blocking> {
 ///
 /// When the last one is dropped the channel closes: what is left in it is
 /// dropped, and senders get their messages back with an error.
+///
+/// ```
+/// use ochre_sync::channel::{RecvError, host};
+///
+/// let (sender, receiver) = host::unbounded();
+/// let other = receiver.clone();
+/// assert!(sender.send(1).is_ok() && sender.send(2).is_ok());
+/// drop(sender);
+/// assert_eq!((receiver.recv(), other.recv()), (Ok(1), Ok(2)));
+/// assert_eq!(receiver.recv(), Err(RecvError));
+/// ```
 pub struct Receiver<T, B: Blocking> {
     pub(super) half: Half<T, B>,
 }
@@ -319,16 +340,50 @@ impl<T, B: Blocking> fmt::Debug for Receiver<T, B> {
 }
 
 /// The messages of a channel until it is closed; see [`Receiver::iter`].
+///
+/// ```
+/// use ochre_sync::channel::host;
+///
+/// let (sender, receiver) = host::unbounded();
+/// sender.send(1)?;
+/// sender.send(2)?;
+/// drop(sender); // else it waits for more
+/// assert_eq!(receiver.iter().sum::<u32>(), 3);
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 pub struct Iter<'a, T, B: Blocking> {
     receiver: &'a Receiver<T, B>,
 }
 
 /// The messages that are in a channel; see [`Receiver::try_iter`].
+///
+/// ```
+/// use ochre_sync::channel::host;
+///
+/// let (sender, receiver) = host::unbounded();
+/// sender.send(1)?;
+/// sender.send(2)?;
+/// assert_eq!(receiver.try_iter().sum::<u32>(), 3);
+/// assert_eq!(receiver.try_iter().next(), None); // and does not wait for more
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 pub struct TryIter<'a, T, B: Blocking> {
     receiver: &'a Receiver<T, B>,
 }
 
 /// The messages of a channel until it is closed, with the receiver in it.
+///
+/// ```
+/// use ochre_sync::channel::host;
+///
+/// let (sender, receiver) = host::unbounded();
+/// sender.send(1)?;
+/// sender.send(2)?;
+/// drop(sender); // else it waits for more
+/// let numbers: Vec<u32> = receiver.into_iter().collect();
+/// assert_eq!(numbers, [1, 2]);
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 pub struct IntoIter<T, B: Blocking> {
     receiver: Receiver<T, B>,
 }

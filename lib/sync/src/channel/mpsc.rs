@@ -44,6 +44,16 @@ use crate::blocking::Blocking;
 
 /// As [`bounded`](super::bounded), with one receiver.
 ///
+/// ```
+/// use ochre_sync::blocking::Spin;
+/// use ochre_sync::channel::mpsc;
+///
+/// let (sender, mut receiver) = mpsc::bounded::<_, Spin>(1);
+/// sender.send(1)?;
+/// assert_eq!(receiver.recv(), Ok(1));
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
+///
 /// # Panics
 /// If the capacity is beyond a quarter of the address space.
 #[must_use]
@@ -53,6 +63,16 @@ pub fn bounded<T, B: Blocking>(capacity: usize) -> (Sender<T, B>, Receiver<T, B>
 }
 
 /// As [`unbounded`](super::unbounded), with one receiver.
+///
+/// ```
+/// use ochre_sync::blocking::Spin;
+/// use ochre_sync::channel::mpsc;
+///
+/// let (sender, mut receiver) = mpsc::unbounded::<_, Spin>();
+/// sender.send(1)?;
+/// assert_eq!(receiver.recv(), Ok(1));
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 #[must_use]
 pub fn unbounded<T, B: Blocking>() -> (Sender<T, B>, Receiver<T, B>) {
     // SAFETY: all receives are through the only `Receiver`, which has them by
@@ -66,6 +86,20 @@ pub fn unbounded<T, B: Blocking>() -> (Sender<T, B>, Receiver<T, B>) {
 ///
 /// When it is dropped the channel closes: what is left in it is dropped, and
 /// senders get their messages back with an error.
+///
+/// ```
+/// use ochre_sync::channel::{TryRecvError, host};
+///
+/// let (sender, mut receiver) = host::mpsc::unbounded();
+/// let other = sender.clone();
+/// sender.send(1)?;
+/// other.send(2)?;
+/// assert_eq!((receiver.len(), receiver.recv()), (2, Ok(1)));
+/// drop((sender, other));
+/// assert_eq!(receiver.try_recv(), Ok(2));
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 pub struct Receiver<T, B: Blocking> {
     receiver: mpmc::Receiver<T, B>,
 }
@@ -147,16 +181,50 @@ impl<T, B: Blocking> Receiver<T, B> {
 }
 
 /// The messages of a channel until it is closed; see [`Receiver::iter`].
+///
+/// ```
+/// use ochre_sync::channel::host;
+///
+/// let (sender, mut receiver) = host::mpsc::unbounded();
+/// sender.send(1)?;
+/// sender.send(2)?;
+/// drop(sender); // else it waits for more
+/// assert_eq!(receiver.iter().sum::<u32>(), 3);
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 pub struct Iter<'a, T, B: Blocking> {
     receiver: &'a mut Receiver<T, B>,
 }
 
 /// The messages that are in a channel; see [`Receiver::try_iter`].
+///
+/// ```
+/// use ochre_sync::channel::host;
+///
+/// let (sender, mut receiver) = host::mpsc::unbounded();
+/// sender.send(1)?;
+/// sender.send(2)?;
+/// assert_eq!(receiver.try_iter().sum::<u32>(), 3);
+/// assert_eq!(receiver.try_iter().next(), None); // and does not wait for more
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 pub struct TryIter<'a, T, B: Blocking> {
     receiver: &'a mut Receiver<T, B>,
 }
 
 /// The messages of a channel until it is closed, with the receiver in it.
+///
+/// ```
+/// use ochre_sync::channel::host;
+///
+/// let (sender, receiver) = host::mpsc::unbounded();
+/// sender.send(1)?;
+/// sender.send(2)?;
+/// drop(sender); // else it waits for more
+/// let numbers: Vec<u32> = receiver.into_iter().collect();
+/// assert_eq!(numbers, [1, 2]);
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 pub struct IntoIter<T, B: Blocking> {
     receiver: Receiver<T, B>,
 }

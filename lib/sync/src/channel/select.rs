@@ -47,7 +47,15 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a select gives its operations; only this module can make one.
+/// What a select gives its operations; only this module can make one, so only it
+/// can call them.
+///
+/// ```compile_fail,E0451
+/// use ochre_sync::channel::select::Turn;
+///
+/// let turn = Turn { signal: unimplemented(), case: 0 };
+/// # fn unimplemented<T>() -> T { panic!() }
+/// ```
 pub struct Turn<'a> {
     signal: &'a Signal,
     case: u32,
@@ -56,6 +64,17 @@ pub struct Turn<'a> {
 /// Something that a select can wait for: a [`Sending`] or a [`Receiving`].
 ///
 /// The methods are the select's.
+///
+/// ```
+/// use ochre_sync::blocking::Futex;
+/// use ochre_sync::channel::{host, select};
+///
+/// let (sender, receiver) = host::bounded(1);
+/// let (mut send, mut receive) = (sender.sending(1), receiver.receiving());
+/// // Of different types, in one list.
+/// let operations: &mut [&mut dyn select::Operation<Futex>] = &mut [&mut receive, &mut send];
+/// assert_eq!(select::wait(operations), 1);
+/// ```
 pub trait Operation<B: Blocking>: sealed::Sealed {
     /// Does it if that is possible at once, or has been done.
     #[doc(hidden)]
@@ -76,6 +95,18 @@ pub trait Operation<B: Blocking>: sealed::Sealed {
 /// A receive that a select can choose.
 ///
 /// It can be used again after its result was taken.
+///
+/// ```
+/// use ochre_sync::channel::{host, select};
+///
+/// let (sender, receiver) = host::unbounded();
+/// sender.send(1)?;
+/// let mut receive = receiver.receiving();
+/// assert_eq!(select::wait(&mut [&mut receive]), 0);
+/// assert_eq!(receive.take(), Some(Ok(1)));
+/// assert_eq!(receive.take(), None);
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 pub struct Receiving<'a, T, B: Blocking> {
     half: &'a Half<T, B>,
     node: Node,
@@ -147,6 +178,16 @@ impl<T, B: Blocking> Operation<B> for Receiving<'_, T, B> {
 /// A send that a select can choose.
 ///
 /// It sends one message once; when that was done it is never chosen again.
+///
+/// ```
+/// use ochre_sync::channel::{host, select};
+///
+/// let (sender, receiver) = host::bounded(1);
+/// let mut send = sender.sending("a message");
+/// assert_eq!(select::wait(&mut [&mut send]), 0);
+/// assert_eq!(send.take(), Some(Ok(())));
+/// assert_eq!(receiver.recv(), Ok("a message"));
+/// ```
 pub struct Sending<'a, T, B: Blocking> {
     half: &'a Half<T, B>,
     node: Node,
@@ -257,6 +298,18 @@ impl<T, B: Blocking> Operation<B> for Sending<'_, T, B> {
 
 /// Waits until one of the operations is done; gives its index.
 ///
+/// ```
+/// use ochre_sync::channel::{host, select};
+///
+/// let (sender, receiver) = host::unbounded::<u32>();
+/// let (_other, quiet) = host::unbounded::<u32>();
+/// sender.send(1)?;
+/// let (mut one, mut two) = (quiet.receiving(), receiver.receiving());
+/// assert_eq!(select::wait(&mut [&mut one, &mut two]), 1);
+/// assert_eq!(two.take(), Some(Ok(1)));
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
+///
 /// # Panics
 /// If there is no operation, or more than `u32` can count.
 pub fn wait<B: Blocking>(operations: &mut [&mut dyn Operation<B>]) -> usize {
@@ -268,6 +321,16 @@ pub fn wait<B: Blocking>(operations: &mut [&mut dyn Operation<B>]) -> usize {
 }
 
 /// As [`wait`], but not longer than `timeout`.
+///
+/// ```
+/// use core::time::Duration;
+/// use ochre_sync::channel::{host, select};
+///
+/// let (_sender, receiver) = host::unbounded::<u32>();
+/// let mut receive = receiver.receiving();
+/// let soon = Duration::from_millis(1);
+/// assert_eq!(select::wait_timeout(&mut [&mut receive], soon), None);
+/// ```
 ///
 /// # Panics
 /// As [`wait`].
@@ -282,6 +345,18 @@ pub fn wait_timeout<B: Blocking>(
 }
 
 /// Does one of the operations if one is possible now.
+///
+/// ```
+/// use ochre_sync::channel::{host, select};
+///
+/// let (sender, receiver) = host::unbounded();
+/// let mut receive = receiver.receiving();
+/// assert_eq!(select::try_now(&mut [&mut receive]), None);
+/// sender.send(1)?;
+/// assert_eq!(select::try_now(&mut [&mut receive]), Some(0));
+/// assert_eq!(receive.take(), Some(Ok(1)));
+/// # Ok::<(), ochre_sync::channel::SendError<u32>>(())
+/// ```
 ///
 /// # Panics
 /// As [`wait`].

@@ -44,6 +44,13 @@ pub struct Barrier<B> {
 }
 
 /// What a thread is told that has been at a [`Barrier`].
+///
+/// ```
+/// use ochre_sync::host::Barrier;
+///
+/// let barrier = Barrier::new(1);
+/// assert!(barrier.wait().is_leader(), "one of one");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierWaitResult {
     leader: bool,

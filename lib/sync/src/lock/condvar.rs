@@ -100,6 +100,18 @@ unsafe impl<B: Blocking> Send for Condvar<B> {}
 unsafe impl<B: Blocking> Sync for Condvar<B> {}
 
 /// Whether a timed wait ended because its time was over.
+///
+/// ```
+/// use core::time::Duration;
+/// use ochre_sync::host::{Condvar, Mutex};
+///
+/// let (mutex, changed) = (Mutex::new(false), Condvar::new());
+/// let guard = mutex.lock().expect("nobody panics");
+/// let (guard, result) = changed
+///     .wait_timeout_while(guard, Duration::from_millis(1), |done| !*done)
+///     .expect("nobody panics");
+/// assert!(result.timed_out() && !*guard);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 

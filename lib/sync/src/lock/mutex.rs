@@ -369,6 +369,17 @@ impl<T: ?Sized + fmt::Display, B: Blocking, P: Policy> fmt::Display for MutexGua
 }
 
 /// Access to a part of a [`Mutex`]'s value; made by [`MutexGuard::map`].
+///
+/// ```
+/// use ochre_sync::host::{Mutex, MutexGuard};
+///
+/// let pair = Mutex::new((1, 2));
+/// let guard = pair.lock().expect("nobody panics");
+/// let mut second = MutexGuard::map(guard, |pair| &mut pair.1);
+/// *second += 1;
+/// drop(second);
+/// assert_eq!(*pair.lock().expect("nobody panics"), (1, 3));
+/// ```
 #[must_use = "the mutex is given back at once if the guard is not kept"]
 pub struct MappedMutexGuard<'a, U: ?Sized, B: Blocking, P: Policy = Poisoning> {
     /// A raw pointer, because the guard may be moved while the part is in use.

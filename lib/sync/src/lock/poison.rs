@@ -23,9 +23,31 @@ use crate::primitive::atomic::{AtomicBool, Ordering};
 
 /// What taking a lock gives: the guard, or the guard in an error if the lock is
 /// poisoned.
+///
+/// ```
+/// use ochre_sync::host::Mutex;
+/// use ochre_sync::lock::LockResult;
+///
+/// fn even_if_poisoned<G>(result: LockResult<G>) -> G {
+///     result.unwrap_or_else(|poisoned| poisoned.into_inner())
+/// }
+///
+/// assert_eq!(*even_if_poisoned(Mutex::new(1).lock()), 1);
+/// ```
 pub type LockResult<G> = Result<G, PoisonError<G>>;
 
 /// What trying to take a lock gives.
+///
+/// ```
+/// use ochre_sync::host::Mutex;
+/// use ochre_sync::lock::{TryLockError, TryLockResult};
+///
+/// fn is_busy<G>(result: TryLockResult<G>) -> bool {
+///     matches!(result, Err(TryLockError::WouldBlock))
+/// }
+///
+/// assert!(!is_busy(Mutex::new(1).try_lock()));
+/// ```
 pub type TryLockResult<G> = Result<G, TryLockError<G>>;
 
 /// A lock was taken whose earlier holder panicked; the guard is inside.
@@ -81,6 +103,18 @@ impl<G> fmt::Display for PoisonError<G> {
 impl<G> Error for PoisonError<G> {}
 
 /// Why a lock was not taken without trouble.
+///
+/// ```
+/// use ochre_sync::host::Mutex;
+/// use ochre_sync::lock::TryLockError;
+///
+/// let mutex = Mutex::new(1);
+/// let guard = mutex.lock().expect("nobody panics");
+/// assert!(matches!(mutex.try_lock(), Err(TryLockError::WouldBlock)));
+/// drop(guard);
+/// mutex.poison();
+/// assert!(matches!(mutex.try_lock(), Err(TryLockError::Poisoned(_))));
+/// ```
 pub enum TryLockError<G> {
     /// It was taken, and is poisoned.
     Poisoned(PoisonError<G>),
@@ -123,6 +157,15 @@ mod sealed {
 }
 
 /// Whether a lock tells of its poison: [`Poisoning`] or [`Plain`].
+///
+/// ```
+/// use ochre_sync::blocking::Futex;
+/// use ochre_sync::lock::{Mutex, Plain, Poisoning};
+///
+/// let asks: Mutex<u32, Futex, Poisoning> = Mutex::new(1);
+/// let does_not: Mutex<u32, Futex, Plain> = Mutex::new(2);
+/// assert_eq!(*asks.lock().expect("nobody panics") + *does_not.lock(), 3);
+/// ```
 pub trait Policy: sealed::Sealed + 'static {
     /// What taking a lock gives.
     type Locked<G>;
@@ -143,6 +186,18 @@ pub trait Policy: sealed::Sealed + 'static {
 }
 
 /// The lock reports that a holder panicked, as std's do.
+///
+/// ```
+/// use ochre_sync::host::Mutex;
+///
+/// let mutex = Mutex::new(1);
+/// mutex.poison(); // as a panic with the guard in hand does
+/// let guard = match mutex.lock() {
+///     Ok(guard) => guard,
+///     Err(poisoned) => poisoned.into_inner(), // to look, or to mend it
+/// };
+/// assert_eq!(*guard, 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Poisoning;
 

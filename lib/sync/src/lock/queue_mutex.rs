@@ -330,6 +330,16 @@ impl<T: ?Sized + fmt::Debug, B: Blocking> fmt::Debug for QueueMutex<T, B> {
 }
 
 /// Access to a [`QueueMutex`]'s value; gives the mutex on when dropped.
+///
+/// ```
+/// use ochre_sync::host::QueueMutex;
+///
+/// let mutex = QueueMutex::new(1);
+/// let mut guard = mutex.lock();
+/// *guard += 1;
+/// drop(guard);
+/// assert_eq!(mutex.into_inner(), 2);
+/// ```
 #[must_use = "the mutex is given on at once if the guard is not kept"]
 pub struct QueueMutexGuard<'a, T: ?Sized, B: Blocking> {
     mutex: &'a QueueMutex<T, B>,

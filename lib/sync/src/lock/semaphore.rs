@@ -212,6 +212,16 @@ impl<B> fmt::Debug for Semaphore<B> {
 }
 
 /// A permit of a [`Semaphore`]; given back when dropped. It may change threads.
+///
+/// ```
+/// use ochre_sync::host::Semaphore;
+///
+/// let slots = Semaphore::new(2);
+/// let permit = slots.access();
+/// assert_eq!(slots.available(), 1);
+/// drop(permit);
+/// assert_eq!(slots.available(), 2);
+/// ```
 #[must_use = "the permit is given back at once if this is not kept"]
 pub struct Permit<'a, B: Blocking> {
     semaphore: &'a Semaphore<B>,

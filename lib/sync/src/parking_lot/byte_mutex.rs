@@ -34,6 +34,26 @@ const TRY: usize = 0;
 const GIVEN: usize = 1;
 
 /// Where a type's sleepers stand.
+///
+/// ```
+/// use ochre_sync::blocking::Futex;
+/// use ochre_sync::parking_lot::{ByteMutex, Lot, ParkingLot};
+///
+/// /// A table of one's own.
+/// struct Mine;
+///
+/// impl Lot for Mine {
+///     type Backend = Futex;
+///
+///     fn lot() -> &'static ParkingLot<Futex> {
+///         static LOT: ParkingLot<Futex> = ParkingLot::new();
+///         &LOT
+///     }
+/// }
+///
+/// let mutex: ByteMutex<Mine> = ByteMutex::new();
+/// assert!(mutex.try_lock());
+/// ```
 pub trait Lot: 'static {
     /// Where they sleep.
     type Backend: Blocking;

@@ -10,6 +10,15 @@ use core::fmt;
 
 /// The base of interior mutability, reached through closures so that loom can
 /// take its place.
+///
+/// ```
+/// use ochre_sync::primitive::UnsafeCell;
+///
+/// let mut cell = UnsafeCell::new(1);
+/// // SAFETY: nobody else reaches the cell.
+/// cell.with_mut(|value| unsafe { *value += 1 });
+/// assert_eq!(*cell.get_mut(), 2);
+/// ```
 #[repr(transparent)]
 #[derive(Default)]
 pub struct UnsafeCell<T: ?Sized>(core::cell::UnsafeCell<T>);

@@ -10,6 +10,12 @@ use super::state::{Domain, Node, Protects, retire};
 use crate::primitive::atomic::{AtomicPtr, Ordering};
 
 /// A value ready to be put into an [`RcuCell`].
+///
+/// ```
+/// use ochre_sync::rcu::RcuBox;
+///
+/// assert_eq!(RcuBox::new(1).into_inner(), 1);
+/// ```
 pub struct RcuBox<T>(Box<Node<T>>);
 
 impl<T> RcuBox<T> {

@@ -10,6 +10,27 @@ use super::state::{Domain, Protects, Slot, State};
 ///
 /// A guard that is forgotten keeps the thread reading, and everything from being
 /// freed, until the `Epoch` is dropped.
+///
+/// ```
+/// use ochre_sync::rcu::{self, Domain, Epoch, RcuBox, RcuCell, State};
+/// # struct Kernel;
+/// # unsafe impl Domain for Kernel {
+/// #     fn state() -> &'static State {
+/// #         static STATE: State = State::new();
+/// #         &STATE
+/// #     }
+/// # }
+///
+/// let cell: RcuCell<u32, Kernel> = RcuCell::new(RcuBox::new(1));
+/// let epoch = Epoch::<Kernel>::register();
+/// let guard = epoch.pin();
+/// let value = cell.read(&guard);
+/// cell.replace(RcuBox::new(2));
+/// assert!(!rcu::collect::<Kernel>(), "the guard is there");
+/// assert_eq!(*value, 1);
+/// drop(guard);
+/// assert!(rcu::collect::<Kernel>());
+/// ```
 pub struct Epoch<D: Domain> {
     slot: &'static Slot,
     depth: Cell<usize>,
@@ -52,6 +73,25 @@ impl<D: Domain> fmt::Debug for Epoch<D> {
 }
 
 /// An [`Epoch`] that reads.
+///
+/// ```
+/// use ochre_sync::rcu::{self, Domain, Epoch, GracePeriod, State};
+/// # struct Kernel;
+/// # unsafe impl Domain for Kernel {
+/// #     fn state() -> &'static State {
+/// #         static STATE: State = State::new();
+/// #         &STATE
+/// #     }
+/// # }
+///
+/// let epoch = Epoch::<Kernel>::register();
+/// let guard = epoch.pin();
+/// let period = GracePeriod::<Kernel>::begin();
+/// assert!(!period.is_over());
+/// drop(guard);
+/// assert!(period.is_over());
+/// # rcu::collect::<Kernel>();
+/// ```
 #[must_use = "what is read lives as long as the guard"]
 pub struct Pinned<'a, D: Domain> {
     epoch: &'a Epoch<D>,
@@ -85,6 +125,13 @@ mod host {
     use core::cell::Cell;
 
     /// The domain of a program on the host: all its threads.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{Host, RcuBox, RcuCell, pinned};
+    ///
+    /// let cell: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(1));
+    /// assert_eq!(pinned(|guard| *cell.read(guard)), 1);
+    /// ```
     #[derive(Debug)]
     pub struct Host;
 

@@ -98,6 +98,23 @@ impl<D: Domain> fmt::Debug for Participant<D> {
 }
 
 /// A [`Participant`] that reads. It is nothing but a borrow.
+///
+/// ```
+/// use ochre_sync::rcu::{self, Domain, Participant, RcuBox, RcuCell, State};
+/// # struct Kernel;
+/// # unsafe impl Domain for Kernel {
+/// #     fn state() -> &'static State {
+/// #         static STATE: State = State::new();
+/// #         &STATE
+/// #     }
+/// # }
+///
+/// let cell: RcuCell<u32, Kernel> = RcuCell::new(RcuBox::new(1));
+/// let participant = Participant::<Kernel>::register();
+/// let guard = participant.read();
+/// assert_eq!(*cell.read(&guard), 1);
+/// # rcu::collect::<Kernel>();
+/// ```
 #[must_use = "what is read lives as long as the guard"]
 pub struct ReadGuard<'a, D: Domain> {
     reader: PhantomData<&'a Participant<D>>,

@@ -51,12 +51,38 @@ pub unsafe trait Domain: Sized + 'static {
 
 /// Whoever has this is reading in the domain: nothing it can find is freed.
 ///
+/// ```
+/// use ochre_sync::rcu::{Host, Protects, RcuBox, RcuCell, pinned};
+///
+/// /// Whoever reads somehow may call this.
+/// fn limit<'g>(cell: &'g RcuCell<u32, Host>, guard: &'g impl Protects<Host>) -> &'g u32 {
+///     cell.read(guard)
+/// }
+///
+/// let cell = RcuCell::new(RcuBox::new(3));
+/// assert_eq!(pinned(|guard| *limit(&cell, guard)), 3);
+/// ```
+///
 /// # Safety
 /// As long as a value of the type exists, its owner's slot must hold back every
 /// period that begins.
 pub unsafe trait Protects<D> {}
 
 /// What a domain knows.
+///
+/// ```
+/// use ochre_sync::rcu::{Domain, State};
+///
+/// struct Routes;
+///
+/// // SAFETY: there is one state, and it is this one.
+/// unsafe impl Domain for Routes {
+///     fn state() -> &'static State {
+///         static STATE: State = State::new();
+///         &STATE
+///     }
+/// }
+/// ```
 pub struct State {
     current: AtomicU64,
     slots: AtomicPtr<Slot>,
@@ -172,6 +198,22 @@ pub(crate) unsafe fn retire<D: Domain, T>(node: NonNull<Node<T>>) {
 ///
 /// Call it now and then, where drops may run: the timer, the idle loop. It never
 /// waits.
+///
+/// ```
+/// use ochre_sync::rcu::{self, Domain, RcuBox, RcuCell, State};
+/// # struct Kernel;
+/// # unsafe impl Domain for Kernel {
+/// #     fn state() -> &'static State {
+/// #         static STATE: State = State::new();
+/// #         &STATE
+/// #     }
+/// # }
+///
+/// let cell: RcuCell<u32, Kernel> = RcuCell::new(RcuBox::new(1));
+/// assert!(rcu::collect::<Kernel>(), "there is nothing");
+/// cell.replace(RcuBox::new(2));
+/// assert!(rcu::collect::<Kernel>(), "nobody reads: it is freed at once");
+/// ```
 pub fn collect<D: Domain>() -> bool {
     D::state().collect()
 }

@@ -29,6 +29,15 @@ use crate::primitive::{UnsafeCell, spin_loop};
 
 /// One place in the queue of a [`ClhLock`]. On a cache line of its own, as
 /// somebody spins at it.
+///
+/// ```
+/// use ochre_sync::{ClhHandle, ClhLock, ClhNode};
+///
+/// let (mut first, mut own) = (ClhNode::new(), ClhNode::new());
+/// let lock = ClhLock::new(&mut first, 1);
+/// let mut handle = ClhHandle::new(&mut own);
+/// assert_eq!(*lock.lock(&mut handle), 1);
+/// ```
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct ClhNode {
@@ -49,6 +58,17 @@ impl ClhNode {
 
 /// What a thread takes [`ClhLock`]s with, one at a time: a node, though not
 /// always the same.
+///
+/// ```
+/// use ochre_sync::{ClhHandle, ClhLock, ClhNode};
+///
+/// let [mut one, mut two, mut own] = [const { ClhNode::new() }; 3];
+/// let (first, second) = (ClhLock::new(&mut one, 1), ClhLock::new(&mut two, 2));
+/// // One handle serves for any number of locks, one after the other.
+/// let mut handle = ClhHandle::new(&mut own);
+/// let sum = *first.lock(&mut handle);
+/// assert_eq!(sum + *second.lock(&mut handle), 3);
+/// ```
 pub struct ClhHandle<'n> {
     node: Option<NonNull<ClhNode>>,
     /// Neither longer nor shorter than `'n`: nodes go out and others come in.
@@ -203,6 +223,18 @@ impl<T: ?Sized> fmt::Debug for ClhLock<'_, T> {
 }
 
 /// Access to a [`ClhLock`]'s value; gives the lock back when dropped.
+///
+/// ```
+/// use ochre_sync::{ClhHandle, ClhLock, ClhNode};
+///
+/// let (mut first, mut own) = (ClhNode::new(), ClhNode::new());
+/// let lock = ClhLock::new(&mut first, 1);
+/// let mut handle = ClhHandle::new(&mut own);
+/// let mut guard = lock.lock(&mut handle);
+/// *guard += 1;
+/// drop(guard);
+/// assert_eq!(lock.into_inner(), 2);
+/// ```
 #[must_use = "the lock is given back at once if the guard is not kept"]
 pub struct ClhGuard<'a, 'n, T: ?Sized> {
     lock: &'a ClhLock<'n, T>,

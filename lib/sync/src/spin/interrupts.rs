@@ -22,6 +22,37 @@ use crate::primitive::spin_loop;
 ///
 /// The machine implements it. Whatever it does, no memory is at risk; but locks
 /// that are taken in handlers deadlock if it lets interrupts in.
+///
+/// ```
+/// use ochre_sync::spin::{self, Depth, Interrupts};
+/// # use core::cell::Cell;
+/// # std::thread_local! {
+/// #     static ENABLED: Cell<bool> = const { Cell::new(true) };
+/// #     static DEPTH: Depth = const { Depth::new() };
+/// # }
+///
+/// struct Machine;
+///
+/// impl Interrupts for Machine {
+///     fn disable() -> bool {
+///         ENABLED.replace(false) // `pushfq; cli`
+///     }
+///
+///     fn enable() {
+///         ENABLED.set(true); // `sti`
+///     }
+///
+///     fn with_depth<R>(f: impl FnOnce(&Depth) -> R) -> R {
+///         DEPTH.with(f) // a field of what the machine keeps for each processor
+///     }
+/// }
+///
+/// spin::without::<Machine, _>(|| {
+///     spin::without::<Machine, _>(|| ());
+///     assert!(!ENABLED.get(), "there is a reason left");
+/// });
+/// assert!(ENABLED.get());
+/// ```
 pub trait Interrupts {
     /// Keeps interrupts out of this processor. Returns whether they could come
     /// in before.
@@ -37,6 +68,18 @@ pub trait Interrupts {
 
 /// How many reasons a processor has to keep interrupts out. Part of what the
 /// machine keeps for each processor.
+///
+/// ```
+/// use ochre_sync::spin::Depth;
+///
+/// /// What a machine keeps for each processor.
+/// struct PerProcessor {
+///     reasons: Depth,
+/// }
+///
+/// static FIRST: PerProcessor = PerProcessor { reasons: Depth::new() };
+/// # let _ = &FIRST.reasons;
+/// ```
 #[derive(Debug, Default)]
 pub struct Depth {
     /// Only this processor writes these; they are atomic so that they can be in
@@ -110,6 +153,36 @@ impl<I: Interrupts> Drop for Quiet<I> {
 /// Calls `f` with interrupts kept out of this processor. Around
 /// [`McsLock::with`](super::McsLock::with) it makes a queue lock that handlers
 /// may take.
+///
+/// ```
+/// # use ochre_sync::spin::{self, Depth, Interrupts};
+/// # use core::cell::Cell;
+/// # std::thread_local! {
+/// #     static ENABLED: Cell<bool> = const { Cell::new(true) };
+/// #     static DEPTH: Depth = const { Depth::new() };
+/// # }
+/// #
+/// # struct Machine;
+/// #
+/// # impl Interrupts for Machine {
+/// #     fn disable() -> bool {
+/// #         ENABLED.replace(false) // `pushfq; cli`
+/// #     }
+/// #
+/// #     fn enable() {
+/// #         ENABLED.set(true); // `sti`
+/// #     }
+/// #
+/// #     fn with_depth<R>(f: impl FnOnce(&Depth) -> R) -> R {
+/// #         DEPTH.with(f) // a field of what the machine keeps for each processor
+/// #     }
+/// # }
+/// spin::without::<Machine, _>(|| {
+///     spin::without::<Machine, _>(|| ());
+///     assert!(!ENABLED.get(), "there is a reason left");
+/// });
+/// assert!(ENABLED.get());
+/// ```
 pub fn without<I: Interrupts, R>(f: impl FnOnce() -> R) -> R {
     let _quiet = Quiet::<I>::enter();
     f()

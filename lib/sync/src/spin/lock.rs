@@ -13,6 +13,43 @@ use crate::primitive::UnsafeCell;
 
 /// A lock without a value: how [`Lock`] waits.
 ///
+/// ```
+/// use core::sync::atomic::{AtomicBool, Ordering};
+/// use ochre_sync::spin::{Lock, RawSpin};
+///
+/// /// The simplest there is: asks for the line again and again.
+/// struct Swap(AtomicBool);
+///
+/// // SAFETY: one swap at a time finds false, and none does until `unlock`, whose
+/// // Release pairs with its Acquire.
+/// unsafe impl RawSpin for Swap {
+///     const NAME: &'static str = "SwapLock";
+///     const FAIR: bool = false;
+///
+///     fn lock(&self) {
+///         while !self.try_lock() {
+///             core::hint::spin_loop();
+///         }
+///     }
+///
+///     fn try_lock(&self) -> bool {
+///         !self.0.swap(true, Ordering::Acquire)
+///     }
+///
+///     fn is_locked(&self) -> bool {
+///         self.0.load(Ordering::Relaxed)
+///     }
+///
+///     unsafe fn unlock(&self) {
+///         self.0.store(false, Ordering::Release);
+///     }
+/// }
+///
+/// static NUMBER: Lock<Swap, u32> = Lock::with_raw(Swap(AtomicBool::new(false)), 1);
+/// assert_eq!(*NUMBER.lock(), 1);
+/// assert!(!NUMBER.is_locked());
+/// ```
+///
 /// # Safety
 /// Between a `lock` that returned (or a `try_lock` that returned true) and the
 /// next `unlock`, no other may succeed; and what happens before an `unlock`
@@ -44,6 +81,14 @@ pub unsafe trait RawSpin {
 ///
 /// Use it by the name of what it waits like: [`SpinLock`](super::SpinLock),
 /// [`TicketLock`](super::TicketLock).
+///
+/// ```
+/// use ochre_sync::spin::{Lock, Ticket};
+///
+/// static COUNT: Lock<Ticket, u32> = Lock::with_raw(Ticket::new(), 0);
+/// *COUNT.lock() += 1;
+/// assert!(COUNT.try_lock().is_some_and(|count| *count == 1));
+/// ```
 pub struct Lock<R, T: ?Sized> {
     raw: R,
     value: UnsafeCell<T>,

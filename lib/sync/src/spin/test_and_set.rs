@@ -37,9 +37,29 @@ use crate::primitive::spin_loop;
 pub type SpinLock<T> = Lock<TestAndSet, T>;
 
 /// Access to a [`SpinLock`]'s value; gives the lock back when dropped.
+///
+/// ```
+/// use ochre_sync::SpinLock;
+/// use ochre_sync::spin::SpinLockGuard;
+///
+/// fn count(mut numbers: SpinLockGuard<'_, u32>) {
+///     *numbers += 1;
+/// }
+///
+/// let lock = SpinLock::new(1);
+/// count(lock.lock());
+/// assert_eq!(lock.into_inner(), 2);
+/// ```
 pub type SpinLockGuard<'a, T> = Guard<'a, TestAndSet, T>;
 
 /// How a [`SpinLock`] waits.
+///
+/// ```
+/// use ochre_sync::spin::{Lock, TestAndSet};
+///
+/// static LOCK: Lock<TestAndSet, u32> = Lock::with_raw(TestAndSet::new(), 1);
+/// assert_eq!(*LOCK.lock(), 1);
+/// ```
 #[derive(Debug, Default)]
 pub struct TestAndSet {
     locked: AtomicBool,

@@ -36,9 +36,29 @@ use crate::primitive::spin_loop;
 pub type TicketLock<T> = Lock<Ticket, T>;
 
 /// Access to a [`TicketLock`]'s value; gives the lock back when dropped.
+///
+/// ```
+/// use ochre_sync::TicketLock;
+/// use ochre_sync::spin::TicketLockGuard;
+///
+/// fn count(mut numbers: TicketLockGuard<'_, u32>) {
+///     *numbers += 1;
+/// }
+///
+/// let lock = TicketLock::new(1);
+/// count(lock.lock());
+/// assert_eq!(lock.into_inner(), 2);
+/// ```
 pub type TicketLockGuard<'a, T> = Guard<'a, Ticket, T>;
 
 /// How a [`TicketLock`] waits.
+///
+/// ```
+/// use ochre_sync::spin::{Lock, Ticket};
+///
+/// static LOCK: Lock<Ticket, u32> = Lock::with_raw(Ticket::new(), 1);
+/// assert_eq!(*LOCK.lock(), 1);
+/// ```
 #[derive(Debug, Default)]
 pub struct Ticket {
     next: AtomicU32,

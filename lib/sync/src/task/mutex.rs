@@ -93,6 +93,21 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 }
 
 /// The future of [`Mutex::lock`].
+///
+/// ```
+/// use core::future::Future;
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+/// use ochre_sync::task::Mutex;
+///
+/// let mut context = Context::from_waker(Waker::noop());
+/// let mutex = Mutex::new(1);
+/// let guard = mutex.try_lock().expect("it is free");
+/// let mut lock = pin!(mutex.lock());
+/// assert!(lock.as_mut().poll(&mut context).is_pending());
+/// drop(guard);
+/// assert!(lock.as_mut().poll(&mut context).is_ready());
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Lock<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
@@ -121,6 +136,17 @@ impl<T: ?Sized> fmt::Debug for Lock<'_, T> {
 
 /// Access to a [`Mutex`]'s value; gives the mutex to the next when dropped. May
 /// be held across awaits and go to another thread with its task.
+///
+/// ```
+/// use ochre_sync::task::Mutex;
+///
+/// let mutex = Mutex::new(1);
+/// let mut guard = mutex.try_lock().expect("it is free");
+/// *guard += 1;
+/// assert!(mutex.try_lock().is_none());
+/// drop(guard);
+/// assert_eq!(mutex.into_inner(), 2);
+/// ```
 #[must_use = "the mutex is given back at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,

@@ -135,6 +135,22 @@ impl fmt::Debug for Semaphore {
 }
 
 /// The future of [`Semaphore::acquire`].
+///
+/// ```
+/// use core::future::Future;
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+/// use ochre_sync::task::Semaphore;
+///
+/// let mut context = Context::from_waker(Waker::noop());
+/// let semaphore = Semaphore::new(1);
+/// let mut two = pin!(semaphore.acquire(2));
+/// assert!(two.as_mut().poll(&mut context).is_pending());
+/// // Somebody waits, so nobody is faster, though one would be enough.
+/// assert!(semaphore.try_acquire(1).is_none());
+/// semaphore.add(1);
+/// assert!(two.as_mut().poll(&mut context).is_ready());
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire<'a> {
     semaphore: &'a Semaphore,
@@ -227,6 +243,16 @@ impl Drop for Acquire<'_> {
 }
 
 /// Permits of a [`Semaphore`]; given back when dropped.
+///
+/// ```
+/// use ochre_sync::task::Semaphore;
+///
+/// let semaphore = Semaphore::new(2);
+/// let permit = semaphore.try_acquire(2).expect("both are there");
+/// assert_eq!(semaphore.available(), 0);
+/// drop(permit);
+/// assert_eq!(semaphore.available(), 2);
+/// ```
 #[must_use = "the permits are given back at once if this is not kept"]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,

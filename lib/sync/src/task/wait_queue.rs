@@ -194,6 +194,22 @@ impl fmt::Debug for WaitQueue {
 }
 
 /// The future of [`WaitQueue::wait_until`].
+///
+/// ```
+/// use core::cell::Cell;
+/// use core::future::Future;
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+/// use ochre_sync::task::WaitQueue;
+///
+/// let mut context = Context::from_waker(Waker::noop());
+/// let (queue, item) = (WaitQueue::new(), Cell::new(None));
+/// let mut wait = pin!(queue.wait_until(|| item.take()));
+/// assert!(wait.as_mut().poll(&mut context).is_pending());
+/// item.set(Some(5));
+/// assert!(queue.wake_one());
+/// assert_eq!(wait.as_mut().poll(&mut context), Poll::Ready(5));
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct WaitUntil<'a, F> {
     queue: &'a WaitQueue,

@@ -110,6 +110,19 @@ unsafe fn free<T, B>(slot: NonNull<Slot<T, B>>, on_heap: bool) {
 /// The half that sends, once.
 ///
 /// Dropped without having sent, it tells the receiver that nothing will come.
+///
+/// ```
+/// use ochre_sync::blocking::Futex;
+/// use ochre_sync::channel::{RecvError, SendError, oneshot};
+///
+/// let (sender, receiver) = oneshot::channel::<u32, Futex>();
+/// drop(receiver);
+/// assert_eq!(sender.send(1), Err(SendError(1)));
+///
+/// let (sender, receiver) = oneshot::channel::<u32, Futex>();
+/// drop(sender);
+/// assert_eq!(receiver.recv(), Err(RecvError));
+/// ```
 pub struct Sender<'a, T, B: Blocking> {
     slot: NonNull<Slot<T, B>>,
     on_heap: bool,
@@ -168,6 +181,20 @@ impl<T, B: Blocking> Drop for Sender<'_, T, B> {
 /// # Cancel safety
 /// As a future, it can be polled through `&mut`, and asked again later; nothing
 /// is lost before it is dropped.
+///
+/// ```
+/// use core::time::Duration;
+/// use ochre_sync::blocking::Futex;
+/// use ochre_sync::channel::{RecvTimeoutError, TryRecvError, oneshot};
+///
+/// let (sender, mut receiver) = oneshot::channel::<u32, Futex>();
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+/// let soon = Duration::from_millis(1);
+/// assert_eq!(receiver.recv_timeout(soon), Err(RecvTimeoutError::Timeout));
+/// assert_eq!(sender.send(1), Ok(()));
+/// assert!(receiver.is_ready());
+/// assert_eq!(receiver.receive(), 1);
+/// ```
 pub struct Receiver<'a, T, B: Blocking> {
     slot: NonNull<Slot<T, B>>,
     on_heap: bool,

@@ -44,6 +44,17 @@ const CLOSED: u8 = 2;
 const TAKEN: u8 = 3;
 
 /// A channel for one message to this thread.
+///
+/// ```
+/// use ochre_sync::channel::oneshot::parked::Channel;
+///
+/// let mut channel = Channel::new();
+/// for round in 0..2 {
+///     let (sender, receiver) = channel.split();
+///     sender.send(round);
+///     assert_eq!(receiver.receive(), Ok(round));
+/// }
+/// ```
 pub struct Channel<T> {
     state: AtomicU8,
     message: Place<T>,
@@ -83,6 +94,15 @@ impl<T> Channel<T> {
 }
 
 /// The half that sends, once, from any thread.
+///
+/// ```
+/// use ochre_sync::channel::oneshot::parked::Channel;
+///
+/// let mut channel = Channel::<u32>::new();
+/// let (sender, receiver) = channel.split();
+/// drop(sender);
+/// assert!(receiver.receive().is_err(), "none will come");
+/// ```
 pub struct Sender<'a, T> {
     channel: &'a Channel<T>,
     receiver: host::Thread,
@@ -114,6 +134,17 @@ impl<T> Drop for Sender<'_, T> {
 }
 
 /// The half that receives, once, on the thread that split the channel.
+///
+/// ```
+/// use ochre_sync::channel::oneshot::parked::Channel;
+///
+/// let mut channel = Channel::new();
+/// let (sender, receiver) = channel.split();
+/// assert!(!receiver.is_ready());
+/// sender.send(1);
+/// assert!(receiver.is_ready());
+/// assert_eq!(receiver.receive(), Ok(1));
+/// ```
 pub struct Receiver<'a, T> {
     channel: &'a Channel<T>,
     not_send: PhantomData<*const ()>,
