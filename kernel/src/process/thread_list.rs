@@ -79,11 +79,21 @@ impl<T: Listed> List<T> {
         if let Some(moved) = self.all.get(place) {
             moved.slot().set(place);
         }
-        // A process that had very many threads once has not for ever.
         if self.all.len() < self.all.capacity() / 4 {
-            self.all.shrink_to(self.all.len() * 2);
+            self.shrink();
         }
         Some(removed)
+    }
+
+    /// Gives memory back, for a process that had very many threads once, if
+    /// there is any for a smaller list.
+    fn shrink(&mut self) {
+        let mut smaller = Vec::new();
+        // `Vec::shrink_to` has no way to fail.
+        if smaller.try_reserve_exact(self.all.len() * 2).is_ok() {
+            smaller.append(&mut self.all);
+            self.all = smaller;
+        }
     }
 
     /// Takes all out.
@@ -131,6 +141,7 @@ mod tests {
             assert_eq!(list.len(), 99 - gone);
             assert!(Arc::ptr_eq(&list[0], &made[0]), "the first stays the first");
         }
+        assert!(list.all.capacity() < 8, "{}", list.all.capacity());
         assert!(list.remove(&made[0]).is_some());
         assert!(list.is_empty());
     }
