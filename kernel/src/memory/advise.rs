@@ -3,6 +3,7 @@
 
 use core::ops::Range;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use ochre_abi::Errno;
 use ochre_abi::mman::Advice;
@@ -26,6 +27,8 @@ enum Meaning {
     Drop,
     /// The pages come.
     Populate(Access),
+    /// The object's pages become a hole.
+    Remove,
 }
 
 impl Meaning {
@@ -42,6 +45,7 @@ impl Meaning {
             | Advice::HugePage
             | Advice::NoHugePage => Meaning::Nothing,
             Advice::DontNeed | Advice::Free => Meaning::Drop,
+            Advice::Remove => Meaning::Remove,
             Advice::DontFork => Meaning::Set(AreaFlags::DONT_FORK),
             Advice::DoFork => Meaning::Clear(AreaFlags::DONT_FORK),
             Advice::WipeOnFork => Meaning::Set(AreaFlags::WIPE_ON_FORK),
@@ -88,6 +92,9 @@ impl AddressSpace {
                     Refusal::NotMapped | Refusal::OutOfMemory => Errno::ENOMEM,
                 });
         }
+        if let Meaning::Remove = meaning {
+            return self.punch(range);
+        }
         let mut guard = self.inner();
         let inner = &mut *guard;
         let covered = inner.areas.covers(range.clone());
@@ -98,7 +105,7 @@ impl AddressSpace {
             .map(|area| area.start);
         let range = range.start..refused.unwrap_or(range.end).max(range.start);
         match meaning {
-            Meaning::Nothing | Meaning::Populate(_) => {}
+            Meaning::Nothing | Meaning::Populate(_) | Meaning::Remove => {}
             Meaning::Drop => inner.drop_pages(range),
             Meaning::Set(flags) => {
                 inner.change_flags(range, |area| area.flags.insert(flags))?;
@@ -114,6 +121,40 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         Ok(())
+    }
+
+    /// Makes what a range shows of objects holes in them.
+    fn punch(&self, range: Range<u64>) -> Result<(), Errno> {
+        let mut result = Ok(());
+        let mut address = range.start;
+        while address < range.end {
+            let (backing, pages, end) = {
+                let inner = self.inner();
+                let Some(area) = inner.areas.at_or_above(address) else {
+                    return Err(Errno::ENOMEM);
+                };
+                if area.start > address {
+                    // What is behind the gap is done all the same.
+                    result = Err(Errno::ENOMEM);
+                    address = area.start;
+                    continue;
+                }
+                if area.flags.contains(AreaFlags::LOCKED) {
+                    return Err(Errno::EINVAL);
+                }
+                let source = area.source.as_ref().ok_or(Errno::EINVAL)?;
+                if !area.is_shared() || area.flags.contains(AreaFlags::NEVER_WRITE) {
+                    return Err(Errno::EACCES);
+                }
+                let end = area.end.min(range.end);
+                let first = area.index_of(source, address);
+                let pages = first..first.saturating_add((end - address) / PAGE);
+                (Arc::clone(&source.backing), pages, end)
+            };
+            backing.punch(pages)?;
+            address = end;
+        }
+        result
     }
 
     /// Locks a range in memory, or what is mapped at all when there is none.

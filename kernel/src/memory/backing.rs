@@ -15,6 +15,8 @@ use core::ops::Range;
 use ochre_abi::Errno;
 use ochre_hal::memory::UserFrame;
 
+use super::Mappers;
+
 /// Which file it is, as `/proc/PID/maps` and shared futexes tell files apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
@@ -47,6 +49,21 @@ pub trait Backing: Send + Sync {
 
     /// The name for `/proc/PID/maps`.
     fn path(&self) -> Vec<u8>;
+
+    /// The list of those who map it; `None` for an object that never loses a
+    /// page.
+    fn mappers(&self) -> Option<&Mappers> {
+        None
+    }
+
+    /// Makes pages a hole, for whoever has a mapping that may write.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP where the object has none.
+    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
+        let _ = pages;
+        Err(Errno::EOPNOTSUPP)
+    }
 
     /// Whether mapping it means anonymous memory (`/dev/zero`).
     fn is_anonymous(&self) -> bool {

@@ -16,7 +16,7 @@ use super::{
 
 const RW: Protection = Protection::READ.union(Protection::WRITE);
 
-fn space() -> AddressSpace {
+fn space() -> Arc<AddressSpace> {
     AddressSpace::new(Limits::default()).expect("the machine has memory")
 }
 

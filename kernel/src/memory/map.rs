@@ -100,6 +100,7 @@ impl AddressSpace {
         if matches!(request.placement, Placement::Fixed(_)) {
             inner.unmap(area.range());
         }
+        AddressSpace::announce(self.me(), core::iter::once(&area));
         inner.areas.insert(area);
         Ok(start)
     }

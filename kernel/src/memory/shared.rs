@@ -10,7 +10,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::area::PAGE;
-use super::{Backing, Identity};
+use super::{Backing, Gone, Identity, Mappers};
 
 /// The device number that such objects have (Linux: that of its hidden tmpfs).
 const DEVICE: u64 = 1;
@@ -22,6 +22,7 @@ pub struct SharedMemory {
     inode: u64,
     pages: u64,
     present: SpinLock<BTreeMap<u64, UserFrame>>,
+    mappers: Mappers,
 }
 
 impl SharedMemory {
@@ -33,6 +34,7 @@ impl SharedMemory {
             inode: NEXT_INODE.fetch_add(1, Ordering::Relaxed),
             pages,
             present: SpinLock::new(BTreeMap::new()),
+            mappers: Mappers::new(),
         }
     }
 }
@@ -73,5 +75,24 @@ impl Backing for SharedMemory {
 
     fn path(&self) -> Vec<u8> {
         b"/dev/zero (deleted)".to_vec()
+    }
+
+    fn mappers(&self) -> Option<&Mappers> {
+        Some(&self.mappers)
+    }
+
+    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
+        let out = {
+            let mut present = self.present.lock();
+            let mut out = present.split_off(&pages.start);
+            let mut kept = out.split_off(&pages.end);
+            present.append(&mut kept);
+            out
+        };
+        if !out.is_empty() {
+            // It is never mapped privately, so all that show it lose it.
+            self.mappers.forget(self.identity(), pages, Gone::End);
+        }
+        Ok(())
     }
 }

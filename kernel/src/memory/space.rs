@@ -7,7 +7,7 @@
 //! Copies take no lock: they go through the page table as the program's own
 //! accesses do, and only a fault on the way looks at the areas.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -64,6 +64,7 @@ pub(super) struct Inner {
 
 /// A program's address space.
 pub struct AddressSpace {
+    me: Weak<AddressSpace>,
     root: SpaceRef,
     inner: SpinLock<Inner>,
 }
@@ -105,7 +106,7 @@ impl AddressSpace {
             let empty =
                 AddressSpace::new(Limits::default()).expect("boot leaves memory for a page table");
             // A second one that came too late is dropped.
-            drop(EMPTY.set(Arc::new(empty)));
+            drop(EMPTY.set(empty));
         }
     }
 
@@ -152,9 +153,10 @@ impl AddressSpace {
     ///
     /// # Errors
     /// [`OutOfMemory`] for the root table.
-    pub fn new(limits: Limits) -> Result<AddressSpace, OutOfMemory> {
+    pub fn new(limits: Limits) -> Result<Arc<AddressSpace>, OutOfMemory> {
         let table = PageTable::new()?;
-        Ok(AddressSpace {
+        Ok(Arc::new_cyclic(|me| AddressSpace {
+            me: Weak::clone(me),
             root: table.space().clone(),
             inner: SpinLock::new(Inner {
                 table,
@@ -166,7 +168,12 @@ impl AddressSpace {
                 facts: Arc::new(Facts::default()),
                 usage: Usage::default(),
             }),
-        })
+        }))
+    }
+
+    /// What an object keeps to find this space.
+    pub(super) fn me(&self) -> &Weak<AddressSpace> {
+        &self.me
     }
 
     /// The root, with which the program is run.
@@ -209,7 +216,11 @@ impl AddressSpace {
         if !memory::has_headroom(frames_for_areas(inner.areas.len())) {
             return Err(Errno::ENOMEM);
         }
-        let mut table = PageTable::new().map_err(|OutOfMemory| Errno::ENOMEM)?;
+        let child = AddressSpace::new(inner.limits).map_err(|OutOfMemory| Errno::ENOMEM)?;
+        // Before it has a page, and locked until it has all: who makes files
+        // shorter meanwhile waits, and finds both.
+        AddressSpace::announce(&child.me, inner.areas.iter());
+        let mut theirs = child.inner();
         let mut areas = inner.areas.clone();
         let mut flush = None;
         let mut result = Ok(());
@@ -219,7 +230,7 @@ impl AddressSpace {
             } else if !area.flags.contains(AreaFlags::WIPE_ON_FORK) {
                 match inner
                     .table
-                    .share_into(&mut table, area.range(), !area.is_shared())
+                    .share_into(&mut theirs.table, area.range(), !area.is_shared())
                 {
                     Ok(one) => join(&mut flush, one),
                     Err(OutOfMemory) => {
@@ -240,19 +251,12 @@ impl AddressSpace {
         {
             areas.update(0..u64::MAX, |area| area.flags.remove(AreaFlags::LOCKED));
         }
-        Ok(Arc::new(AddressSpace {
-            root: table.space().clone(),
-            inner: SpinLock::new(Inner {
-                table,
-                areas,
-                limits: inner.limits,
-                layout: inner.layout,
-                heap: inner.heap.clone(),
-                future: AreaFlags::empty(),
-                facts: Arc::clone(&inner.facts),
-                usage: Usage::default(),
-            }),
-        }))
+        theirs.areas = areas;
+        theirs.layout = inner.layout;
+        theirs.heap = inner.heap.clone();
+        theirs.facts = Arc::clone(&inner.facts);
+        drop(theirs);
+        Ok(child)
     }
 
     /// Copies from the program's memory, faulting pages in.
@@ -354,6 +358,17 @@ impl AddressSpace {
                 }
             }
             chunk = (chunk * 2).min(PAGE_SIZE);
+        }
+    }
+}
+
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        let inner = self.inner();
+        for area in inner.areas.iter() {
+            if let Some(mappers) = area.source.as_ref().and_then(|one| one.backing.mappers()) {
+                mappers.remove(self);
+            }
         }
     }
 }

@@ -13,11 +13,11 @@ use core::ops::Range;
 use bitflags::bitflags;
 use ochre_abi::Errno;
 use ochre_hal::memory::UserFrame;
-use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
+use ochre_sync::{Once, SpinLock};
 
 use super::{Hold, Kind, Metadata, Path, Sink, Source, anonymous, lock, mount};
-use crate::memory::{Backing, Identity};
+use crate::memory::{Backing, Identity, Mappers};
 use crate::process::Thread;
 use crate::syscall::Call;
 use crate::wait::PollTable;
@@ -200,6 +200,9 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: SpinLock<u64>,
     path: Option<Path>,
+    /// What mmap(2) maps, once it was asked for: one and the same each time, so
+    /// that mappings beside each other can be one.
+    backing: Once<Arc<dyn Backing>>,
     /// Its place among the file's writers, or among the programs that run from it.
     hold: Option<Hold>,
 }
@@ -221,6 +224,7 @@ impl OpenFile {
             flags: AtomicU32::new(flags.bits()),
             position: SpinLock::new(0),
             path: None,
+            backing: Once::new(),
             hold: None,
         }
     }
@@ -276,14 +280,20 @@ impl OpenFile {
     /// What mmap(2) maps, with the file's path; `None` if it cannot be mapped.
     #[must_use]
     pub fn backing(&self) -> Option<Arc<dyn Backing>> {
+        if let Some(known) = self.backing.get() {
+            return Some(Arc::clone(known));
+        }
         let inner = self.file.backing()?;
-        Some(match &self.path {
+        let backing = match &self.path {
             Some(path) if !inner.is_anonymous() => Arc::new(NamedBacking {
                 inner,
                 path: path.clone(),
             }),
             _ => inner,
-        })
+        };
+        // Whoever was faster has set the same.
+        let _ = self.backing.set(Arc::clone(&backing));
+        self.backing.get().map(Arc::clone)
     }
 
     /// Whether it is only a place (`O_PATH`).
@@ -364,6 +374,14 @@ impl Backing for NamedBacking {
 
     fn size(&self) -> u64 {
         self.inner.size()
+    }
+
+    fn mappers(&self) -> Option<&Mappers> {
+        self.inner.mappers()
+    }
+
+    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
+        self.inner.punch(pages)
     }
 
     fn identity(&self) -> Identity {

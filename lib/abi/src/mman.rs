@@ -124,6 +124,8 @@ pub enum Advice {
     DontNeed,
     /// The content may be thrown away.
     Free,
+    /// The object's pages become a hole.
+    Remove,
     /// Not for children.
     DontFork,
     /// For children after all.
@@ -165,6 +167,7 @@ impl Advice {
             3 => Advice::WillNeed,
             4 => Advice::DontNeed,
             8 => Advice::Free,
+            9 => Advice::Remove,
             10 => Advice::DontFork,
             11 => Advice::DoFork,
             12 => Advice::Mergeable,

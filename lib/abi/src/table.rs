@@ -45,7 +45,7 @@ macro_rules! syscall_table {
             mremap = 25, 216: memory(address: u64, old_len: u64, new_len: u64, flags: u32, new_address: u64) "one area at a time";
             msync = 26, 227: memory(address: u64, len: u64, flags: u32) "complete";
             mincore = 27, 232: memory(address: u64, len: u64, vector: Ptr<u8>) "complete";
-            madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "MADV_FREE frees at once; no MADV_REMOVE, MADV_COLLAPSE, MADV_HWPOISON";
+            madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "MADV_FREE frees at once; no MADV_COLLAPSE, MADV_HWPOISON";
             dup = 32, 23: fcntl(fd: Fd) "complete";
             dup2 = 33, -: fcntl(old: Fd, new: Fd) "complete";
             pause = 34, -: signal() "complete";

@@ -45,6 +45,7 @@ mod thread_ends;
 pub(crate) mod thread_shares;
 mod threads;
 mod timers;
+mod truncated;
 mod tty;
 mod vdso;
 mod vectors;
@@ -95,6 +96,7 @@ pub(crate) const ALL: &[Group] = groups![
     "mprotect" => memory::mprotect,
     "mremap" => memory::mremap,
     "madvise" => memory::madvise,
+    "mmap-truncate" => truncated::run,
     "cow" => cow::run,
     "open" => files::open,
     "read-write" => files::read_write,

@@ -5,6 +5,7 @@
 //! resolves a fault: cursors stop at one (see [`io`](crate::vfs)), and the file
 //! is asked again.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
@@ -19,7 +20,7 @@ use super::Accounts;
 use super::pages::{Frame, Pages, SIZE_MAX};
 use crate::fs::devtmpfs;
 use crate::ipc::fifo::Fifo;
-use crate::memory::{Backing, Identity};
+use crate::memory::{Backing, Gone, Identity, Mappers};
 use crate::vfs::{
     Allocate, Change, File, Inode, Kind, Link, Metadata, New, Open, Opened, Permissions, Rename,
     Sink, Source, Timestamp, WriterCount, now,
@@ -41,6 +42,7 @@ pub struct Node {
     kind: Kind,
     created: Timestamp,
     writers: WriterCount,
+    mappers: Mappers,
     attributes: SpinLock<Attributes>,
     content: Content,
 }
@@ -82,6 +84,7 @@ impl Node {
             kind: new.kind,
             created: time,
             writers: WriterCount::default(),
+            mappers: Mappers::new(),
             attributes: SpinLock::new(Attributes {
                 permissions: Permissions {
                     mode: new.mode & 0o7777,
@@ -140,6 +143,24 @@ impl Node {
     /// An inode of this file system, from the general handle.
     fn of(inode: &Arc<dyn Inode>) -> Result<&Node, Errno> {
         inode.as_any().downcast_ref().ok_or(Errno::EXDEV)
+    }
+
+    /// Pages were taken out, for a hole: no mapping shows them any more.
+    fn taken_out(&self, out: &BTreeMap<u64, StoredFrame>) {
+        self.accounts.release(out.len() as u64);
+        let (Some((first, _)), Some((last, _))) = (out.first_key_value(), out.last_key_value())
+        else {
+            return;
+        };
+        let is_gone = |index: u64, frame: &UserFrame| {
+            out.get(&index)
+                .is_some_and(|gone| gone.clone().into_user().same_as(frame))
+        };
+        self.mappers.forget(
+            Backing::identity(self),
+            *first..last.saturating_add(1),
+            Gone::Hole(&is_gone),
+        );
     }
 
     /// The content was written: times, and the loss of set-user and set-group.
@@ -338,8 +359,16 @@ impl Inode for Node {
         if size > SIZE_MAX {
             return Err(Errno::EFBIG);
         }
-        let cut = self.bytes()?.lock().resize(size);
+        let mut bytes = self.bytes()?.lock();
+        let shorter = size < bytes.size();
+        let cut = bytes.resize(size);
+        drop(bytes);
         self.accounts.release(cut.len() as u64);
+        if shorter {
+            let first = size.div_ceil(PAGE_SIZE as u64);
+            self.mappers
+                .forget(Backing::identity(self), first..u64::MAX, Gone::End);
+        }
         self.written();
         Ok(())
     }
@@ -350,24 +379,25 @@ impl Inode for Node {
             .filter(|end| *end <= SIZE_MAX)
             .ok_or(Errno::EFBIG)?;
         let mut bytes = self.bytes()?.lock();
-        let size = bytes.size();
         if how.contains(Allocate::PUNCH_HOLE) {
             let out = bytes.punch(offset..end);
             drop(bytes);
-            self.accounts.release(out.len() as u64);
+            self.taken_out(&out);
             self.written();
             return Ok(());
         }
         if how.contains(Allocate::ZERO) {
             let out = bytes.punch(offset..end);
-            self.accounts.release(out.len() as u64);
+            drop(bytes);
+            self.taken_out(&out);
+            bytes = self.bytes()?.lock();
         }
         bytes.populate(
             offset..end,
             |pages| self.accounts.charge(pages),
             |pages| self.accounts.release(pages),
         )?;
-        if end > size && !how.contains(Allocate::KEEP_SIZE) {
+        if end > bytes.size() && !how.contains(Allocate::KEEP_SIZE) {
             bytes.resize(end);
         }
         drop(bytes);
@@ -467,5 +497,24 @@ impl Backing for Node {
 
     fn path(&self) -> Vec<u8> {
         Vec::new()
+    }
+
+    fn mappers(&self) -> Option<&Mappers> {
+        Some(&self.mappers)
+    }
+
+    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
+        let (start, end) = (
+            pages.start.checked_mul(PAGE_SIZE as u64),
+            pages.end.checked_mul(PAGE_SIZE as u64),
+        );
+        let (Some(start), Some(end)) = (start, end) else {
+            return Err(Errno::EFBIG);
+        };
+        self.allocate(
+            start,
+            end.saturating_sub(start),
+            Allocate::PUNCH_HOLE | Allocate::KEEP_SIZE,
+        )
     }
 }

@@ -16,7 +16,8 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, p
 use super::{AddressSpace, Fault};
 use crate::memory::area::{GUARD_GAP, PAGE};
 use crate::memory::{
-    AreaFlags, Backing, Identity, Limits, MapRequest, Placement, RemapRequest, SharedMemory, Source,
+    AreaFlags, Backing, Gone, Identity, Limits, MapRequest, Mappers, Placement, RemapRequest,
+    SharedMemory, Source,
 };
 
 const BASE: u64 = 0x10_0000_0000;
@@ -70,7 +71,7 @@ impl Backing for File {
     }
 }
 
-fn new_space() -> AddressSpace {
+fn new_space() -> Arc<AddressSpace> {
     AddressSpace::new(Limits::default()).expect("there is memory")
 }
 
@@ -483,7 +484,7 @@ proptest! {
         let file = File::new(FILE_PAGES);
         let mut content: BTreeMap<u64, u8> = BTreeMap::new();
         let mut spaces: Vec<(Arc<AddressSpace>, Pages)> =
-            vec![(Arc::new(new_space()), Pages::new())];
+            vec![(new_space(), Pages::new())];
         for (step, look) in steps {
             let (space, model) = spaces.first_mut().expect("one is always there");
             let range_of = |pages: &Range<u64>| (BASE + pages.start * PAGE, (pages.end - pages.start) * PAGE);
@@ -604,4 +605,118 @@ proptest! {
             check_space(space, model, &content);
         }
     }
+}
+
+/// A file that can be cut, as those of tmpfs can.
+struct Cut {
+    file: Arc<File>,
+    mappers: Mappers,
+    pages: SpinLock<u64>,
+}
+
+impl Cut {
+    fn cut(&self, pages: u64, gone: Gone<'_>) {
+        if matches!(gone, Gone::End) {
+            *self.pages.lock() = pages;
+        }
+        self.mappers
+            .forget(Backing::identity(self), pages..u64::MAX, gone);
+    }
+}
+
+impl Backing for Cut {
+    fn page(&self, index: u64) -> Result<UserFrame, Errno> {
+        if index >= *self.pages.lock() {
+            return Err(Errno::ENXIO);
+        }
+        self.file.page(index)
+    }
+    fn size(&self) -> u64 {
+        *self.pages.lock() * PAGE
+    }
+    fn identity(&self) -> Identity {
+        self.file.identity()
+    }
+    fn path(&self) -> Vec<u8> {
+        Vec::new()
+    }
+    fn mappers(&self) -> Option<&Mappers> {
+        Some(&self.mappers)
+    }
+}
+
+/// A space with the file shared at page 0 and private at page 8, and its child.
+fn mapped_twice() -> (Arc<Cut>, [Arc<AddressSpace>; 2]) {
+    let file = Arc::new(Cut {
+        file: File::new(4),
+        mappers: Mappers::new(),
+        pages: SpinLock::new(4),
+    });
+    let space = new_space();
+    for (first, shared) in [(0, true), (8, false)] {
+        let mut request = fixed(first..first + 4, RW);
+        request.source = Some(Source {
+            backing: Arc::clone(&file) as Arc<dyn Backing>,
+            first: 0,
+        });
+        request.flags.set(AreaFlags::SHARED, shared);
+        space.map(request).expect("there is room");
+    }
+    for page in [0, 1, 2, 3, 8, 10] {
+        store(&space, page, 7).expect("it is writable");
+    }
+    for page in [9, 11] {
+        assert_eq!(load(&space, page), Ok(7));
+    }
+    let child = space.fork().expect("there is memory");
+    (file, [space, child])
+}
+
+#[test]
+fn a_file_that_gets_shorter_vanishes_everywhere() {
+    let _memory = host::start();
+    let (file, spaces) = mapped_twice();
+    file.cut(2, Gone::End);
+    for space in &spaces {
+        for page in [0, 1, 8, 9] {
+            assert_eq!(load(space, page), Ok(7));
+        }
+        for page in [2, 3, 10, 11] {
+            assert_eq!(signal(load(space, page)), (7, 2), "page {page}");
+        }
+    }
+}
+
+#[test]
+fn a_hole_leaves_private_copies() {
+    let _memory = host::start();
+    let (file, spaces) = mapped_twice();
+    let frames: Vec<UserFrame> = (0..4).map(|n| file.file.page(n).expect("it is")).collect();
+    for index in 2..4 {
+        file.file.pages.lock().remove(&index);
+    }
+    let is_gone = |index: u64, frame: &UserFrame| {
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| frames.get(index))
+            .is_some_and(|gone| gone.same_as(frame))
+    };
+    file.cut(2, Gone::Hole(&is_gone));
+    for space in &spaces {
+        for (page, expected) in [(1, 7), (2, 0), (3, 0), (9, 7), (10, 7), (11, 0)] {
+            assert_eq!(load(space, page), Ok(expected), "page {page}");
+        }
+    }
+}
+
+#[test]
+fn the_list_of_those_who_map_a_file_ends_with_them() {
+    let _memory = host::start();
+    let (file, spaces) = mapped_twice();
+    assert_eq!(file.mappers.len(), 2);
+    let [space, child] = spaces;
+    drop(child);
+    assert_eq!(file.mappers.len(), 1);
+    drop(space);
+    assert_eq!(file.mappers.len(), 0);
 }

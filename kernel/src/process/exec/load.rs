@@ -130,7 +130,7 @@ impl Loader<'_> {
         Ok(Loaded {
             entry: started.map_or(placed.entry, |started| started.entry),
             stack_pointer: stack.pointer,
-            space: Arc::new(space),
+            space,
         })
     }
 

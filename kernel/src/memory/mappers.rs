@@ -1,0 +1,161 @@
+//! Who maps an object: the way back from a page to the address spaces it is in.
+//!
+//! A file that gets shorter, or gets a hole, must vanish from every program
+//! that maps it. So an object keeps a list of the address spaces that mapped
+//! it; which of their areas, the areas themselves say.
+//!
+//! # What must hold
+//! A space is in the list before it has a page of the object. It may be there
+//! for longer, until it ends. The object gives no page out any more before it
+//! calls [`Mappers::forget`], so that none comes back behind it.
+//!
+//! # Lock protocol
+//! The list's lock is held for a look-up only, never with a space locked
+//! inside.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use core::ops::{Bound, Range};
+
+use ochre_hal::memory::UserFrame;
+use ochre_sync::SpinLock;
+
+use super::area::{Area, PAGE};
+use super::space::{Inner, join};
+use super::{AddressSpace, Identity};
+
+/// Which pages have to go.
+#[derive(Clone, Copy)]
+pub enum Gone<'a> {
+    /// All, a private mapping's own copies too: the object has ended there.
+    End,
+    /// Those that show this frame of the object: the object has a hole there.
+    Hole(&'a dyn Fn(u64, &UserFrame) -> bool),
+}
+
+/// The address spaces that map an object.
+#[derive(Debug, Default)]
+pub struct Mappers {
+    spaces: SpinLock<BTreeMap<usize, Weak<AddressSpace>>>,
+}
+
+impl Mappers {
+    /// Nobody maps it yet.
+    #[must_use]
+    pub const fn new() -> Mappers {
+        Mappers {
+            spaces: SpinLock::new(BTreeMap::new()),
+        }
+    }
+
+    /// A space is about to map the object.
+    pub(super) fn add(&self, space: &Weak<AddressSpace>) {
+        let key = space.as_ptr().addr();
+        self.spaces
+            .lock()
+            .entry(key)
+            .or_insert_with(|| Weak::clone(space));
+    }
+
+    /// How many spaces are in the list.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.spaces.lock().len()
+    }
+
+    /// A space ends.
+    pub(super) fn remove(&self, space: &AddressSpace) {
+        let key = core::ptr::from_ref(space).addr();
+        let gone = self.spaces.lock().remove(&key);
+        drop(gone);
+    }
+
+    /// Takes pages of the object `identity` out of every space. Call it with no
+    /// space and no lock of the object held.
+    pub fn forget(&self, identity: Identity, pages: Range<u64>, gone: Gone<'_>) {
+        let mut after = Bound::Unbounded;
+        loop {
+            let next = self
+                .spaces
+                .lock()
+                .range((after, Bound::Unbounded))
+                .next()
+                .map(|(key, space)| (*key, Weak::clone(space)));
+            let Some((key, space)) = next else {
+                return;
+            };
+            after = Bound::Excluded(key);
+            if let Some(space) = space.upgrade() {
+                space.inner().forget(identity, &pages, gone);
+            }
+        }
+    }
+}
+
+impl AddressSpace {
+    /// Says to what is mapped that this space maps it.
+    pub(super) fn announce<'a>(me: &Weak<AddressSpace>, areas: impl Iterator<Item = &'a Area>) {
+        let mut last: Option<&Area> = None;
+        for area in areas {
+            let Some(source) = &area.source else {
+                continue;
+            };
+            let is_same = last
+                .and_then(|last| last.source.as_ref())
+                .is_some_and(|last| Arc::ptr_eq(&last.backing, &source.backing));
+            last = Some(area);
+            if !is_same && let Some(mappers) = source.backing.mappers() {
+                mappers.add(me);
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Takes pages of an object out of the areas that show them.
+    fn forget(&mut self, identity: Identity, pages: &Range<u64>, gone: Gone<'_>) {
+        self.note_peak();
+        let mut flush = None;
+        for area in self.areas.iter() {
+            let Some(source) = &area.source else {
+                continue;
+            };
+            if source.backing.mappers().is_none() || source.backing.identity() != identity {
+                continue;
+            }
+            let part = shown(area, source.first, pages);
+            if part.is_empty() {
+                continue;
+            }
+            match gone {
+                Gone::Hole(is_gone) if !area.is_shared() => {
+                    let mut address = part.start;
+                    while address < part.end {
+                        let index = area.index_of(source, address);
+                        let is_gone = self
+                            .table
+                            .query(address)
+                            .is_some_and(|mapping| is_gone(index, &mapping.frame));
+                        if is_gone {
+                            let page = address..address + PAGE;
+                            join(&mut flush, self.table.unmap(page));
+                        }
+                        address += PAGE;
+                    }
+                }
+                _ => join(&mut flush, self.table.unmap(part)),
+            }
+        }
+        if let Some(flush) = flush {
+            flush.flush();
+        }
+    }
+}
+
+/// The addresses at which an area shows pages of its object.
+fn shown(area: &Area, first: u64, pages: &Range<u64>) -> Range<u64> {
+    let len = area.bytes() / PAGE;
+    let from = pages.start.saturating_sub(first).min(len);
+    let to = pages.end.saturating_sub(first).min(len);
+    area.start + from * PAGE..area.start + to * PAGE
+}
