@@ -28,7 +28,7 @@ mod space;
 pub mod vdso;
 
 pub use account::{MemoryAccount, Usage};
-pub use area::{Area, AreaFlags, Source};
+pub use area::{Anonymous, Area, AreaFlags, Source};
 pub use area_map::{AreaMap, MAX_AREAS};
 pub use backing::{Backing, Identity, ZeroBacking};
 pub use facts::Facts;

@@ -29,6 +29,7 @@ pub mod pidfd;
 pub mod poll;
 pub mod prctl;
 pub mod process;
+pub mod process_vm;
 pub mod random;
 pub mod rseq;
 pub mod sched;

@@ -4,6 +4,7 @@
 mod bench_sync;
 mod check;
 mod count_unsafe;
+mod fuzz;
 mod metadata;
 mod model;
 mod run;
@@ -65,6 +66,18 @@ enum Command {
         #[arg(long, default_value_t = 1_000)]
         schedules: u32,
     },
+    /// Random input: 'memory', sequences of memory calls on Linux and on Ochre
+    Fuzz {
+        /// What
+        #[arg(value_parser = ["memory"])]
+        what: String,
+        /// The first seed
+        #[arg(long, default_value_t = 1)]
+        first: u64,
+        /// How many sequences
+        #[arg(long, default_value_t = 100_000)]
+        sequences: u64,
+    },
     /// Benchmarks, beside Linux in the same emulator; 'sync': ochre-sync beside its peers
     Bench {
         /// Passed on to the benchmarks; '--help' tells more
@@ -114,6 +127,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Bench { args } if args.first().is_some_and(|first| first == "sync") => {
             bench_sync::run(args.get(1..).unwrap_or_default())?;
         }
+        Command::Fuzz {
+            first, sequences, ..
+        } => fuzz::memory(first, sequences)?,
         Command::Shuttle { crates, schedules } => model::shuttle(&crates, schedules)?,
         Command::Bench { args } => {
             run::cargo([

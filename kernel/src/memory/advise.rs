@@ -12,17 +12,14 @@ use ochre_hal::{memory, user::Access};
 use super::AddressSpace;
 use super::area::{Area, AreaFlags, PAGE};
 use super::fault::Refusal;
-use super::map::page_range;
 use super::space::{Inner, join};
 
 /// What an advice means here.
 enum Meaning {
     /// Nothing: all memory is always there.
     Nothing,
-    /// These flags go.
-    Clear(AreaFlags),
-    /// These flags come.
-    Set(AreaFlags),
+    /// These flags come, those go.
+    Change(AreaFlags, AreaFlags),
     /// The pages go.
     Drop,
     /// The pages come.
@@ -33,25 +30,24 @@ enum Meaning {
 
 impl Meaning {
     fn of(advice: Advice) -> Meaning {
+        let none = AreaFlags::empty();
         match advice {
-            Advice::Normal
-            | Advice::Random
-            | Advice::Sequential
-            | Advice::WillNeed
-            | Advice::Cold
-            | Advice::PageOut
-            | Advice::Mergeable
-            | Advice::Unmergeable
-            | Advice::HugePage
-            | Advice::NoHugePage => Meaning::Nothing,
-            Advice::DontNeed | Advice::Free => Meaning::Drop,
+            Advice::WillNeed | Advice::Cold | Advice::PageOut => Meaning::Nothing,
+            Advice::Normal => Meaning::Change(none, AreaFlags::RANDOM | AreaFlags::SEQUENTIAL),
+            Advice::Random => Meaning::Change(AreaFlags::RANDOM, AreaFlags::SEQUENTIAL),
+            Advice::Sequential => Meaning::Change(AreaFlags::SEQUENTIAL, AreaFlags::RANDOM),
+            Advice::Mergeable => Meaning::Change(AreaFlags::MERGEABLE, none),
+            Advice::Unmergeable => Meaning::Change(none, AreaFlags::MERGEABLE),
+            Advice::HugePage => Meaning::Change(AreaFlags::HUGE, AreaFlags::NO_HUGE),
+            Advice::NoHugePage => Meaning::Change(AreaFlags::NO_HUGE, AreaFlags::HUGE),
+            Advice::DontNeed | Advice::DontNeedLocked | Advice::Free => Meaning::Drop,
             Advice::Remove => Meaning::Remove,
-            Advice::DontFork => Meaning::Set(AreaFlags::DONT_FORK),
-            Advice::DoFork => Meaning::Clear(AreaFlags::DONT_FORK),
-            Advice::WipeOnFork => Meaning::Set(AreaFlags::WIPE_ON_FORK),
-            Advice::KeepOnFork => Meaning::Clear(AreaFlags::WIPE_ON_FORK),
-            Advice::DontDump => Meaning::Set(AreaFlags::DONT_DUMP),
-            Advice::DoDump => Meaning::Clear(AreaFlags::DONT_DUMP),
+            Advice::DontFork => Meaning::Change(AreaFlags::DONT_FORK, none),
+            Advice::DoFork => Meaning::Change(none, AreaFlags::DONT_FORK),
+            Advice::WipeOnFork => Meaning::Change(AreaFlags::WIPE_ON_FORK, none),
+            Advice::KeepOnFork => Meaning::Change(none, AreaFlags::WIPE_ON_FORK),
+            Advice::DontDump => Meaning::Change(AreaFlags::DONT_DUMP, none),
+            Advice::DoDump => Meaning::Change(none, AreaFlags::DONT_DUMP),
             Advice::PopulateRead => Meaning::Populate(Access::Read),
             Advice::PopulateWrite => Meaning::Populate(Access::Write),
         }
@@ -66,6 +62,7 @@ impl Meaning {
             // Only memory without a backing can lose its content so.
             Advice::Free => area.source.is_some() || area.flags.contains(AreaFlags::LOCKED),
             Advice::WipeOnFork => area.source.is_some(),
+            Advice::KeepOnFork | Advice::DoDump => area.flags.contains(AreaFlags::DROPPABLE),
             _ => false,
         }
     }
@@ -78,7 +75,13 @@ impl AddressSpace {
     /// As madvise(2): EINVAL; ENOMEM if part is not mapped, the rest being
     /// advised; EFAULT or ENOMEM if populating fails.
     pub fn advise(&self, start: u64, len: u64, advice: Advice) -> Result<(), Errno> {
-        let range = page_range(start, len, Errno::EINVAL)?;
+        let rounded = len.wrapping_add(PAGE - 1) & !(PAGE - 1);
+        if !start.is_multiple_of(PAGE) || len != 0 && rounded == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let end = start.checked_add(rounded).ok_or(Errno::EINVAL)?;
+        // No area is behind the end of the user half: a hole is found there.
+        let range = start..end;
         if range.is_empty() {
             return Ok(());
         }
@@ -87,8 +90,8 @@ impl AddressSpace {
             return self
                 .fault_in(range, Some(access))
                 .map_err(|refusal| match refusal {
-                    Refusal::NotAllowed => Errno::EINVAL,
-                    Refusal::NoPage => Errno::EFAULT,
+                    Refusal::NotReadable => Errno::EINVAL,
+                    Refusal::NotAllowed | Refusal::NoPage => Errno::EFAULT,
                     Refusal::NotMapped | Refusal::OutOfMemory => Errno::ENOMEM,
                 });
         }
@@ -107,11 +110,11 @@ impl AddressSpace {
         match meaning {
             Meaning::Nothing | Meaning::Populate(_) | Meaning::Remove => {}
             Meaning::Drop => inner.drop_pages(range),
-            Meaning::Set(flags) => {
-                inner.change_flags(range, |area| area.flags.insert(flags))?;
-            }
-            Meaning::Clear(flags) => {
-                inner.change_flags(range, |area| area.flags.remove(flags))?;
+            Meaning::Change(come, go) => {
+                inner.change_flags(range, |area| {
+                    area.flags.remove(go);
+                    area.flags.insert(come);
+                })?;
             }
         }
         if refused.is_some() {
@@ -166,28 +169,27 @@ impl AddressSpace {
         {
             let mut guard = self.inner();
             let inner = &mut *guard;
-            let new: u64 = inner
+            let old: u64 = inner
                 .areas
                 .overlapping(range.clone())
-                .filter(|area| !area.flags.contains(AreaFlags::LOCKED))
+                .filter(|area| area.flags.contains(AreaFlags::LOCKED))
                 .map(|area| area.end.min(range.end) - area.start.max(range.start))
                 .sum();
             if !unlimited {
                 if inner.limits.locked == 0 {
                     return Err(Errno::EPERM);
                 }
+                let new = (range.end - range.start).saturating_sub(old);
                 if inner.locked().saturating_add(new) > inner.limits.locked {
                     return Err(Errno::ENOMEM);
                 }
             }
-            let covered = inner.areas.covers(range.clone());
-            inner.change_flags(range.clone(), |area| area.flags.insert(AreaFlags::LOCKED))?;
-            if !covered {
-                return Err(Errno::ENOMEM);
-            }
-        }
-        if on_fault {
-            return Ok(());
+            inner.change_lock(&range, |area| {
+                if !area.flags.contains(AreaFlags::DROPPABLE) {
+                    area.flags.insert(AreaFlags::LOCKED);
+                    area.flags.set(AreaFlags::LOCK_ON_FAULT, on_fault);
+                }
+            })?;
         }
         self.fault_in(range, None).map_err(|refusal| match refusal {
             Refusal::OutOfMemory => Errno::EAGAIN,
@@ -201,9 +203,10 @@ impl AddressSpace {
     /// ENOMEM if part is not mapped.
     pub fn unlock(&self, range: Range<u64>) -> Result<(), Errno> {
         let mut inner = self.inner();
-        let covered = inner.areas.covers(range.clone());
-        inner.change_flags(range, |area| area.flags.remove(AreaFlags::LOCKED))?;
-        covered.then_some(()).ok_or(Errno::ENOMEM)
+        inner.change_lock(&range, |area| {
+            area.flags
+                .remove(AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT);
+        })
     }
 
     /// Locks, or no longer locks, what is mapped now and what will be.
@@ -226,6 +229,9 @@ impl AddressSpace {
                 return Err(Errno::ENOMEM);
             }
             inner.future.set(AreaFlags::LOCKED, future);
+            inner
+                .future
+                .set(AreaFlags::LOCK_ON_FAULT, future && on_fault);
             let mut ranges = Vec::new();
             if current {
                 ranges
@@ -246,29 +252,32 @@ impl AddressSpace {
     /// Unlocks everything, and what will be mapped too.
     pub fn unlock_all(&self) {
         let mut inner = self.inner();
-        inner.future.remove(AreaFlags::LOCKED);
+        let locks = AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT;
+        inner.future.remove(locks);
         inner
             .areas
-            .update(0..u64::MAX, |area| area.flags.remove(AreaFlags::LOCKED));
+            .update(0..u64::MAX, |area| area.flags.remove(locks));
     }
 
-    /// Says for each page of a range whether it is in memory, one byte a page,
-    /// into `to`.
+    /// Says for each page of a range, up to the first that is not mapped,
+    /// whether it is in memory, one byte a page, into `to`; how many.
     ///
     /// # Errors
-    /// ENOMEM if part is not mapped.
-    pub fn residence(&self, start: u64, to: &mut [u8]) -> Result<(), Errno> {
+    /// ENOMEM if not even the first is mapped.
+    pub fn residence(&self, start: u64, to: &mut [u8]) -> Result<usize, Errno> {
         let inner = self.inner();
         let end = start
             .checked_add(to.len() as u64 * PAGE)
             .ok_or(Errno::ENOMEM)?;
-        if !inner.areas.covers(start..end) {
+        let end = inner.areas.covered_from(start..end);
+        if end == start {
             return Err(Errno::ENOMEM);
         }
         for (address, byte) in (start..end).step_by(PAGE as usize).zip(to) {
             *byte = u8::from(inner.table.query(address).is_some() || inner.is_cached(address));
         }
-        Ok(())
+        // CAST: at most the buffer's length.
+        Ok(((end - start) / PAGE) as usize)
     }
 
     /// Whether all of a range is mapped, and whether some of it is locked.
@@ -309,6 +318,20 @@ impl Inner {
             .backing
             .present(index..index.saturating_add(1), &mut |_, _| found = true);
         found
+    }
+
+    /// Changes the locks of a range up to its first hole.
+    fn change_lock(
+        &mut self,
+        range: &Range<u64>,
+        change: impl FnMut(&mut Area),
+    ) -> Result<(), Errno> {
+        let reached = self.areas.covered_from(range.clone());
+        self.change_flags(range.start..reached, change)?;
+        if reached < range.end {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(())
     }
 
     fn change_flags(

@@ -19,15 +19,16 @@ pub(super) const GUARD_GAP: u64 = 256 * PAGE;
 bitflags! {
     /// What an area is besides its protection.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct AreaFlags: u16 {
+    pub struct AreaFlags: u32 {
         /// Stores go to the backing and are seen by whoever maps it.
         const SHARED = 1;
         /// Extends itself down to a page touched below it.
         const GROWS_DOWN = 1 << 1;
-        /// The heap of brk(2).
-        const HEAP = 1 << 2;
-        /// The first thread's stack.
-        const STACK = 1 << 3;
+        /// Its pages are counted against what memory there is: it is private
+        /// and was writable at some time.
+        const ACCOUNTED = 1 << 2;
+        /// With `LOCKED`: pages come when they are touched.
+        const LOCK_ON_FAULT = 1 << 3;
         /// Locked in memory; counted only, for nothing is ever swapped.
         const LOCKED = 1 << 4;
         /// Not counted against what memory there is.
@@ -42,6 +43,20 @@ bitflags! {
         const NEVER_WRITE = 1 << 9;
         /// May never become executable: of a file on a `noexec` mount.
         const NEVER_EXECUTE = 1 << 10;
+        /// Used in no order.
+        const RANDOM = 1 << 11;
+        /// Used in order.
+        const SEQUENTIAL = 1 << 12;
+        /// Huge pages are welcome.
+        const HUGE = 1 << 13;
+        /// Huge pages are not.
+        const NO_HUGE = 1 << 14;
+        /// Pages with the same content may be one.
+        const MERGEABLE = 1 << 15;
+        /// `MAP_SYNC` was asked for; it has a meaning for no memory here.
+        const SYNC = 1 << 17;
+        /// Pages may be given up when memory is short.
+        const DROPPABLE = 1 << 16;
     }
 }
 
@@ -63,6 +78,40 @@ impl core::fmt::Debug for Source {
     }
 }
 
+/// Whose own pages an area has, as far as that decides whether it can be one
+/// with its neighbours. Linux keeps a list behind it to find a page's mappings,
+/// so which areas join is as there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anonymous {
+    /// 0 before the first page of its own.
+    pub set: u64,
+    /// Whether a parent has pages of the same set.
+    pub inherited: bool,
+}
+
+impl Anonymous {
+    /// Whether there are none yet.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self.set == 0
+    }
+
+    /// Whether two areas with these can be one.
+    fn joins(self, other: Anonymous) -> bool {
+        match (self.is_none(), other.is_none()) {
+            (true, true) => true,
+            (true, false) => !other.inherited,
+            (false, true) => !self.inherited,
+            (false, false) => self.set == other.set,
+        }
+    }
+
+    /// What both together have.
+    pub(super) fn or(self, other: Anonymous) -> Anonymous {
+        if self.is_none() { other } else { self }
+    }
+}
+
 /// A mapped range.
 ///
 /// # Invariants
@@ -80,9 +129,28 @@ pub struct Area {
     pub flags: AreaFlags,
     /// What is mapped; `None` for private anonymous memory.
     pub source: Option<Source>,
+    /// Without a source: the page number at which the start was first mapped.
+    /// Moved pages keep it.
+    pub origin: u64,
+    /// Whose own pages it has.
+    pub anonymous: Anonymous,
 }
 
 impl Area {
+    /// An area of anonymous memory that is new at its place.
+    #[must_use]
+    pub fn new(range: Range<u64>, protection: Protection, flags: AreaFlags) -> Area {
+        Area {
+            start: range.start,
+            end: range.end,
+            protection,
+            flags,
+            source: None,
+            origin: range.start / PAGE,
+            anonymous: Anonymous::default(),
+        }
+    }
+
     /// The addresses.
     #[must_use]
     pub fn range(&self) -> Range<u64> {
@@ -105,6 +173,28 @@ impl Area {
     #[must_use]
     pub fn is_private_writable(&self) -> bool {
         !self.is_shared() && self.protection.contains(Protection::WRITE)
+    }
+
+    /// Whether it counts as data (`RLIMIT_DATA`): private, writable, no stack.
+    pub(super) fn is_data(&self) -> bool {
+        self.is_private_writable() && !self.flags.contains(AreaFlags::GROWS_DOWN)
+    }
+
+    /// Changes what the program may do.
+    pub(super) fn protect(&mut self, protection: Protection) {
+        let was_writable = self.protection.contains(Protection::WRITE);
+        if self.protection == protection {
+            return;
+        }
+        self.protection = protection;
+        if protection.contains(Protection::WRITE) {
+            let counts = !self.is_shared() && !self.flags.contains(AreaFlags::NO_RESERVE);
+            if counts && !was_writable {
+                self.flags.insert(AreaFlags::ACCOUNTED);
+            }
+        } else if self.source.is_none() && self.anonymous.is_none() {
+            self.flags.remove(AreaFlags::ACCOUNTED);
+        }
     }
 
     /// The page of the backing at `address`.
@@ -158,25 +248,43 @@ impl Area {
         debug_assert!(self.start < address && address < self.end);
         let mut upper = self.clone();
         upper.start = address;
-        if let (Some(source), Some(lower)) = (&mut upper.source, &self.source) {
-            source.first = self.index_of(lower, address);
-        }
+        upper.skip((address - self.start) / PAGE);
         self.end = address;
         upper
     }
 
+    /// Lets what is mapped begin some pages later.
+    pub(super) fn skip(&mut self, pages: u64) {
+        if let Some(source) = &mut self.source {
+            source.first = source.first.wrapping_add(pages);
+        }
+        self.origin = self.origin.wrapping_add(pages);
+    }
+
     /// Whether `upper` goes on where this ends, in every respect.
     pub(super) fn continues_into(&self, upper: &Area) -> bool {
-        self.end == upper.start
-            && self.protection == upper.protection
+        self.protection == upper.protection
             && self.flags == upper.flags
+            && self.is_followed_by(upper)
+            && self.anonymous.joins(upper.anonymous)
+    }
+
+    /// Whether `upper` is beside this and shows what follows.
+    fn is_followed_by(&self, upper: &Area) -> bool {
+        self.end == upper.start
             && match (&self.source, &upper.source) {
-                (None, None) => true,
+                (None, None) => self.origin.wrapping_add(self.bytes() / PAGE) == upper.origin,
                 (Some(lower), Some(other)) => {
                     Arc::ptr_eq(&lower.backing, &other.backing)
                         && self.index_of(lower, self.end) == other.first
                 }
                 _ => false,
             }
+    }
+
+    /// Whether the first page of its own in one of two neighbours may belong to
+    /// the other one's set, so that they can be one some day.
+    pub(super) fn may_share_set(&self, upper: &Area) -> bool {
+        self.flags == upper.flags && self.is_followed_by(upper)
     }
 }

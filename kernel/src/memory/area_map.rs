@@ -10,7 +10,7 @@
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 
-use super::area::Area;
+use super::area::{Anonymous, Area, AreaFlags, PAGE};
 
 /// The most areas that an address space may have (`vm.max_map_count`).
 pub const MAX_AREAS: usize = 65_530;
@@ -109,14 +109,20 @@ impl AreaMap {
     /// Whether every address of the range is in an area.
     #[must_use]
     pub fn covers(&self, range: Range<u64>) -> bool {
+        self.covered_from(range.clone()) >= range.end
+    }
+
+    /// How far a range is in areas from its start on, without a hole.
+    #[must_use]
+    pub fn covered_from(&self, range: Range<u64>) -> u64 {
         let mut covered = range.start;
         for area in self.overlapping(range.clone()) {
             if area.start > covered {
-                return false;
+                break;
             }
             covered = area.end;
         }
-        covered >= range.end
+        covered.min(range.end)
     }
 
     /// Whether there is room for as many areas as one change can add.
@@ -187,6 +193,7 @@ impl AreaMap {
             && below.continues_into(&area)
         {
             below.end = area.end;
+            below.anonymous = below.anonymous.or(area.anonymous);
             let start = below.start;
             self.join_above(start);
             return;
@@ -194,9 +201,10 @@ impl AreaMap {
         if let Some(above) = self.areas.get(&area.end)
             && area.continues_into(above)
         {
-            let end = above.end;
+            let (end, anonymous) = (above.end, above.anonymous);
             self.areas.remove(&area.end);
             area.end = end;
+            area.anonymous = area.anonymous.or(anonymous);
         }
         self.areas.insert(area.start, area);
     }
@@ -239,13 +247,74 @@ impl AreaMap {
         }
     }
 
+    /// Changes the area at `address` without joining it with its neighbours.
+    pub fn change(&mut self, address: u64, change: impl FnOnce(&mut Area)) {
+        if let Some((_, area)) = self.areas.range_mut(..=address).next_back()
+            && address < area.end
+        {
+            change(area);
+        }
+    }
+
     /// Moves the start of the area at `start` down to `new_start`, above which
     /// everything up to it is free.
     pub fn extend_down(&mut self, start: u64, new_start: u64) {
         if let Some(mut area) = self.areas.remove(&start) {
+            area.origin = area.origin.wrapping_sub((start - new_start) / PAGE);
             area.start = new_start;
-            self.insert(area);
+            // As on Linux, it does not become one with what is below it now.
+            self.areas.insert(new_start, area);
         }
+    }
+
+    /// The area at `address` is about to get a page of its own: gives it the
+    /// set of a neighbour with which it could be one some day, or this new one.
+    /// Whether the new one was used.
+    pub fn own_pages(&mut self, address: u64, new: u64) -> bool {
+        let Some(area) = self.get(address).filter(|area| area.anonymous.is_none()) else {
+            return false;
+        };
+        let usable =
+            |other: &Area| Some(other.anonymous).filter(|own| !own.is_none() && !own.inherited);
+        let above = self
+            .areas
+            .get(&area.end)
+            .filter(|above| area.may_share_set(above))
+            .and_then(usable);
+        let known = above.or_else(|| {
+            self.below(area.start)
+                .filter(|below| below.may_share_set(area))
+                .and_then(usable)
+        });
+        let start = area.start;
+        let own = known.unwrap_or(Anonymous {
+            set: new,
+            inherited: false,
+        });
+        if let Some(area) = self.areas.get_mut(&start) {
+            area.anonymous = own;
+        }
+        known.is_none()
+    }
+
+    /// The same areas for a child, whose pages of its own are not the parent's.
+    pub fn for_child(&self, next_set: &mut u64) -> AreaMap {
+        let mut child = self.clone();
+        for area in child.areas.values_mut() {
+            // Locks are not inherited.
+            area.flags
+                .remove(AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT);
+            if area.flags.contains(AreaFlags::WIPE_ON_FORK) {
+                area.anonymous = Anonymous::default();
+            } else if !area.anonymous.is_none() {
+                area.anonymous = Anonymous {
+                    set: *next_set,
+                    inherited: true,
+                };
+                *next_set = next_set.wrapping_add(1);
+            }
+        }
+        child
     }
 
     /// Joins the area at `start` with the next one if they could be one.
@@ -260,10 +329,11 @@ impl AreaMap {
         if !area.continues_into(above) {
             return false;
         }
-        let new_end = above.end;
+        let (new_end, anonymous) = (above.end, above.anonymous);
         self.areas.remove(&end);
         if let Some(area) = self.areas.get_mut(&start) {
             area.end = new_end;
+            area.anonymous = area.anonymous.or(anonymous);
         }
         true
     }

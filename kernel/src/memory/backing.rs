@@ -56,6 +56,17 @@ pub trait Backing: Send + Sync {
         None
     }
 
+    /// Whether a shared mapping may be made, and may ever write; `writable` if
+    /// it shall at once. Called with the space that maps it in the list of
+    /// [`mappers`](Backing::mappers), and locked.
+    ///
+    /// # Errors
+    /// EPERM for a seal.
+    fn admit(&self, writable: bool) -> Result<bool, Errno> {
+        let _ = writable;
+        Ok(true)
+    }
+
     /// Makes pages a hole, for whoever has a mapping that may write.
     ///
     /// # Errors

@@ -39,6 +39,8 @@ pub(super) enum Refusal {
     NotMapped,
     /// The area does not allow the access.
     NotAllowed,
+    /// As `NotAllowed`, for what madvise(2) is to fault in.
+    NotReadable,
     /// The backing has no such page.
     NoPage,
     /// No frame is left.
@@ -55,7 +57,7 @@ impl Refusal {
     fn at(self, address: u64) -> Fault {
         let (signal, code) = match self {
             Refusal::NotMapped => (SIGSEGV, SEGV_MAPERR),
-            Refusal::NotAllowed => (SIGSEGV, SEGV_ACCERR),
+            Refusal::NotAllowed | Refusal::NotReadable => (SIGSEGV, SEGV_ACCERR),
             Refusal::NoPage => (SIGBUS, BUS_ADRERR),
             Refusal::OutOfMemory => (SIGKILL, SI_KERNEL),
         };
@@ -106,13 +108,25 @@ impl Inner {
         if page >= USER_END {
             return Err(Refusal::NotMapped);
         }
-        match self.areas.get(page) {
-            Some(area) => resolve_in(area, &mut self.table, page, access),
-            None => {
-                self.grow_down(page)?;
-                let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
-                resolve_in(area, &mut self.table, page, access)
+        if let Some(area) = self.areas.get(page) {
+            let is_first =
+                access == Access::Write && area.anonymous.is_none() && area.is_private_writable();
+            if !is_first {
+                return resolve_in(area, &mut self.table, page, access);
             }
+        } else {
+            self.grow_down(page)?;
+        }
+        self.own_pages(page, access);
+        let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
+        resolve_in(area, &mut self.table, page, access)
+    }
+
+    /// An area may be about to get its first page of its own.
+    fn own_pages(&mut self, page: u64, access: Access) {
+        let is_private = self.areas.get(page).is_some_and(Area::is_private_writable);
+        if access == Access::Write && is_private && self.areas.own_pages(page, self.next_set) {
+            self.next_set = self.next_set.wrapping_add(1);
         }
     }
 
@@ -131,6 +145,9 @@ impl Inner {
         let is_beyond = || self.total().saturating_add(start - page) > limit;
         if page < gap || limit != UNLIMITED && is_beyond() {
             return Err(Refusal::NotMapped);
+        }
+        if self.areas.own_pages(start, self.next_set) {
+            self.next_set = self.next_set.wrapping_add(1);
         }
         self.areas.extend_down(start, page);
         Ok(())

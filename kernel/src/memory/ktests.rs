@@ -32,6 +32,7 @@ fn map(space: &AddressSpace, pages: u64, source: Option<Source>) -> u64 {
             source,
             privileged: false,
             refusal: None,
+            may_lock: true,
         })
         .expect("there is room")
 }
@@ -134,6 +135,7 @@ fn changes_are_seen_at_once() {
         flags: RemapFlags::MAYMOVE,
         new_address: 0,
         privileged: false,
+        may_lock: true,
     });
     let moved = moved.expect("there is room");
     assert_eq!(byte(&space, at), Err(Errno::EFAULT));

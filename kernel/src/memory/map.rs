@@ -49,6 +49,8 @@ pub struct MapRequest {
     pub privileged: bool,
     /// An error found already that counts only once the address is settled.
     pub refusal: Option<Errno>,
+    /// Whether the program may lock more than its limit says.
+    pub may_lock: bool,
 }
 
 /// Rounds up to pages; `None` on overflow.
@@ -86,29 +88,54 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         let start = inner.place(request.placement, len, request.privileged)?;
+        let flags = request.flags | inner.future;
+        if flags.contains(AreaFlags::LOCKED) && !request.may_lock {
+            let is_asked_for = request.flags.contains(AreaFlags::LOCKED);
+            if is_asked_for && inner.limits.locked == 0 {
+                return Err(Errno::EPERM);
+            }
+            inner.check_locked(len)?;
+        }
         if let Some(errno) = request.refusal {
             return Err(errno);
         }
-        let area = Area {
-            start,
-            end: start + len,
-            protection: request.protection,
-            flags: request.flags | inner.future,
-            source: request.source,
-        };
+        let mut area = Area::new(start..start + len, request.protection, flags);
+        area.source = request.source;
+        let accounted = area.is_private_writable() && !flags.contains(AreaFlags::NO_RESERVE);
+        area.flags.set(AreaFlags::ACCOUNTED, accounted);
         inner.check_limits(&area)?;
+        AddressSpace::announce(self.me(), core::iter::once(&area));
+        if area.is_shared()
+            && let Some(source) = &area.source
+        {
+            let writable = area.protection.contains(Protection::WRITE);
+            let may_write = source.backing.admit(writable)?;
+            if !may_write {
+                area.flags.insert(AreaFlags::NEVER_WRITE);
+            }
+        }
         if matches!(request.placement, Placement::Fixed(_)) {
             inner.unmap(area.range());
         }
-        AddressSpace::announce(self.me(), core::iter::once(&area));
         inner.areas.insert(area);
         Ok(start)
     }
 
     /// Faults every page of a range in, as far as that goes (`MAP_POPULATE`).
     pub fn populate(&self, range: Range<u64>) {
-        // The pages are only wanted early: an error comes again when they are used.
-        let _ = self.fault_in(range, None);
+        let mut address = range.start;
+        while address < range.end {
+            // The pages are only wanted early: an error comes again when they
+            // are used. What comes after the area is wanted all the same.
+            let Some(end) = self.inner().areas.get(address).map(|area| area.end) else {
+                return;
+            };
+            let end = end.min(range.end);
+            if let Err(Refusal::OutOfMemory) = self.fault_in(address..end, None) {
+                return;
+            }
+            address = end;
+        }
     }
 
     /// Faults every page of a range in: for `access`, or for whatever each
@@ -128,9 +155,21 @@ impl AddressSpace {
             } else {
                 Access::Read
             });
-            if access.is_none() && area.protection.is_empty() {
+            if access.is_none() && area.flags.contains(AreaFlags::LOCK_ON_FAULT) {
                 address = end;
                 continue;
+            }
+            // Even where it may only be written or run, it is there then.
+            let want = match want {
+                Access::Read if access.is_none() && area.protection.is_empty() => {
+                    return Err(Refusal::NotAllowed);
+                }
+                want => want,
+            };
+            if access == Some(Access::Write) && !area.protection.contains(Protection::WRITE)
+                || access == Some(Access::Read) && !area.protection.contains(Protection::READ)
+            {
+                return Err(Refusal::NotReadable);
             }
             // The lock is given back after a few pages, for other threads.
             let stop = end.min(address.saturating_add(64 * PAGE));
@@ -195,6 +234,7 @@ impl AddressSpace {
         let mut result = Ok(());
         let mut reached = range.start;
         let mut flush = None;
+        let mut became_writable: Option<Range<u64>> = None;
         for area in inner.areas.overlapping(range.clone()) {
             if area.start > reached {
                 break;
@@ -209,6 +249,13 @@ impl AddressSpace {
             }
             let end = area.end.min(range.end);
             if area.protection != protection {
+                inner.limits_allow(area, protection)?;
+                if area.flags.contains(AreaFlags::LOCKED)
+                    && !area.protection.contains(Protection::WRITE)
+                {
+                    let first = became_writable.map_or(reached, |range| range.start);
+                    became_writable = Some(first..end);
+                }
                 let mut changed = area.clone();
                 changed.protection = protection;
                 join(
@@ -224,7 +271,10 @@ impl AddressSpace {
         if reached > range.start {
             inner
                 .areas
-                .update(range.start..reached, |area| area.protection = protection);
+                .update(range.start..reached, |area| area.protect(protection));
+        }
+        if let Some(range) = became_writable.filter(|_| protection.contains(Protection::WRITE)) {
+            inner.touch_locked(range);
         }
         result?;
         if reached < range.end {
@@ -235,11 +285,21 @@ impl AddressSpace {
 
     /// Moves the end of the heap as brk(2) does and returns where it is then.
     pub fn set_heap_end(&self, end: u64) -> u64 {
-        let mut inner = self.inner();
-        match inner.move_heap_end(end) {
-            Ok(()) => end,
-            Err(_) => inner.heap.end,
+        let grown = {
+            let mut inner = self.inner();
+            let old = inner.heap.end;
+            if inner.move_heap_end(end).is_err() {
+                return old;
+            }
+            inner
+                .future
+                .contains(AreaFlags::LOCKED)
+                .then_some(old & !(PAGE - 1)..end)
+        };
+        if let Some(grown) = grown {
+            self.populate(grown);
         }
+        end
     }
 
     /// Finds a free range of `len` bytes (a multiple of pages) that starts at a
@@ -304,6 +364,52 @@ impl Inner {
             .is_none_or(|area| area.start == address)
     }
 
+    /// Locked memory that became writable is to be there for writing too.
+    fn touch_locked(&mut self, range: Range<u64>) {
+        let mut address = range.start;
+        while let Some(area) = self.areas.get(address).filter(|_| address < range.end) {
+            let end = area.end.min(range.end);
+            let is_wanted = area.flags.contains(AreaFlags::LOCKED)
+                && !area.flags.contains(AreaFlags::LOCK_ON_FAULT)
+                && area.is_private_writable();
+            while is_wanted && address < end && self.resolve(address, Access::Write).is_ok() {
+                address += PAGE;
+            }
+            address = end;
+        }
+    }
+
+    /// Whether so many bytes more may be locked.
+    pub(super) fn check_locked(&self, more: u64) -> Result<(), Errno> {
+        if self.locked().saturating_add(more) > self.limits.locked {
+            return Err(Errno::EAGAIN);
+        }
+        Ok(())
+    }
+
+    /// Bytes that count as data: private, writable, no stack.
+    fn data(&self) -> u64 {
+        self.areas
+            .iter()
+            .filter(|area| area.is_data())
+            .map(Area::bytes)
+            .sum()
+    }
+
+    /// Whether an area may become data by a change of what it may.
+    fn limits_allow(&self, area: &Area, protection: Protection) -> Result<(), Errno> {
+        let mut changed = area.clone();
+        changed.protection = protection;
+        let is_new = changed.is_data() && !area.is_data();
+        if is_new
+            && self.limits.data != super::limits::UNLIMITED
+            && self.data().saturating_add(area.bytes()) > self.limits.data
+        {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(())
+    }
+
     /// Removes areas and pages.
     pub(super) fn unmap(&mut self, range: Range<u64>) {
         if !self.areas.is_free(range.clone()) {
@@ -351,7 +457,7 @@ impl Inner {
         };
         let limit = if below_2g { BELOW_2G.end } else { USER_END };
         if hint != 0 {
-            let hint = page_up(hint).unwrap_or(0).max(LOWEST);
+            let hint = (hint & !(PAGE - 1)).max(LOWEST);
             let end = hint.checked_add(len).filter(|end| *end <= limit);
             if let Some(end) = end
                 && self.areas.is_free_with_guard(hint..end)
@@ -383,20 +489,11 @@ impl Inner {
             }
         }
         if area.is_private_writable() {
-            if !area.flags.contains(AreaFlags::STACK)
+            if area.is_data()
                 && self.limits.data != super::limits::UNLIMITED
+                && self.data().saturating_add(area.bytes()) > self.limits.data
             {
-                let data: u64 = self
-                    .areas
-                    .iter()
-                    .filter(|area| {
-                        area.is_private_writable() && !area.flags.contains(AreaFlags::GROWS_DOWN)
-                    })
-                    .map(Area::bytes)
-                    .sum();
-                if data.saturating_add(area.bytes()) > self.limits.data {
-                    return Err(Errno::ENOMEM);
-                }
+                return Err(Errno::ENOMEM);
             }
             // What could never be backed is refused at once; the rest is a
             // promise that may be broken, as with Linux's heuristic.
@@ -423,17 +520,17 @@ impl Inner {
             if used > self.limits.data
                 || !self.areas.has_room()
                 || !memory::has_headroom(HEADROOM)
-                || !self.areas.is_free_with_guard(old..new)
+                // One page more stays free, as Linux has it.
+                || !self.areas.is_free_with_guard(old..new.saturating_add(PAGE))
+                || self.future.contains(AreaFlags::LOCKED) && self.check_locked(new - old).is_err()
             {
                 return Err(Errno::ENOMEM);
             }
-            let area = Area {
-                start: old,
-                end: new,
-                protection: Protection::READ | Protection::WRITE,
-                flags: AreaFlags::HEAP | self.future,
-                source: None,
-            };
+            let area = Area::new(
+                old..new,
+                Protection::READ | Protection::WRITE,
+                AreaFlags::ACCOUNTED | self.future,
+            );
             self.check_limits(&area)?;
             self.areas.insert(area);
         }

@@ -20,7 +20,7 @@ use core::ops::{Bound, Range};
 use ochre_hal::memory::UserFrame;
 use ochre_sync::SpinLock;
 
-use super::area::{Area, PAGE};
+use super::area::{Area, PAGE, Source};
 use super::space::{Inner, join};
 use super::{AddressSpace, Identity};
 
@@ -70,9 +70,27 @@ impl Mappers {
         drop(gone);
     }
 
+    /// Whether any area of the object is so. Call it with no space and no lock
+    /// of the object held.
+    pub fn any(&self, identity: Identity, is_so: impl Fn(&Area) -> bool) -> bool {
+        let mut found = false;
+        self.each(|space| {
+            found |= space.inner().areas.iter().any(|area| {
+                let is_of = |source: &Source| source.backing.identity() == identity;
+                area.source.as_ref().is_some_and(is_of) && is_so(area)
+            });
+        });
+        found
+    }
+
     /// Takes pages of the object `identity` out of every space. Call it with no
     /// space and no lock of the object held.
     pub fn forget(&self, identity: Identity, pages: Range<u64>, gone: Gone<'_>) {
+        self.each(|space| space.inner().forget(identity, &pages, gone));
+    }
+
+    /// Visits the spaces that live.
+    fn each(&self, mut see: impl FnMut(&AddressSpace)) {
         let mut after = Bound::Unbounded;
         loop {
             let next = self
@@ -86,7 +104,7 @@ impl Mappers {
             };
             after = Bound::Excluded(key);
             if let Some(space) = space.upgrade() {
-                space.inner().forget(identity, &pages, gone);
+                see(&space);
             }
         }
     }

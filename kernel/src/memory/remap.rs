@@ -7,8 +7,8 @@ use ochre_abi::mman::RemapFlags;
 use ochre_hal::memory::{self, OutOfMemory, USER_END};
 
 use super::AddressSpace;
-use super::area::{Area, AreaFlags, PAGE};
-use super::map::{Placement, page_range, page_up};
+use super::area::{Anonymous, Area, AreaFlags, PAGE};
+use super::map::Placement;
 use super::space::Inner;
 
 /// An mremap(2) to be done.
@@ -26,100 +26,127 @@ pub struct RemapRequest {
     pub new_address: u64,
     /// Whether the program may map the lowest addresses.
     pub privileged: bool,
+    /// Whether the program may lock more than its limit says.
+    pub may_lock: bool,
+}
+
+/// Rounds up to pages, wrapping to 0 as mremap(2) does.
+fn rounded(len: u64) -> u64 {
+    len.wrapping_add(PAGE - 1) & !(PAGE - 1)
+}
+
+impl RemapRequest {
+    /// Whether it says where the mapping goes, or at least that it goes.
+    fn must_move(&self) -> bool {
+        self.flags
+            .intersects(RemapFlags::FIXED | RemapFlags::DONTUNMAP)
+    }
+
+    /// What can be said against it without a look at the areas.
+    fn check(&self) -> Result<(), Errno> {
+        if !self.address.is_multiple_of(PAGE) || self.new_len == 0 || self.new_len > USER_END {
+            return Err(Errno::EINVAL);
+        }
+        if !self.must_move() {
+            return Ok(());
+        }
+        let to = self.new_address;
+        // An end that wraps overlaps nothing, as on Linux.
+        let old_end = self.address.wrapping_add(self.old_len);
+        if to > USER_END - self.new_len
+            || !to.is_multiple_of(PAGE)
+            || !self.flags.contains(RemapFlags::MAYMOVE)
+            || self.flags.contains(RemapFlags::DONTUNMAP) && self.old_len != self.new_len
+            || to < old_end && self.address < to + self.new_len
+        {
+            return Err(Errno::EINVAL);
+        }
+        Ok(())
+    }
 }
 
 impl AddressSpace {
-    /// Does an mremap(2) and returns the mapping's address then.
+    /// Does an mremap(2) and returns the mapping's address then, and what of it
+    /// is new and locked.
     ///
     /// # Errors
     /// As mremap(2): EINVAL, EFAULT, ENOMEM, EAGAIN.
     pub fn remap(&self, request: &RemapRequest) -> Result<u64, Errno> {
-        let flags = request.flags;
-        if flags.intersects(RemapFlags::FIXED | RemapFlags::DONTUNMAP)
-            && !flags.contains(RemapFlags::MAYMOVE)
-        {
-            return Err(Errno::EINVAL);
-        }
-        if flags.contains(RemapFlags::DONTUNMAP) && request.old_len != request.new_len
-            || !request.address.is_multiple_of(PAGE)
-        {
-            return Err(Errno::EINVAL);
-        }
-        let old_len = page_up(request.old_len).ok_or(Errno::EINVAL)?;
-        let new_len = page_up(request.new_len)
-            .filter(|len| *len != 0)
-            .ok_or(Errno::EINVAL)?;
-        let mut guard = self.inner();
-        let inner = &mut *guard;
-        let address = request.address;
-        if inner.areas.get(address).is_none() {
-            return Err(Errno::EFAULT);
-        }
-        if flags.intersects(RemapFlags::FIXED | RemapFlags::DONTUNMAP) {
-            let to = inner.target(request, old_len, new_len)?;
-            if flags.contains(RemapFlags::FIXED) {
-                inner.unmap(to..to + new_len);
+        let mut request = *request;
+        request.old_len = rounded(request.old_len);
+        request.new_len = rounded(request.new_len);
+        request.check()?;
+        let (start, grown) = {
+            let mut guard = self.inner();
+            let inner = &mut *guard;
+            if request.flags.contains(RemapFlags::FIXED) && request.old_len == request.new_len {
+                (inner.move_all(&request)?, None)
+            } else {
+                inner.check_remap(&request)?;
+                if request.must_move() {
+                    inner.remap_to(&request)?
+                } else {
+                    inner.remap_at(&request)?
+                }
             }
-            let old_len = inner.shrink(address, old_len, new_len)?;
-            let area = inner.remappable(address, old_len, new_len)?;
-            return inner.relocate(&area, address..address + old_len, to..to + new_len, flags);
+        };
+        if let Some(grown) = grown {
+            self.populate(grown);
         }
-        let old_len = inner.shrink(address, old_len, new_len)?;
-        if old_len == new_len && old_len != 0 {
-            return Ok(address);
-        }
-        let area = inner.remappable(address, old_len, new_len)?;
-        if inner.grow_in_place(&area, address, old_len, new_len)? {
-            return Ok(address);
-        }
-        if !flags.contains(RemapFlags::MAYMOVE) {
-            return Err(Errno::ENOMEM);
-        }
-        let to = inner.place(Placement::Hint(0), new_len, false)?;
-        inner.relocate(&area, address..address + old_len, to..to + new_len, flags)
+        Ok(start)
     }
 }
 
+/// Where a mapping is then, and what of it is new and has to be faulted in.
+type Remapped = (u64, Option<Range<u64>>);
+
 impl Inner {
-    /// Where a mapping that must move goes.
-    fn target(&mut self, request: &RemapRequest, old_len: u64, new_len: u64) -> Result<u64, Errno> {
-        let to = request.new_address;
-        let new = page_range(to, new_len, Errno::EINVAL)?;
-        let old_end = request.address.saturating_add(old_len);
-        if new.start < old_end && request.address < new.end {
-            return Err(Errno::EINVAL);
+    /// Moves whatever is in a range; gaps stay gaps.
+    fn move_all(&mut self, request: &RemapRequest) -> Result<u64, Errno> {
+        let mut at = request.address;
+        let end = at.wrapping_add(request.old_len);
+        if end <= at || self.areas.get(at).is_none() {
+            return Err(Errno::EFAULT);
         }
-        if request.flags.contains(RemapFlags::FIXED) {
-            self.place(Placement::Fixed(to), new_len, request.privileged)
-        } else {
-            self.place(Placement::Hint(to), new_len, request.privileged)
+        while let Some(area) = self.areas.at_or_above(at).filter(|area| area.start < end) {
+            let start = area.start.max(at);
+            let len = area.end.min(end) - start;
+            let one = RemapRequest {
+                address: start,
+                old_len: len,
+                new_len: len,
+                new_address: request.new_address + (start - request.address),
+                ..*request
+            };
+            self.check_remap(&one)?;
+            self.remap_to(&one)?;
+            at = start + len;
+            if at >= end {
+                break;
+            }
         }
+        Ok(request.new_address)
     }
 
-    /// Cuts a mapping down; returns how long it is then.
-    fn shrink(&mut self, address: u64, old_len: u64, new_len: u64) -> Result<u64, Errno> {
-        if old_len <= new_len {
-            return Ok(old_len);
-        }
-        let end = address
-            .checked_add(old_len)
-            .filter(|end| *end <= USER_END)
-            .ok_or(Errno::EINVAL)?;
-        if !self.areas.has_room() {
-            return Err(Errno::ENOMEM);
-        }
-        self.unmap(address + new_len..end);
-        Ok(new_len)
-    }
-
-    /// The area to be moved or grown.
-    fn remappable(&self, address: u64, old_len: u64, new_len: u64) -> Result<Area, Errno> {
+    /// Whether the area allows it, and limits do.
+    fn check_remap(&self, request: &RemapRequest) -> Result<(), Errno> {
+        let (address, old_len, new_len) = (request.address, request.old_len, request.new_len);
         let area = self.areas.get(address).ok_or(Errno::EFAULT)?;
+        if new_len <= old_len && !request.must_move() {
+            return Ok(());
+        }
         if old_len == 0 && !area.is_shared() {
             return Err(Errno::EINVAL);
         }
-        if old_len > area.end - address {
+        // What is cut off may be anything.
+        if old_len.min(new_len) > area.end - address {
             return Err(Errno::EFAULT);
+        }
+        if !self.areas.has_room() || !memory::has_headroom(4) {
+            return Err(Errno::ENOMEM);
+        }
+        if new_len <= old_len {
+            return Ok(());
         }
         if let Some(source) = &area.source {
             // The object's page numbers must not wrap.
@@ -127,16 +154,14 @@ impl Inner {
                 .checked_add(new_len / PAGE)
                 .ok_or(Errno::EINVAL)?;
         }
-        if new_len > old_len {
-            let mut more = area.clone();
-            more.start = 0;
-            more.end = (new_len - old_len).min(USER_END);
-            self.check_growth(&more)?;
+        let delta = new_len - old_len;
+        if area.flags.contains(AreaFlags::LOCKED) && !request.may_lock {
+            self.check_locked(delta)?;
         }
-        if !memory::has_headroom(4) {
-            return Err(Errno::ENOMEM);
-        }
-        Ok(area.clone())
+        let mut more = area.clone();
+        more.start = 0;
+        more.end = delta;
+        self.check_growth(&more)
     }
 
     /// Like `check_limits`, for bytes that have no address yet.
@@ -152,49 +177,119 @@ impl Inner {
         self.check_limits(&beyond)
     }
 
-    /// Grows a mapping whose end is its area's end, if what follows is free.
+    /// Moves a mapping to where it has to go.
+    fn remap_to(&mut self, request: &RemapRequest) -> Result<Remapped, Errno> {
+        let (address, new_len) = (request.address, request.new_len);
+        let delta = request.old_len.abs_diff(new_len);
+        let mut old_len = request.old_len;
+        let to = request.new_address;
+        if request.flags.contains(RemapFlags::FIXED) {
+            self.unmap(to..to + new_len);
+        }
+        if old_len > new_len {
+            let end = address
+                .checked_add(old_len)
+                .filter(|end| *end <= USER_END)
+                .ok_or(Errno::EINVAL)?;
+            self.unmap(address + new_len..end);
+            old_len = new_len;
+        }
+        if request.flags.contains(RemapFlags::DONTUNMAP) {
+            let mut more = self.areas.get(address).ok_or(Errno::EFAULT)?.clone();
+            more.start = 0;
+            more.end = old_len;
+            self.check_growth(&more)?;
+        }
+        let area = self.areas.get(address).ok_or(Errno::EFAULT)?;
+        let is_accounted = area.flags.contains(AreaFlags::ACCOUNTED);
+        if is_accounted && delta / PAGE > memory::stats().total as u64 {
+            // Linux counts the difference, whatever its sign.
+            return Err(Errno::ENOMEM);
+        }
+        let placement = if request.flags.contains(RemapFlags::FIXED) {
+            Placement::Fixed(to)
+        } else {
+            Placement::Hint(to)
+        };
+        let to = self.place(placement, new_len, request.privileged)?;
+        self.relocate(
+            address..address + old_len,
+            to..to + new_len,
+            request.flags.contains(RemapFlags::DONTUNMAP),
+        )
+    }
+
+    /// Shrinks or grows a mapping, which moves only if it has to.
+    fn remap_at(&mut self, request: &RemapRequest) -> Result<Remapped, Errno> {
+        let (address, old_len, new_len) = (request.address, request.old_len, request.new_len);
+        if new_len <= old_len {
+            if new_len < old_len {
+                let end = address
+                    .checked_add(old_len)
+                    .filter(|end| *end <= USER_END)
+                    .ok_or(Errno::EINVAL)?;
+                if !self.areas.has_room() {
+                    return Err(Errno::ENOMEM);
+                }
+                self.unmap(address + new_len..end);
+            }
+            return Ok((address, None));
+        }
+        if let Some(grown) = self.grow_in_place(address, old_len, new_len) {
+            return Ok((address, grown));
+        }
+        if !request.flags.contains(RemapFlags::MAYMOVE) {
+            return Err(Errno::ENOMEM);
+        }
+        let to = self.place(Placement::Hint(0), new_len, false)?;
+        self.relocate(address..address + old_len, to..to + new_len, false)
+    }
+
+    /// Grows a mapping whose end is its area's end, if what follows is free;
+    /// what is new of it, if that is locked.
     fn grow_in_place(
         &mut self,
-        area: &Area,
         address: u64,
         old_len: u64,
         new_len: u64,
-    ) -> Result<bool, Errno> {
-        let old_end = address + old_len;
-        let Some(new_end) = address.checked_add(new_len).filter(|end| *end <= USER_END) else {
-            return Ok(false);
-        };
-        if old_len == 0 || area.end != old_end || !self.areas.is_free_with_guard(old_end..new_end) {
-            return Ok(false);
+    ) -> Option<Option<Range<u64>>> {
+        let area = self.areas.get(address)?;
+        let old_end = address.checked_add(old_len)?;
+        let new_end = address
+            .checked_add(new_len)
+            .filter(|end| *end <= USER_END)?;
+        if area.end != old_end || !self.areas.is_free(old_end..new_end) {
+            return None;
         }
         let mut more = area.clone();
-        if let (Some(more), Some(source)) = (&mut more.source, &area.source) {
-            more.first = area.index_of(source, old_end);
-        }
+        more.skip((old_end - area.start) / PAGE);
         more.start = old_end;
         more.end = new_end;
+        let is_locked = more.flags.contains(AreaFlags::LOCKED);
         self.areas.insert(more);
-        Ok(true)
+        Some(is_locked.then_some(old_end..new_end))
     }
 
     /// Moves a range of an area to a free range that is at least as long.
     fn relocate(
         &mut self,
-        area: &Area,
         from: Range<u64>,
         to: Range<u64>,
-        flags: RemapFlags,
-    ) -> Result<u64, Errno> {
+        keep_old: bool,
+    ) -> Result<Remapped, Errno> {
         if !self.areas.has_room() {
             return Err(Errno::ENOMEM);
         }
+        let area = self.areas.get(from.start).ok_or(Errno::EFAULT)?;
         let mut moved = area.clone();
-        moved.flags.remove(AreaFlags::STACK | AreaFlags::HEAP);
-        if let (Some(moved), Some(source)) = (&mut moved.source, &area.source) {
-            moved.first = area.index_of(source, from.start);
+        moved.skip((from.start - area.start) / PAGE);
+        if moved.source.is_none() && moved.anonymous.is_none() {
+            // Nothing is there yet that would have to be found again.
+            moved.origin = to.start / PAGE;
         }
         moved.start = to.start;
         moved.end = to.end;
+        let old = area.range();
         let len = from.end - from.start;
         if len != 0 {
             match self.table.relocate(from.start, to.start, len) {
@@ -208,10 +303,22 @@ impl Inner {
                 }
             }
         }
+        let grown = to.start + len..to.end;
+        let is_locked = moved.flags.contains(AreaFlags::LOCKED) && !grown.is_empty();
         self.areas.insert(moved);
-        if !flags.contains(RemapFlags::DONTUNMAP) && len != 0 {
+        if keep_old {
+            let is_whole = old == from;
+            // As on Linux, it does not become one with its neighbours by that.
+            self.areas.change(from.start, |area| {
+                area.flags
+                    .remove(AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT);
+                if is_whole {
+                    area.anonymous = Anonymous::default();
+                }
+            });
+        } else if len != 0 {
             self.unmap(from);
         }
-        Ok(to.start)
+        Ok((to.start, is_locked.then_some(grown)))
     }
 }

@@ -108,10 +108,7 @@ impl AddressSpace {
         for area in inner.areas.iter() {
             let bytes = area.bytes();
             sizes.total += bytes;
-            if area
-                .flags
-                .intersects(AreaFlags::GROWS_DOWN | AreaFlags::STACK)
-            {
+            if area.flags.contains(AreaFlags::GROWS_DOWN) {
                 sizes.stack += bytes;
             } else if area.is_private_writable() {
                 sizes.data += bytes;
@@ -186,6 +183,30 @@ impl AddressSpace {
             at = at.checked_add(len as u64).ok_or(Errno::EFAULT)?;
         }
         Ok(())
+    }
+}
+
+impl AddressSpace {
+    /// Writes another program's memory as the program itself could, through its
+    /// frames, whatever is active (process_vm_writev(2)).
+    ///
+    /// # Errors
+    /// EFAULT at the first page that the program could not write itself; what
+    /// comes before it is written.
+    pub fn implant(&self, to: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let last = to
+            .checked_add(bytes.len() as u64)
+            .and_then(|end| end.checked_sub(1))
+            .ok_or(Errno::EFAULT)?;
+        let mut page = to & !(PAGE - 1);
+        while page <= last {
+            let is_area = self.inner().areas.get(page).is_some();
+            if !is_area {
+                return Err(Errno::EFAULT);
+            }
+            page += PAGE;
+        }
+        self.install(to, bytes)
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) struct Inner {
     pub(super) future: AreaFlags,
     /// What execve(2) put where.
     pub(super) facts: Arc<Facts>,
+    /// The next number for a set of pages of an area's own.
+    pub(super) next_set: u64,
     /// Pages that were there when some were last given up, and faults.
     pub(super) usage: Usage,
 }
@@ -166,6 +168,7 @@ impl AddressSpace {
                 heap: 0..0,
                 future: AreaFlags::empty(),
                 facts: Arc::new(Facts::default()),
+                next_set: 1,
                 usage: Usage::default(),
             }),
         }))
@@ -221,7 +224,7 @@ impl AddressSpace {
         // shorter meanwhile waits, and finds both.
         AddressSpace::announce(&child.me, inner.areas.iter());
         let mut theirs = child.inner();
-        let mut areas = inner.areas.clone();
+        let mut areas = inner.areas.for_child(&mut theirs.next_set);
         let mut flush = None;
         let mut result = Ok(());
         for area in inner.areas.iter() {
@@ -244,13 +247,6 @@ impl AddressSpace {
             flush.flush();
         }
         result?;
-        // Locks are not inherited.
-        if areas
-            .iter()
-            .any(|area| area.flags.contains(AreaFlags::LOCKED))
-        {
-            areas.update(0..u64::MAX, |area| area.flags.remove(AreaFlags::LOCKED));
-        }
         theirs.areas = areas;
         theirs.layout = inner.layout;
         theirs.heap = inner.heap.clone();

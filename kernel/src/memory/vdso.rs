@@ -133,6 +133,7 @@ pub fn map(space: &AddressSpace) -> Result<u64, Errno> {
         }),
         privileged: true,
         refusal: None,
+        may_lock: true,
     };
     let data = space.find_room(2 * PAGE, PAGE)?;
     let image = data + PAGE;

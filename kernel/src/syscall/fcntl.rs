@@ -4,13 +4,14 @@ use alloc::sync::Arc;
 
 use ochre_abi::Errno;
 use ochre_abi::fcntl::{
-    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_OFD_GETLK,
-    F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETPIPE_SZ, F_UNLCK,
-    F_WRLCK, FD_CLOEXEC, Flock, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_CLOEXEC, SEEK_CUR, SEEK_END,
-    SEEK_SET,
+    F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN,
+    F_GETPIPE_SZ, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETFD, F_SETFL, F_SETLK,
+    F_SETLKW, F_SETPIPE_SZ, F_UNLCK, F_WRLCK, FD_CLOEXEC, Flock, LOCK_EX, LOCK_NB, LOCK_SH,
+    LOCK_UN, O_CLOEXEC, SEEK_CUR, SEEK_END, SEEK_SET, Seals,
 };
 
 use super::{Call, Fd, FromArgument, Outcome, Ptr, SysResult};
+use crate::fs::tmpfs::Node;
 use crate::ipc::pipe::PipeEnd;
 use crate::process::{Process, Thread};
 use crate::vfs::lock::{self, Owner, Span};
@@ -94,10 +95,31 @@ pub fn fcntl(call: &mut Call<'_>, fd: Fd, command: u32, argument: u64) -> Result
             let size = usize::try_from(argument as u32).map_err(|_| Errno::EINVAL)?;
             done(pipe(&file)?.pipe().set_capacity(size, privileged)?)
         }
+        F_GET_SEALS => {
+            let seals = memory_file(&file)?.seals()?;
+            // CAST: six bits.
+            done(seals.bits() as usize)
+        }
+        F_ADD_SEALS => {
+            if !file.is_writable() {
+                return Err(Errno::EPERM);
+            }
+            let seals = u32::try_from(argument)
+                .ok()
+                .and_then(Seals::from_bits)
+                .ok_or(Errno::EINVAL)?;
+            memory_file(&file)?.add_seals(seals)?;
+            done(0)
+        }
         // Nobody can be set, so nobody is.
         F_GETOWN => done(0),
         _ => Err(Errno::EINVAL),
     }
+}
+
+/// A file that can have seals.
+fn memory_file(file: &OpenFile) -> Result<&Node, Errno> {
+    file.file().as_any().downcast_ref().ok_or(Errno::EINVAL)
 }
 
 fn pipe(file: &OpenFile) -> Result<&PipeEnd, Errno> {

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use ochre_abi::Errno;
+use ochre_abi::fcntl::Seals;
 use ochre_sync::Once;
 
 use super::{Call, Ptr, SysResult};
@@ -12,8 +13,12 @@ use crate::vfs::{Dentry, FileSystem, Kind, New, OpenFile, Path, StatusFlags, tre
 
 /// Close at exec.
 const MFD_CLOEXEC: u32 = 1;
-/// Let it be sealed; there are no seals here, so nothing to let.
+/// Let it be sealed.
 const MFD_ALLOW_SEALING: u32 = 2;
+/// Not executable, for good.
+const MFD_NOEXEC_SEAL: u32 = 8;
+/// Executable.
+const MFD_EXEC: u32 = 0x10;
 
 /// Longest name that a program may give, the NUL included.
 const NAME_MAX: usize = 250;
@@ -39,7 +44,9 @@ fn files() -> Result<&'static (Arc<Tmpfs>, Arc<Mount>), Errno> {
 
 /// `memfd_create(2)`.
 pub fn memfd_create(call: &mut Call<'_>, name: Ptr<u8>, flags: u32) -> SysResult {
-    if flags & !(MFD_CLOEXEC | MFD_ALLOW_SEALING) != 0 {
+    let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
+    let contradicts = MFD_NOEXEC_SEAL | MFD_EXEC;
+    if flags & !known != 0 || flags & contradicts == contradicts {
         return Err(Errno::EINVAL);
     }
     let given = call
@@ -51,13 +58,24 @@ pub fn memfd_create(call: &mut Call<'_>, name: Ptr<u8>, flags: u32) -> SysResult
     let access = call.thread.access();
     let node = tmpfs.nameless(&New {
         kind: Kind::Regular,
-        mode: 0o777,
+        mode: if flags & MFD_NOEXEC_SEAL != 0 {
+            0o666
+        } else {
+            0o777
+        },
         uid: access.uid,
         gid: access.gid,
         device: 0,
         target: b"",
     })?;
     node.make_nameless();
+    node.set_seals(if flags & MFD_NOEXEC_SEAL != 0 {
+        Seals::EXEC
+    } else if flags & MFD_ALLOW_SEALING != 0 {
+        Seals::empty()
+    } else {
+        Seals::SEAL
+    });
     let name = [b"memfd:", given.as_slice()].concat();
     let path = Path {
         mount: Arc::clone(mount),

@@ -5,8 +5,9 @@ use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::{
-    Advice, LockAllFlags, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE, MLOCK_ONFAULT,
-    MapFlags, PROT_GROWSDOWN, PROT_GROWSUP, PROT_SEM, Protection, RemapFlags, SyncFlags,
+    Advice, LockAllFlags, MAP_DROPPABLE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE,
+    MLOCK_ONFAULT, MapFlags, PROT_GROWSDOWN, PROT_GROWSUP, PROT_SEM, Protection, RemapFlags,
+    SyncFlags,
 };
 use ochre_hal::memory::{PAGE_SIZE, USER_END};
 
@@ -18,6 +19,9 @@ use crate::process::Capability;
 use crate::vfs::OpenFile;
 
 const PAGE: u64 = PAGE_SIZE as u64;
+
+/// The bits of mmap(2)'s flags that say how large huge pages are to be.
+const HUGE_SIZE: MapFlags = MapFlags::from_bits_retain(0x3f << 26);
 
 /// The most pages that an object has: positions are signed.
 const OBJECT_PAGES: u64 = i64::MAX as u64 / PAGE;
@@ -65,15 +69,21 @@ pub fn mmap(
         return Err(Errno::EINVAL);
     }
     let pages = len.div_ceil(PAGE);
-    if file.is_some() && (offset / PAGE).saturating_add(pages) > OBJECT_PAGES {
-        return Err(Errno::EOVERFLOW);
-    }
     let mut area_flags = AreaFlags::empty();
     area_flags.set(AreaFlags::GROWS_DOWN, flags.contains(MapFlags::GROWSDOWN));
     area_flags.set(AreaFlags::LOCKED, flags.contains(MapFlags::LOCKED));
     area_flags.set(AreaFlags::NO_RESERVE, flags.contains(MapFlags::NORESERVE));
+    area_flags.set(AreaFlags::SYNC, flags.contains(MapFlags::SYNC));
+    area_flags.set(AreaFlags::NO_HUGE, flags.contains(MapFlags::STACK));
     let source = match &file {
-        Some(file) => file_source(file, kind, flags, protection, offset, &mut area_flags),
+        Some(file) => {
+            let end = (offset / PAGE).saturating_add(pages);
+            if end > OBJECT_PAGES {
+                Err(Errno::EOVERFLOW)
+            } else {
+                file_source(file, kind, flags, protection, offset, &mut area_flags)
+            }
+        }
         None => anonymous_source(kind, pages, &mut area_flags),
     };
     let (source, refusal) = match source {
@@ -88,10 +98,11 @@ pub fn mmap(
         source,
         privileged: may_map_at(call, address),
         refusal,
+        may_lock: may_lock_all(call),
     })?;
-    if flags.contains(MapFlags::LOCKED)
-        || flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK)
-    {
+    // Locked by this call, or by an earlier mlockall(2).
+    let (_, is_locked) = call.space.is_mapped(start..start + 1);
+    if is_locked || flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK) {
         call.space.populate(start..start + pages * PAGE);
     }
     // CAST: a user address.
@@ -126,7 +137,8 @@ fn file_source(
 ) -> Result<Option<Source>, Errno> {
     match kind {
         MAP_SHARED_VALIDATE
-            if !MapFlags::all().contains(flags) || flags.contains(MapFlags::SYNC) =>
+            if !MapFlags::all().contains(flags.difference(HUGE_SIZE))
+                || flags.intersects(MapFlags::SYNC | MapFlags::FIXED_NOREPLACE) =>
         {
             return Err(Errno::EOPNOTSUPP);
         }
@@ -169,6 +181,15 @@ fn anonymous_source(
 ) -> Result<Option<Source>, Errno> {
     match kind {
         MAP_PRIVATE => Ok(None),
+        MAP_DROPPABLE if !area_flags.intersects(AreaFlags::LOCKED | AreaFlags::GROWS_DOWN) => {
+            area_flags.insert(
+                AreaFlags::DROPPABLE
+                    | AreaFlags::NO_RESERVE
+                    | AreaFlags::WIPE_ON_FORK
+                    | AreaFlags::DONT_DUMP,
+            );
+            Ok(None)
+        }
         MAP_SHARED if !area_flags.contains(AreaFlags::GROWS_DOWN) => {
             area_flags.insert(AreaFlags::SHARED);
             Ok(Some(shared_source(pages)))
@@ -206,7 +227,13 @@ pub fn mprotect(call: &mut Call<'_>, address: u64, len: u64, protection: u32) ->
     }
     let protection = Protection::from_bits(protection & !PROT_SEM).ok_or(Errno::EINVAL)?;
     if grows == PROT_GROWSUP {
-        return Err(Errno::EINVAL);
+        // No area grows so, if there is one.
+        let (is_mapped, _) = call.space.is_mapped(address..address + 1);
+        return Err(if is_mapped {
+            Errno::EINVAL
+        } else {
+            Errno::ENOMEM
+        });
     }
     call.space
         .protect(address, len, protection, grows == PROT_GROWSDOWN)
@@ -230,6 +257,7 @@ pub fn mremap(
         flags,
         new_address,
         privileged,
+        may_lock: may_lock_all(call),
     })?;
     // CAST: a user address.
     Ok(start as usize)
@@ -253,10 +281,9 @@ pub fn msync(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<
     if !address.is_multiple_of(PAGE) || flags.contains(SyncFlags::ASYNC | SyncFlags::SYNC) {
         return Err(Errno::EINVAL);
     }
-    let end = len
-        .checked_next_multiple_of(PAGE)
-        .and_then(|len| address.checked_add(len))
-        .ok_or(Errno::ENOMEM)?;
+    // A length that wraps is none, as on Linux.
+    let rounded = len.wrapping_add(PAGE - 1) & !(PAGE - 1);
+    let end = address.checked_add(rounded).ok_or(Errno::ENOMEM)?;
     let (mapped, locked) = call.space.is_mapped(address..end);
     if locked && flags.contains(SyncFlags::INVALIDATE) {
         return Err(Errno::EBUSY);
@@ -279,9 +306,10 @@ pub fn mincore(call: &mut Call<'_>, address: u64, len: u64, vector: Ptr<u8>) -> 
         let count = (pages - done).min(bytes.len() as u64);
         // CAST: at most the buffer's length.
         let part = &mut bytes[..count as usize];
-        call.space.residence(address + done * PAGE, part)?;
+        let count = call.space.residence(address + done * PAGE, part)?;
+        let part = part.get(..count).unwrap_or_default();
         call.space.write(vector.offset(done).address(), part)?;
-        done += count;
+        done += count as u64;
     }
     Ok(())
 }
@@ -289,11 +317,9 @@ pub fn mincore(call: &mut Call<'_>, address: u64, len: u64, vector: Ptr<u8>) -> 
 /// The pages that hold a range that need not start at one.
 fn pages_of(address: u64, len: u64) -> Result<Range<u64>, Errno> {
     let start = address & !(PAGE - 1);
-    let end = len
-        .checked_add(address - start)
-        .and_then(|len| len.checked_next_multiple_of(PAGE))
-        .and_then(|len| start.checked_add(len))
-        .ok_or(Errno::EINVAL)?;
+    // A length that wraps is none, as on Linux.
+    let len = len.wrapping_add(address - start).wrapping_add(PAGE - 1) & !(PAGE - 1);
+    let end = start.checked_add(len).ok_or(Errno::EINVAL)?;
     Ok(start..end)
 }
 
@@ -307,8 +333,17 @@ pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result
     if flags & !MLOCK_ONFAULT != 0 {
         return Err(Errno::EINVAL);
     }
-    let range = pages_of(address, len)?;
     let unlimited = may_lock_all(call);
+    let range = match pages_of(address, len) {
+        Err(_) if !unlimited => {
+            // No limit is so large.
+            return Err(match call.space.limits().locked {
+                0 => Errno::EPERM,
+                _ => Errno::ENOMEM,
+            });
+        }
+        range => range?,
+    };
     call.space.lock(range, flags == MLOCK_ONFAULT, unlimited)
 }
 

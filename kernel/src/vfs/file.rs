@@ -380,6 +380,10 @@ impl Backing for NamedBacking {
         self.inner.mappers()
     }
 
+    fn admit(&self, writable: bool) -> Result<bool, Errno> {
+        self.inner.admit(writable)
+    }
+
     fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
         self.inner.punch(pages)
     }

@@ -3,6 +3,7 @@
 //! Four open flags have other numbers on AArch64 than on x86_64; everything
 //! else is the same on both.
 
+use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Access mode: read only.
@@ -204,6 +205,25 @@ pub struct Flock {
     pub l_pid: i32,
     /// Padding.
     pub pad_end: i32,
+}
+
+bitflags! {
+    /// What a memory file's seals forbid (`F_ADD_SEALS`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Seals: u32 {
+        /// More seals.
+        const SEAL = 1;
+        /// A smaller size.
+        const SHRINK = 2;
+        /// A larger size.
+        const GROW = 4;
+        /// Writing.
+        const WRITE = 8;
+        /// Writing, but by mappings that are there already.
+        const FUTURE_WRITE = 0x10;
+        /// Changing whether it may be executed.
+        const EXEC = 0x20;
+    }
 }
 
 /// `struct iovec`.

@@ -31,6 +31,8 @@ pub const MAP_SHARED: u32 = 1;
 pub const MAP_PRIVATE: u32 = 2;
 /// [`MAP_SHARED`], and unknown flags are an error.
 pub const MAP_SHARED_VALIDATE: u32 = 3;
+/// [`MAP_PRIVATE`], and pages may be given up when memory is short.
+pub const MAP_DROPPABLE: u32 = 8;
 
 bitflags! {
     /// Flags of mmap(2), the type bits left out.
@@ -154,6 +156,8 @@ pub enum Advice {
     PopulateRead,
     /// Fault in for writing.
     PopulateWrite,
+    /// [`DontNeed`](Advice::DontNeed), of locked memory too.
+    DontNeedLocked,
 }
 
 impl Advice {
@@ -182,6 +186,7 @@ impl Advice {
             21 => Advice::PageOut,
             22 => Advice::PopulateRead,
             23 => Advice::PopulateWrite,
+            24 => Advice::DontNeedLocked,
             _ => return None,
         })
     }

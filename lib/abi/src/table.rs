@@ -42,7 +42,7 @@ macro_rules! syscall_table {
             pipe = 22, -: event(ends: Ptr<[i32; 2]>) "complete";
             select = 23, -: poll(count: i32, read: u64, write: u64, except: u64, timeout: u64) "complete";
             sched_yield = 24, 124: sched() "complete";
-            mremap = 25, 216: memory(address: u64, old_len: u64, new_len: u64, flags: u32, new_address: u64) "one area at a time";
+            mremap = 25, 216: memory(address: u64, old_len: u64, new_len: u64, flags: u32, new_address: u64) "complete";
             msync = 26, 227: memory(address: u64, len: u64, flags: u32) "complete";
             mincore = 27, 232: memory(address: u64, len: u64, vector: Ptr<u8>) "complete";
             madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "MADV_FREE frees at once; no MADV_COLLAPSE, MADV_HWPOISON";
@@ -63,7 +63,7 @@ macro_rules! syscall_table {
             wait4 = 61, 260: process(pid: i32, status: Ptr<u32>, options: u32, usage: u64) "complete";
             kill = 62, 129: signal(pid: i32, signal: i32) "complete";
             uname = 63, 160: system(to: Ptr<ochre_abi::system::UtsName>) "complete";
-            fcntl = 72, 25: fcntl(fd: Fd, command: u32, argument: u64) "no leases, notification, seals, owners of signal-driven input";
+            fcntl = 72, 25: fcntl(fd: Fd, command: u32, argument: u64) "no leases, notification, owners of signal-driven input";
             flock = 73, 32: fcntl(fd: Fd, operation: u32) "complete";
             fsync = 74, 82: sync(fd: Fd) "complete; files are memory";
             fdatasync = 75, 83: sync(fd: Fd) "complete; files are memory";
@@ -233,8 +233,10 @@ macro_rules! syscall_table {
             sched_getattr = 315, 275: sched(pid: i32, to: Ptr<ochre_abi::system::SchedAttr>, size: u32, flags: u32) "complete";
             renameat2 = 316, 276: link(old_directory: Fd, old: Ptr<u8>, new_directory: Fd, new: Ptr<u8>, flags: u32) "no RENAME_WHITEOUT";
             getrandom = 318, 278: random(buffer: u64, len: usize, flags: u32) "complete";
-            memfd_create = 319, 279: memfd(name: Ptr<u8>, flags: u32) "no seals, no huge pages";
+            memfd_create = 319, 279: memfd(name: Ptr<u8>, flags: u32) "no huge pages";
             execveat = 322, 281: exec(directory: Fd, path: u64, arguments: u64, environment: u64, flags: u32) "as execve";
+            process_vm_readv = 310, 270: process_vm(pid: i32, local: Ptr<ochre_abi::fcntl::Iovec>, local_count: usize, remote: Ptr<ochre_abi::fcntl::Iovec>, remote_count: usize, flags: u64) "complete";
+            process_vm_writev = 311, 271: process_vm(pid: i32, local: Ptr<ochre_abi::fcntl::Iovec>, local_count: usize, remote: Ptr<ochre_abi::fcntl::Iovec>, remote_count: usize, flags: u64) "complete";
             membarrier = 324, 283: membarrier(command: i32, flags: u32, cpu: i32) "complete";
             mlock2 = 325, 284: memory(address: u64, len: u64, flags: u32) "complete";
             copy_file_range = 326, 285: copy(from: Fd, from_offset: Ptr<i64>, to: Fd, to_offset: Ptr<i64>, len: usize, flags: u32) "complete";

@@ -36,6 +36,7 @@ mod real_time;
 mod rename;
 mod rseq;
 mod sched;
+mod shared;
 mod signals;
 mod sigqueue;
 mod stat;
@@ -97,6 +98,8 @@ pub(crate) const ALL: &[Group] = groups![
     "mremap" => memory::mremap,
     "madvise" => memory::madvise,
     "mmap-truncate" => truncated::run,
+    "memfd-seals" => shared::sealed,
+    "process-vm" => shared::other_memory,
     "cow" => cow::run,
     "open" => files::open,
     "read-write" => files::read_write,

@@ -12,7 +12,7 @@ use core::any::Any;
 use core::ops::Range;
 
 use ochre_abi::Errno;
-use ochre_abi::fcntl::{S_ISGID, S_ISUID};
+use ochre_abi::fcntl::{S_ISGID, S_ISUID, Seals};
 use ochre_hal::memory::{PAGE_SIZE, UserFrame};
 use ochre_sync::SpinLock;
 
@@ -20,7 +20,7 @@ use super::Accounts;
 use super::pages::{Frame, Pages, SIZE_MAX};
 use crate::fs::devtmpfs;
 use crate::ipc::fifo::Fifo;
-use crate::memory::{Backing, Gone, Identity, Mappers};
+use crate::memory::{AreaFlags, Backing, Gone, Identity, Mappers};
 use crate::vfs::{
     Allocate, Change, File, Inode, Kind, Link, Metadata, New, Open, Opened, Permissions, Rename,
     Sink, Source, Timestamp, WriterCount, now,
@@ -145,6 +145,63 @@ impl Node {
         inode.as_any().downcast_ref().ok_or(Errno::EXDEV)
     }
 
+    /// What must not happen to the file any more.
+    ///
+    /// # Errors
+    /// EINVAL if it is not a regular file.
+    pub fn seals(&self) -> Result<Seals, Errno> {
+        self.bytes()
+            .map(|bytes| bytes.lock().seals)
+            .map_err(|_| Errno::EINVAL)
+    }
+
+    /// Sets the seals of a file that was just made.
+    pub fn set_seals(&self, seals: Seals) {
+        if let Ok(bytes) = self.bytes() {
+            bytes.lock().seals = seals;
+        }
+    }
+
+    /// Adds seals (`F_ADD_SEALS`).
+    ///
+    /// # Errors
+    /// EINVAL if it is not a regular file, EPERM if no seals may be added,
+    /// EBUSY to forbid writing while somebody has a mapping that may.
+    pub fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
+        let bytes = self.bytes().map_err(|_| Errno::EINVAL)?;
+        let is_executable = self.permissions().mode & 0o111 != 0;
+        let is_new = {
+            let mut bytes = bytes.lock();
+            if bytes.seals.contains(Seals::SEAL) {
+                return Err(Errno::EPERM);
+            }
+            let is_new = seals.contains(Seals::WRITE) && !bytes.seals.contains(Seals::WRITE);
+            if !is_new {
+                bytes.seals |= seals;
+            } else {
+                // No new mapping may write from here on.
+                bytes.seals |= Seals::WRITE;
+            }
+            is_new
+        };
+        if is_new {
+            let writes = self.mappers.any(Backing::identity(self), |area| {
+                area.is_shared() && !area.flags.contains(AreaFlags::NEVER_WRITE)
+            });
+            let mut bytes = bytes.lock();
+            if writes {
+                bytes.seals.remove(Seals::WRITE);
+                return Err(Errno::EBUSY);
+            }
+            bytes.seals |= seals;
+        }
+        if seals.contains(Seals::EXEC) && is_executable {
+            // It stays what it is, so its content has to, too.
+            bytes.lock().seals |= Seals::SHRINK | Seals::GROW | Seals::WRITE | Seals::FUTURE_WRITE;
+        }
+        Ok(())
+    }
+
     /// Pages were taken out, for a hole: no mapping shows them any more.
     fn taken_out(&self, out: &BTreeMap<u64, StoredFrame>) {
         self.accounts.release(out.len() as u64);
@@ -251,9 +308,13 @@ impl Inode for Node {
 
     fn change(&self, change: &Change) -> Result<(), Errno> {
         let time = now();
+        let is_mode_sealed = self.seals().is_ok_and(|seals| seals.contains(Seals::EXEC));
         let mut attributes = self.attributes.lock();
         let permissions = &mut attributes.permissions;
         if let Some(mode) = change.mode {
+            if is_mode_sealed && (permissions.mode ^ mode) & 0o111 != 0 {
+                return Err(Errno::EPERM);
+            }
             permissions.mode = mode & 0o7777;
         }
         permissions.uid = change.uid.unwrap_or(permissions.uid);
@@ -360,6 +421,9 @@ impl Inode for Node {
             return Err(Errno::EFBIG);
         }
         let mut bytes = self.bytes()?.lock();
+        if bytes.refuses_size(size) {
+            return Err(Errno::EPERM);
+        }
         let shorter = size < bytes.size();
         let cut = bytes.resize(size);
         drop(bytes);
@@ -379,7 +443,13 @@ impl Inode for Node {
             .filter(|end| *end <= SIZE_MAX)
             .ok_or(Errno::EFBIG)?;
         let mut bytes = self.bytes()?.lock();
-        if how.contains(Allocate::PUNCH_HOLE) {
+        let is_write_sealed = bytes.seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE);
+        let grows = bytes.seals.contains(Seals::GROW) && end > bytes.size();
+        let is_hole = how.contains(Allocate::PUNCH_HOLE);
+        if is_hole && is_write_sealed || !is_hole && grows {
+            return Err(Errno::EPERM);
+        }
+        if is_hole {
             let out = bytes.punch(offset..end);
             drop(bytes);
             self.taken_out(&out);
@@ -501,6 +571,16 @@ impl Backing for Node {
 
     fn mappers(&self) -> Option<&Mappers> {
         Some(&self.mappers)
+    }
+
+    fn admit(&self, writable: bool) -> Result<bool, Errno> {
+        let is_sealed = self
+            .seals()
+            .is_ok_and(|seals| seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE));
+        if is_sealed && writable {
+            return Err(Errno::EPERM);
+        }
+        Ok(!is_sealed)
     }
 
     fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {

@@ -12,6 +12,7 @@ use alloc::collections::btree_map::Entry;
 use core::ops::Range;
 
 use ochre_abi::Errno;
+use ochre_abi::fcntl::Seals;
 use ochre_hal::memory::{PAGE_SIZE, UserFrame};
 
 use crate::vfs::{Sink, Source};
@@ -67,6 +68,8 @@ impl Frame for UserFrame {
 pub struct Pages<F> {
     frames: BTreeMap<u64, F>,
     size: u64,
+    /// What must not happen to it any more.
+    pub(super) seals: Seals,
 }
 
 impl<F> Default for Pages<F> {
@@ -74,6 +77,7 @@ impl<F> Default for Pages<F> {
         Pages {
             frames: BTreeMap::new(),
             size: 0,
+            seals: Seals::SEAL,
         }
     }
 }
@@ -120,7 +124,7 @@ impl<F: Frame> Pages<F> {
     /// added, `refund` told when it was not needed.
     ///
     /// # Errors
-    /// EFBIG, or what `charge` said, if nothing was written.
+    /// EFBIG, EPERM for a seal, or what `charge` said, if nothing was written.
     pub fn write(
         &mut self,
         source: &mut Source<'_>,
@@ -136,6 +140,9 @@ impl<F: Frame> Pages<F> {
             let len = (PAGE_SIZE - offset).min(source.remaining()).min(room);
             if len == 0 {
                 return if sum > 0 { Ok(sum) } else { Err(Errno::EFBIG) };
+            }
+            if self.refuses_write(position.saturating_add(len as u64)) {
+                return if sum > 0 { Ok(sum) } else { Err(Errno::EPERM) };
             }
             let moved = match self.frames.get(&index) {
                 Some(frame) => frame.take(source, offset, len),
@@ -163,6 +170,18 @@ impl<F: Frame> Pages<F> {
             }
         }
         Ok(sum)
+    }
+
+    /// Whether a seal forbids to write up to `end`.
+    fn refuses_write(&self, end: u64) -> bool {
+        self.seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE)
+            || self.seals.contains(Seals::GROW) && end > self.size
+    }
+
+    /// Whether a seal forbids this size.
+    pub fn refuses_size(&self, size: u64) -> bool {
+        self.seals.contains(Seals::SHRINK) && size < self.size
+            || self.seals.contains(Seals::GROW) && size > self.size
     }
 
     /// The frame of page `index`, made present if it was not.

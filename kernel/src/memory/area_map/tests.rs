@@ -36,7 +36,7 @@ impl Backing for Object {
 }
 
 /// What the model knows of a page: protection, flags, object and page of it.
-type Page = (u32, u16, Option<(u64, u64)>);
+type Page = (u32, u32, Option<(u64, u64)>);
 
 fn page_of(area: &Area, page: u64) -> Page {
     (
@@ -130,16 +130,16 @@ proptest! {
             match step {
                 Step::Map(range, protection, object) => {
                     map.remove(bytes(&range));
-                    map.insert(Area {
-                        start: range.start * PAGE,
-                        end: range.end * PAGE,
-                        protection: Protection::from_bits_truncate(protection),
-                        flags: AreaFlags::empty(),
-                        source: object.map(|(which, first)| Source {
-                            backing: Arc::clone(&objects[which as usize]),
-                            first,
-                        }),
+                    let mut area = Area::new(
+                        bytes(&range),
+                        Protection::from_bits_truncate(protection),
+                        AreaFlags::empty(),
+                    );
+                    area.source = object.map(|(which, first)| Source {
+                        backing: Arc::clone(&objects[which as usize]),
+                        first,
                     });
+                    map.insert(area);
                     for page in range.clone() {
                         let object = object
                             .map(|(which, first)| (which, first.wrapping_add(page - range.start)));
@@ -171,23 +171,14 @@ proptest! {
 }
 
 fn anonymous(range: Range<u64>, flags: AreaFlags) -> Area {
-    Area {
-        start: range.start,
-        end: range.end,
-        protection: Protection::READ,
-        flags,
-        source: None,
-    }
+    Area::new(range, Protection::READ, flags)
 }
 
 #[test]
 fn a_stack_keeps_its_guard_gap() {
     let mut map = AreaMap::new();
     let stack = 4 * GUARD_GAP;
-    map.insert(anonymous(
-        stack..stack + PAGE,
-        AreaFlags::GROWS_DOWN | AreaFlags::STACK,
-    ));
+    map.insert(anonymous(stack..stack + PAGE, AreaFlags::GROWS_DOWN));
     assert_eq!(
         map.find_free(PAGE, PAGE..stack),
         Some(stack - GUARD_GAP - PAGE)

@@ -207,10 +207,11 @@ impl Loader<'_> {
             placement: Placement::FixedNoReplace(bottom),
             len: top - bottom,
             protection,
-            flags: AreaFlags::STACK | AreaFlags::GROWS_DOWN,
+            flags: AreaFlags::GROWS_DOWN,
             source: None,
             privileged: true,
             refusal: None,
+            may_lock: true,
         })?;
         image.write(|at, bytes| space.install(at, bytes))
     }
@@ -376,6 +377,7 @@ fn map_fixed(
         source,
         privileged: true,
         refusal: None,
+        may_lock: true,
     })?;
     Ok(())
 }

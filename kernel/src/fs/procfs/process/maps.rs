@@ -1,6 +1,7 @@
 //! `maps`, `smaps` and `smaps_rollup`: what is mapped where.
 
 use core::fmt::{self, Write};
+use core::ops::Range;
 
 use ochre_abi::mman::Protection;
 use ochre_abi::stat::{major, minor};
@@ -22,9 +23,9 @@ fn space_of(subject: &Subject) -> Result<Arc<AddressSpace>, ochre_abi::Errno> {
 /// `/proc/PID/maps`.
 pub(super) fn maps(subject: &Subject, text: &mut Text) -> Made {
     let space = space_of(subject)?;
-    let heap = space.heap();
+    let names = Names::of(&space);
     for area in space.areas() {
-        write_area(text, &area, &heap)?;
+        write_area(text, &area, &names)?;
     }
     Ok(())
 }
@@ -32,9 +33,9 @@ pub(super) fn maps(subject: &Subject, text: &mut Text) -> Made {
 /// `/proc/PID/smaps`.
 pub(super) fn detailed(subject: &Subject, text: &mut Text) -> Made {
     let space = space_of(subject)?;
-    let heap = space.heap();
+    let names = Names::of(&space);
     for area in space.areas() {
-        write_area(text, &area, &heap)?;
+        write_area(text, &area, &names)?;
         write_kib(text, "Size:", area.bytes())?;
         write_kib(text, "KernelPageSize:", 4096)?;
         write_kib(text, "MMUPageSize:", 4096)?;
@@ -88,7 +89,7 @@ pub(super) fn summed(subject: &Subject, text: &mut Text) -> Made {
 }
 
 /// The line of `maps`.
-fn write_area(text: &mut Text, area: &Area, heap: &core::ops::Range<u64>) -> Made {
+fn write_area(text: &mut Text, area: &Area, names: &Names) -> Made {
     let mark = |flag: Protection, letter: char| {
         if area.protection.contains(flag) {
             letter
@@ -120,22 +121,35 @@ fn write_area(text: &mut Text, area: &Area, heap: &core::ops::Range<u64>) -> Mad
     if let Some(source) = &area.source {
         text.pad_to(start, NAME_COLUMN)?;
         text.push_escaped(&source.backing.path(), b"\n")?;
-    } else if let Some(name) = special_name(area, heap) {
+    } else if let Some(name) = names.of_area(area) {
         text.pad_to(start, NAME_COLUMN)?;
         text.push(name)?;
     }
     text.push(b"\n")
 }
 
-fn special_name(area: &Area, heap: &core::ops::Range<u64>) -> Option<&'static [u8]> {
-    if area.flags.contains(AreaFlags::STACK) {
-        Some(b"[stack]")
-    } else if area.flags.contains(AreaFlags::HEAP)
-        || (area.start < heap.end && area.end > heap.start)
-    {
-        Some(b"[heap]")
-    } else {
-        None
+/// What has a name without being of a file.
+struct Names {
+    heap: Range<u64>,
+    stack: u64,
+}
+
+impl Names {
+    fn of(space: &AddressSpace) -> Names {
+        Names {
+            heap: space.heap(),
+            stack: space.facts().stack_start,
+        }
+    }
+
+    fn of_area(&self, area: &Area) -> Option<&'static [u8]> {
+        if area.start < self.heap.end && area.end > self.heap.start {
+            Some(b"[heap]")
+        } else if area.start <= self.stack && self.stack <= area.end {
+            Some(b"[stack]")
+        } else {
+            None
+        }
     }
 }
 
@@ -178,10 +192,17 @@ fn write_flags(text: &mut Text, area: &Area) -> Made {
         (area.is_shared(), " ms"),
         (flags.contains(AreaFlags::GROWS_DOWN), " gd"),
         (flags.contains(AreaFlags::LOCKED), " lo"),
+        (flags.contains(AreaFlags::SEQUENTIAL), " sr"),
+        (flags.contains(AreaFlags::RANDOM), " rr"),
         (flags.contains(AreaFlags::DONT_FORK), " dc"),
+        (flags.contains(AreaFlags::LOCK_ON_FAULT), " lf"),
+        (flags.contains(AreaFlags::ACCOUNTED), " ac"),
+        (flags.contains(AreaFlags::NO_RESERVE), " nr"),
         (flags.contains(AreaFlags::WIPE_ON_FORK), " wf"),
         (flags.contains(AreaFlags::DONT_DUMP), " dd"),
-        (flags.contains(AreaFlags::NO_RESERVE), " nr"),
+        (flags.contains(AreaFlags::HUGE), " hg"),
+        (flags.contains(AreaFlags::NO_HUGE), " nh"),
+        (flags.contains(AreaFlags::MERGEABLE), " mg"),
     ] {
         if is_set {
             text.push(name.as_bytes())?;
@@ -192,27 +213,25 @@ fn write_flags(text: &mut Text, area: &Area) -> Made {
 
 #[cfg(test)]
 mod tests {
-    use super::{Area, AreaFlags, Protection, Text, write_area, write_flags};
+    use super::{Area, AreaFlags, Names, Protection, Text, write_area, write_flags};
 
     fn area(start: u64, end: u64, flags: AreaFlags) -> Area {
-        Area {
-            start,
-            end,
-            protection: Protection::READ | Protection::WRITE,
-            flags,
-            source: None,
-        }
+        Area::new(start..end, Protection::READ | Protection::WRITE, flags)
     }
 
     fn line(area: &Area) -> String {
         let mut text = Text::default();
-        write_area(&mut text, area, &(0x5000..0x6000)).unwrap();
+        let names = Names {
+            heap: 0x5000..0x6000,
+            stack: 0x7fff_0000_5000,
+        };
+        write_area(&mut text, area, &names).unwrap();
         String::from_utf8(text.into_bytes()).unwrap()
     }
 
     #[test]
     fn names_start_at_their_column() {
-        let stack = area(0x7fff_0000_0000, 0x7fff_0010_0000, AreaFlags::STACK);
+        let stack = area(0x7fff_0000_0000, 0x7fff_0010_0000, AreaFlags::GROWS_DOWN);
         assert_eq!(
             line(&stack),
             "7fff00000000-7fff00100000 rw-p 00000000 00:00 0                          [stack]\n"

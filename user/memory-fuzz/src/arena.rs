@@ -1,0 +1,277 @@
+//! Where the sequences play: a window at a fixed address, the place where the
+//! kernel puts what may go anywhere, and a file.
+
+use core::fmt::Write as _;
+
+use crate::random::Random;
+use crate::sys::{self, Answer, address, address_mut, call};
+
+/// Bytes in a page.
+pub(crate) const PAGE: usize = 4096;
+
+/// The window's first address: far from everything else, and no more than a
+/// part of a huge page, so that there is never one in it.
+pub(crate) const WINDOW: usize = 0x0000_2000_0010_0000;
+
+/// Pages of the window.
+pub(crate) const WINDOW_PAGES: usize = 20;
+
+/// Pages of the file to begin with.
+pub(crate) const FILE_PAGES: usize = 6;
+
+/// How far below its upper end the place for anything goes.
+const ANYWHERE: usize = 64 << 20;
+
+/// Bytes that the program may lock: what everybody may by default, and more
+/// than a few hundred sequences do.
+const LOCKED_LIMIT: u64 = 8 << 20;
+
+/// Whom it runs as if it can choose.
+const NOBODY: usize = 65534;
+
+/// See the module.
+pub(crate) struct Arena {
+    /// The file.
+    pub(crate) fd: usize,
+    /// Where it ends, what the kernel puts anywhere goes below.
+    top: usize,
+    /// `/proc/self/maps`.
+    maps: usize,
+    text: Vec<u8>,
+}
+
+/// A line of `/proc/self/maps`.
+struct Line<'a> {
+    start: usize,
+    end: usize,
+    rights: &'a str,
+    offset: &'a str,
+    name: &'a str,
+}
+
+impl Line<'_> {
+    fn parse(line: &str) -> Option<Line<'_>> {
+        let mut words = line.splitn(6, ' ');
+        let (start, end) = words.next()?.split_once('-')?;
+        let rights = words.next()?;
+        let offset = words.next()?;
+        words.next()?;
+        words.next()?;
+        Some(Line {
+            start: usize::from_str_radix(start, 16).ok()?,
+            end: usize::from_str_radix(end, 16).ok()?,
+            rights,
+            offset,
+            name: words.next().unwrap_or_default().trim(),
+        })
+    }
+}
+
+impl Arena {
+    /// Sets limits and user, and learns where things go.
+    pub(crate) fn prepare() -> Arena {
+        let limit = |resource: u32, value: u64| {
+            let limit = [value, value];
+            let _ = call(libc::SYS_setrlimit, &[resource as usize, address(&limit)]);
+        };
+        limit(libc::RLIMIT_STACK, 8 << 20);
+        limit(libc::RLIMIT_MEMLOCK, LOCKED_LIMIT);
+        if call(libc::SYS_geteuid, &[]) == Ok(0) {
+            let _ = call(libc::SYS_setgroups, &[0, 0]);
+            let _ = call(libc::SYS_setresgid, &[NOBODY; 3]);
+            let _ = call(libc::SYS_setresuid, &[NOBODY; 3]);
+            let _ = call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as usize, 1]);
+        }
+        sys::catch_faults();
+        let fd = call(libc::SYS_memfd_create, &[address(c"fuzz"), 0]).expect("a file");
+        let mut arena = Arena {
+            fd,
+            top: 0,
+            maps: open_maps(),
+            text: vec![0; 1 << 16],
+        };
+        arena.find_top();
+        arena
+    }
+
+    /// Fills the gaps between what is mapped already, until what goes anywhere
+    /// goes below all of it.
+    fn find_top(&mut self) {
+        let map = |pages: usize| {
+            let none = libc::PROT_NONE as usize;
+            let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
+            call(
+                libc::SYS_mmap,
+                &[0, pages * PAGE, none, flags, usize::MAX, 0],
+            )
+            .expect("room")
+        };
+        let far = map(16 << 10);
+        let _ = call(libc::SYS_munmap, &[far, (16 << 10) * PAGE]);
+        let end = far + (16 << 10) * PAGE;
+        self.top = end;
+        for _ in 0..4096 {
+            let at = map(1);
+            if at < end {
+                self.top = at;
+                break;
+            }
+        }
+        // Of another kind than whatever will be below it.
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        let none = libc::PROT_NONE as usize;
+        let words = [self.top, PAGE, none, flags as usize, usize::MAX, 0];
+        let _ = call(libc::SYS_mmap, &words);
+    }
+
+    /// Runs `body` in a child of its own, whose locked memory is counted anew
+    /// (Linux's count is not exact after `MREMAP_DONTUNMAP`); whether it came to
+    /// its end.
+    pub(crate) fn in_child(&mut self, body: impl FnOnce(&mut Arena)) -> bool {
+        match call(libc::SYS_fork, &[]) {
+            Ok(0) => {
+                self.maps = open_maps();
+                body(self);
+                sys::exit(0)
+            }
+            Ok(child) => {
+                let mut status = 0_i32;
+                let words = [child, address_mut(&mut status), 0, 0];
+                call(libc::SYS_wait4, &words) == Ok(child) && status == 0
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// An address as traces tell it.
+    pub(crate) fn name(&self, address: usize) -> String {
+        let window = WINDOW - 16 * PAGE..WINDOW + 2 * WINDOW_PAGES * PAGE;
+        if window.contains(&address) {
+            let offset = address.wrapping_sub(WINDOW).cast_signed();
+            format!("w{}", in_pages(offset))
+        } else if (self.top - ANYWHERE..=self.top).contains(&address) {
+            format!("a{}", in_pages((self.top - address).cast_signed()))
+        } else {
+            format!("{address:#x}")
+        }
+    }
+
+    /// An answer as traces tell it.
+    pub(crate) fn answer(&self, answer: Answer) -> String {
+        match answer {
+            Ok(value) if value > 1 << 20 => self.name(value),
+            Ok(value) => value.to_string(),
+            Err(error) => format!("E{error}"),
+        }
+    }
+
+    /// A new sequence: the file as it always is.
+    pub(crate) fn begin(&mut self, random: &mut Random) {
+        let _ = call(libc::SYS_ftruncate, &[self.fd, 0]);
+        let _ = call(libc::SYS_ftruncate, &[self.fd, FILE_PAGES * PAGE]);
+        for page in 0..FILE_PAGES {
+            // Some pages are holes.
+            if !random.one_in(3) {
+                let byte = [b'A' + page as u8];
+                let words = [self.fd, address(&byte), 1, page * PAGE];
+                let _ = call(libc::SYS_pwrite64, &words);
+            }
+        }
+    }
+
+    /// The sequence is over: nothing of it stays.
+    pub(crate) fn end(&mut self) {
+        let _ = call(libc::SYS_munlockall, &[]);
+        let low = WINDOW - 1024 * PAGE;
+        let _ = call(libc::SYS_munmap, &[low, 2048 * PAGE]);
+        let _ = call(libc::SYS_munmap, &[self.top - ANYWHERE, ANYWHERE]);
+    }
+
+    fn is_ours(&self, line: &Line<'_>) -> bool {
+        let window = WINDOW - 1024 * PAGE..WINDOW + 1024 * PAGE;
+        window.contains(&line.start) || (self.top - ANYWHERE..self.top).contains(&line.start)
+    }
+
+    /// Reads `/proc/self/maps`; calls `see` for each line of ours.
+    fn each_area(&mut self, mut see: impl FnMut(&Arena, &Line<'_>)) {
+        let mut text = core::mem::take(&mut self.text);
+        let mut len = 0;
+        loop {
+            let room = text.len() - len;
+            let to = address_mut(&mut text[len..]);
+            match call(libc::SYS_pread64, &[self.maps, to, room, len]) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => len += count,
+            }
+        }
+        for line in String::from_utf8_lossy(&text[..len]).lines() {
+            if let Some(line) = Line::parse(line).filter(|line| self.is_ours(line)) {
+                see(self, &line);
+            }
+        }
+        self.text = text;
+    }
+
+    /// The areas, a line each.
+    pub(crate) fn show_areas(&mut self, trace: &mut String) {
+        self.each_area(|arena, line| {
+            let kind = match line.name {
+                "" => "",
+                name if name.starts_with("/memfd:fuzz") => " file",
+                name => name,
+            };
+            let _ = writeln!(
+                trace,
+                "{}..{} {} {}{kind}",
+                arena.name(line.start),
+                arena.name(line.end),
+                line.rights,
+                line.offset.trim_start_matches('0'),
+            );
+        });
+    }
+
+    /// What is in the pages and in the file.
+    pub(crate) fn show_content(&mut self, trace: &mut String) {
+        let mut ranges = Vec::new();
+        self.each_area(|_, line| ranges.push(line.start..line.end.min(line.start + 64 * PAGE)));
+        for range in ranges {
+            let _ = write!(trace, "{}:", self.name(range.start));
+            for page in range.step_by(PAGE) {
+                match sys::load(page) {
+                    Ok(byte) => {
+                        let _ = write!(trace, " {byte:x}");
+                    }
+                    Err(fault) => {
+                        let _ = write!(trace, " ({fault})");
+                    }
+                }
+            }
+            trace.push('\n');
+        }
+        for page in 0..FILE_PAGES + 2 {
+            let mut byte = [0_u8];
+            let words = [self.fd, address_mut(&mut byte), 1, page * PAGE];
+            let answer = call(libc::SYS_pread64, &words);
+            let _ = write!(trace, " {}/{:x}", self.answer(answer), byte[0]);
+        }
+        trace.push('\n');
+    }
+}
+
+/// Opens `/proc/self/maps`.
+fn open_maps() -> usize {
+    let (here, read) = (libc::AT_FDCWD as usize, libc::O_RDONLY as usize);
+    let words = [here, address(c"/proc/self/maps"), read];
+    call(libc::SYS_openat, &words).expect("/proc/self/maps")
+}
+
+/// `+3` pages, or `+3+0x10` if it is no multiple.
+fn in_pages(bytes: isize) -> String {
+    let page = PAGE.cast_signed();
+    let (pages, rest) = (bytes.div_euclid(page), bytes.rem_euclid(page));
+    match rest {
+        0 => format!("{pages:+}"),
+        rest => format!("{pages:+}+{rest:#x}"),
+    }
+}
