@@ -183,6 +183,17 @@ mod oneshot {
 }
 
 #[cfg(feature = "alloc")]
+mod shared_list {
+    use super::{Local, Unshared};
+    use crate::{Chain, List, Node};
+
+    is!(Node<Unshared, u32>: Send, Node<Unshared, u32>: Sync, List<Unshared, u32>: Send);
+    is!(List<u32, u32>: Sync, Chain<Unshared, u32>: Send);
+    is_not!(Node<Local, u32>: Sync, Node<u32, Unshared>: Sync, List<Unshared, u32>: Sync);
+    is_not!(List<u32, Unshared>: Send, List<Local, u32>: Send, Chain<u32, Unshared>: Send);
+}
+
+#[cfg(feature = "alloc")]
 mod rcu {
     use super::{Local, Unshared};
     use crate::lockfree::{List, Queue, Stack};

@@ -80,7 +80,7 @@ mod raw_traits;
 #[cfg(feature = "alloc")]
 pub mod rcu;
 mod seq_lock;
-#[cfg(all(feature = "alloc", not(loom)))]
+#[cfg(feature = "alloc")]
 mod shared_list;
 pub mod spin;
 pub mod task;
@@ -95,6 +95,6 @@ pub use once::Once;
 pub use race::RaceBox;
 pub use race::RaceWord;
 pub use seq_lock::{SeqLock, SeqWords, Words};
-#[cfg(all(feature = "alloc", not(loom)))]
+#[cfg(feature = "alloc")]
 pub use shared_list::{Chain, List, Node, Verdict};
 pub use spin::{ClhHandle, ClhLock, ClhNode, McsLock, SpinLock, SpinLockGuard, TicketLock};

@@ -44,6 +44,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use crate::maybe_const;
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
@@ -54,7 +55,12 @@ const FREE: u64 = 0;
 const CHAINED: u64 = u64::MAX;
 
 /// The number of the next list.
+#[cfg(not(loom))]
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref NEXT_ID: AtomicU64 = AtomicU64::new(1);
+}
 
 /// What a list or a chain links: `shared` for all, a value for the list's holder.
 ///
@@ -95,16 +101,18 @@ unsafe impl<T: Send, S: Send> Send for Node<T, S> {}
 unsafe impl<T: Send, S: Sync> Sync for Node<T, S> {}
 
 impl<T, S> Node<T, S> {
-    /// A node that is in no list.
-    pub const fn new(shared: S) -> Node<T, S> {
-        Node {
-            owner: AtomicU64::new(FREE),
-            links: UnsafeCell::new(Links {
-                previous: None,
-                next: None,
-            }),
-            value: UnsafeCell::new(None),
-            shared,
+    maybe_const! {
+        /// A node that is in no list.
+        pub fn new(shared: S) -> Node<T, S> {
+            Node {
+                owner: AtomicU64::new(FREE),
+                links: UnsafeCell::new(Links {
+                    previous: None,
+                    next: None,
+                }),
+                value: UnsafeCell::new(None),
+                shared,
+            }
         }
     }
 
@@ -118,7 +126,6 @@ impl<T, S> Node<T, S> {
     /// add or remove it meanwhile.
     pub fn is_free(&self) -> bool {
         // ORDERING: Acquire; as in `claim`, for who goes on to reuse the node.
-        // UNMODELLED: nodes are held by alloc's Arc, which loom cannot see.
         self.owner.load(Ordering::Acquire) == FREE
     }
 
@@ -126,7 +133,6 @@ impl<T, S> Node<T, S> {
     fn claim(&self, id: u64) -> bool {
         // ORDERING: Acquire pairs with the Release of `free`: what the last
         // owner did with links and value is done.
-        // UNMODELLED: nodes are held by alloc's Arc, which loom cannot see.
         self.owner
             .compare_exchange(FREE, id, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
@@ -135,7 +141,6 @@ impl<T, S> Node<T, S> {
     /// The owner gives the node up; its links are not used after this.
     fn free(&self) {
         // ORDERING: Release; see `claim`.
-        // UNMODELLED: nodes are held by alloc's Arc, which loom cannot see.
         self.owner.store(FREE, Ordering::Release);
     }
 }
@@ -526,7 +531,10 @@ unsafe fn value_of<'a, T, S>(node: NonNull<Node<T, S>>) -> Option<&'a T> {
     unsafe { &*node.value.with(|value| value) }.as_ref()
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod loom_tests;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::{Chain, List, Node, Verdict};
     use crate::SpinLock;
