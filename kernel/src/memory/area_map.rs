@@ -1,8 +1,9 @@
 //! The areas of an address space, by address: pure bookkeeping.
 //!
 //! # Invariants
-//! Areas do not overlap. The key of each is its start. Neighbours that could be
-//! one area are one area.
+//! Areas do not overlap. The key of each is its start. An area that is added or
+//! changed is joined with its neighbours where that can be; one that grows down,
+//! or loses its lock by moving away, is not, as on Linux.
 //!
 //! Nothing here touches a page table; [`space`](super::space) keeps the two in
 //! step.
@@ -237,7 +238,12 @@ impl AreaMap {
             .below(range.start)
             .map_or(range.start, |below| below.start);
         loop {
-            if self.join_above(start) {
+            // Edges behind the range are none of this change.
+            let is_edge = self
+                .areas
+                .get(&start)
+                .is_some_and(|area| area.end <= range.end);
+            if is_edge && self.join_above(start) {
                 continue;
             }
             match self.above(start) {

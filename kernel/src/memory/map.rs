@@ -16,6 +16,9 @@ use super::space::{Inner, join};
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
 
+/// Bytes that are faulted in before others may run.
+const POPULATED_AT_ONCE: u64 = 512 * PAGE;
+
 /// Frames that the kernel must have to spare before it makes new areas.
 const HEADROOM: usize = 4;
 
@@ -121,8 +124,23 @@ impl AddressSpace {
         Ok(start)
     }
 
-    /// Faults every page of a range in, as far as that goes (`MAP_POPULATE`).
+    /// Faults every page of a range in, as far as that goes.
     pub fn populate(&self, range: Range<u64>) {
+        let mut rest = Some(range);
+        while let Some(range) = rest {
+            rest = self.populate_part(range);
+        }
+    }
+
+    /// Faults pages of a range in, as far as that goes, but no more than a poll
+    /// has time for (`MAP_POPULATE`); what is left of it.
+    pub fn populate_part(&self, range: Range<u64>) -> Option<Range<u64>> {
+        let stop = range.end.min(range.start.saturating_add(POPULATED_AT_ONCE));
+        self.populate_all(range.start..stop);
+        (stop < range.end).then_some(stop..range.end)
+    }
+
+    fn populate_all(&self, range: Range<u64>) {
         let mut address = range.start;
         while address < range.end {
             // The pages are only wanted early: an error comes again when they

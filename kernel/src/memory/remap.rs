@@ -185,6 +185,8 @@ impl Inner {
         let to = request.new_address;
         if request.flags.contains(RemapFlags::FIXED) {
             self.unmap(to..to + new_len);
+            // It may have been just there.
+            self.areas.get(address).ok_or(Errno::EFAULT)?;
         }
         if old_len > new_len {
             let end = address

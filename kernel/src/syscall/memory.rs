@@ -11,11 +11,12 @@ use ochre_abi::mman::{
 };
 use ochre_hal::memory::{PAGE_SIZE, USER_END};
 
-use super::{Call, Fd, Ptr, SysResult};
+use super::{Call, Fd, Outcome, Ptr, SysResult};
 use crate::memory::{
     AreaFlags, Backing, LOWEST, MapRequest, Placement, RemapRequest, SharedMemory, Source,
 };
-use crate::process::Capability;
+use crate::process::{Capability, Work};
+use crate::sched;
 use crate::vfs::OpenFile;
 
 const PAGE: u64 = PAGE_SIZE as u64;
@@ -46,7 +47,7 @@ pub fn mmap(
     flags: u32,
     fd: Fd,
     offset: u64,
-) -> SysResult {
+) -> Result<Outcome, Errno> {
     if !offset.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
@@ -103,10 +104,34 @@ pub fn mmap(
     // Locked by this call, or by an earlier mlockall(2).
     let (_, is_locked) = call.space.is_mapped(start..start + 1);
     if is_locked || flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK) {
-        call.space.populate(start..start + pages * PAGE);
+        return Ok(populate(call, start..start + pages * PAGE));
     }
     // CAST: a user address.
-    Ok(start as usize)
+    Ok(Outcome::Done(Ok(start as usize)))
+}
+
+/// Faults a new mapping in, letting others run now and then; the call's answer
+/// is its address.
+fn populate(call: &Call<'_>, range: Range<u64>) -> Outcome {
+    // CAST: a user address.
+    let answer = Ok(range.start as usize);
+    let Some(mut rest) = call.space.populate_part(range) else {
+        return Outcome::Done(answer);
+    };
+    let (space, thread) = (Arc::clone(call.space), Arc::clone(call.thread));
+    Outcome::wait(async move {
+        loop {
+            sched::yield_now().await;
+            // Who is told to end needs no pages.
+            if thread.work().contains(Work::EXIT) {
+                return answer;
+            }
+            match space.populate_part(rest) {
+                Some(left) => rest = left,
+                None => return answer,
+            }
+        }
+    })
 }
 
 fn placement(address: u64, flags: MapFlags) -> Placement {
@@ -284,6 +309,9 @@ pub fn msync(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<
     // A length that wraps is none, as on Linux.
     let rounded = len.wrapping_add(PAGE - 1) & !(PAGE - 1);
     let end = address.checked_add(rounded).ok_or(Errno::ENOMEM)?;
+    if end == address {
+        return Ok(());
+    }
     let (mapped, locked) = call.space.is_mapped(address..end);
     if locked && flags.contains(SyncFlags::INVALIDATE) {
         return Err(Errno::EBUSY);

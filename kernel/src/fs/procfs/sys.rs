@@ -65,8 +65,9 @@ const RANDOM: &[Entry] = &[
 const VM: &[Entry] = &[
     Entry::text("max_map_count", |text| line(text, memory::MAX_AREAS)),
     Entry::text("mmap_min_addr", |text| line(text, memory::LOWEST)),
-    // Memory is promised to whoever asks, and given at the first touch.
-    Entry::text("overcommit_memory", |text| line(text, 1)),
+    // Memory is promised to whoever asks for what there is, and given at the
+    // first touch.
+    Entry::text("overcommit_memory", |text| line(text, 0)),
 ];
 
 /// Who stands for users that cannot be named.

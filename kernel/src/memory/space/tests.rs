@@ -719,3 +719,38 @@ fn the_list_of_those_who_map_a_file_ends_with_them() {
     drop(space);
     assert_eq!(file.mappers.len(), 0);
 }
+
+#[test]
+fn a_large_range_is_faulted_in_by_parts() {
+    let _memory = host::start();
+    let space = new_space();
+    space.map(fixed(0..1100, RW)).expect("there is room");
+    let mut rest = Some(BASE..BASE + 1100 * PAGE);
+    let mut parts = Vec::new();
+    while let Some(range) = rest {
+        rest = space.populate_part(range);
+        parts.push(space.inner().table.resident_pages());
+    }
+    assert_eq!(parts, [512, 1024, 1100]);
+}
+
+#[test]
+fn areas_with_pages_of_their_own_join_as_their_sets_do() {
+    let _memory = host::start();
+    let space = new_space();
+    let count = || space.areas().len();
+    space.map(fixed(0..2, RW)).expect("there is room");
+    space.map(fixed(4..6, RW)).expect("there is room");
+    store(&space, 0, 1).expect("it is writable");
+    store(&space, 5, 1).expect("it is writable");
+    // Untouched, it joins the one below it, and then cannot join the other.
+    space.map(fixed(2..4, RW)).expect("there is room");
+    assert_eq!(count(), 2);
+    let child = space.fork().expect("there is memory");
+    child.map(fixed(6..7, RW)).expect("there is room");
+    assert_eq!(
+        child.areas().len(),
+        3,
+        "what a parent has, too, joins nothing"
+    );
+}
