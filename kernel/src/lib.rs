@@ -16,6 +16,7 @@ pub mod fs;
 pub mod ipc;
 pub mod log_sink;
 pub mod memory;
+pub mod objects;
 pub mod process;
 pub mod sched;
 pub mod signal;

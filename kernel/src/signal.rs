@@ -53,7 +53,7 @@ pub use restart::{
     Decision, RestartCall, decide, restart_without_handler, set_restart, take_restart,
 };
 pub use send::{
-    exchange_action, forget_timer, is_ignored, send_to_group, send_to_process,
+    exchange_action, forget_timer, is_ignored, send_because_of, send_to_group, send_to_process,
     send_to_session_foreground, send_to_thread, signal_from,
 };
 pub use signalfd::SignalFd;

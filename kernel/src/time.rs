@@ -15,6 +15,7 @@ mod cpu;
 pub mod cpu_limit;
 pub mod itimer;
 pub mod posix;
+pub mod rt_limit;
 mod schedule;
 mod timerfd;
 mod wall;
@@ -27,6 +28,7 @@ pub use cpu::{
 pub use cpu_limit::CpuLimit;
 pub use itimer::IntervalTimers;
 pub use posix::PosixTimers;
+pub use rt_limit::RtLimit;
 pub use schedule::Schedule;
 pub use timerfd::TimerFd;
 pub use wall::{SettingListener, monotonic_ns, offset_ns, set_wall_ns, settings, wall_ns};

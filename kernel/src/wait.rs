@@ -19,6 +19,7 @@ use core::task::{Context, Poll, Waker};
 use ochre_abi::Errno;
 use ochre_sync::SpinLock;
 
+use crate::objects::CountedWaiter;
 use crate::process::{Thread, Work};
 use crate::sched;
 
@@ -68,6 +69,7 @@ impl WaitQueue {
         Ok(Registration {
             waiters: Arc::clone(&self.waiters),
             key,
+            _counted: CountedWaiter::new(),
         })
     }
 }
@@ -78,6 +80,7 @@ impl WaitQueue {
 pub struct Registration {
     waiters: Arc<SpinLock<Waiters>>,
     key: u64,
+    _counted: CountedWaiter,
 }
 
 impl Drop for Registration {

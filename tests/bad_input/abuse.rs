@@ -93,7 +93,7 @@ const CASES: [(&str, u64, &str, &str); 14] = [
         "signals and kills in every wait",
         96,
         "cd /tmp; abi-test --storms; echo alive",
-        "runs: true\nmemory is back: true\nalive\n",
+        "runs: true\nobjects were counted: true\nno object is left: true\nmemory is back: true\nalive\n",
     ),
     (
         "wild calls on a small machine",

@@ -16,7 +16,7 @@ use super::{Capability, Pid, PidFd, Process, Resource, Shares, Thread, ThreadSta
 use crate::memory::AddressSpace;
 use crate::sched;
 use crate::syscall::{Call, FromArgument, Outcome, Ptr, pidfd};
-use crate::time::cpu_limit;
+use crate::time::{cpu_limit, rt_limit};
 use crate::vfs::StatusFlags;
 use crate::wait::{self, Interrupted, PollTable};
 
@@ -401,6 +401,7 @@ fn new_process(
         return Err(errno);
     }
     cpu_limit::watch(&process);
+    rt_limit::watch(&process);
     Ok(thread)
 }
 

@@ -15,8 +15,9 @@ use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::thread::Work;
 use super::{Control, Credentials, ExitStatus, LimitTable, Pid, Shares, Thread, ThreadList};
 use crate::memory::{AddressSpace, MemoryAccount};
+use crate::objects::CountedProcess;
 use crate::signal::ProcessSignals;
-use crate::time::{CpuAccount, CpuLimit, IntervalTimers, PosixTimers};
+use crate::time::{CpuAccount, CpuLimit, IntervalTimers, PosixTimers, RtLimit};
 use crate::vfs::{FdTable, FsContext, lock};
 use crate::wait::WaitQueue;
 
@@ -54,6 +55,8 @@ pub struct Process {
     pub interval_timers: IntervalTimers,
     /// The watch over `RLIMIT_CPU`.
     pub cpu_limit: CpuLimit,
+    /// The watch over `RLIMIT_RTTIME`.
+    pub rt_limit: RtLimit,
     /// `timer_create(2)`.
     pub posix_timers: PosixTimers,
     /// Whether it lost the parent that made it.
@@ -74,6 +77,7 @@ pub struct Process {
     exit_signal: u32,
     /// How it ends, once that is settled.
     exit: SpinLock<Option<ExitStatus>>,
+    _counted: CountedProcess,
 }
 
 /// Stops and continuations that the parent has not asked after yet.
@@ -136,6 +140,7 @@ impl Process {
             control: Control::default(),
             interval_timers: IntervalTimers::default(),
             cpu_limit: CpuLimit::default(),
+            rt_limit: RtLimit::default(),
             posix_timers: PosixTimers::default(),
             adopted: AtomicBool::new(false),
             child_changed: WaitQueue::new(),
@@ -146,6 +151,7 @@ impl Process {
             is_reaped: AtomicBool::new(false),
             exit_signal: 17,
             exit: SpinLock::default(),
+            _counted: CountedProcess::new(),
         }
     }
 
@@ -176,6 +182,7 @@ impl Process {
             control: model.control.for_child(),
             interval_timers: IntervalTimers::default(),
             cpu_limit: CpuLimit::default(),
+            rt_limit: RtLimit::default(),
             posix_timers: PosixTimers::default(),
             adopted: AtomicBool::new(false),
             child_changed: WaitQueue::new(),
@@ -186,6 +193,7 @@ impl Process {
             is_reaped: AtomicBool::new(false),
             exit_signal,
             exit: SpinLock::default(),
+            _counted: CountedProcess::new(),
         }
     }
 
@@ -196,6 +204,7 @@ impl Process {
         self.interval_timers.clear();
         self.posix_timers.clear();
         self.cpu_limit.clear();
+        self.rt_limit.clear();
         let space = core::mem::replace(&mut *self.space.lock(), AddressSpace::empty());
         self.memory.add_space(&space);
         drop(space);

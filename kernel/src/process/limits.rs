@@ -168,6 +168,11 @@ impl LimitTable {
         Ok(old)
     }
 
+    /// Gives a resource another soft limit, whatever the hard one.
+    pub fn raise_soft(&self, resource: Resource, soft: u64) {
+        self.table.lock()[resource as usize].soft = soft;
+    }
+
     /// Those that an address space keeps.
     #[must_use]
     pub fn of_memory(&self) -> memory::Limits {

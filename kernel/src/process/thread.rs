@@ -31,6 +31,7 @@ use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use super::thread_list::{Listed, Slot};
 use super::{ExitStatus, Pid, Process, Shares, rseq};
 use crate::memory::{AddressSpace, pressure};
+use crate::objects::CountedThread;
 use crate::sched::{self, TaskRef};
 use crate::signal::{self, Info, ThreadSignals};
 use crate::syscall::{self, Call, Outcome, SysResult};
@@ -107,12 +108,15 @@ pub struct Thread {
     pub user_cycles: AtomicU64,
     /// Cycles in the kernel.
     pub kernel_cycles: AtomicU64,
+    /// Cycles it had when it last waited; see [`note_wait`](Thread::note_wait).
+    waited_at: AtomicU64,
     /// When it was made, by the monotonic clock.
     pub started_ns: u64,
     /// The status that `exit(2)` gave.
     exit_code: AtomicU32,
     /// Its place among the threads of the process.
     slot: Slot,
+    _counted: CountedThread,
 }
 
 impl Listed for Thread {
@@ -162,9 +166,11 @@ impl Thread {
             rseq: rseq::Registration::default(),
             user_cycles: AtomicU64::new(0),
             kernel_cycles: AtomicU64::new(0),
+            waited_at: AtomicU64::new(0),
             started_ns: clock::now_ns(),
             exit_code: AtomicU32::new(0),
             slot: Slot::default(),
+            _counted: CountedThread::new(),
         });
         let (attributes, allowed) = match parent {
             Some(parent) => (parent.attributes().of_child(), parent.allowed()),
@@ -289,6 +295,25 @@ impl Thread {
         self.add_work(Work::EXIT);
     }
 
+    /// It waits, or did so by now: what it works from here on counts for
+    /// `RLIMIT_RTTIME`. Said only while somebody watches.
+    pub fn note_wait(&self) {
+        // ORDERING: Relaxed; statistics.
+        self.waited_at.store(self.cycles(), Ordering::Relaxed);
+    }
+
+    /// Cycles since the last [`note_wait`](Thread::note_wait).
+    #[must_use]
+    pub fn cycles_since_wait(&self) -> u64 {
+        let waited_at = self.waited_at.load(Ordering::Relaxed);
+        self.cycles().saturating_sub(waited_at)
+    }
+
+    fn cycles(&self) -> u64 {
+        let user = self.user_cycles.load(Ordering::Relaxed);
+        user.wrapping_add(self.kernel_cycles.load(Ordering::Relaxed))
+    }
+
     /// One poll of the thread's task.
     pub fn poll(self: &Arc<Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self
@@ -312,6 +337,9 @@ impl Thread {
         let mut entered = cpu::cycles();
         let mut serving = u64::MAX;
         if let Some(future) = &mut state.call {
+            if self.process.rt_limit.is_watched() {
+                self.note_wait();
+            }
             match future.as_mut().poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(result) => {

@@ -6,6 +6,7 @@ use ochre_executor::TimerKey;
 use ochre_hal::cpu::{self, CpuId};
 
 use super::cpu::with_timers;
+use crate::objects::CountedTimer;
 
 /// An armed timer; dropping it cancels it.
 #[must_use = "dropping the timer cancels it"]
@@ -13,6 +14,7 @@ use super::cpu::with_timers;
 pub struct Timer {
     cpu: CpuId,
     key: TimerKey,
+    _counted: CountedTimer,
 }
 
 impl Timer {
@@ -22,6 +24,7 @@ impl Timer {
         Timer {
             cpu,
             key: with_timers(cpu, |timers| timers.arm(deadline_ns, waker)),
+            _counted: CountedTimer::new(),
         }
     }
 

@@ -19,7 +19,16 @@ use crate::process::{ExitStatus, Pid, Process, Resource, Thread, Work};
 /// # Errors
 /// EAGAIN if a real-time signal's details cannot be queued.
 pub fn send_to_process(process: &Process, signal: Signal, info: Info) -> Result<(), Errno> {
-    send(process, None, signal, info)
+    send(process, To::Process(None), signal, info)
+}
+
+/// Sends a signal to a thread's process for what the thread did: it takes it,
+/// unless it blocks it.
+///
+/// # Errors
+/// As [`send_to_process`].
+pub fn send_because_of(thread: &Thread, signal: Signal, info: Info) -> Result<(), Errno> {
+    send(&thread.process, To::Process(Some(thread)), signal, info)
 }
 
 /// Sends a signal to one thread.
@@ -27,7 +36,7 @@ pub fn send_to_process(process: &Process, signal: Signal, info: Info) -> Result<
 /// # Errors
 /// EAGAIN if a real-time signal's details cannot be queued.
 pub fn send_to_thread(thread: &Thread, signal: Signal, info: Info) -> Result<(), Errno> {
-    send(&thread.process, Some(thread), signal, info)
+    send(&thread.process, To::Thread(thread), signal, info)
 }
 
 /// Sends a signal of the kernel to every process of a group.
@@ -134,12 +143,16 @@ struct Afterwards {
     has_arrived: bool,
 }
 
-fn send(
-    process: &Process,
-    target: Option<&Thread>,
-    signal: Signal,
-    info: Info,
-) -> Result<(), Errno> {
+/// Whom a signal is for.
+#[derive(Clone, Copy)]
+enum To<'a> {
+    /// Any thread of the process; this one rather than another.
+    Process(Option<&'a Thread>),
+    /// A thread alone.
+    Thread(&'a Thread),
+}
+
+fn send(process: &Process, target: To<'_>, signal: Signal, info: Info) -> Result<(), Errno> {
     let mut afterwards = Afterwards::default();
     let result = send_locked(process, target, signal, info, &mut afterwards);
     if let Some(code) = afterwards.tell_parent {
@@ -156,7 +169,7 @@ fn send(
 
 fn send_locked(
     process: &Process,
-    target: Option<&Thread>,
+    target: To<'_>,
     signal: Signal,
     info: Info,
     afterwards: &mut Afterwards,
@@ -172,7 +185,11 @@ fn send_locked(
         flush(&mut shared, &threads, SignalSet::STOP);
         afterwards.tell_parent = resume(process, &mut shared, &threads);
     }
-    let first = target.or_else(|| threads.first().map(|first| &**first));
+    let first = match target {
+        To::Thread(thread) | To::Process(Some(thread)) => Some(thread),
+        To::Process(None) => threads.first().map(|first| &**first),
+    };
+    let is_shared = matches!(target, To::Process(_));
     let Some(first) = first else {
         return Ok(());
     };
@@ -191,13 +208,13 @@ fn send_locked(
         }
         return Ok(());
     }
-    if target.is_some() {
-        enqueue(process, &mut first.signals.lock().pending, signal, info)?;
-    } else {
+    if is_shared {
         enqueue(process, &mut shared.pending, signal, info)?;
+    } else {
+        enqueue(process, &mut first.signals.lock().pending, signal, info)?;
     }
     afterwards.has_arrived = true;
-    let choice = choose(first, target.is_none(), &threads, signal);
+    let choice = choose(first, is_shared, &threads, signal);
     if let Some(Choice { thread, is_awaited }) = choice {
         if disposition == Disposition::Default(DefaultAction::Terminate) && !is_awaited {
             afterwards.end = Some(ExitStatus::signaled(signal.number(), false));

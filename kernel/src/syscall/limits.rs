@@ -45,6 +45,9 @@ fn set(
     if resource == Resource::Cpu {
         time::cpu_limit::watch(process);
     }
+    if resource == Resource::RtTime {
+        time::rt_limit::watch(process);
+    }
     Ok(old)
 }
 

@@ -13,6 +13,7 @@ use super::{Call, Outcome, Ptr, SysResult};
 use crate::ipc::futex;
 use crate::process::{Capability, Pid, Resource, Thread, table};
 use crate::sched::{self, Attributes, Policy, SLICE_NS, TURN_NS};
+use crate::time::rt_limit;
 
 /// The largest structure that is taken.
 const PAGE_SIZE: u32 = 4096;
@@ -212,6 +213,9 @@ fn set_attributes(call: &Call<'_>, thread: &Thread, after: Attributes) -> Result
     {
         sched::set_attributes(&task, after);
         futex::priority_changed(thread);
+        if after.policy.is_real_time() {
+            rt_limit::watch(&thread.process);
+        }
     }
     Ok(())
 }

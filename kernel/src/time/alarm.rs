@@ -3,7 +3,7 @@
 //!
 //! Processor time does not tell when it will have passed: while a timer runs
 //! on it, the owner is looked at when it *could* have, at most once in
-//! [`LOOK_NS`]. A wall-clock time may come nearer or go away when the clock is
+//! [`LOOK_NS`], and other processors that run it are asked to count by then. A wall-clock time may come nearer or go away when the clock is
 //! set; then every timer on it looks again.
 
 use core::task::Waker;
@@ -72,7 +72,8 @@ impl Alarm {
         let at = match &self.clock {
             ClockSource::Monotonic => next,
             ClockSource::Wall => next.saturating_sub(wall::offset_ns()),
-            clock => {
+            clock @ (ClockSource::Process(..) | ClockSource::Thread(..)) => {
+                clock.refresh();
                 let left = next.saturating_sub(clock.now_ns());
                 now.saturating_add(left.max(LOOK_NS))
             }

@@ -13,6 +13,7 @@ use ochre_abi::time::{
     CLOCK_REALTIME_COARSE, CLOCK_TAI, CLOCK_THREAD_CPUTIME_ID,
 };
 
+use super::cpu::kick_runners;
 use super::{CpuTimes, own_times, thread_times, wall};
 use crate::process::{Pid, Process, Thread, table};
 
@@ -138,6 +139,21 @@ impl ClockSource {
             ClockSource::Monotonic => wall::monotonic_ns(),
             ClockSource::Process(process, kind) => kind.pick(own_times(process)),
             ClockSource::Thread(thread, kind) => kind.pick(thread_times(thread)),
+        }
+    }
+}
+
+impl ClockSource {
+    /// Has what runs elsewhere be counted, so that soon the time is right.
+    pub(super) fn refresh(&self) {
+        match self {
+            ClockSource::Wall | ClockSource::Monotonic => {}
+            ClockSource::Process(process, _) => {
+                kick_runners(process);
+            }
+            ClockSource::Thread(thread, _) => {
+                kick_runners(&thread.process);
+            }
         }
     }
 }

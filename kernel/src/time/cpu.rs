@@ -4,7 +4,8 @@
 //! the children had that it asked after.
 
 use ochre_abi::time::{NS_PER_SECOND, TICKS_PER_SECOND};
-use ochre_hal::clock;
+use ochre_hal::cpu::{self, CpuId};
+use ochre_hal::{clock, irq};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::Ordering;
 
@@ -84,6 +85,25 @@ pub fn thread_times(thread: &Thread) -> CpuTimes {
         user: thread.user_cycles.load(Ordering::Relaxed),
         system: thread.kernel_cycles.load(Ordering::Relaxed),
     }
+}
+
+/// Has other processors that run threads of the process count what these had:
+/// soon [`own_times`] is right, of a thread that makes no calls too. Whether
+/// there are any.
+pub(super) fn kick_runners(process: &Process) -> bool {
+    let here = cpu::current();
+    let mut any = false;
+    for thread in process.threads.lock().iter() {
+        if let Some(task) = thread.task()
+            && task.is_running()
+            && let Some(there) = CpuId::from_index(task.processor())
+            && there != here
+        {
+            irq::kick(there);
+            any = true;
+        }
+    }
+    any
 }
 
 /// The times of all threads of a process, ended ones too.

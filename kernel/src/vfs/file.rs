@@ -18,6 +18,7 @@ use ochre_sync::{Once, SpinLock};
 
 use super::{Hold, Kind, Metadata, Path, Sink, Source, anonymous, lock, mount};
 use crate::memory::{Backing, Identity, Mappers};
+use crate::objects::CountedFile;
 use crate::process::Thread;
 use crate::syscall::Call;
 use crate::wait::PollTable;
@@ -205,6 +206,7 @@ pub struct OpenFile {
     backing: Once<Arc<dyn Backing>>,
     /// Its place among the file's writers, or among the programs that run from it.
     hold: Option<Hold>,
+    _counted: CountedFile,
 }
 
 impl OpenFile {
@@ -226,6 +228,7 @@ impl OpenFile {
             path: None,
             backing: Once::new(),
             hold: None,
+            _counted: CountedFile::new(),
         }
     }
 

@@ -143,7 +143,7 @@ macro_rules! syscall_table {
             prctl = 157, 167: prctl(operation: i32, second: u64, third: u64, fourth: u64, fifth: u64) "names, signals, capabilities and switches; no seccomp, MM, TSC, SPECULATION, SET_VMA";
             arch_prctl = 158, -: system(operation: i32, address: u64) "FS and GS bases";
             adjtimex = 159, 171: time(buffer: Ptr<ochre_abi::time::Timex>) "reads only; the clock is never slewed";
-            setrlimit = 160, 164: limits(resource: u32, from: Ptr<ochre_abi::resource::RLimit>) "kept for all; CORE, RSS, LOCKS, MSGQUEUE and RT limits are not enforced";
+            setrlimit = 160, 164: limits(resource: u32, from: Ptr<ochre_abi::resource::RLimit>) "kept for all; CORE, RSS, LOCKS and MSGQUEUE limits are not enforced";
             chroot = 161, 51: dir(path: Ptr<u8>) "complete";
             sync = 162, 81: sync() "complete; files are memory";
             settimeofday = 164, 170: time(from: Ptr<ochre_abi::time::TimeVal>, zone: Ptr<ochre_abi::time::TimeZone>) "the time zone is kept and not used";

@@ -7,6 +7,7 @@ use ochre_hal::cpu;
 use ochre_sync::Once;
 
 use super::text::{Made, Text};
+use crate::objects::{self, Kind};
 use crate::process::table;
 use crate::sched::account::{self, Activity};
 use crate::sched::{self, load as load_average};
@@ -250,6 +251,14 @@ pub(super) fn version(text: &mut Text) -> Made {
 pub(super) fn unknown_calls(text: &mut Text) -> Made {
     for (number, count) in syscall::unknown_calls() {
         writeln!(text, "{number} {count}")?;
+    }
+    Ok(())
+}
+
+/// `/proc/ochre/objects`: kernel objects alive.
+pub(super) fn objects(text: &mut Text) -> Made {
+    for (kind, name) in Kind::ALL {
+        writeln!(text, "{name} {}", objects::alive(kind))?;
     }
     Ok(())
 }

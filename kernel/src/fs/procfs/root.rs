@@ -114,6 +114,7 @@ const TOP: &[Entry] = &[
 const OCHRE: &[Entry] = &[
     Entry::text("longest_poll", machine::longest_poll),
     Entry::text("memory", memory::frames),
+    Entry::text("objects", machine::objects),
     Entry::text("unknown_syscalls", machine::unknown_calls),
 ];
 

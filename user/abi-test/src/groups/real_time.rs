@@ -300,6 +300,129 @@ fn changes() {
     check("one that sleeps", stage.events());
 }
 
+/// Real-time work without a wait, up to its limit and beyond.
+pub(crate) fn limits() {
+    static WARNED: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn warn(_: i32, info: &libc::siginfo_t, _: usize) {
+        WARNED.fetch_add(1, Ordering::SeqCst);
+        let mut limit: libc::rlimit = crate::sys::zeroed();
+        let _ = call!(SYS_getrlimit, libc::RLIMIT_RTTIME, &mut limit);
+        check("  warned, the limit is now", limit.rlim_cur as i64);
+        check("  by the kernel", info.si_code == libc::SI_KERNEL);
+    }
+    let limit = |soft: u64, hard: u64| {
+        let limit = libc::rlimit {
+            rlim_cur: soft,
+            rlim_max: hard,
+        };
+        call!(SYS_setrlimit, libc::RLIMIT_RTTIME, &limit)
+    };
+    let spin = || loop {
+        core::hint::spin_loop();
+    };
+    let prepare = || {
+        crate::sys::on_signal(libc::SIGXCPU, 0, warn);
+        bind(first_and_last().1);
+    };
+    for policy in [FIFO, RR] {
+        check_child("warned, then killed", || {
+            prepare();
+            check("  limit", limit(100_000, 300_000));
+            become_of(policy, 10);
+            spin()
+        });
+    }
+    check_child("a limit that comes later", || {
+        prepare();
+        become_of(FIFO, 10);
+        check("  limit", limit(100_000, 300_000));
+        spin()
+    });
+    check_child("a child has it too", || {
+        prepare();
+        check("  limit", limit(100_000, 300_000));
+        become_of(FIFO, 10);
+        let child = crate::sys::fork(spin);
+        check("  child", crate::report::wait(child));
+        0
+    });
+    check_child("a thread, while the first one waits", || {
+        prepare();
+        check("  limit", limit(100_000, 300_000));
+        let _ = std::thread::spawn(move || {
+            become_of(FIFO, 10);
+            spin()
+        })
+        .join();
+        0
+    });
+    check_child("without the default's end", || {
+        crate::sys::set_disposition(libc::SIGXCPU, libc::SIG_DFL);
+        check("  limit", limit(50_000, 30_000_000));
+        become_of(FIFO, 10);
+        spin()
+    });
+    check_child("one that waits now and then", || {
+        prepare();
+        check("  limit", limit(400_000, 500_000));
+        become_of(FIFO, 10);
+        for _ in 0..70 {
+            let start = std::time::Instant::now();
+            while start.elapsed() < Duration::from_millis(10) {}
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        check("  warned", WARNED.load(Ordering::SeqCst));
+        0
+    });
+    check_child("one that is not of real time", || {
+        prepare();
+        check("  limit", limit(1000, 2000));
+        let start = std::time::Instant::now();
+        while start.elapsed() < Duration::from_millis(50) {}
+        check("  warned", WARNED.load(Ordering::SeqCst));
+        0
+    });
+}
+
+/// Timers of processor time that a thread on another processor works off.
+pub(crate) fn clocks() {
+    static RUNG: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn ring(_: i32, _: &libc::siginfo_t, _: usize) {
+        RUNG.store(1, Ordering::SeqCst);
+    }
+    crate::sys::on_signal(libc::SIGPROF, 0, ring);
+    crate::sys::on_signal(libc::SIGXCPU, 0, ring);
+    let (first, last) = first_and_last();
+    bind(first);
+    for (name, arm) in [
+        (
+            "ITIMER_PROF",
+            (|| {
+                let mut soon: libc::itimerval = crate::sys::zeroed();
+                soon.it_value.tv_usec = 30_000;
+                let _ = call!(SYS_setitimer, libc::ITIMER_PROF, &soon, 0);
+            }) as fn(),
+        ),
+        ("RLIMIT_CPU", || {
+            let limit = libc::rlimit {
+                rlim_cur: 1,
+                rlim_max: 30,
+            };
+            let _ = call!(SYS_setrlimit, libc::RLIMIT_CPU, &limit);
+        }),
+    ] {
+        RUNG.store(0, Ordering::SeqCst);
+        let spinner = std::thread::spawn(move || {
+            bind(last);
+            while RUNG.load(Ordering::SeqCst) == 0 {
+                core::hint::spin_loop();
+            }
+        });
+        arm();
+        check(name, spinner.join().is_ok());
+    }
+}
+
 /// The same from another processor, where there is one.
 fn elsewhere(first: usize, last: usize) {
     for (name, lower, higher) in [

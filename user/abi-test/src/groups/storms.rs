@@ -22,12 +22,18 @@ struct World {
     empty: [i32; 2],
     full: [i32; 2],
     event: i32,
+    /// A counter that can take no more.
+    high: i32,
+    /// `SIGUSR2`, to be read.
+    signals: i32,
     timer: i32,
     epoll: i32,
     /// Two openings of a file; the first is locked.
     locked: [i32; 2],
-    /// A child that waits for ever.
+    /// A child that waits for ever, with a lock on the file's 9th byte.
     child: i32,
+    /// The child's descriptor.
+    pidfd: i32,
 }
 
 /// A call that waits, and what ends it for good.
@@ -50,6 +56,19 @@ fn fill_pipe(world: &World, _: i32) {
     let _ = call!(SYS_write, world.empty[1], &[1_u8][..], 1);
 }
 
+fn drain_pipe(world: &World, _: i32) {
+    let mut block = [0_u8; 65536];
+    let _ = call!(SYS_read, world.full[0], &mut block[..], 65536);
+}
+
+/// A lock on one byte.
+fn range(start: i64) -> libc::flock {
+    let mut range: libc::flock = sys::zeroed();
+    range.l_type = libc::F_WRLCK as i16;
+    (range.l_start, range.l_len) = (start, 1);
+    range
+}
+
 fn set_and_wake(address: usize) {
     sys::poke(address, 1);
     let _ = call!(SYS_futex, address, libc::FUTEX_WAKE, i32::MAX);
@@ -63,7 +82,7 @@ const FAR: libc::timespec = libc::timespec {
     tv_nsec: 0,
 };
 
-static CASES: [Case; 24] = [
+static CASES: [Case; 39] = [
     Case {
         name: "futex",
         body: |world| call!(SYS_futex, world.page, libc::FUTEX_WAIT, 0, 0),
@@ -87,6 +106,25 @@ static CASES: [Case; 24] = [
             )
         },
         end: Some(|world, _| set_and_wake(world.page + 64)),
+    },
+    Case {
+        name: "futex until a time",
+        body: |world| {
+            let operation = libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME;
+            let end = libc::timespec {
+                tv_sec: 1 << 40,
+                tv_nsec: 0,
+            };
+            call!(SYS_futex, world.page, operation, 0, &end, 0, u32::MAX)
+        },
+        end: Some(|world, _| set_and_wake(world.page)),
+    },
+    Case {
+        name: "LOCK_PI2",
+        body: |world| call!(SYS_futex, world.page + 4, libc::FUTEX_LOCK_PI2, 0, 0),
+        end: Some(|world, _| {
+            let _ = call!(SYS_futex, world.page + 4, libc::FUTEX_UNLOCK_PI, 0, 0);
+        }),
     },
     Case {
         name: "LOCK_PI",
@@ -142,9 +180,47 @@ static CASES: [Case; 24] = [
     Case {
         name: "write to a pipe",
         body: |world| call!(SYS_write, world.full[1], &[1_u8; 4096][..], 4096),
+        end: Some(drain_pipe),
+    },
+    Case {
+        name: "writev to a pipe",
+        body: |world| {
+            let bytes = [1_u8; 4096];
+            let vector = [bytes.as_ptr().expose_provenance(), 4096];
+            call!(SYS_writev, world.full[1], &vector, 1)
+        },
+        end: Some(drain_pipe),
+    },
+    Case {
+        name: "sendfile to a pipe",
+        body: |world| {
+            call!(
+                SYS_sendfile,
+                world.full[1],
+                world.locked[0],
+                &mut 0_i64,
+                4096
+            )
+        },
+        end: Some(drain_pipe),
+    },
+    Case {
+        name: "write to an event counter",
+        body: |world| call!(SYS_write, world.high, &1_u64, 8),
         end: Some(|world, _| {
-            let mut block = [0_u8; 65536];
-            let _ = call!(SYS_read, world.full[0], &mut block[..], 65536);
+            let _ = call!(SYS_read, world.high, &mut [0_u8; 8][..], 8);
+        }),
+    },
+    Case {
+        name: "read of signals",
+        body: |world| {
+            let _ = call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &USR2, 0, 8);
+            call!(SYS_read, world.signals, &mut [0_u8; 128][..], 128)
+        },
+        end: Some(|_, _| {
+            // Nobody may take it but the file's reader.
+            let _ = call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &USR2, 0, 8);
+            let _ = call!(SYS_kill, call!(SYS_getpid).unwrap_or(0), libc::SIGUSR2);
         }),
     },
     Case {
@@ -193,10 +269,68 @@ static CASES: [Case; 24] = [
         end: Some(fill_pipe),
     },
     Case {
+        name: "pselect6",
+        body: |world| {
+            let mut set = [0_u64; 16];
+            set[0] = 1 << world.empty[0];
+            call!(SYS_pselect6, world.empty[0] + 1, &mut set, 0, 0, &FAR, 0)
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "epoll_pwait",
+        body: |world| {
+            let mut event = [0_u8; 12];
+            call!(
+                SYS_epoll_pwait,
+                world.epoll,
+                &mut event[..],
+                1,
+                -1,
+                &USR2,
+                8
+            )
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "epoll_pwait2",
+        body: |world| {
+            let mut event = [0_u8; 12];
+            call!(SYS_epoll_pwait2, world.epoll, &mut event[..], 1, &FAR, 0, 8)
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
         name: "flock",
         body: |world| call!(SYS_flock, world.locked[1], libc::LOCK_EX),
         end: Some(|world, _| {
             let _ = call!(SYS_flock, world.locked[0], libc::LOCK_UN);
+        }),
+    },
+    Case {
+        name: "F_SETLKW",
+        body: |world| call!(SYS_fcntl, world.locked[0], libc::F_SETLKW, &range(8)),
+        end: Some(|world, _| {
+            let _ = call!(SYS_kill, world.child, libc::SIGKILL);
+        }),
+    },
+    Case {
+        name: "F_OFD_SETLKW",
+        body: |world| call!(SYS_fcntl, world.locked[1], libc::F_OFD_SETLKW, &range(4)),
+        end: Some(|world, _| {
+            let none = libc::flock {
+                l_type: libc::F_UNLCK as i16,
+                ..range(4)
+            };
+            let _ = call!(SYS_fcntl, world.locked[0], libc::F_OFD_SETLK, &none);
+        }),
+    },
+    Case {
+        name: "writing open of a FIFO",
+        body: |_| call!(SYS_open, c"fifo", libc::O_WRONLY),
+        end: Some(|_, _| {
+            let _ = call!(SYS_open, c"fifo", libc::O_RDWR);
         }),
     },
     Case {
@@ -216,6 +350,26 @@ static CASES: [Case; 24] = [
     Case {
         name: "waitid",
         body: |world| call!(SYS_waitid, libc::P_PID, world.child, 0, libc::WEXITED, 0),
+        end: Some(|world, _| {
+            let _ = call!(SYS_kill, world.child, libc::SIGKILL);
+        }),
+    },
+    Case {
+        name: "waitid of a descriptor",
+        body: |world| call!(SYS_waitid, libc::P_PIDFD, world.pidfd, 0, libc::WEXITED, 0),
+        end: Some(|world, _| {
+            let _ = call!(SYS_kill, world.child, libc::SIGKILL);
+        }),
+    },
+    Case {
+        name: "poll of a process",
+        body: |world| {
+            let mut fds = [libc::pollfd {
+                fd: world.pidfd,
+                ..poll_fds(world)[0]
+            }];
+            call!(SYS_poll, &mut fds[..], 1, -1)
+        },
         end: Some(|world, _| {
             let _ = call!(SYS_kill, world.child, libc::SIGKILL);
         }),
@@ -242,6 +396,18 @@ static CASES: [Case; 24] = [
         end: None,
     },
     Case {
+        name: "clock_nanosleep until a time",
+        body: |_| {
+            let end = libc::timespec {
+                tv_sec: 1 << 40,
+                tv_nsec: 0,
+            };
+            let clock = libc::CLOCK_REALTIME;
+            call!(SYS_clock_nanosleep, clock, libc::TIMER_ABSTIME, &end, 0)
+        },
+        end: None,
+    },
+    Case {
         name: "pause",
         body: |_| call!(SYS_pause),
         end: None,
@@ -260,17 +426,32 @@ impl World {
             empty: [-1; 2],
             full: [-1; 2],
             event: call!(SYS_eventfd2, 0, 0).unwrap_or(-1) as i32,
+            high: call!(SYS_eventfd2, 0, 0).unwrap_or(-1) as i32,
+            signals: call!(SYS_signalfd4, -1, &USR2, 8, 0).unwrap_or(-1) as i32,
             timer: call!(SYS_timerfd_create, libc::CLOCK_MONOTONIC, 0).unwrap_or(-1) as i32,
             epoll: call!(SYS_epoll_create1, 0).unwrap_or(-1) as i32,
             locked: [0; 2].map(|_: i32| {
                 let flags = libc::O_CREAT | libc::O_RDWR;
                 call!(SYS_open, c"locked", flags, 0o600).unwrap_or(-1) as i32
             }),
-            child: sys::fork(|| call!(SYS_pause).unwrap_or(0) as i32),
+            child: -1,
+            pidfd: -1,
         };
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
         world.page = call!(SYS_mmap, 0, 4096, prot, flags, -1, 0).unwrap_or(0) as usize;
+        world.child = sys::fork(|| {
+            let _ = call!(SYS_fcntl, world.locked[0], libc::F_SETLK, &range(8));
+            sys::poke(world.page + 129, 1);
+            call!(SYS_pause).unwrap_or(0) as i32
+        });
+        world.pidfd = call!(SYS_pidfd_open, world.child, 0).unwrap_or(-1) as i32;
+        while sys::peek(world.page + 129) == 0 {
+            std::thread::yield_now();
+        }
+        let _ = call!(SYS_fcntl, world.locked[0], libc::F_OFD_SETLK, &range(4));
+        let _ = call!(SYS_write, world.locked[0], &[7_u8; 4096][..], 4096);
+        let _ = call!(SYS_write, world.high, &(u64::MAX - 1), 8);
         let _ = call!(SYS_futex, world.page + 4, libc::FUTEX_LOCK_PI, 0, 0);
         let _ = call!(SYS_pipe2, &mut world.empty, 0);
         let _ = call!(SYS_pipe2, &mut world.full, 0);
@@ -368,7 +549,12 @@ fn kill(case: &'static Case, in_thread: bool) -> String {
             }
             0
         });
-        let world = World { child, ..world };
+        let pidfd = call!(SYS_pidfd_open, child, 0).unwrap_or(-1) as i32;
+        let world = World {
+            child,
+            pidfd,
+            ..world
+        };
         if in_thread {
             let _sleeper = Sleeper::new(move || (case.body)(&world));
             sys::poke(world.page + 128, 1);
@@ -400,6 +586,7 @@ pub(crate) fn role() -> i32 {
     let me = call!(SYS_getpid).unwrap_or(0) as i32;
     check("runs", state(me).is_some());
     let mut free = Vec::new();
+    let mut alive = Vec::new();
     for _ in 0..4 {
         sys::on_signal(libc::SIGUSR1, 0, take);
         for case in &CASES {
@@ -409,8 +596,26 @@ pub(crate) fn role() -> i32 {
             let _ = kill(case, false);
             let _ = kill(case, true);
         }
+        forks();
+        super::thread_ends::each_once();
+        // What has ended may still be on its way out on another processor.
+        let mut objects = objects();
+        for _ in 0..1000 {
+            if alive.first().is_none_or(|first| *first == objects) {
+                break;
+            }
+            std::thread::sleep(core::time::Duration::from_millis(2));
+            objects = self::objects();
+        }
+        alive.push(objects);
         free.push(free_kib());
     }
+    check("objects were counted", alive[0].contains("threads "));
+    alive.dedup();
+    if alive.len() > 1 {
+        check("  objects after each round", format!("{alive:?}"));
+    }
+    check("no object is left", alive.len() == 1);
     // The first round fills what is kept for reuse.
     let lost = free[1].saturating_sub(free[3]);
     check("memory is back", lost <= 64);
@@ -418,6 +623,27 @@ pub(crate) fn role() -> i32 {
         check("  KiB free after each round", format!("{free:?}"));
     }
     0
+}
+
+/// Forks in a thread that signals come to all the time: some are begun again.
+fn forks() {
+    let sleeper = Sleeper::start(|| {
+        for _ in 0..100 {
+            let _ = wait(sys::fork(|| 0));
+        }
+        Ok(0)
+    });
+    let me = call!(SYS_getpid).unwrap_or(0);
+    while !sleeper.has_ended() {
+        let _ = call!(SYS_tgkill, me, sleeper.tid, libc::SIGUSR1);
+        std::thread::yield_now();
+    }
+    let _ = sleeper.answer();
+}
+
+/// The kernel's own count of what is alive.
+fn objects() -> String {
+    std::fs::read_to_string("/proc/ochre/objects").unwrap_or_default()
 }
 
 fn free_kib() -> u64 {

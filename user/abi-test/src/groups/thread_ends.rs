@@ -18,6 +18,9 @@ const MADE: u32 = 8;
 
 const STACK: usize = 16 << 10;
 
+/// This program, wherever it is.
+const EXE: &core::ffi::CStr = c"/proc/self/exe";
+
 /// Threads that are there and wait, or came and went.
 static SEEN: AtomicU32 = AtomicU32::new(0);
 
@@ -67,31 +70,37 @@ fn process(end: fn() -> i32) -> String {
 /// A way to end: its name, what the parent is told, and what does it.
 type Way = (&'static str, &'static str, fn() -> i32);
 
+const WAYS: [Way; 4] = [
+    ("execve", "exit 5", || {
+        super::exec::exec(EXE, &[c"self", c"--exit", c"5"], &[])
+    }),
+    ("execve in another thread", "exit 6", || {
+        let _ =
+            std::thread::spawn(|| super::exec::exec(EXE, &[c"self", c"--exit", c"6"], &[])).join();
+        1
+    }),
+    ("exit_group", "exit 7", || {
+        let _ = call!(SYS_exit_group, 7);
+        1
+    }),
+    ("SIGKILL", "killed by SIGKILL", || {
+        let _ = call!(SYS_kill, call!(SYS_getpid).unwrap_or(0), libc::SIGKILL);
+        1
+    }),
+];
+
 /// Each way to end, many times: how often it came to what it should.
 pub(crate) fn run() {
-    let ways: [Way; 4] = [
-        ("execve", "exit 5", || {
-            super::exec::exec(crate::runner::SELF, &[c"self", c"--exit", c"5"], &[])
-        }),
-        ("execve in another thread", "exit 6", || {
-            let _ = std::thread::spawn(|| {
-                super::exec::exec(crate::runner::SELF, &[c"self", c"--exit", c"6"], &[])
-            })
-            .join();
-            1
-        }),
-        ("exit_group", "exit 7", || {
-            let _ = call!(SYS_exit_group, 7);
-            1
-        }),
-        ("SIGKILL", "killed by SIGKILL", || {
-            let _ = call!(SYS_kill, call!(SYS_getpid).unwrap_or(0), libc::SIGKILL);
-            1
-        }),
-    ];
-    for (name, expected, end) in ways {
+    for (name, expected, end) in WAYS {
         let mut answers: Vec<String> = (0..ROUNDS).map(|_| process(end)).collect();
         answers.retain(|answer| answer != expected);
         check(name, format!("{answers:?} instead of {expected}"));
+    }
+}
+
+/// Each way to end, once.
+pub(crate) fn each_once() {
+    for (_, _, end) in WAYS {
+        let _ = process(end);
     }
 }
