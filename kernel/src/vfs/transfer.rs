@@ -113,6 +113,11 @@ impl Operation {
         if let Err(errno) = ends.file.file().admit(thread, self.transfer) {
             return Step::Over(self.or_done(Err(errno)));
         }
+        self.move_piece(ends)
+    }
+
+    /// The same for a thread that was admitted.
+    fn move_piece(&mut self, ends: Ends<'_>) -> Step {
         let end = self.done.saturating_add(PIECE);
         loop {
             let window = end.min(self.total) - self.done;
@@ -274,6 +279,14 @@ impl Operation {
                     match waited {
                         Ok(next) => step = next,
                         Err(interrupted) => {
+                            // A terminal that waits for more gives what it has.
+                            self.options.never_wait = true;
+                            if interrupted == wait::Interrupted::Signal
+                                && self.transfer == Transfer::Read
+                                && let Step::Over(result) = self.move_piece(ends)
+                            {
+                                return self.finish(&file, &thread, result);
+                            }
                             return self.or_done(Err(interrupted.restart()));
                         }
                     }

@@ -133,7 +133,8 @@ pub(crate) fn run() {
     check("fstatfs closed", call!(SYS_fstatfs, 999, &mut fs));
     check(
         "statfs of proc",
-        call!(SYS_statfs, c"/proc", &mut fs).map(|_| fs.f_type == libc::PROC_SUPER_MAGIC),
+        call!(SYS_statfs, c"/proc", &mut fs)
+            .map(|_| fs.f_type as u64 == libc::PROC_SUPER_MAGIC as u64),
     );
 }
 

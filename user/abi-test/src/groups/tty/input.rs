@@ -3,12 +3,39 @@
 use super::{Termios, USUAL, ask, await_readable, read, readable, set, usual, with_terminal};
 use crate::call;
 use crate::report::check;
+use crate::sleeper::Sleeper;
+use crate::sys;
 
 /// Sets modes, lets something be typed, reads.
 fn typed(name: &str, modes: &Termios, keys: &str) {
     let _ = set(modes);
     ask(keys);
     check(name, read(64));
+}
+
+extern "C" fn take(_: i32, _: &libc::siginfo_t, _: usize) {}
+
+/// A read that waits for five, while a signal comes.
+fn interrupted(modes: &Termios) {
+    let _ = set(modes);
+    let read_with_signal = || {
+        let reader = Sleeper::new(|| call!(SYS_read, 0, &mut [0_u8; 64][..], 64));
+        let me = call!(SYS_getpid).unwrap_or(0);
+        let _ = call!(SYS_tgkill, me, reader.tid, libc::SIGUSR1);
+        reader.answer()
+    };
+    sys::on_signal(libc::SIGUSR1, 0, take);
+    check("interrupted with nothing", read_with_signal());
+    for (name, flags) in [("EINTR", 0), ("SA_RESTART", libc::SA_RESTART)] {
+        sys::on_signal(libc::SIGUSR1, flags, take);
+        ask("abc");
+        await_readable(3);
+        check(
+            &format!("interrupted with three, {name}"),
+            read_with_signal(),
+        );
+        check("left", readable());
+    }
 }
 
 /// Line by line.
@@ -68,7 +95,7 @@ pub(crate) fn canonical() {
         check("readable", readable());
         ask("bad\n");
         await_readable(4);
-        check("read to nowhere", call!(SYS_read, 0, crate::sys::BAD, 64));
+        check("read to nowhere", call!(SYS_read, 0, sys::BAD, 64));
         // Linux has lost the line by now.
         let _ = call!(SYS_ioctl, 0, libc::TCFLSH, libc::TCIFLUSH);
     });
@@ -206,6 +233,7 @@ pub(crate) fn raw() {
         check("less than the least", read(64));
         let _ = call!(SYS_fcntl, 0, libc::F_SETFL, libc::O_RDWR);
         let _ = call!(SYS_ioctl, 0, libc::TCFLSH, libc::TCIFLUSH);
+        interrupted(&with(5, 0));
 
         // What was typed in one mode is read in another.
         let quiet = usual(|modes| modes.lflag &= !libc::ECHO);
