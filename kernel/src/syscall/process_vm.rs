@@ -133,7 +133,7 @@ fn other(call: &Call<'_>, pid: i32) -> Result<Arc<AddressSpace>, Errno> {
     let thread = table::thread(Pid(pid)).ok_or(Errno::ESRCH)?;
     // ORDERING: Relaxed; a flag that stands alone.
     let is_open = thread.process.control.dumpable.load(Ordering::Relaxed) == 1;
-    let (own, target) = (call.process().credentials(), thread.process.credentials());
+    let (own, target) = (call.thread.credentials(), thread.credentials());
     if !Arc::ptr_eq(&thread.process, call.process()) && !own.may_inspect(&target, is_open) {
         return Err(Errno::EPERM);
     }
