@@ -14,6 +14,7 @@ mod condvar;
 mod counted;
 mod mutex;
 mod rwlock;
+mod semaphore;
 
 fn main() {
     println!("Mutex: taking and giving back, one thread");
@@ -28,4 +29,6 @@ fn main() {
     rwlock::churn();
     println!("\nReaders-writer lock: taking and giving back for writing, nobody else");
     rwlock::uncontended();
+    println!("\nSemaphore: taking and giving");
+    semaphore::to_and_fro();
 }
