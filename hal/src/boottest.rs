@@ -6,7 +6,7 @@
 
 use core::arch::asm;
 
-use crate::arch::machine::{layout, layout::KERNEL_OFFSET};
+use crate::arch::machine::layout;
 use crate::memory::SpaceRef;
 
 /// Executes a breakpoint.
@@ -42,7 +42,7 @@ pub fn execute_data() {
 
 /// Calls the kernel's code through the direct map.
 pub fn execute_direct_map() {
-    execute(layout::DIRECT_MAP + (layout::image().end - KERNEL_OFFSET));
+    execute(layout::DIRECT_MAP + layout::image_physical().end);
 }
 
 /// Reads user memory without asking for the right.

@@ -80,7 +80,7 @@ pub fn cycles() -> u64 {
 /// The value of `AT_HWCAP` for programs (x86: CPUID leaf 1 EDX).
 #[must_use]
 pub fn hwcap() -> u64 {
-    u64::from(machine::features::get().leaf1_edx)
+    machine::features::hwcap()
 }
 
 /// `/proc/cpuinfo`'s lines for one processor, without the trailing blank line.

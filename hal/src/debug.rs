@@ -11,7 +11,7 @@ use ochre_sync::primitive::spin_loop;
 use crate::cpu;
 use crate::power::{self, ExitPorts};
 
-use crate::arch::machine::port::Port;
+use crate::arch::machine::console;
 
 /// The log port; 0 while there is none.
 ///
@@ -21,12 +21,12 @@ static LOG_PORT: AtomicU16 = AtomicU16::new(0);
 /// Whether reports of a dying kernel also go to the first serial port.
 static TO_SERIAL: AtomicBool = AtomicBool::new(false);
 
-/// Sends the kernel log to an output-only byte port (QEMU's `isa-debugcon`).
-/// Ports other than 0x402 and 0xe9 are refused with `false`: an arbitrary port
+/// Sends the kernel log to an output-only byte port (x86: QEMU's `isa-debugcon`,
+/// 0x402 or 0xe9). Other ports are refused with `false`: an arbitrary port
 /// write could reprogram a device.
 #[must_use]
 pub fn set_log_port(port: u16) -> bool {
-    let known = matches!(port, 0x402 | 0xe9);
+    let known = console::LOG_PORTS.contains(&port);
     if known {
         LOG_PORT.store(port, Ordering::Relaxed);
     }
@@ -44,13 +44,8 @@ pub fn write(bytes: &[u8]) {
     if port == 0 {
         return;
     }
-    // SAFETY: `set_log_port` admits debug consoles only: they print the byte
-    // on the host and do nothing else.
-    let console: Port<u8> = unsafe { Port::new(port) };
     let turn = Turn::take();
-    for byte in bytes {
-        console.write(*byte);
-    }
+    console::write_log(port, bytes);
     drop(turn);
 }
 
@@ -95,17 +90,21 @@ impl Drop for Turn {
 /// failure before the kernel reads it can be seen.
 pub(crate) fn configure_early(cmdline: &[u8]) {
     for word in cmdline.split(u8::is_ascii_whitespace) {
-        let known = match word {
-            b"ochre.log=0x402" => set_log_port(0x402),
-            b"ochre.log=0xe9" => set_log_port(0xe9),
-            b"ochre.exit=0xf4" => power::configure(ExitPorts {
+        // What is refused here is told of when the kernel reads the line.
+        if let Some(port) = word.strip_prefix(b"ochre.log=0x").and_then(hexadecimal) {
+            let _ = set_log_port(port);
+        }
+        if word == b"ochre.exit=0xf4" {
+            let _ = power::configure(ExitPorts {
                 status: None,
                 exit: Some(0xf4),
-            }),
-            _ => true,
-        };
-        debug_assert!(known, "all three are on the lists");
+            });
+        }
     }
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u16> {
+    u16::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// The log as a place to format to.
@@ -128,26 +127,11 @@ impl fmt::Write for LastWords {
         if TO_SERIAL.load(Ordering::Relaxed) {
             for byte in text.bytes() {
                 if byte == b'\n' {
-                    serial_byte(b'\r');
+                    console::serial_byte(b'\r');
                 }
-                serial_byte(byte);
+                console::serial_byte(byte);
             }
         }
         Ok(())
     }
-}
-
-/// Polls one byte out of the first serial port, whatever state its owner left
-/// it in; gives up on a port that never gets ready.
-fn serial_byte(byte: u8) {
-    // SAFETY: a 16550's transmit register: the byte goes out on the line.
-    const DATA: Port<u8> = unsafe { Port::new(0x3f8) };
-    // SAFETY: a 16550's line status register; reading clears error bits only.
-    const LINE_STATUS: Port<u8> = unsafe { Port::new(0x3fd) };
-    for _ in 0..100_000 {
-        if LINE_STATUS.read() & 0x20 != 0 {
-            break;
-        }
-    }
-    DATA.write(byte);
 }

@@ -1,5 +1,7 @@
 //! Random seeds from the processor: RDSEED, RDRAND, timing jitter mixed in.
 
+pub(crate) mod sponge;
+
 /// A seed of 256 bits for a cryptographic generator. `hardware` in the result
 /// is false where only jitter was to be had.
 #[must_use]

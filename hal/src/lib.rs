@@ -40,6 +40,7 @@ pub mod debug;
 #[cfg(feature = "ktest")]
 mod device_tests;
 pub mod entropy;
+mod extable;
 pub mod irq;
 pub mod ktest;
 pub mod memory;

@@ -20,7 +20,6 @@
 use bitflags::bitflags;
 
 pub(crate) mod boot;
-mod bytes;
 pub(crate) mod direct;
 mod flush;
 pub(crate) mod frames;
@@ -34,6 +33,7 @@ pub(crate) mod mmio;
 mod page_table;
 pub(crate) mod presence;
 mod quarantine;
+pub(crate) mod registers;
 pub(crate) mod space;
 pub(crate) mod stacks;
 mod table;

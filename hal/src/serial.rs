@@ -49,10 +49,7 @@ impl SerialPort {
     /// The port's interrupt line.
     #[must_use]
     pub fn line(&self) -> Line {
-        crate::arch::machine::interrupts::line_of_isa(match self.which {
-            Which::First => 4,
-            Which::Second => 3,
-        })
+        self.uart.line()
     }
 
     /// Takes received bytes that are there now; returns how many.

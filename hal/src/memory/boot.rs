@@ -14,7 +14,7 @@ use core::ops::Range;
 
 use ochre_alloc::Record;
 
-use crate::arch::machine::{features, layout, usercopy};
+use crate::arch::machine::{bytes, features, layout, usercopy};
 use crate::boot::memory_map::Ranges;
 
 use super::{OutOfMemory, PAGE_SIZE, direct, frames, kernel_map, space};
@@ -47,7 +47,8 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
     for range in reserved.iter().chain([&image]) {
         free.remove(range.clone());
     }
-    let place = place_records(&managed, &free, layout::EARLY_DIRECT_BYTES).ok_or(OutOfMemory)?;
+    let early = layout::early_direct();
+    let place = place_records(&managed, &free, &early).ok_or(OutOfMemory)?;
     free.remove(place.clone());
     start_records(&place);
 
@@ -60,7 +61,6 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
     }
     // Low memory first: what is added last is used first, and the tables must
     // be where the boot code's mapping reaches.
-    let early = 0..layout::EARLY_DIRECT_BYTES;
     for range in free.iter().filter_map(|range| common(&range, &early)) {
         frames::add(numbers(&range));
     }
@@ -70,7 +70,7 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
         features.no_execute,
         "the processor cannot forbid execution (NX)"
     );
-    usercopy::set_smap(features.smap);
+    usercopy::prepare();
     let mut mapped = managed.clone();
     mapped.remove(image);
     let root = kernel_map::build(mapped.iter(), features.gigabyte_pages);
@@ -82,20 +82,22 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
     // and the direct map with everything that the allocators use.
     unsafe { space::adopt_kernel_root(root) };
 
-    let late = layout::EARLY_DIRECT_BYTES..MANAGED_END;
-    for range in free.iter().filter_map(|range| common(&range, &late)) {
-        frames::add(numbers(&range));
+    for late in [0..early.start, early.end..MANAGED_END] {
+        for range in free.iter().filter_map(|range| common(&range, &late)) {
+            frames::add(numbers(&range));
+        }
     }
     frames::finish()
 }
 
-/// Where the records go: the lowest free place below `limit` that is large enough.
-fn place_records(managed: &Ranges, free: &Ranges, limit: u64) -> Option<Range<u64>> {
+/// Where the records go: the lowest free place in `early` that is large enough.
+fn place_records(managed: &Ranges, free: &Ranges, early: &Range<u64>) -> Option<Range<u64>> {
     let end = managed.iter().map(|range| range.end).max()?;
     let bytes = (end / PAGE * size_of::<Record>() as u64).next_multiple_of(PAGE);
     free.iter().find_map(|range| {
+        let range = common(&range, early)?;
         let end = range.start.checked_add(bytes)?;
-        (end <= range.end.min(limit)).then_some(range.start..end)
+        (end <= range.end).then_some(range.start..end)
     })
 }
 
@@ -106,7 +108,7 @@ fn start_records(place: &Range<u64>) {
     // CAST: it fits in memory, so in a `usize`.
     let len = bytes as usize;
     // SAFETY: free memory that the boot code mapped; `place_records` chose it.
-    unsafe { super::bytes::zero(records, len) };
+    unsafe { bytes::zero(records, len) };
     let count = (len / size_of::<Record>()).min(Record::MAX_FRAMES as usize);
     // SAFETY: aligned to a page, `count` records long, zeroed, which is
     // `UNMANAGED` for each, and nobody else's for ever.
@@ -144,23 +146,23 @@ mod tests {
         let managed = ranges(&[0x1000..0x9_f000, 0x10_0000..0x4000_0000]);
         let mut free = managed.clone();
         free.remove(0x20_0000..0x38_0000);
-        let place = place_records(&managed, &free, 1 << 32);
+        let place = place_records(&managed, &free, &(0..1 << 32));
         assert_eq!(place, Some(0x38_0000..0x58_0000));
     }
 
     #[test]
     fn records_stay_where_the_boot_code_mapped() {
         let managed = ranges(&[0x10_0000..0x20_0000, 1 << 32..1 << 36]);
-        assert_eq!(place_records(&managed, &managed, 1 << 32), None);
-        assert!(place_records(&managed, &managed, 1 << 37).is_some());
-        assert_eq!(place_records(&Ranges::new(), &managed, 1 << 32), None);
+        assert_eq!(place_records(&managed, &managed, &(0..1 << 32)), None);
+        assert!(place_records(&managed, &managed, &(0..1 << 37)).is_some());
+        assert_eq!(place_records(&Ranges::new(), &managed, &(0..1 << 32)), None);
     }
 
     #[test]
     fn a_hole_counts_by_its_end() {
         // 16 GiB with the hole below 4 GiB: 18 GiB of numbers, 36 MiB.
         let managed = ranges(&[0x10_0000..0x8000_0000, 1 << 32..(1 << 32) + (14 << 30)]);
-        let place = place_records(&managed, &managed, 1 << 32);
+        let place = place_records(&managed, &managed, &(0..1 << 32));
         assert_eq!(place, Some(0x10_0000..0x10_0000 + (36 << 20)));
     }
 

@@ -387,7 +387,7 @@ pub(crate) unsafe fn release(physical: u64) {
 #[inline]
 pub(super) fn clear(frame: u32) {
     // SAFETY: a frame of memory in the direct map (invariant 1), the caller's alone.
-    unsafe { super::bytes::zero(direct::pointer(frame), PAGE_SIZE) }
+    unsafe { crate::arch::machine::bytes::zero(direct::pointer(frame), PAGE_SIZE) }
 }
 
 /// Frames linked through the words of their records, so that any number can be

@@ -16,7 +16,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::Ordering;
 
 use crate::arch::machine::paging::Machine;
-use crate::arch::machine::{gdt, layout};
+use crate::arch::machine::{layout, tlb};
 
 use super::table::Table;
 use super::{OutOfMemory, PAGE_SIZE, space};
@@ -102,7 +102,7 @@ pub(super) fn build(
             max_level,
         )
     };
-    let down = |range: Range<u64>| range.start.wrapping_sub(layout::KERNEL_OFFSET);
+    let down = |range: Range<u64>| layout::to_physical(range.start);
     let (text, rodata, data_range) = (layout::text(), layout::rodata(), layout::data());
     put(text.clone(), down(text), kernel(Rights::EXECUTE), 0)?;
     put(rodata.clone(), down(rodata), kernel(Rights::empty()), 0)?;
@@ -110,8 +110,8 @@ pub(super) fn build(
     let mut at = data_range.start;
     while at < data_range.end {
         let end = at + PAGE_SIZE as u64;
-        if !gdt::guard_pages().contains(&at) {
-            put(at..end, at.wrapping_sub(layout::KERNEL_OFFSET), data(), 0)?;
+        if !layout::guard_pages().contains(&at) {
+            put(at..end, layout::to_physical(at), data(), 0)?;
         }
         at = end;
     }
@@ -149,6 +149,7 @@ pub(super) fn add(
     let root_address = u64::from(root.frame()) * PAGE_SIZE as u64;
     let guard = CHANGING.lock();
     let result = map::<Machine>(&mut Direct, root_address, range, physical, attributes, 0);
+    tlb::publish();
     drop(guard);
     match result {
         Ok(()) => Ok(()),

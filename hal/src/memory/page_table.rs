@@ -190,7 +190,7 @@ impl PageTable {
 
     /// Takes the store right from every mapped page of a range (before sharing it).
     pub fn write_protect(&mut self, range: Range<u64>) -> Flush {
-        self.change(range, |entry| entry & !paging::WRITE)
+        self.change(range, paging::without_write)
     }
 
     /// Unmaps every page of a range and frees tables that became empty.
@@ -263,7 +263,6 @@ impl PageTable {
         check_range(&range);
         let mut flush = Flush::new(self.space.root());
         let mut result = Ok(());
-        let mask = if copy_on_write { !paging::WRITE } else { !0 };
         descend(
             self.space.table(),
             &range,
@@ -275,7 +274,7 @@ impl PageTable {
                 match child.leaf_or_new(base) {
                     Ok(theirs) => {
                         let (first, end) = (at.start, at.end);
-                        let copied = share_leaf(leaf, theirs, at, mask);
+                        let copied = share_leaf(leaf, theirs, at, copy_on_write);
                         if copied.changed {
                             flush.cover(base + first as u64 * PAGE, base + end as u64 * PAGE);
                         }
@@ -601,11 +600,12 @@ struct Copied {
 }
 
 /// Copies the entries `at` of a leaf table to another, a handle for each,
-/// through `mask`, which the entries that are copied lose too. This is what a
+/// without the right to store if `copy_on_write`, which the entries that are
+/// copied lose too. This is what a
 /// fork does for every page, so it is kept short, and out of line, where its
 /// loop has the registers for itself.
 #[inline(never)]
-fn share_leaf(from: Table, to: Table, at: Range<usize>, mask: u64) -> Copied {
+fn share_leaf(from: Table, to: Table, at: Range<usize>, copy_on_write: bool) -> Copied {
     let mut copied = Copied::default();
     let (Some(sources), Some(targets)) = (from.entries().get(at.clone()), to.entries().get(at))
     else {
@@ -620,14 +620,15 @@ fn share_leaf(from: Table, to: Table, at: Range<usize>, mask: u64) -> Copied {
             continue;
         }
         user_frame::retain(frames::record(paging::frame(entry)));
-        if entry & !mask != 0 {
-            // ORDERING: Relaxed; the flush orders it against the processors.
-            source.fetch_and(mask, Ordering::Relaxed);
+        let mut copy = entry;
+        if copy_on_write && paging::has_write(entry) {
+            paging::take_write(source);
+            copy = paging::without_write(entry);
             lost |= entry;
         }
         // ORDERING: Relaxed; the child does not run yet.
         occupied |= target.load(Ordering::Relaxed);
-        target.store(entry & mask, Ordering::Relaxed);
+        target.store(copy, Ordering::Relaxed);
         // No overflow: a table has 512 entries.
         copied.count = copied.count.wrapping_add(1);
     }

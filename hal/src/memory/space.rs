@@ -203,7 +203,7 @@ pub(super) unsafe fn adopt_kernel_root(root: Table) {
     // ORDERING: Relaxed; other processors start later.
     KERNEL_ROOT.store(root.frame(), Ordering::Relaxed);
     // SAFETY: the caller's promise.
-    unsafe { tlb::load_root(physical(root.frame())) };
+    unsafe { tlb::load_kernel_root(physical(root.frame())) };
 }
 
 /// The kernel's own root, for the mappings that it makes later.

@@ -15,7 +15,9 @@ use core::num::NonZeroU32;
 use ochre_alloc::Record;
 use ochre_sync::primitive::atomic::{Ordering, fence};
 
-use super::{OutOfMemory, PAGE_SIZE, bytes, direct, frames};
+use crate::arch::machine::bytes;
+
+use super::{OutOfMemory, PAGE_SIZE, direct, frames};
 
 /// From here on a count is not believed any more.
 const SATURATED: u32 = 1 << 31;

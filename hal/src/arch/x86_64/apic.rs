@@ -10,7 +10,7 @@ use core::arch::x86_64::__cpuid;
 use ochre_sync::Once;
 
 use super::interrupts::{VECTOR_SPURIOUS, VECTOR_TIMER};
-use super::mmio::Registers;
+use crate::memory::registers::Registers;
 
 /// Where every PC has the registers unless somebody moved them.
 const USUAL_BASE: u64 = 0xfee0_0000;

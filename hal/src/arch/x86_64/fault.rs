@@ -11,10 +11,11 @@
 use core::fmt::Write;
 
 use crate::debug::Log;
+use crate::extable;
 use crate::smp::watch;
 
 use super::registers::{Registers, flags};
-use super::{extable, interrupts, percpu, report, stop, system};
+use super::{interrupts, percpu, report, stop, system};
 
 /// Exceptions that a user access or a state load may raise.
 const FIXABLE: [u64; 4] = [12, 13, 14, 17];

@@ -62,6 +62,11 @@ pub(crate) fn get() -> &'static Features {
     }
 }
 
+/// What programs see as `AT_HWCAP`: leaf 1's EDX.
+pub(crate) fn hwcap() -> u64 {
+    u64::from(get().leaf1_edx)
+}
+
 #[cold]
 fn first_look() -> &'static Features {
     // A race would set the same value twice; the loser's is dropped.

@@ -83,7 +83,7 @@ impl Tables {
 }
 
 /// The guard pages' addresses, for the final page tables to leave out.
-pub(crate) fn guard_pages() -> [u64; 4] {
+pub(super) fn guard_pages() -> [u64; 4] {
     let first = (&raw const IST_STACKS).addr() as u64;
     let step = size_of::<Stack<IST_BYTES>>() as u64;
     [

@@ -76,7 +76,7 @@ pub(super) fn init(platform: &Platform) {
 }
 
 /// The global line of a legacy one.
-pub(crate) fn line_of_isa(number: u8) -> Line {
+pub(super) fn line_of_isa(number: u8) -> Line {
     ISA.get()
         .and_then(|isa| isa.get(usize::from(number)))
         .map_or(Line(number), |entry| entry.0)

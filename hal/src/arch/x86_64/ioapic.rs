@@ -3,7 +3,7 @@
 //! Each serves a run of global system interrupts from its base on. All
 //! entries start masked. A line goes to the boot processor in physical mode.
 
-use super::mmio::Registers;
+use crate::memory::registers::Registers;
 
 const SELECT: usize = 0x00;
 const WINDOW: usize = 0x10;

@@ -8,7 +8,7 @@
 use core::ops::Range;
 
 /// An image address minus this is its physical address.
-pub(crate) const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
+pub(super) const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
 
 /// Physical address 0 in the direct map of all memory.
 pub(crate) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
@@ -16,8 +16,18 @@ pub(crate) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 /// The end of the direct map: 46 bits of physical address.
 pub(crate) const DIRECT_MAP_END: u64 = DIRECT_MAP + crate::boot::memory_map::PHYSICAL_END;
 
-/// How much the boot code maps at [`DIRECT_MAP`] before the memory module takes over.
-pub(crate) const EARLY_DIRECT_BYTES: u64 = 4 << 30;
+/// How much of memory the boot code maps at [`DIRECT_MAP`] before the memory module takes over.
+pub(super) const EARLY_DIRECT_BYTES: u64 = 4 << 30;
+
+/// What the boot code maps at [`DIRECT_MAP`].
+pub(crate) fn early_direct() -> Range<u64> {
+    0..EARLY_DIRECT_BYTES
+}
+
+/// The physical address of a place in the image.
+pub(crate) fn to_physical(address: u64) -> u64 {
+    address.wrapping_sub(KERNEL_OFFSET)
+}
 
 /// Bytes of a kernel stack, without its guard page.
 pub(crate) const STACK_BYTES: usize = 64 << 10;
@@ -37,6 +47,11 @@ impl<const BYTES: usize> Stack<BYTES> {
             bytes: [0; BYTES],
         }
     }
+}
+
+/// The guard pages of the stacks in the image, for the final page tables to leave out.
+pub(crate) fn guard_pages() -> [u64; 4] {
+    super::gdt::guard_pages()
 }
 
 #[cfg(target_os = "none")]
@@ -98,5 +113,5 @@ pub(crate) fn image() -> Range<u64> {
 /// The image in physical memory.
 pub(crate) fn image_physical() -> Range<u64> {
     let image = image();
-    image.start.wrapping_sub(KERNEL_OFFSET)..image.end.wrapping_sub(KERNEL_OFFSET)
+    to_physical(image.start)..to_physical(image.end)
 }

@@ -5,6 +5,7 @@
 //! other leaf entry of the user half names a frame, mapped or kept.
 
 use ochre_paging::{Format as _, X86};
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use crate::memory::Rights;
 
@@ -14,8 +15,24 @@ pub(crate) type Machine = X86;
 /// Root entries below belong to programs, the others to the kernel.
 pub(crate) const USER_ROOT_ENTRIES: usize = 256;
 
-/// A bit without which a program cannot store.
-pub(crate) const WRITE: u64 = X86::WRITE;
+/// The same entry without the right to store.
+#[inline]
+pub(crate) fn without_write(entry: u64) -> u64 {
+    entry & !X86::WRITE
+}
+
+/// Whether a program may store, or might if the page were not kept.
+#[inline]
+pub(crate) fn has_write(entry: u64) -> bool {
+    entry & X86::WRITE != 0
+}
+
+/// Takes the right to store from an entry in its table.
+#[inline]
+pub(crate) fn take_write(place: &AtomicU64) {
+    // ORDERING: Relaxed; the flush orders it against the processors.
+    place.fetch_and(!X86::WRITE, Ordering::Relaxed);
+}
 
 const RIGHTS: u64 = X86::PRESENT | X86::KEPT | X86::WRITE | X86::USER | X86::NO_EXECUTE;
 

@@ -26,6 +26,10 @@ mod real {
         unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) }
     }
 
+    /// Makes entries that were empty known to this processor: it never
+    /// remembers that there was nothing.
+    pub(crate) fn publish() {}
+
     /// Forgets every translation that is not global.
     pub(crate) fn forget_all() {
         // SAFETY: the root that is loaded already.
@@ -45,7 +49,19 @@ mod real {
     pub(crate) fn forget_page(_address: u64) {}
 
     /// Nothing is cached on a host.
+    pub(crate) fn publish() {}
+
+    /// Nothing is cached on a host.
     pub(crate) fn forget_all() {}
 }
 
-pub(crate) use real::{forget_all, forget_page, load_root};
+/// Loads the finished kernel root for the first time.
+///
+/// # Safety
+/// As for [`load_root`]; the table is the kernel's own, for ever.
+pub(crate) unsafe fn load_kernel_root(root: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { load_root(root) };
+}
+
+pub(crate) use real::{forget_all, forget_page, load_root, publish};

@@ -9,7 +9,9 @@
 //! sent before the kernel ran. [`Uart::open`] therefore takes such bytes
 //! first and hands them out before the device's.
 
+use super::interrupts;
 use super::port::Port;
+use crate::irq::Line;
 use crate::serial::Which;
 
 /// Depth of the 16550's two FIFOs.
@@ -36,6 +38,7 @@ const STATUS_TRANSMITTER_EMPTY: u8 = 1 << 5;
 /// One serial port's registers.
 #[derive(Debug)]
 pub(crate) struct Uart {
+    which: Which,
     data: Port<u8>,
     interrupt_enable: Port<u8>,
     line_status: Port<u8>,
@@ -71,6 +74,7 @@ impl Uart {
         }
 
         let mut uart = Uart {
+            which,
             data,
             interrupt_enable,
             line_status,
@@ -97,6 +101,14 @@ impl Uart {
         }
         modem_control.write(MODEM_READY | MODEM_INTERRUPT_GATE);
         Some(uart)
+    }
+
+    /// The interrupt line.
+    pub(crate) fn line(&self) -> Line {
+        interrupts::line_of_isa(match self.which {
+            Which::First => 4,
+            Which::Second => 3,
+        })
     }
 
     /// Takes received bytes that are there now.

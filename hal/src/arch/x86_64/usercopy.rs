@@ -13,15 +13,16 @@ use core::arch::{asm, global_asm};
 
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
-use crate::arch::machine::percpu;
+use crate::arch::machine::{features, percpu};
 use crate::memory::SpaceRef;
 use crate::memory::presence::{self, Presence};
 
 /// Whether the processor wants `stac` and `clac` around accesses to user pages.
 static SMAP: AtomicBool = AtomicBool::new(false);
 
-/// Says whether supervisor-mode access prevention is on; once, at boot.
-pub(crate) fn set_smap(yes: bool) {
+/// Asks what the processor wants around copies; once, at boot.
+pub(crate) fn prepare() {
+    let yes = features::get().smap;
     // ORDERING: Relaxed; set before other processors start.
     SMAP.store(yes, Ordering::Relaxed);
     if !yes {

@@ -12,7 +12,7 @@ use core::arch::asm;
 /// Both ranges are mapped for the kernel and do not overlap; what is not a
 /// program's frame is the caller's alone.
 #[inline]
-pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     // SAFETY: writes `to..to + len`, reads `from..from + len`, the caller's to
     // access; the direction flag is clear by the calling convention.
     unsafe {
@@ -34,7 +34,7 @@ pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
 /// # Safety
 /// The range is mapped for the kernel; what is not a program's frame is the caller's alone.
 #[inline]
-pub(super) unsafe fn zero(to: *mut u8, len: usize) {
+pub(crate) unsafe fn zero(to: *mut u8, len: usize) {
     // SAFETY: writes `to..to + len`, the caller's to access.
     unsafe {
         asm!(

@@ -46,15 +46,15 @@ mod symbols {
     }
 }
 
-/// Where to go on after a fault at `rip`, if that was expected.
-pub(super) fn fixup(rip: u64) -> Option<u64> {
-    find(symbols::entries(), rip)
+/// Where to go on after a fault at `address`, if that was expected.
+pub(crate) fn fixup(address: u64) -> Option<u64> {
+    find(symbols::entries(), address)
 }
 
-fn find(entries: &[Entry], rip: u64) -> Option<u64> {
+fn find(entries: &[Entry], address: u64) -> Option<u64> {
     entries
         .iter()
-        .find(|entry| resolve(&entry.fault) == rip)
+        .find(|entry| resolve(&entry.fault) == address)
         .map(|entry| resolve(&entry.resume))
 }
 

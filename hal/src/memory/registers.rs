@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 /// A block of 32-bit device registers.
 #[derive(Debug)]
-pub(super) struct Registers {
+pub(crate) struct Registers {
     base: NonNull<u32>,
     count: usize,
 }
@@ -25,11 +25,11 @@ impl Registers {
     /// # Safety
     /// A device's registers, and not memory, must be there, and no access to
     /// them may affect memory safety, except as the caller sees to.
-    pub(super) unsafe fn map(physical: u64, bytes: usize) -> Option<Registers> {
+    pub(crate) unsafe fn map(physical: u64, bytes: usize) -> Option<Registers> {
         if !physical.is_multiple_of(4) {
             return None;
         }
-        let base = crate::memory::mmio::map(physical, bytes).ok()?.cast();
+        let base = super::mmio::map(physical, bytes).ok()?.cast();
         Some(Registers {
             base,
             count: bytes / 4,
@@ -38,7 +38,7 @@ impl Registers {
 
     /// Reads the register `offset` bytes into the block.
     #[inline]
-    pub(super) fn read(&self, offset: usize) -> u32 {
+    pub(crate) fn read(&self, offset: usize) -> u32 {
         let register = self.register(offset);
         // SAFETY: `register` is aligned, inside the mapped block, and `map`
         // was promised that accesses are harmless.
@@ -47,7 +47,7 @@ impl Registers {
 
     /// Writes the register `offset` bytes into the block.
     #[inline]
-    pub(super) fn write(&self, offset: usize, value: u32) {
+    pub(crate) fn write(&self, offset: usize, value: u32) {
         let register = self.register(offset);
         // SAFETY: as in `read`.
         unsafe { register.write_volatile(value) };
