@@ -44,6 +44,11 @@ fn make_image(
 ) -> Result<(), String> {
     let object = out.join("vdso.o");
     let image = out.join("vdso.so");
+    // A program's floating-point registers are not the image's to use.
+    let target = match arch {
+        "aarch64" => "aarch64-unknown-none-softfloat",
+        _ => "x86_64-unknown-none",
+    };
     let mut compile = Command::new(rustc);
     compile
         .args([
@@ -52,7 +57,7 @@ fn make_image(
             "--crate-name=ochre_vdso_image",
         ])
         .arg("--emit=obj")
-        .args([&format!("--target={arch}-unknown-none"), "-Copt-level=2"])
+        .args([&format!("--target={target}"), "-Copt-level=2"])
         .args([
             "-Cpanic=abort",
             "-Crelocation-model=pic",
@@ -78,7 +83,7 @@ fn make_image(
         .args(["--hash-style=both", "--no-undefined", "--build-id=none"])
         .args(["--gc-sections", "--strip-all", "-z", "rodynamic"])
         .args(["-z", "max-page-size=4096", "-T"])
-        .arg(sources.join("image.ld"))
+        .arg(sources.join(format!("arch/{arch}.ld")))
         .arg("-o")
         .arg(&image)
         .arg(&object);

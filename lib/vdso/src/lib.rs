@@ -11,3 +11,7 @@
 extern crate std;
 
 pub mod page;
+
+/// Where the image has the way back from signal handlers, on machines whose C
+/// libraries leave that to the kernel.
+pub const SIGNAL_RETURN: u64 = 0x800;

@@ -1,0 +1,36 @@
+//! AArch64: Linux's boot protocol, the device tree, exception levels, GIC, the generic timer.
+
+pub(crate) mod bytes;
+pub(crate) mod clock;
+pub(crate) mod console;
+pub(crate) mod context;
+pub(crate) mod cpuinfo;
+mod devices;
+pub(crate) mod entry;
+mod exceptions;
+mod fault;
+pub(crate) mod features;
+pub(crate) mod fpu;
+mod gic;
+pub(crate) mod interrupts;
+pub(crate) mod layout;
+pub(crate) mod others;
+pub(crate) mod paging;
+mod panic;
+pub(crate) mod percpu;
+mod platform;
+pub(crate) mod power;
+mod psci;
+pub(crate) mod random;
+pub(crate) mod registers;
+mod report;
+mod rtc;
+mod sigframe;
+mod start;
+mod stop;
+pub(crate) mod system;
+pub(crate) mod tlb;
+mod trap;
+pub(crate) mod uart;
+pub(crate) mod usercopy;
+pub(crate) mod window;

@@ -1,0 +1,287 @@
+//! The first instructions: from the loader to Rust in the higher half.
+//!
+//! The loader hands over as Linux's arm64 boot protocol says: at EL2 or EL1,
+//! MMU off, `x0` = physical address of the device tree. The image's first 64
+//! bytes are the protocol's header. Paging for the first steps is one root
+//! with 47-bit halves, which is both halves' table:
+//!
+//! | slot | virtual | physical | for |
+//! |---|---|---|---|
+//! | 0 | as physical | the gigabyte of the image, and of the device tree | the instructions around the switch |
+//! | 256 | `DIRECT_MAP` | the same | the device tree, before the memory module runs |
+//! | 511 | the image's | the image | the kernel image |
+//!
+//! All of it is writable and executable: the memory module replaces it with
+//! the final tables before anything else happens.
+//!
+//! # Two stack pointers
+//! The kernel runs on `SP_EL0`. `SP_EL1` is where an exception lands: on the
+//! exception stack while the kernel runs, at the thread's registers while a
+//! program runs (`trap.rs`). So the overflow of a kernel stack is told on
+//! another one.
+
+use super::layout::{EXCEPTION_STACK_BYTES, STACK_BYTES, Stack};
+
+/// Tables of the early mapping; filled by the code below.
+#[repr(C, align(4096))]
+pub(crate) struct EarlyTables {
+    root: [u64; 512],
+    /// Slots 0 and 256 of the root.
+    memory: [u64; 512],
+    /// Slot 511 of the root.
+    top: [u64; 512],
+    /// Slot 510 of `top`: the image, from its first 2 MiB on.
+    image: [u64; 512],
+}
+
+/// Written by the boot code only, read by the processor only.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.pages")]
+pub(crate) static mut OCHRE_EARLY_TABLES: EarlyTables = EarlyTables {
+    root: [0; 512],
+    memory: [0; 512],
+    top: [0; 512],
+    image: [0; 512],
+};
+
+/// The boot processor's kernel stack.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.pages")]
+pub(crate) static mut OCHRE_BOOT_STACK: Stack<STACK_BYTES> = Stack::new();
+
+/// The boot processor's exception stack.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".bss.pages")]
+pub(crate) static mut OCHRE_BOOT_EXCEPTION_STACK: Stack<EXCEPTION_STACK_BYTES> = Stack::new();
+
+/// The lowest addresses of the boot stacks' guard pages.
+pub(super) fn stack_guards() -> [u64; 2] {
+    [
+        (&raw const OCHRE_BOOT_STACK).addr() as u64,
+        (&raw const OCHRE_BOOT_EXCEPTION_STACK).addr() as u64,
+    ]
+}
+
+/// One past the highest address of the boot processor's exception stack.
+pub(super) fn boot_exception_stack() -> u64 {
+    (&raw const OCHRE_BOOT_EXCEPTION_STACK).addr() as u64
+        + size_of::<Stack<EXCEPTION_STACK_BYTES>>() as u64
+}
+
+/// Memory attributes by index: write-back memory, device registers (nGnRE).
+const MAIR: u64 = 0x04ff;
+
+/// Both halves 47 bits, 4 KiB pages, tables cached and shared; the size of
+/// physical addresses is added.
+pub(super) const TCR: u64 =
+    17 | 1 << 8 | 1 << 10 | 3 << 12 | 17 << 16 | 1 << 24 | 1 << 26 | 3 << 28 | 2 << 30;
+
+/// SCTLR_EL1 without MMU and caches: the bits that are always one.
+const SCTLR_OFF: u64 = 1 << 29 | 1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 11;
+
+/// SCTLR_EL1 for the kernel: MMU, caches, stack alignment; what programs may
+/// do by themselves: clear cache lines, look at the cache's form, maintain
+/// caches, sleep.
+pub(super) const SCTLR: u64 = SCTLR_OFF
+    | 1
+    | 1 << 2
+    | 1 << 3
+    | 1 << 4
+    | 1 << 12
+    | 1 << 14
+    | 1 << 15
+    | 1 << 16
+    | 1 << 18
+    | 1 << 26;
+
+core::arch::global_asm!(
+    ".pushsection .text.boot, \"ax\", %progbits",
+    ".balign 8",
+    ".global ochre_image_header",
+    "ochre_image_header:",
+    "b ochre_entry",
+    ".long 0",
+    // Where from 2 MiB on; how much memory; little-endian, 4 KiB pages, anywhere.
+    ".quad 0",
+    ".quad __ochre_image_bytes",
+    ".quad 0b1010",
+    ".quad 0, 0, 0",
+    ".ascii \"ARM\\x64\"",
+    ".long 0",
+
+    "ochre_entry:",
+    "mov x21, x0",
+    "bl ochre_to_el1",
+    // Zero what the file does not hold. The caches are off, so lines that the
+    // loader left there would come back over it: they are dropped.
+    "adrp x0, __ochre_bss_start",
+    "adrp x1, __ochre_bss_end",
+    "mov x2, x0",
+    "2: stp xzr, xzr, [x2], #16",
+    "cmp x2, x1",
+    "b.lo 2b",
+    "bl ochre_drop_lines",
+    // x20: the image in memory; x22: minus that, its offset.
+    "adrp x20, __ochre_image_start",
+    "ldr x22, =__ochre_image_start",
+    "sub x22, x22, x20",
+    // The tables.
+    "adrp x0, OCHRE_EARLY_TABLES",
+    "add x0, x0, :lo12:OCHRE_EARLY_TABLES",
+    "add x1, x0, #0x1000",
+    "orr x2, x1, #3",
+    "str x2, [x0]",
+    "str x2, [x0, #256 * 8]",
+    "add x3, x0, #0x2000",
+    "orr x2, x3, #3",
+    "str x2, [x0, #511 * 8]",
+    "add x4, x0, #0x3000",
+    "orr x2, x4, #3",
+    "str x2, [x3, #510 * 8]",
+    // The gigabytes of the image and of the device tree, where they lie below
+    // 512 GiB. (A device tree elsewhere cannot be read, and is told so.)
+    "mov x5, {block}",
+    "lsr x6, x20, #30",
+    "cmp x6, #512",
+    "b.hs ochre_wrong",
+    "lsl x7, x6, #30",
+    "orr x7, x7, x5",
+    "str x7, [x1, x6, lsl #3]",
+    "lsr x6, x21, #30",
+    "cmp x6, #512",
+    "b.hs 3f",
+    "lsl x7, x6, #30",
+    "orr x7, x7, x5",
+    "str x7, [x1, x6, lsl #3]",
+    // The image, from the second entry on: it is linked 2 MiB into its gigabyte.
+    "3: adrp x8, __ochre_image_end",
+    "orr x7, x20, x5",
+    "add x9, x4, #8",
+    "orr x8, x8, x5",
+    "4: str x7, [x9], #8",
+    "add x7, x7, #0x200000",
+    "cmp x7, x8",
+    "b.lo 4b",
+    "mov x1, x0",
+    "add x1, x1, #0x4000",
+    "bl ochre_drop_lines",
+    "bl ochre_mmu_on",
+    "ldr x0, =ochre_entry_high",
+    "br x0",
+    "ochre_wrong:",
+    "wfe",
+    "b ochre_wrong",
+
+    "ochre_entry_high:",
+    "msr spsel, #1",
+    "ldr x0, =OCHRE_BOOT_EXCEPTION_STACK + {exception_stack_bytes}",
+    "mov sp, x0",
+    "msr spsel, #0",
+    "ldr x0, =OCHRE_BOOT_STACK + {stack_bytes}",
+    "mov sp, x0",
+    "ldr x0, =OCHRE_IMAGE_OFFSET",
+    "str x22, [x0]",
+    "mov x0, x21",
+    // A frame pointer of zero ends every backtrace.
+    "mov x29, xzr",
+    "mov x30, xzr",
+    "bl {start}",
+    "b ochre_wrong",
+
+    // Drops the cache lines of x0..x1. Uses x2 to x4.
+    "ochre_drop_lines:",
+    "dmb sy",
+    "mrs x2, ctr_el0",
+    "ubfx x2, x2, #16, #4",
+    "mov x3, #4",
+    "lsl x3, x3, x2",
+    "mov x4, x0",
+    "5: dc ivac, x4",
+    "add x4, x4, x3",
+    "cmp x4, x1",
+    "b.lo 5b",
+    "dsb sy",
+    "ret",
+
+    // To EL1 with the MMU off, from wherever the loader left us. Also the
+    // other processors' way. Uses x0 and x1.
+    ".global ochre_to_el1",
+    "ochre_to_el1:",
+    "msr daifset, #15",
+    "mrs x0, currentel",
+    "cmp x0, #8",
+    "b.ne 7f",
+    // EL1 is 64-bit and has its own counters and timers.
+    "mov x0, #1 << 31",
+    "msr hcr_el2, x0",
+    "mov x0, #3",
+    "msr cnthctl_el2, x0",
+    "msr cntvoff_el2, xzr",
+    // No traps of floating point; EL1 sees the processor's own numbers.
+    "mov x0, #0x33ff",
+    "msr cptr_el2, x0",
+    "msr hstr_el2, xzr",
+    "mrs x0, midr_el1",
+    "msr vpidr_el2, x0",
+    "mrs x0, mpidr_el1",
+    "msr vmpidr_el2, x0",
+    // Where the interrupt controller has system registers, EL1 may use them.
+    "mrs x0, id_aa64pfr0_el1",
+    "ubfx x0, x0, #24, #4",
+    "cbz x0, 6f",
+    "mrs x0, s3_4_c12_c9_5",
+    "mov x1, #9",
+    "orr x0, x0, x1",
+    "msr s3_4_c12_c9_5, x0",
+    "isb",
+    "msr s3_4_c12_c11_0, xzr",
+    "6: mov x0, #0x3c4",
+    "msr spsr_el2, x0",
+    "msr elr_el2, x30",
+    "ldr x0, ={sctlr_off}",
+    "msr sctlr_el1, x0",
+    "eret",
+    "7: msr spsel, #0",
+    "ldr x0, ={sctlr_off}",
+    "msr sctlr_el1, x0",
+    "isb",
+    "ret",
+
+    // The early tables (x0), caches and MMU on. Uses x1 to x3.
+    ".global ochre_mmu_on",
+    "ochre_mmu_on:",
+    "ldr x1, ={mair}",
+    "msr mair_el1, x1",
+    "ldr x1, ={tcr}",
+    "mrs x2, id_aa64mmfr0_el1",
+    "and x2, x2, #7",
+    // At most 48 bits.
+    "mov x3, #5",
+    "cmp x2, x3",
+    "csel x2, x2, x3, lo",
+    "orr x1, x1, x2, lsl #32",
+    "msr tcr_el1, x1",
+    "msr ttbr0_el1, x0",
+    "add x0, x0, #0x800",
+    "msr ttbr1_el1, x0",
+    "isb",
+    "tlbi vmalle1",
+    "ic iallu",
+    "dsb sy",
+    "isb",
+    "ldr x1, ={sctlr}",
+    "msr sctlr_el1, x1",
+    "isb",
+    "ret",
+    ".ltorg",
+    ".popsection",
+    // A block of write-back memory, shared, accessed, not for programs.
+    block = const 0x701,
+    exception_stack_bytes = const size_of::<Stack<EXCEPTION_STACK_BYTES>>(),
+    stack_bytes = const size_of::<Stack<STACK_BYTES>>(),
+    start = sym super::start::start,
+    sctlr_off = const SCTLR_OFF,
+    sctlr = const SCTLR,
+    mair = const MAIR,
+    tcr = const TCR,
+);

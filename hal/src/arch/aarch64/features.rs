@@ -1,0 +1,146 @@
+//! What the processor can do, asked once; and switching it on.
+
+use core::arch::asm;
+
+use ochre_sync::Once;
+
+use super::system::{mrs, msr};
+use super::{entry, fpu, trap};
+
+/// SCTLR_EL1: memory that can be written cannot be executed.
+const WRITABLE_IS_NO_CODE: u64 = 1 << 19;
+/// SCTLR_EL1: an exception does *not* set PAN.
+const KEEP_ACCESS_PREVENTION: u64 = 1 << 23;
+
+/// Bits of `AT_HWCAP` (`asm/hwcap.h`).
+mod hwcap_bits {
+    pub(super) const FP: u64 = 1;
+    pub(super) const ASIMD: u64 = 1 << 1;
+    pub(super) const AES: u64 = 1 << 3;
+    pub(super) const PMULL: u64 = 1 << 4;
+    pub(super) const SHA1: u64 = 1 << 5;
+    pub(super) const SHA2: u64 = 1 << 6;
+    pub(super) const CRC32: u64 = 1 << 7;
+    pub(super) const ATOMICS: u64 = 1 << 8;
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Features {
+    /// Privileged access never (PAN).
+    pub(crate) access_prevention: bool,
+    /// Pages that are not code; every processor has them.
+    pub(crate) no_execute: bool,
+    /// Blocks of 1 GiB; every processor has them.
+    pub(crate) gigabyte_pages: bool,
+    /// Bytes of the save area.
+    pub(crate) save_bytes: usize,
+    /// What programs see as `AT_HWCAP`.
+    hwcap: u64,
+}
+
+static FEATURES: Once<Features> = Once::new();
+
+/// What this machine's processors can do.
+#[inline]
+pub(crate) fn get() -> &'static Features {
+    match FEATURES.get() {
+        Some(features) => features,
+        None => first_look(),
+    }
+}
+
+/// What programs see as `AT_HWCAP`.
+pub(crate) fn hwcap() -> u64 {
+    get().hwcap
+}
+
+#[cold]
+fn first_look() -> &'static Features {
+    // A race would set the same value twice; the loser's is dropped.
+    let _ = FEATURES.set(detect());
+    FEATURES.get().expect("set above, or by whoever came first")
+}
+
+/// Whether the processor that asks can do the same as the first one, so that
+/// a thread may go on on either.
+pub(super) fn are_those_here() -> bool {
+    detect() == *get()
+}
+
+/// A field of four bits of an identification register.
+fn field(register: u64, shift: u32) -> u64 {
+    register >> shift & 15
+}
+
+fn detect() -> Features {
+    let instructions = mrs!("id_aa64isar0_el1");
+    let memory = mrs!("id_aa64mmfr1_el1");
+    let mut hwcap = hwcap_bits::FP | hwcap_bits::ASIMD;
+    for (shift, least, bit) in [
+        (4, 1, hwcap_bits::AES),
+        (4, 2, hwcap_bits::PMULL),
+        (8, 1, hwcap_bits::SHA1),
+        (12, 1, hwcap_bits::SHA2),
+        (16, 1, hwcap_bits::CRC32),
+        (20, 2, hwcap_bits::ATOMICS),
+    ] {
+        if field(instructions, shift) >= least {
+            hwcap |= bit;
+        }
+    }
+    Features {
+        access_prevention: field(memory, 20) != 0,
+        no_execute: true,
+        gigabyte_pages: true,
+        save_bytes: fpu::IMAGE_BYTES,
+        hwcap,
+    }
+}
+
+/// Switches on what was found, and the exception vectors.
+///
+/// # Safety
+/// Once per processor, when its block is installed; user pages are not touched
+/// from here on but by code that acts as a program.
+pub(super) unsafe fn enable() {
+    // SAFETY: our own vectors.
+    unsafe { msr!("vbar_el1", trap::vectors()) };
+    // SAFETY: floating point does not trap; the kernel has none.
+    unsafe { msr!("cpacr_el1", 3 << 20) };
+    // SAFETY: programs may read the virtual counter and nothing else of the timers.
+    unsafe { msr!("cntkctl_el1", 1 << 1) };
+    // SAFETY: no debug exceptions.
+    unsafe { msr!("mdscr_el1", 0) };
+    set_access_prevention(get().access_prevention, true);
+}
+
+/// Forbids the kernel to execute what it can write, once its final tables are in use.
+///
+/// # Safety
+/// The tables have no page that is both.
+pub(super) unsafe fn close_code() {
+    let mut control = entry::SCTLR | WRITABLE_IS_NO_CODE;
+    if get().access_prevention {
+        control &= !KEEP_ACCESS_PREVENTION;
+    }
+    // SAFETY: the caller's promise; all else is as the boot code set it.
+    unsafe { msr!("sctlr_el1", control) };
+}
+
+/// Keeps the kernel from user memory, or lets it touch it; nothing where the
+/// processor cannot (`guarded` is false).
+#[inline]
+pub(super) fn set_access_prevention(guarded: bool, on: bool) {
+    if !guarded {
+        return;
+    }
+    // The assembler does not know the register's name for every processor.
+    if on {
+        // SAFETY: the processor has PAN; user memory is touched as a program would.
+        unsafe { asm!(".inst 0xd500419f", options(nostack, preserves_flags)) };
+    } else {
+        // SAFETY: as above.
+        unsafe { asm!(".inst 0xd500409f", options(nostack, preserves_flags)) };
+    }
+}

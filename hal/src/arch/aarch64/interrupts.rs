@@ -1,0 +1,131 @@
+//! Interrupt numbers: who has which, and what each means as an [`Event`].
+//!
+//! | numbers | for |
+//! |---|---|
+//! | 0 | another processor asks to look at the queues |
+//! | 1 | another processor wants translations forgotten |
+//! | 2 | another processor wants a sign of life |
+//! | 16..32 | this processor's own devices: the timer (27 as a rule) |
+//! | 32..256 | device lines |
+//! | 1020.. | nothing is pending |
+//!
+//! Device lines are edges to the controller, also where the device holds its
+//! line until it is content: who handles the event looks until there is
+//! nothing left, and the next event is the next rise.
+
+use ochre_sync::Once;
+use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
+
+use super::gic::Gic;
+use super::platform::Platform;
+use super::{clock, percpu};
+use crate::cpu::CpuId;
+use crate::irq::{Event, Line};
+use crate::smp::watch;
+
+/// Number by which processors wake each other.
+const RESCHEDULE: u32 = 0;
+
+/// Number by which a processor is made to forget translations.
+const FLUSH: u32 = 1;
+
+/// Number by which a processor is asked for a sign of life.
+const SIGN: u32 = 2;
+
+/// The first of the devices' lines.
+const LINES: u32 = 32;
+
+/// The controller.
+static GIC: Once<Gic> = Once::new();
+
+/// The timer's number.
+///
+/// ORDERING: Relaxed; set before interrupts are looked for.
+static TIMER: AtomicU32 = AtomicU32::new(27);
+
+/// Sets up the controller; every device's line stays masked. Without one the
+/// machine has no interrupts, and says so.
+pub(super) fn init(platform: &Platform) {
+    TIMER.store(platform.timer, Ordering::Relaxed);
+    match Gic::new(platform) {
+        Some(gic) => {
+            let _ = GIC.set(gic);
+            init_here();
+        }
+        None => log::error!("the machine has no interrupt controller that is known here"),
+    }
+}
+
+/// Sets up the controller's part of this processor.
+pub(super) fn init_here() {
+    if let Some(gic) = GIC.get() {
+        gic.init_here();
+        gic.unmask_own(TIMER.load(Ordering::Relaxed));
+        for number in [RESCHEDULE, FLUSH, SIGN] {
+            gic.unmask_own(number);
+        }
+    }
+}
+
+/// The line of a device tree's shared interrupt, where it is one.
+pub(super) fn line_of_shared(number: u32) -> Option<Line> {
+    let number = number.checked_add(LINES)?;
+    u8::try_from(number).ok().map(Line)
+}
+
+/// Lets `line` interrupt the boot processor.
+pub(crate) fn unmask(line: Line) {
+    if let (Some(gic), true) = (GIC.get(), u32::from(line.0) >= LINES) {
+        gic.unmask(u32::from(line.0));
+    }
+}
+
+/// Stops `line` from interrupting.
+pub(crate) fn mask(line: Line) {
+    if let (Some(gic), true) = (GIC.get(), u32::from(line.0) >= LINES) {
+        gic.mask(u32::from(line.0));
+    }
+}
+
+/// Raises [`Event::Reschedule`] on a processor.
+pub(crate) fn kick(cpu: CpuId) {
+    send(cpu.index(), RESCHEDULE);
+}
+
+/// Makes a processor leave user mode or sleep, where it then looks what to forget.
+pub(crate) fn interrupt_for_flush(index: usize) {
+    send(index, FLUSH);
+}
+
+/// Asks a processor for a sign of life.
+pub(crate) fn ask_for_a_sign(index: usize) {
+    send(index, SIGN);
+}
+
+/// Interrupts a processor; in the kernel it is only noticed when it looks.
+pub(crate) fn interrupt_anywhere(index: usize) {
+    send(index, SIGN);
+}
+
+fn send(index: usize, number: u32) {
+    if let (Some(gic), Some(affinity)) = (GIC.get(), percpu::affinity(index)) {
+        gic.send(index, affinity, number);
+    }
+}
+
+/// Takes the interrupt that is pending, tells the controller, and says what it was.
+pub(crate) fn acknowledge() -> Event {
+    let Some(number) = GIC.get().and_then(Gic::take) else {
+        return Event::Nothing;
+    };
+    match number {
+        RESCHEDULE => Event::Reschedule,
+        SIGN => {
+            super::stop::stop_if_asked();
+            watch::give_sign()
+        }
+        _ if number == TIMER.load(Ordering::Relaxed) => clock::timer_fired(),
+        LINES.. => u8::try_from(number).map_or(Event::Nothing, |line| Event::Line(Line(line))),
+        _ => Event::Nothing,
+    }
+}

@@ -1,0 +1,16 @@
+//! What happens when the kernel panics: it says where and why, and ends.
+
+use core::fmt::Write;
+
+use super::report;
+use crate::debug::LastWords;
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    report::begin();
+    let mut out = LastWords;
+    let _ = writeln!(out, "kernel {info}");
+    let _ = report::backtrace(&mut out, None, report::frame_pointer());
+    let _ = report::processors(&mut out);
+    crate::power::fail()
+}

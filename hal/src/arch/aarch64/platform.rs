@@ -1,0 +1,213 @@
+//! What the device tree says of the machine, copied and checked.
+//!
+//! The tree is the loader's and hostile input (`ochre_device_tree` reads it
+//! with bounds); what it names as devices is only believed where there is no
+//! memory. Nothing of it is kept: its pages become free memory.
+
+use core::ops::Range;
+
+use ochre_device_tree::{DeviceTree, Node};
+
+use crate::boot::memory_map::Ranges;
+use crate::cpu::MAX_CPUS;
+
+/// Command line bytes that are kept.
+const CMDLINE_MAX: usize = 4096;
+
+/// Regions of redistributors that are read at most.
+const REGIONS_MAX: usize = 4;
+
+/// Where the interrupt controller is.
+#[derive(Debug)]
+pub(super) enum Controller {
+    /// GICv2.
+    Two {
+        /// The distributor's address.
+        distributor: u64,
+        /// The processors' interface's.
+        interface: u64,
+    },
+    /// GICv3.
+    Three {
+        /// The distributor's address.
+        distributor: u64,
+        /// The redistributors'.
+        redistributors: [Option<Range<u64>>; REGIONS_MAX],
+    },
+}
+
+/// A PL011.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Serial {
+    pub(super) address: u64,
+    /// Its interrupt among those that processors share.
+    pub(super) interrupt: u32,
+}
+
+/// How the firmware is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Conduit {
+    /// The hypervisor's call.
+    Hypervisor,
+    /// The secure monitor's call.
+    Monitor,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Platform {
+    cmdline: [u8; CMDLINE_MAX],
+    cmdline_len: usize,
+    /// Every page of memory that the machine has and nobody reserved.
+    pub(super) ram: Ranges,
+    /// The initial archive's place; inside `ram`.
+    pub(super) initramfs: Option<Range<u64>>,
+    pub(super) controller: Option<Controller>,
+    pub(super) serial: Option<Serial>,
+    /// The real-time clock's address (PL031).
+    pub(super) rtc: Option<u64>,
+    pub(super) conduit: Option<Conduit>,
+    /// The number of the virtual timer's interrupt.
+    pub(super) timer: u32,
+    /// The processors' affinities; the boot processor's among them.
+    pub(super) processors: [Option<u64>; MAX_CPUS],
+}
+
+/// Why the machine cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadPlatform {
+    /// No usable memory in the tree.
+    NoMemory,
+}
+
+impl Platform {
+    /// Reads a tree; `image` is the kernel's place.
+    pub(super) fn read(tree: &DeviceTree<'_>, image: &Range<u64>) -> Result<Platform, BadPlatform> {
+        let mut platform = Platform {
+            cmdline: [0; CMDLINE_MAX],
+            cmdline_len: 0,
+            ram: Ranges::new(),
+            initramfs: None,
+            controller: None,
+            serial: None,
+            rtc: None,
+            conduit: None,
+            timer: 27,
+            processors: [None; MAX_CPUS],
+        };
+        let mut archive = (None, None);
+        let mut processors = [None; MAX_CPUS];
+        let mut slots = processors.iter_mut();
+        for node in tree.nodes().filter(Node::is_enabled) {
+            match node.base_name() {
+                b"memory" if node.depth() == 1 => {
+                    for region in node.regions() {
+                        platform.ram.add(region);
+                    }
+                }
+                b"chosen" if node.depth() == 1 => {
+                    let line = node.text(b"bootargs").unwrap_or_default();
+                    for (to, from) in platform.cmdline.iter_mut().zip(line) {
+                        *to = *from;
+                        platform.cmdline_len += 1;
+                    }
+                    archive = (
+                        node.number(b"linux,initrd-start"),
+                        node.number(b"linux,initrd-end"),
+                    );
+                }
+                b"cpu" if node.parent() == b"cpus" => {
+                    if let (Some(slot), Some(region)) = (slots.next(), node.property(b"reg")) {
+                        let number = region
+                            .iter()
+                            .fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+                        *slot = Some(number & 0xff_00ff_ffff);
+                    }
+                }
+                _ => platform.device(&node),
+            }
+        }
+        platform.processors = processors;
+        let reserved = tree
+            .nodes()
+            .filter(|node| node.parent() == b"reserved-memory" && node.depth() == 2);
+        for region in tree
+            .reservations()
+            .chain(reserved.flat_map(|node| node.regions()))
+        {
+            platform.ram.remove(region);
+        }
+        if platform.ram.is_empty() {
+            return Err(BadPlatform::NoMemory);
+        }
+        if let (Some(start), Some(end)) = archive {
+            // Only whole pages of memory, and not the kernel's, can become
+            // frames; the map ends on pages too.
+            let pages = start / 4096 * 4096..end;
+            let apart = end <= image.start || image.end <= pages.start;
+            platform.initramfs =
+                (start < end && apart && platform.ram.contains(&pages)).then_some(start..end);
+        }
+        Ok(platform)
+    }
+
+    /// The command line.
+    pub(super) fn cmdline(&self) -> &[u8] {
+        self.cmdline.get(..self.cmdline_len).unwrap_or_default()
+    }
+
+    fn device(&mut self, node: &Node<'_>) {
+        let is = |names: &[&[u8]]| names.iter().any(|name| node.is_compatible(name));
+        let mut regions = node.regions();
+        if is(&[b"arm,cortex-a15-gic", b"arm,gic-400", b"arm,cortex-a9-gic"]) {
+            if let (Some(first), Some(second)) = (regions.next(), regions.next()) {
+                self.controller = Some(Controller::Two {
+                    distributor: first.start,
+                    interface: second.start,
+                });
+            }
+        } else if is(&[b"arm,gic-v3"]) {
+            if let Some(first) = regions.next() {
+                let count = node.number(b"#redistributor-regions").unwrap_or(1);
+                let count = usize::try_from(count)
+                    .unwrap_or(REGIONS_MAX)
+                    .min(REGIONS_MAX);
+                let mut redistributors = [const { None }; REGIONS_MAX];
+                for (slot, region) in redistributors.iter_mut().take(count).zip(regions) {
+                    *slot = Some(region);
+                }
+                self.controller = Some(Controller::Three {
+                    distributor: first.start,
+                    redistributors,
+                });
+            }
+        } else if is(&[b"arm,pl011"]) && self.serial.is_none() {
+            // Kind (0: shared), number, how it is driven.
+            let mut interrupt = node.words(b"interrupts");
+            if let (Some(region), Some(0), Some(number)) =
+                (regions.next(), interrupt.next(), interrupt.next())
+            {
+                self.serial = Some(Serial {
+                    address: region.start,
+                    interrupt: number,
+                });
+            }
+        } else if is(&[b"arm,pl031"]) {
+            self.rtc = regions.next().map(|region| region.start);
+        } else if is(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
+            self.conduit = match node.text(b"method") {
+                Some(b"hvc") => Some(Conduit::Hypervisor),
+                Some(b"smc") => Some(Conduit::Monitor),
+                _ => None,
+            };
+        } else if is(&[b"arm,armv8-timer"]) {
+            // Secure, other, virtual, hypervisor: three words each, of which
+            // the second is the number among the processor's own.
+            let number = node
+                .words(b"interrupts")
+                .nth(7)
+                .filter(|number| *number < 16);
+            self.timer = number.map_or(self.timer, |number| number + 16);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! From the first line of Rust to the kernel's first line.
+
+use ochre_device_tree::{DeviceTree, HEADER_BYTES};
+use ochre_sync::Once;
+
+use crate::boot::{BootInfo, Initramfs};
+use crate::memory;
+
+use super::platform::Platform;
+use super::{devices, entry, features, layout, percpu, system};
+
+// `entry!` defines the symbol with exactly this signature.
+unsafe extern "Rust" {
+    safe fn ochre_kernel_main(boot: BootInfo) -> !;
+}
+
+/// What the loader handed over; set once, before anything reads it.
+static PLATFORM: Once<Platform> = Once::new();
+
+/// The boot code's only caller: once, on the boot stack.
+pub(super) extern "C" fn start(tree: u64) -> ! {
+    // SAFETY: this is the boot processor's first call, and the only one.
+    unsafe { percpu::install_boot() };
+    let cpu = percpu::current();
+    cpu.exception_stack.set(entry::boot_exception_stack());
+    cpu.set_affinity(system::affinity());
+    // SAFETY: once; the block is installed and nothing has touched user pages.
+    unsafe { features::enable() };
+    let blob = early_bytes(tree);
+    let found = DeviceTree::new(blob);
+    let found = found.unwrap_or_else(|error| panic!("the device tree is unusable: {error:?}"));
+    let platform = Platform::read(&found, &layout::image_physical());
+    let platform = platform.unwrap_or_else(|error| panic!("the machine is unusable: {error:?}"));
+    let _ = PLATFORM.set(platform);
+    let platform = PLATFORM.get().expect("it was set on the line before");
+    crate::debug::configure_early(platform.cmdline());
+    let archive = platform.initramfs.clone();
+    // SAFETY: once, on the boot processor and its stack in the image; of the
+    // memory that the loader left, only the archive is still used.
+    let memory = unsafe { memory::boot::init(&platform.ram, archive.as_slice()) };
+    assert!(
+        memory.is_ok(),
+        "too little memory for the kernel's own tables"
+    );
+    // SAFETY: the final tables have no page that is written and executed.
+    unsafe { features::close_code() };
+    devices::init(platform);
+    ochre_kernel_main(BootInfo {
+        cmdline: platform.cmdline(),
+        // SAFETY: `Platform::read` checked that the pages are memory and not
+        // the kernel's; they were reserved above, and this is their only owner.
+        initramfs: archive.map(|range| unsafe { Initramfs::new(range) }),
+    })
+}
+
+/// The device tree at a physical address, through the boot code's mapping;
+/// nothing where that does not reach.
+fn early_bytes(tree: u64) -> &'static [u8] {
+    let end_of_mapped = (tree / layout::EARLY_BYTES + 1) * layout::EARLY_BYTES;
+    let reach = usize::try_from(end_of_mapped - tree).unwrap_or(0);
+    if tree == 0 || tree >= 512 << 30 || reach < HEADER_BYTES {
+        return &[];
+    }
+    let bytes = |len| {
+        // CAST: an address.
+        let at = core::ptr::with_exposed_provenance::<u8>((layout::DIRECT_MAP + tree) as usize);
+        // SAFETY: `len` is at most `reach`, which the boot code mapped at
+        // `DIRECT_MAP`: the gigabyte of the address that the loader gave.
+        // Nothing writes there before the memory module starts.
+        unsafe { core::slice::from_raw_parts(at, len) }
+    };
+    match ochre_device_tree::total_bytes(bytes(HEADER_BYTES)) {
+        Ok(total) if total <= reach => bytes(total),
+        _ => bytes(HEADER_BYTES),
+    }
+}

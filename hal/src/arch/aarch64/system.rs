@@ -1,0 +1,63 @@
+//! System registers and barriers.
+
+use core::arch::asm;
+
+/// Reads a system register that has no effect when read.
+macro_rules! mrs {
+    ($name:literal) => {{
+        let value: u64;
+        // SAFETY: reading this register has no effect, and EL1 may.
+        unsafe {
+            core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack, preserves_flags));
+        }
+        value
+    }};
+}
+
+/// Writes a system register and waits for the effect.
+///
+/// To be used where the caller says why the kernel's memory and control flow
+/// stay what they are.
+macro_rules! msr {
+    ($name:literal, $value:expr) => {{
+        let value: u64 = $value;
+        core::arch::asm!(concat!("msr ", $name, ", {}"), "isb", in(reg) value, options(nostack, preserves_flags))
+    }};
+}
+
+pub(super) use {mrs, msr};
+
+/// The cycle counter, or what programs and the kernel have in its place.
+pub(crate) fn cycles() -> u64 {
+    mrs!("cntvct_el0")
+}
+
+/// The numbers of this processor by which others reach it.
+pub(super) fn affinity() -> u64 {
+    mrs!("mpidr_el1") & 0xff_00ff_ffff
+}
+
+/// Makes what was written to memory what is fetched from it, on every processor.
+pub(super) fn clean_code(start: *const u8, len: usize) {
+    let shape = mrs!("ctr_el0");
+    let data_line = 4_usize << (shape >> 16 & 15);
+    let code_line = 4_usize << (shape & 15);
+    let lines = |line: usize| (start.addr()..start.addr() + len).step_by(line);
+    // Bits 28 and 29: it happens by itself.
+    if shape & 1 << 28 == 0 {
+        for at in lines(data_line) {
+            // SAFETY: cleaning a line of mapped memory changes no memory.
+            unsafe { asm!("dc cvau, {}", in(reg) at, options(nostack, preserves_flags)) };
+        }
+    }
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+    if shape & 1 << 29 == 0 {
+        for at in lines(code_line) {
+            // SAFETY: forgetting fetched instructions makes them be fetched again.
+            unsafe { asm!("ic ivau, {}", in(reg) at, options(nostack, preserves_flags)) };
+        }
+    }
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
+}
