@@ -1,5 +1,6 @@
 //! AArch64: Linux's boot protocol, the device tree, exception levels, GIC, the generic timer.
 
+mod area;
 pub(crate) mod bytes;
 pub(crate) mod clock;
 pub(crate) mod console;

@@ -19,6 +19,8 @@ pub struct Facts {
     pub data: Range<u64>,
     /// The stack pointer that the program started with.
     pub stack_start: u64,
+    /// The address of the vDSO; 0 without one.
+    pub vdso: u64,
     /// The auxiliary vector as the program found it.
     pub auxiliary: Vec<u8>,
     /// The executable.

@@ -4,10 +4,12 @@
 use alloc::sync::Arc;
 
 use ochre_abi::Errno;
+use ochre_abi::arch::RETURNS_BY_VDSO;
 use ochre_abi::signal::{
     SA_NODEFER, SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SigAction, SigAltStack, Signal, SignalSet,
 };
 use ochre_hal::user::SignalDelivery;
+use ochre_vdso::SIGNAL_RETURN;
 
 use super::mask::refresh;
 use super::take::{Taken, take_next};
@@ -137,9 +139,11 @@ fn write_frame(
     info: &Info,
     action: &SigAction,
 ) -> Result<(), Errno> {
-    if action.flags & SA_RESTORER == 0 {
-        return Err(Errno::EFAULT);
-    }
+    let restorer = if action.flags & SA_RESTORER != 0 {
+        action.restorer
+    } else {
+        return_address(state).ok_or(Errno::EFAULT)?
+    };
     let (mask, alternate, fault) = {
         let own = thread.signals.lock();
         (own.saved_mask.unwrap_or(own.mask), own.stack, own.fault)
@@ -150,7 +154,7 @@ fn write_frame(
     let delivery = SignalDelivery {
         signal: signal.number(),
         handler: action.handler,
-        restorer: action.restorer,
+        restorer,
         siginfo: action.flags & SA_SIGINFO != 0,
         info: info.to_bytes(signal),
         mask: mask.0,
@@ -175,6 +179,12 @@ fn write_frame(
             space.write(address, bytes)
         })
         .map_err(|error| error.unwrap_or(Errno::ENOMEM))
+}
+
+/// Where a handler returns that does not say where, on machines where that is usual.
+fn return_address(state: &ThreadState) -> Option<u64> {
+    let vdso = state.space.facts().vdso;
+    (RETURNS_BY_VDSO && vdso != 0).then(|| vdso.wrapping_add(SIGNAL_RETURN))
 }
 
 /// There is no place for the frame.

@@ -46,6 +46,14 @@ pub const CLONE_TLS_FOURTH: bool = false;
 #[cfg(target_arch = "aarch64")]
 pub const CLONE_TLS_FOURTH: bool = true;
 
+/// Whether a handler without `SA_RESTORER` returns through the vDSO.
+#[cfg(target_arch = "x86_64")]
+pub const RETURNS_BY_VDSO: bool = false;
+
+/// Whether a handler without `SA_RESTORER` returns through the vDSO.
+#[cfg(target_arch = "aarch64")]
+pub const RETURNS_BY_VDSO: bool = true;
+
 /// `e_machine` of this machine's programs (`EM_X86_64`).
 #[cfg(target_arch = "x86_64")]
 pub const ELF_MACHINE: u16 = 62;

@@ -28,9 +28,9 @@ use core::fmt;
 
 use crate::cpu::MAX_CPUS;
 use crate::memory::{OutOfMemory, SpaceRef};
-use crate::user::area::Area;
 use crate::user::{SyscallRequest, Trap};
 
+use super::area::Area;
 use super::percpu::{self, PerCpu};
 use super::registers::{Registers, kind};
 use super::system::mrs;
@@ -66,7 +66,7 @@ impl Context {
     }
 
     pub(crate) fn duplicate(&mut self) -> Result<Context, OutOfMemory> {
-        self.leave();
+        self.leave()?;
         let mut twin = Context::new()?;
         *twin.area.registers_mut() = self.area.registers().clone();
         twin.area.image_mut().copy_from_slice(self.area.image());
@@ -134,7 +134,7 @@ impl Context {
     }
 
     #[inline]
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) -> Result<(), OutOfMemory> {
         if self.live {
             self.live = false;
             if self.is_loaded() {
@@ -143,6 +143,7 @@ impl Context {
                 unsafe { fpu::save(self.area.image_pointer()) };
             }
         }
+        Ok(())
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use core::arch::asm;
 use ochre_sync::Once;
 
 use super::system::{mrs, msr};
-use super::{entry, fpu, trap};
+use super::{entry, trap};
 
 /// SCTLR_EL1: memory that can be written cannot be executed.
 const WRITABLE_IS_NO_CODE: u64 = 1 << 19;
@@ -33,8 +33,6 @@ pub(crate) struct Features {
     pub(crate) no_execute: bool,
     /// Blocks of 1 GiB; every processor has them.
     pub(crate) gigabyte_pages: bool,
-    /// Bytes of the save area.
-    pub(crate) save_bytes: usize,
     /// What programs see as `AT_HWCAP`.
     hwcap: u64,
 }
@@ -93,7 +91,6 @@ fn detect() -> Features {
         access_prevention: field(memory, 20) != 0,
         no_execute: true,
         gigabyte_pages: true,
-        save_bytes: fpu::IMAGE_BYTES,
         hwcap,
     }
 }

@@ -9,6 +9,7 @@
 //! The frame comes back from a program that may have forged all of it. General
 //! and floating-point registers may hold anything, the state is sanitised.
 
+use crate::memory::OutOfMemory;
 use crate::user::{ReadUser, SignalDelivery, SignalRestore, WriteUser};
 
 use super::context::Context;
@@ -47,17 +48,17 @@ impl Context {
         &mut self,
         delivery: &SignalDelivery,
         write: &mut WriteUser<'_, E>,
-    ) -> Result<(), E> {
-        self.leave();
+    ) -> Result<(), Option<E>> {
+        self.leave().map_err(|OutOfMemory| None)?;
         let record_at = (delivery.stack_top & !15).wrapping_sub(16);
         let frame_at = record_at.wrapping_sub(FRAME_BYTES as u64);
         let frame = self.build(delivery);
-        write(frame_at, &frame)?;
+        write(frame_at, &frame).map_err(Some)?;
         let registers = self.area.registers_mut();
         let mut record = [0; 16];
         put(&mut record, 0, &registers.x[29].to_le_bytes());
         put(&mut record, 8, &registers.x[30].to_le_bytes());
-        write(record_at, &record)?;
+        write(record_at, &record).map_err(Some)?;
 
         registers.x[0] = u64::from(delivery.signal);
         registers.x[1] = frame_at;
@@ -77,7 +78,7 @@ impl Context {
         let at = self.area.registers().sp.wrapping_add(SIGINFO_BYTES as u64);
         let mut context = [0; RECORDS];
         read(at, &mut context).map_err(Some)?;
-        self.leave();
+        self.leave().map_err(|OutOfMemory| None)?;
         self.read_floating(at.wrapping_add(RECORDS as u64), read)?;
         self.disown();
         let registers = self.area.registers_mut();

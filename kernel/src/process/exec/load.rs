@@ -126,7 +126,10 @@ impl Loader<'_> {
             &self.random,
         )?;
         self.map_stack(&space, &program, &stack)?;
-        space.set_facts(self.facts(&program, &placed, &stack)?);
+        space.set_facts(Facts {
+            vdso: image,
+            ..self.facts(&program, &placed, &stack)?
+        });
         Ok(Loaded {
             entry: started.map_or(placed.entry, |started| started.entry),
             stack_pointer: stack.pointer,
@@ -248,6 +251,7 @@ impl Loader<'_> {
             code: range_of(Protection::EXECUTE, Protection::empty()),
             data: range_of(Protection::WRITE, Protection::EXECUTE),
             stack_start: image.pointer,
+            vdso: 0,
             auxiliary,
             executable: Some(Arc::clone(self.file)),
         })
