@@ -9,8 +9,8 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 use ochre_tool::{
-    Guest, Machine, Outcome, Running, cpio, debian::Packages, kernel_build, machine::Accelerator,
-    paths, report, rootfs, setup, size::Size, tree::Tree, user_build,
+    Arch, Guest, Machine, Outcome, Running, cpio, debian::Packages, kernel_build,
+    machine::Accelerator, paths, report, rootfs, setup, size::Size, tree::Tree, user_build,
 };
 
 use crate::sample::{Reading, image_size};
@@ -68,7 +68,7 @@ impl Bench {
     /// Fetches and builds what is needed to measure `systems`; threads too, if
     /// asked.
     pub(crate) fn new(machine: Machine, systems: &[System], threads: bool) -> Result<Self> {
-        setup::ensure_qemu()?;
+        setup::ensure_qemu(Arch::X86_64)?;
         let linux = systems
             .contains(&System::Linux)
             .then(linux_kernel)

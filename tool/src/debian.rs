@@ -116,6 +116,35 @@ impl Packages {
     }
 }
 
+/// Fetches and unpacks one package of another architecture, which the host's
+/// `dpkg` is told of if need be. Gives the folder.
+///
+/// # Errors
+/// As [`Packages::fetch`].
+pub fn foreign(architecture: &str, package: &str) -> Result<PathBuf> {
+    let known = Command::new("dpkg")
+        .arg("--print-foreign-architectures")
+        .output();
+    let known = known.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .any(|line| line == architecture)
+    });
+    if !known && rustix::process::geteuid().is_root() && host::is_debian_like() {
+        let status = Command::new("dpkg")
+            .args(["--add-architecture", architecture])
+            .status();
+        status.context("running dpkg --add-architecture")?;
+    }
+    Packages::new([format!("{package}:{architecture}")])
+        .fetch()
+        .with_context(|| {
+            format!(
+                "if dpkg does not know {architecture}: sudo dpkg --add-architecture {architecture}"
+            )
+        })
+}
+
 /// The packages unpacked in a folder that [`Packages::fetch`] gave.
 ///
 /// # Errors

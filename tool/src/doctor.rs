@@ -6,7 +6,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use crate::{host, machine::Accelerator, paths, setup};
+use crate::{arch::Arch, host, machine::Accelerator, paths, setup};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ fn cargo() -> State {
 }
 
 fn rust_target() -> State {
-    if setup::has_kernel_target() {
+    if setup::has_kernel_target(Arch::X86_64) {
         State::Fine(setup::KERNEL_TARGET.to_owned())
     } else if host::find_command("rustup").is_some() {
         State::WillCome(format!("will be added by rustup: {}", setup::KERNEL_TARGET))
@@ -87,7 +87,7 @@ fn rust_target() -> State {
 }
 
 fn qemu() -> State {
-    match setup::find_qemu() {
+    match setup::find_qemu(Arch::X86_64) {
         Some(path) => State::Fine(with_version(&path)),
         None if host::can_install() => {
             State::WillCome(format!("will be installed: {}", setup::QEMU_PACKAGE.apt))

@@ -30,6 +30,7 @@ use anyhow::{Context as _, Result};
 use self::running::Outputs;
 pub use self::running::{End, Outcome, Running};
 use crate::{
+    arch::Arch,
     bridge::{Form, Sink},
     cmdline::CommandLine,
     cpio, kernel_build,
@@ -345,10 +346,13 @@ impl Guest {
             }
         };
         let ours = self.foreign_command_line.is_none();
+        let raw_image = self.kernel.with_extension("img");
+        let is_raw = ours && self.hardware.machine.arch() == Arch::Aarch64;
+        let kernel = if is_raw { &raw_image } else { &self.kernel };
         let escaped = ours && self.console.is_none();
         let (emulator, sockets) = Emulator::start(Start {
             hardware: self.hardware,
-            kernel: &self.kernel,
+            kernel,
             initrd: initrd.as_deref(),
             command_line: command_line.as_str(),
             second_serial: escaped,
@@ -380,7 +384,10 @@ impl Guest {
         }
         line.word("ochre.log", self.hardware.machine.log_port())?;
         line.word("ochre.status", STATUS_PORT)?;
-        line.word("ochre.exit", EXIT_PORT)?;
+        // AArch64 ends by its firmware.
+        if self.hardware.machine.arch() == Arch::X86_64 {
+            line.word("ochre.exit", EXIT_PORT)?;
+        }
         line.word("ochre.hostname", rootfs::HOSTNAME)?;
         match self.console {
             Some(Console { rows, columns }) => {

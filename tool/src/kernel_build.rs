@@ -14,9 +14,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
+    arch::{self, Arch},
     paths,
     report::Task,
-    setup::{self, KERNEL_TARGET},
+    setup,
 };
 
 /// Environment variables that would change how a guest is compiled, set by
@@ -39,7 +40,17 @@ pub(crate) const NOT_FOR_GUESTS: [&str; 8] = [
 /// If the target cannot be had or the kernel does not compile; the compiler's
 /// messages are in the error.
 pub fn build(features: &[&str]) -> Result<PathBuf> {
-    setup::ensure_kernel_target()?;
+    build_for(Arch::X86_64, features)
+}
+
+/// The same for an architecture. Beside an ELF file for AArch64 lies, with the
+/// extension `img`, what its loaders want.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_for(arch: Arch, features: &[&str]) -> Result<PathBuf> {
+    setup::ensure_kernel_target(arch)?;
+    let target = arch.kernel_target();
     let target_dir = paths::target()?;
     let _held = paths::lock("kernel")?;
     let task = Task::new(if features.is_empty() {
@@ -58,21 +69,27 @@ pub fn build(features: &[&str]) -> Result<PathBuf> {
             "--bin",
             "ochre-kernel",
         ])
-        .args(["--target", KERNEL_TARGET, "--target-dir"])
+        .args(["--target", target, "--target-dir"])
         .arg(&target_dir)
         .args(["--features", &features.join(",")]);
     for variable in NOT_FOR_GUESTS {
         command.env_remove(variable);
     }
     run(&mut command, &task).context("the kernel does not build")?;
-    let built = target_dir.join(KERNEL_TARGET).join("release/ochre-kernel");
-    let mut name = String::from("ochre-kernel");
+    let built = target_dir.join(target).join("release/ochre-kernel");
+    let mut name = String::from(match arch {
+        Arch::X86_64 => "ochre-kernel",
+        Arch::Aarch64 => "ochre-kernel-aarch64",
+    });
     for feature in features {
         name.push('-');
         name.push_str(feature);
     }
     let image = paths::cache("kernel")?.join(name);
     copy_if_changed(&built, &image)?;
+    if arch == Arch::Aarch64 {
+        arch::write_raw_image(&image, &image.with_extension("img"))?;
+    }
     Ok(image)
 }
 

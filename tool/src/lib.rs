@@ -15,6 +15,7 @@
 //!    ended.
 #![forbid(unsafe_code)]
 
+pub mod arch;
 pub mod bridge;
 pub mod cli;
 pub mod cmdline;
@@ -39,5 +40,6 @@ pub mod terminal;
 pub mod tree;
 pub mod user_build;
 
+pub use arch::Arch;
 pub use guest::{Guest, Outcome, Running};
 pub use machine::Machine;

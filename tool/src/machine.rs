@@ -9,10 +9,14 @@
 //! | debug console | port 0x402 (0xe9 with a BIOS) | the kernel's log |
 //! | debug console | port 0x403 | the status of process 1, one byte |
 //! | debug exit | port 0xf4 | the end of the machine |
+//!
+//! AArch64 has no ports: its own PL011 is the first serial line, a PCI card of
+//! four 16550 has standard error, log and status on its first three, and the
+//! firmware (PSCI) ends the machine.
 
 use std::{ffi::OsString, path::Path};
 
-use crate::{host, size::Size};
+use crate::{arch::Arch, host, size::Size};
 
 /// The port of the status byte.
 pub const STATUS_PORT: &str = "0x403";
@@ -29,17 +33,27 @@ pub enum Machine {
     Q35,
     /// A PC of the nineties.
     Pc,
+    /// AArch64: no board that exists, but a device tree that tells of it.
+    Virt,
 }
 
 impl Machine {
-    /// All of them.
+    /// All of x86_64.
     pub const ALL: [Self; 3] = [Self::Microvm, Self::Q35, Self::Pc];
+
+    /// What its processors are.
+    pub fn arch(self) -> Arch {
+        match self {
+            Self::Microvm | Self::Q35 | Self::Pc => Arch::X86_64,
+            Self::Virt => Arch::Aarch64,
+        }
+    }
 
     /// The port of the kernel's log. Where there is a BIOS it is another one,
     /// because SeaBIOS writes its own story, at length, to port 0x402.
     pub fn log_port(self) -> &'static str {
         match self {
-            Self::Microvm => "0x402",
+            Self::Microvm | Self::Virt => "0x402",
             Self::Q35 | Self::Pc => "0xe9",
         }
     }
@@ -50,6 +64,7 @@ impl Machine {
             Self::Microvm => "microvm",
             Self::Q35 => "q35",
             Self::Pc => "pc",
+            Self::Virt => "virt",
         }
     }
 }
@@ -114,6 +129,10 @@ impl Hardware {
     pub fn arguments(&self, wiring: &Wiring<'_>) -> Vec<OsString> {
         let mut arguments = Arguments::default();
         arguments.flags("-nodefaults -no-user-config -no-reboot -display none");
+        if self.machine == Machine::Virt {
+            self.virt(wiring, &mut arguments);
+            return arguments.0;
+        }
         let machine = match (self.machine, self.accelerator) {
             // Under KVM this machine has no battery-backed clock unless asked.
             (Machine::Microvm, Accelerator::Kvm) => "microvm,rtc=on",
@@ -128,14 +147,7 @@ impl Hardware {
                  -rtc base=2026-01-01,clock=vm",
             ),
         }
-        arguments.pair("-m", format!("{}k", self.memory.kib_rounded_up()));
-        arguments.pair("-smp", self.processors.to_string());
-        arguments.pair("-kernel", wiring.kernel);
-        if let Some(initrd) = wiring.initrd {
-            arguments.pair("-initrd", initrd);
-        }
-        arguments.pair("-append", wiring.command_line);
-        arguments.socket("com1", wiring.com1);
+        self.common(wiring, &mut arguments);
         arguments.pair("-device", "isa-serial,iobase=0x3f8,irq=4,chardev=com1");
         if let Some(com2) = wiring.com2 {
             arguments.socket("com2", com2);
@@ -159,6 +171,43 @@ impl Hardware {
             format!("isa-debug-exit,iobase={EXIT_PORT},iosize=4"),
         );
         arguments.0
+    }
+
+    /// What all machines have.
+    fn common(&self, wiring: &Wiring<'_>, arguments: &mut Arguments) {
+        arguments.pair("-m", format!("{}k", self.memory.kib_rounded_up()));
+        arguments.pair("-smp", self.processors.to_string());
+        arguments.pair("-kernel", wiring.kernel);
+        if let Some(initrd) = wiring.initrd {
+            arguments.pair("-initrd", initrd);
+        }
+        arguments.pair("-append", wiring.command_line);
+        arguments.socket("com1", wiring.com1);
+    }
+
+    /// The machine for AArch64: one serial port of its own, and a card with
+    /// standard error, the log and the status.
+    fn virt(&self, wiring: &Wiring<'_>, arguments: &mut Arguments) {
+        // The older interrupt controller has eight processors at most.
+        let controller = if self.processors > 8 { 3 } else { 2 };
+        arguments.pair("-M", format!("virt,gic-version={controller}"));
+        arguments.flags("-accel tcg -cpu cortex-a57");
+        if self.accelerator == Accelerator::Counted {
+            arguments.flags("-icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm");
+        }
+        self.common(wiring, arguments);
+        arguments.pair("-serial", "chardev:com1");
+        match wiring.com2 {
+            Some(com2) => arguments.socket("com2", com2),
+            None => arguments.pair("-chardev", "null,id=com2"),
+        }
+        arguments.socket("log", wiring.log);
+        arguments.chardev("file,id=status,path=", wiring.status);
+        arguments.pair("-chardev", "null,id=unused");
+        arguments.pair(
+            "-device",
+            "pci-serial-4x,chardev1=com2,chardev2=log,chardev3=status,chardev4=unused",
+        );
     }
 }
 

@@ -88,7 +88,7 @@ impl Emulator {
     /// # Errors
     /// If QEMU is missing or ends at once; its message is in the error.
     pub fn start(start: Start<'_>) -> Result<(Self, Sockets)> {
-        let qemu = setup::ensure_qemu()?;
+        let qemu = setup::ensure_qemu(start.hardware.machine.arch())?;
         let dir = start.dir;
         let listen = |name: &str| -> Result<(PathBuf, UnixListener)> {
             let path = dir.path().join(name);

@@ -99,6 +99,18 @@ pub fn shell(busybox: &Path) -> Result<Tree> {
     Ok(tree)
 }
 
+/// The same with a busybox that cannot run here: `like` says which commands
+/// it has.
+///
+/// # Errors
+/// If one of the two cannot be read, or the second not be run.
+pub fn foreign_shell(busybox: &Path, like: &Path) -> Result<Tree> {
+    let mut tree = skeleton()?;
+    tree.host_file("/bin/busybox", busybox)?;
+    add_links(&mut tree, like)?;
+    Ok(tree)
+}
+
 /// Adds busybox and a link for each of its commands that the tree does not
 /// have yet.
 ///
@@ -106,6 +118,10 @@ pub fn shell(busybox: &Path) -> Result<Tree> {
 /// If busybox cannot be read or run.
 pub fn add_busybox(tree: &mut Tree, busybox: &Path) -> Result<()> {
     tree.host_file("/bin/busybox", busybox)?;
+    add_links(tree, busybox)
+}
+
+fn add_links(tree: &mut Tree, busybox: &Path) -> Result<()> {
     for applet in applets(busybox)? {
         let path = Path::new("/").join(applet);
         if !tree.exists(&path) {

@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
+    arch::Arch,
     debian::{self, Packages},
     elf_needs,
     host::{self, Package},
@@ -45,33 +46,35 @@ pub const BUSYBOX_PACKAGE: Package = Package {
 };
 
 /// Where QEMU is, if it is there.
-pub fn find_qemu() -> Option<PathBuf> {
-    host::find_command(env::var_os("OCHRE_QEMU").unwrap_or_else(|| QEMU.into()))
+pub fn find_qemu(arch: Arch) -> Option<PathBuf> {
+    host::find_command(env::var_os(arch.qemu_variable()).unwrap_or_else(|| arch.qemu().into()))
 }
 
 /// Where QEMU is; installs it if need be.
 ///
 /// # Errors
 /// If it is not there and cannot be installed.
-pub fn ensure_qemu() -> Result<PathBuf> {
-    if let Some(path) = find_qemu() {
+pub fn ensure_qemu(arch: Arch) -> Result<PathBuf> {
+    if let Some(path) = find_qemu(arch) {
         return Ok(path);
     }
-    if let Some(other) = env::var_os("OCHRE_QEMU") {
-        bail!("OCHRE_QEMU names {}, which is not there", other.display());
+    let variable = arch.qemu_variable();
+    if let Some(other) = env::var_os(variable) {
+        bail!("{variable} names {}, which is not there", other.display());
     }
+    let package = arch.qemu_package();
     if !host::can_install() {
-        bail!(missing(&QEMU_PACKAGE));
+        bail!(missing(&package));
     }
-    debian::install(&[QEMU_PACKAGE.apt])?;
-    find_qemu().with_context(|| format!("{QEMU} is not there after its installation"))
+    debian::install(&[package.apt])?;
+    find_qemu(arch).with_context(|| format!("{} is not there after its installation", arch.qemu()))
 }
 
 /// Whether the compiler can build for the kernel's target.
-pub fn has_kernel_target() -> bool {
+pub fn has_kernel_target(arch: Arch) -> bool {
     // Asked of rustc and not of rustup: distributions ship targets without it.
     let Ok(output) = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-        .args(["--print", "target-libdir", "--target", KERNEL_TARGET])
+        .args(["--print", "target-libdir", "--target", arch.kernel_target()])
         .stderr(Stdio::null())
         .output()
     else {
@@ -91,22 +94,23 @@ pub fn has_kernel_target() -> bool {
 ///
 /// # Errors
 /// If it cannot, and rustup is not there or fails.
-pub fn ensure_kernel_target() -> Result<()> {
-    if has_kernel_target() {
+pub fn ensure_kernel_target(arch: Arch) -> Result<()> {
+    let target = arch.kernel_target();
+    if has_kernel_target(arch) {
         return Ok(());
     }
-    let command = format!("rustup target add {KERNEL_TARGET}");
+    let command = format!("rustup target add {target}");
     if host::find_command("rustup").is_none() {
         bail!(
-            "the Rust target {KERNEL_TARGET} is missing.\n\
+            "the Rust target {target} is missing.\n\
              With Rust from rustup.rs:  {command}\n\
              With a distribution's Rust, install its package for that target."
         );
     }
-    let task = Task::new(format!("adding the Rust target {KERNEL_TARGET}"));
+    let task = Task::new(format!("adding the Rust target {target}"));
     task.begin();
     let output = Command::new("rustup")
-        .args(["target", "add", KERNEL_TARGET])
+        .args(["target", "add", target])
         .stdin(Stdio::null())
         .output()
         .context("running rustup")?;
@@ -148,6 +152,19 @@ pub fn ensure_busybox() -> Result<PathBuf> {
         .map(|path| dir.join(path))
         .find(|path| elf_needs::is_static(path));
     path.context("the package busybox-static holds no static busybox")
+}
+
+/// A static busybox of an architecture; fetched if need be, not installed.
+///
+/// # Errors
+/// If there is none and it cannot be fetched.
+pub fn ensure_busybox_of(arch: Arch) -> Result<PathBuf> {
+    match arch {
+        Arch::X86_64 => ensure_busybox(),
+        Arch::Aarch64 => debian::foreign("arm64", BUSYBOX_PACKAGE.apt)
+            .map(|dir| dir.join("bin/busybox"))
+            .context("busybox for arm64 is fetched from Debian"),
+    }
 }
 
 fn missing(package: &Package) -> String {

@@ -1,13 +1,14 @@
 //! `cargo xtask check`: all that can be said about the code without running it.
 
 use anyhow::Result;
+use ochre_tool::Arch;
 use ochre_tool::setup::{self, KERNEL_TARGET};
 
 use crate::{model, run::cargo, syscalls, tidy};
 
 /// Runs all checks; the first that fails ends it.
 pub(crate) fn check() -> Result<()> {
-    setup::ensure_kernel_target()?;
+    setup::ensure_kernel_target(Arch::X86_64)?;
     cargo(["fmt", "--all", "--check"])?.run()?;
     eprintln!("$ cargo xtask tidy");
     tidy::check()?;

@@ -18,6 +18,7 @@ pub(crate) mod layout;
 pub(crate) mod others;
 pub(crate) mod paging;
 mod panic;
+mod pci;
 pub(crate) mod percpu;
 mod platform;
 pub(crate) mod power;

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use crate::{guest::DEFAULT_MEMORY, machine::Machine, size::Size};
+use crate::{arch::Arch, guest::DEFAULT_MEMORY, machine::Machine, size::Size};
 
 /// The machine that a guest gets.
 #[derive(Clone, Debug, Args)]
@@ -23,13 +23,26 @@ pub(super) struct MachineOptions {
     pub(super) memory: Size,
     /// Kind of machine
     #[arg(long, value_enum, default_value_t)]
-    pub(super) machine: Machine,
+    machine: Machine,
+    /// Architecture: x86_64, or aarch64 (which is the machine `virt`)
+    #[arg(long, value_enum, conflicts_with = "machine")]
+    arch: Option<Arch>,
     /// End the guest after so many seconds, with exit status 124
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) timeout: Option<Duration>,
     /// Show the kernel's log on standard error
     #[arg(short, long)]
     pub(super) verbose: bool,
+}
+
+impl MachineOptions {
+    /// The kind of machine.
+    pub(super) fn machine(&self) -> Machine {
+        match self.arch {
+            Some(Arch::Aarch64) => Machine::Virt,
+            Some(Arch::X86_64) | None => self.machine,
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

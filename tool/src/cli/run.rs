@@ -18,12 +18,14 @@ use signal_hook::{
 
 use super::{RunOptions, options::MachineOptions};
 use crate::{
+    arch::Arch,
     bridge::{Event, Sink},
     guest::{End, Guest, Outcome, Running},
     host, kernel_build, paths, report,
     rootfs::{self, GUEST_PATH, Program},
     setup,
     terminal::{self, RawLines, RawMode},
+    tree::Tree,
 };
 
 /// The exit code for a program that is not there, as in shells.
@@ -50,8 +52,9 @@ impl core::error::Error for NotFound {}
 
 /// A shell on busybox.
 pub(super) fn shell(options: &MachineOptions) -> Result<ExitCode> {
-    setup::ensure_qemu()?;
-    let tree = rootfs::shell(&setup::ensure_busybox()?)?;
+    let arch = options.machine().arch();
+    setup::ensure_qemu(arch)?;
+    let tree = shell_tree(arch)?;
     let interactive = terminal::is_interactive();
     let guest = guest(options)?
         .tree(tree)
@@ -67,7 +70,8 @@ pub(super) fn shell(options: &MachineOptions) -> Result<ExitCode> {
 
 /// A program of the host or of a folder.
 pub(super) fn program(options: &RunOptions) -> Result<ExitCode> {
-    setup::ensure_qemu()?;
+    let arch = options.machine.machine().arch();
+    setup::ensure_qemu(arch)?;
     let (name, arguments) = options
         .command
         .split_first()
@@ -76,6 +80,13 @@ pub(super) fn program(options: &RunOptions) -> Result<ExitCode> {
     let (path, program) = match &options.root {
         Some(dir) => {
             let tree = rootfs::folder(dir)?;
+            let path = rootfs::find_in(&tree, name).map_err(|_| NotFound(name.to_owned()))?;
+            let environment = Vec::new();
+            (path, Program { tree, environment })
+        }
+        // This host's programs are not for that processor; the shell's are.
+        None if arch == Arch::Aarch64 => {
+            let tree = shell_tree(arch)?;
             let path = rootfs::find_in(&tree, name).map_err(|_| NotFound(name.to_owned()))?;
             let environment = Vec::new();
             (path, Program { tree, environment })
@@ -115,10 +126,20 @@ pub(super) fn program(options: &RunOptions) -> Result<ExitCode> {
     run(guest, &options.machine)
 }
 
+/// The shell's root for an architecture.
+fn shell_tree(arch: Arch) -> Result<Tree> {
+    match arch {
+        Arch::X86_64 => rootfs::shell(&setup::ensure_busybox()?),
+        Arch::Aarch64 => {
+            rootfs::foreign_shell(&setup::ensure_busybox_of(arch)?, &setup::ensure_busybox()?)
+        }
+    }
+}
+
 /// What every guest of ours has.
 fn guest(options: &MachineOptions) -> Result<Guest> {
-    let guest = Guest::with_kernel(kernel_build::build(&[])?)
-        .machine(options.machine)
+    let guest = Guest::with_kernel(kernel_build::build_for(options.machine().arch(), &[])?)
+        .machine(options.machine())
         .memory(options.memory)
         .processors(options.smp)
         .stdin_ours()

@@ -1,7 +1,7 @@
 //! Brings up the machine's own devices, in the order in which they need each other.
 
 use super::platform::Platform;
-use super::{clock, interrupts, psci, rtc, uart};
+use super::{clock, interrupts, others, psci, rtc, uart};
 
 /// Sets up firmware, console, interrupt controller and clocks. Once, on the
 /// boot processor, when the memory module has started.
@@ -9,12 +9,11 @@ pub(super) fn init(platform: &Platform) {
     if let Some(conduit) = platform.conduit {
         psci::init(conduit);
     }
-    if let Some(serial) = platform.serial {
-        uart::init(serial);
-    }
+    uart::init(platform);
     interrupts::init(platform);
     if let Some(address) = platform.rtc {
         rtc::init(address);
     }
     clock::init();
+    others::prepare(platform.processors);
 }

@@ -44,6 +44,25 @@ pub(super) struct Serial {
     pub(super) interrupt: u32,
 }
 
+/// A PCI bus.
+#[derive(Debug)]
+pub(super) struct Bus {
+    /// The configuration of the cards on it.
+    pub(super) configuration: Range<u64>,
+    /// Where ports are seen as memory.
+    pub(super) ports: Range<u64>,
+    /// Which lines the devices' first pins are on: by the two lowest bits of
+    /// the device's number.
+    interrupts: [Option<u32>; 4],
+}
+
+impl Bus {
+    /// The first pin's interrupt of a device, among those that processors share.
+    pub(super) fn interrupt(&self, device: u32) -> Option<u32> {
+        *self.interrupts.get(device as usize % 4)?
+    }
+}
+
 /// How the firmware is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Conduit {
@@ -67,6 +86,7 @@ pub(super) struct Platform {
     /// The real-time clock's address (PL031).
     pub(super) rtc: Option<u64>,
     pub(super) conduit: Option<Conduit>,
+    pub(super) bus: Option<Bus>,
     /// The number of the virtual timer's interrupt.
     pub(super) timer: u32,
     /// The processors' affinities; the boot processor's among them.
@@ -92,6 +112,7 @@ impl Platform {
             serial: None,
             rtc: None,
             conduit: None,
+            bus: None,
             timer: 27,
             processors: [None; MAX_CPUS],
         };
@@ -200,6 +221,8 @@ impl Platform {
                 Some(b"smc") => Some(Conduit::Monitor),
                 _ => None,
             };
+        } else if is(&[b"pci-host-ecam-generic"]) {
+            self.bus = regions.next().and_then(|place| bus(node, place));
         } else if is(&[b"arm,armv8-timer"]) {
             // Secure, other, virtual, hypervisor: three words each, of which
             // the second is the number among the processor's own.
@@ -210,4 +233,55 @@ impl Platform {
             self.timer = number.map_or(self.timer, |number| number + 16);
         }
     }
+}
+
+/// A bus with configuration at `configuration`, if it has ports.
+fn bus(node: &Node<'_>, configuration: Range<u64>) -> Option<Bus> {
+    /// A range: three words of the bus' address, two of the processor's, two of length.
+    const RANGE_WORDS: usize = 7;
+    /// A line: the device in three words, its pin, the controller, what that
+    /// wants in two words and three.
+    const LINE_WORDS: usize = 10;
+    /// The bus' address is a port's.
+    const PORTS: u32 = 1 << 24;
+    const SPACE: u32 = 3 << 24;
+    /// A device's number in the first word.
+    const DEVICE_SHIFT: u32 = 11;
+
+    let words = |name: &[u8], first: usize| {
+        let mut words = node.words(name).skip(first);
+        move || words.next()
+    };
+    let mut ports = None;
+    for first in (0..16 * RANGE_WORDS).step_by(RANGE_WORDS) {
+        let mut next = words(b"ranges", first);
+        let mut pair = || Some(u64::from(next()?) << 32 | u64::from(next()?));
+        let (Some(head), Some(middle), Some(tail)) = (pair(), pair(), pair()) else {
+            break;
+        };
+        // Two and two words: the kind, the bus' address (here 0), the
+        // processor's, the upper half of the length.
+        // CAST: halves of words.
+        if (head >> 32) as u32 & SPACE == PORTS && head as u32 == 0 && middle >> 32 == 0 {
+            let start = (middle & 0xffff_ffff) << 32 | tail >> 32;
+            ports = Some(start..start.checked_add(0x1_0000)?);
+        }
+    }
+    let mut interrupts = [None; 4];
+    for first in (0..64 * LINE_WORDS).step_by(LINE_WORDS) {
+        let mut line = node.words(b"interrupt-map").skip(first);
+        let (Some(device), Some(1), Some(0), Some(number)) =
+            (line.next(), line.nth(2), line.nth(3), line.next())
+        else {
+            continue;
+        };
+        if let Some(slot) = interrupts.get_mut((device >> DEVICE_SHIFT) as usize & 3) {
+            *slot = Some(number);
+        }
+    }
+    Some(Bus {
+        configuration,
+        ports: ports?,
+        interrupts,
+    })
 }
