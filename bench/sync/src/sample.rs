@@ -1,46 +1,84 @@
-//! What criterion left in its folder, row by row.
+//! Rows: what criterion left in its folders, round by round, and what is kept.
 
+use std::collections::BTreeMap;
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-/// One row: one thing done by one library with some threads.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sample {
+/// What a row is about: one thing done by one library with some threads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
     /// What was done.
     pub(crate) group: String,
-    /// Who did it.
-    pub(crate) who: String,
     /// By how many threads.
     pub(crate) threads: u64,
-    /// Nanoseconds for one, in the middle.
-    pub(crate) median_ns: f64,
-    /// The lower end of the samples.
-    pub(crate) least_ns: f64,
-    /// The upper end of the samples.
-    pub(crate) most_ns: f64,
+    /// Who did it; the library is the first word.
+    pub(crate) who: String,
 }
 
-/// Reads every row of the last run.
-pub(crate) fn read(folder: &Path) -> Result<Vec<Sample>> {
-    let mut samples = Vec::new();
+impl Key {
+    /// The library's name.
+    pub(crate) fn library(&self) -> &str {
+        self.who.split([' ', ',']).next().unwrap_or_default()
+    }
+
+    /// What of the library did it, if the name says so.
+    pub(crate) fn what(&self) -> &str {
+        let name = self.who.split(", ").next().unwrap_or_default();
+        name.split_once(' ').map_or("", |(_, what)| what)
+    }
+
+    /// What is said of the row beside who did it.
+    pub(crate) fn shape(&self) -> &str {
+        self.who.split_once(", ").map_or("", |(_, shape)| shape)
+    }
+}
+
+/// Nanoseconds for one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Times {
+    pub(crate) median: f64,
+    /// A quarter of the samples took less.
+    pub(crate) lower: f64,
+    /// A quarter of the samples took more.
+    pub(crate) upper: f64,
+}
+
+/// All rows, in the order in which they are shown.
+pub(crate) type Rows = BTreeMap<Key, Times>;
+
+/// Reads every row of the folder's rounds; the samples of one row are put together.
+pub(crate) fn read(folder: &Path) -> Result<Rows> {
+    let mut samples = BTreeMap::new();
     collect(folder, &mut samples)?;
     ensure!(
         !samples.is_empty(),
         "nothing was measured; run 'cargo xtask bench sync'"
     );
-    samples.sort_by(|a, b| {
-        (&a.group, a.threads)
-            .cmp(&(&b.group, b.threads))
-            .then(a.median_ns.total_cmp(&b.median_ns))
+    let rows = samples.into_iter().map(|(key, mut each): (Key, Vec<f64>)| {
+        each.sort_by(f64::total_cmp);
+        let at = |quarter: usize| each.get((each.len() - 1) * quarter / 4).copied();
+        let times = at(1)
+            .zip(at(2))
+            .zip(at(3))
+            .map(|((lower, median), upper)| Times {
+                median,
+                lower,
+                upper,
+            });
+        let times = times.with_context(|| format!("{}: no samples", key.who))?;
+        Ok((key, times))
     });
-    Ok(samples)
+    rows.collect()
 }
 
-fn collect(folder: &Path, samples: &mut Vec<Sample>) -> Result<()> {
+fn collect(folder: &Path, samples: &mut BTreeMap<Key, Vec<f64>>) -> Result<()> {
     if folder.join("benchmark.json").is_file() {
-        samples.push(one(folder)?);
+        let (key, mut each) = one(folder)?;
+        if !each.is_empty() {
+            samples.entry(key).or_default().append(&mut each);
+        }
         return Ok(());
     }
     let Ok(entries) = fs::read_dir(folder) else {
@@ -56,14 +94,14 @@ fn collect(folder: &Path, samples: &mut Vec<Sample>) -> Result<()> {
     Ok(())
 }
 
-fn one(folder: &Path) -> Result<Sample> {
-    let parse = |name: &str| -> Result<Value> {
-        let path = folder.join(name);
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        serde_json::from_str(&text).with_context(|| path.display().to_string())
-    };
-    let id = parse("benchmark.json")?;
-    let raw = parse("sample.json")?;
+fn parse(path: &Path) -> Result<Value> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+fn one(folder: &Path) -> Result<(Key, Vec<f64>)> {
+    let id = parse(&folder.join("benchmark.json"))?;
+    let raw = parse(&folder.join("sample.json"))?;
     let numbers = |name: &str| -> Vec<f64> {
         let list = raw.get(name).and_then(Value::as_array);
         list.into_iter()
@@ -71,43 +109,34 @@ fn one(folder: &Path) -> Result<Sample> {
             .filter_map(Value::as_f64)
             .collect()
     };
-    let mut each: Vec<f64> = numbers("times")
+    let each = numbers("times")
         .into_iter()
         .zip(numbers("iters"))
         .map(|(time, rounds)| time / rounds)
         .collect();
-    each.sort_by(f64::total_cmp);
     let text = |name: &str| id.get(name).and_then(Value::as_str);
-    let at = |index: usize| each.get(index).copied().context("a row without samples");
-    Ok(Sample {
+    let key = Key {
         group: text("group_id")
             .context("a row without a group")?
             .to_owned(),
         who: text("function_id").unwrap_or("").to_owned(),
         threads: text("value_str").map_or(Ok(1), str::parse)?,
-        median_ns: at(each.len() / 2)?,
-        least_ns: at(0)?,
-        most_ns: at(each.len().saturating_sub(1))?,
-    })
-}
-
-/// The rows of each group together.
-pub(crate) fn groups(samples: &[Sample]) -> impl Iterator<Item = &[Sample]> {
-    samples.chunk_by(|a, b| a.group == b.group)
+    };
+    Ok((key, each))
 }
 
 /// The rows as data.
-pub(crate) fn to_json(samples: &[Sample]) -> Result<String> {
-    let rows: Vec<Value> = samples
+pub(crate) fn to_json(rows: &Rows) -> Result<String> {
+    let rows: Vec<Value> = rows
         .iter()
-        .map(|sample| {
+        .map(|(key, times)| {
             json!({
-                "group": sample.group,
-                "who": sample.who,
-                "threads": sample.threads,
-                "median_ns": sample.median_ns,
-                "least_ns": sample.least_ns,
-                "most_ns": sample.most_ns,
+                "group": key.group,
+                "who": key.who,
+                "threads": key.threads,
+                "median_ns": times.median,
+                "lower_quartile_ns": times.lower,
+                "upper_quartile_ns": times.upper,
             })
         })
         .collect();
@@ -116,31 +145,99 @@ pub(crate) fn to_json(samples: &[Sample]) -> Result<String> {
     Ok(text)
 }
 
+/// The rows that were kept earlier; none if there is no such file.
+pub(crate) fn kept(path: &Path) -> Result<Rows> {
+    if !path.exists() {
+        return Ok(Rows::new());
+    }
+    let data = parse(path)?;
+    let rows = data.as_array().into_iter().flatten().map(|row| {
+        let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| row.get(name).and_then(Value::as_f64);
+        let key = Key {
+            group: text("group")?,
+            who: text("who")?,
+            threads: row.get("threads").and_then(Value::as_u64)?,
+        };
+        let times = Times {
+            median: number("median_ns")?,
+            lower: number("lower_quartile_ns")?,
+            upper: number("upper_quartile_ns")?,
+        };
+        Some((key, times))
+    });
+    rows.collect::<Option<Rows>>()
+        .with_context(|| format!("{} is not what this program keeps", path.display()))
+}
+
+/// The rows of each group, fastest first for each number of threads.
+pub(crate) fn groups(rows: &Rows) -> Vec<Vec<(&Key, &Times)>> {
+    let mut sorted: Vec<_> = rows.iter().collect();
+    let place = |key: &Key| (key.group.clone(), key.threads, key.shape().to_owned());
+    sorted.sort_by(|(a, one), (b, other)| {
+        place(a)
+            .cmp(&place(b))
+            .then(one.median.total_cmp(&other.median))
+    });
+    sorted
+        .chunk_by(|(a, _), (b, _)| a.group == b.group)
+        .map(<[_]>::to_vec)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::read;
-    use std::fs;
+    use super::{Key, Rows, kept, read, to_json};
+    use std::{fs, path::Path};
 
-    #[test]
-    fn a_row_is_read_from_what_criterion_keeps() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let row = folder.path().join("group/who/2/new");
+    fn row(folder: &Path, round: &str, times: &str) {
+        let row = folder.join(round).join("group/who/2/new");
         fs::create_dir_all(&row).expect("a row's folder");
         fs::write(
             row.join("benchmark.json"),
-            r#"{"group_id":"group","function_id":"who","value_str":"2"}"#,
+            r#"{"group_id":"group","function_id":"who, 1 to 1","value_str":"2"}"#,
         )
         .expect("written");
         fs::write(
             row.join("sample.json"),
-            r#"{"iters":[10.0,10.0,10.0],"times":[30.0,10.0,20.0]}"#,
+            format!(r#"{{"iters":[10.0,10.0],"times":{times}}}"#),
         )
         .expect("written");
-        let samples = read(folder.path()).expect("a row");
-        assert_eq!(samples.len(), 1);
-        let sample = &samples[0];
-        assert_eq!((sample.threads, sample.median_ns), (2, 2.0));
-        assert_eq!((sample.least_ns, sample.most_ns), (1.0, 3.0));
+    }
+
+    fn two_rounds() -> Rows {
+        let folder = tempfile::tempdir().expect("a folder");
+        row(folder.path(), "round-1", "[30.0,10.0]");
+        row(folder.path(), "round-2", "[20.0,50.0]");
+        row(folder.path(), "round-3", "[40.0]");
+        read(folder.path()).expect("a row")
+    }
+
+    #[test]
+    fn the_rounds_of_a_row_are_put_together() {
+        let rows = two_rounds();
+        assert_eq!(rows.len(), 1);
+        let (key, times) = rows.first_key_value().expect("one");
+        assert_eq!((times.lower, times.median, times.upper), (2.0, 3.0, 4.0));
+        assert_eq!((key.library(), key.shape()), ("who", "1 to 1"));
+        assert_eq!(key.threads, 2);
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again() {
+        let rows = two_rounds();
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("kept.json");
+        assert!(kept(&file).expect("nothing yet").is_empty());
+        fs::write(&file, to_json(&rows).expect("data")).expect("written");
+        assert_eq!(kept(&file).expect("rows"), rows);
+        let mut more = kept(&file).expect("rows");
+        let other = Key {
+            threads: 4,
+            ..more.first_key_value().expect("one").0.clone()
+        };
+        more.extend([(other, rows.values().copied().next().expect("one"))]);
+        assert_eq!(more.len(), 2);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::thread;
 
 use criterion::Criterion;
 
+use crate::harness::{group, pin};
+
 /// An atomic alone on its cache line, or among neighbours.
 #[repr(align(128))]
 struct Padded(AtomicU64);
@@ -18,12 +20,14 @@ fn beside(background: impl Fn() + Sync, measured: impl FnOnce()) {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
+            pin(1);
             while !stop.load(Ordering::Relaxed) {
                 for _ in 0..64 {
                     background();
                 }
             }
         });
+        pin(0);
         measured();
         stop.store(true, Ordering::Relaxed);
     });
@@ -31,7 +35,7 @@ fn beside(background: impl Fn() + Sync, measured: impl FnOnce()) {
 
 /// A relaxed load beside one other thread.
 pub(crate) fn sharing(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("relaxed load, beside another core");
+    let mut group = group(criterion, "relaxed load, beside another core");
     let word = AtomicU64::new(0);
     let mut row = |name: &str, background: &(dyn Fn() + Sync), target: &AtomicU64| {
         beside(background, || {
@@ -85,7 +89,7 @@ pub(crate) fn sharing(criterion: &mut Criterion) {
 
 /// What each ordering costs a core that is alone.
 pub(crate) fn orderings(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("one operation, by ordering");
+    let mut group = group(criterion, "one operation, by ordering");
     let word = AtomicU64::new(0);
     let word = || black_box(&word);
     macro_rules! rows {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion};
 
-type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>;
+use crate::harness::{Group, pin};
 
 /// How much room the bounded channels have.
 const ROOM: usize = 128;
@@ -52,11 +52,11 @@ macro_rules! channels {
 }
 
 channels! {
-    StdUnbounded "std mpsc" std::sync::mpsc::Sender<u64>, std::sync::mpsc::Receiver<u64>,
+    StdUnbounded "std" std::sync::mpsc::Sender<u64>, std::sync::mpsc::Receiver<u64>,
         std::sync::mpsc::channel(), |_| None;
-    StdBounded "std mpsc" std::sync::mpsc::SyncSender<u64>, std::sync::mpsc::Receiver<u64>,
+    StdBounded "std" std::sync::mpsc::SyncSender<u64>, std::sync::mpsc::Receiver<u64>,
         std::sync::mpsc::sync_channel(ROOM), |_| None;
-    StdRendezvous "std mpsc" std::sync::mpsc::SyncSender<u64>, std::sync::mpsc::Receiver<u64>,
+    StdRendezvous "std" std::sync::mpsc::SyncSender<u64>, std::sync::mpsc::Receiver<u64>,
         std::sync::mpsc::sync_channel(0), |_| None;
     CrossbeamUnbounded "crossbeam" crossbeam_channel::Sender<u64>, crossbeam_channel::Receiver<u64>,
         crossbeam_channel::unbounded(), |receiver| Some(receiver.clone());
@@ -102,12 +102,16 @@ fn rows<C: Channel>(group: &mut Group<'_>, (senders, receivers): (usize, usize))
             let share = rounds.div_ceil(senders as u64);
             let begin = Instant::now();
             thread::scope(|scope| {
-                for mut receiver in ends {
-                    scope.spawn(move || while C::receive(&mut receiver) {});
+                for (index, mut receiver) in ends.into_iter().enumerate() {
+                    scope.spawn(move || {
+                        pin(senders + index);
+                        while C::receive(&mut receiver) {}
+                    });
                 }
-                for _ in 0..senders {
+                for index in 0..senders {
                     let sender = sender.clone();
                     scope.spawn(move || {
+                        pin(index);
                         for message in 0..share {
                             C::send(&sender, message);
                         }
@@ -122,7 +126,7 @@ fn rows<C: Channel>(group: &mut Group<'_>, (senders, receivers): (usize, usize))
 
 /// A message through a channel that grows, one with room and one with none.
 pub(crate) fn messages(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("a message, unbounded channel");
+    let mut group = crate::harness::group(criterion, "a message, unbounded channel");
     for shape in SHAPES {
         rows::<StdUnbounded>(&mut group, shape);
         rows::<CrossbeamUnbounded>(&mut group, shape);
@@ -131,7 +135,7 @@ pub(crate) fn messages(criterion: &mut Criterion) {
         rows::<OchreMpscUnbounded>(&mut group, shape);
     }
     group.finish();
-    let mut group = criterion.benchmark_group("a message, room for 128");
+    let mut group = crate::harness::group(criterion, "a message, room for 128");
     for shape in SHAPES {
         rows::<StdBounded>(&mut group, shape);
         rows::<CrossbeamBounded>(&mut group, shape);
@@ -140,7 +144,7 @@ pub(crate) fn messages(criterion: &mut Criterion) {
         rows::<OchreMpscBounded>(&mut group, shape);
     }
     group.finish();
-    let mut group = criterion.benchmark_group("a message, from hand to hand");
+    let mut group = crate::harness::group(criterion, "a message, from hand to hand");
     for shape in SHAPES {
         rows::<StdRendezvous>(&mut group, shape);
         rows::<CrossbeamRendezvous>(&mut group, shape);

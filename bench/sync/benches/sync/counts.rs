@@ -4,11 +4,11 @@ use core::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
 
-use crate::harness::{THREADS, together};
+use crate::harness::{THREADS, group, together};
 
 /// Clones and drops one count from several threads.
 pub(crate) fn clone_and_drop(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("Arc clone and drop");
+    let mut group = group(criterion, "Arc clone and drop");
     macro_rules! row {
         ($name:literal, $threads:expr, $arc:ty) => {
             group.bench_function(BenchmarkId::new($name, $threads), |bencher| {

@@ -2,9 +2,9 @@
 
 use core::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::{BenchmarkId, Criterion};
 
-use crate::harness::{THREADS, together};
+use crate::harness::{Group, THREADS, group, processors, together};
 
 /// A lock of any library, around a counter.
 trait Counter: Sync {
@@ -14,47 +14,12 @@ trait Counter: Sync {
     fn add(&self);
 }
 
-macro_rules! counters {
-    ($($name:literal $type:ty, $new:expr, |$lock:ident| $add:expr;)*) => {
-        $(
-            impl Counter for $type {
-                const NAME: &'static str = $name;
-                fn new() -> Self {
-                    $new
-                }
-                #[inline]
-                fn add(&self) {
-                    let $lock = self;
-                    $add;
-                }
-            }
-        )*
-
-        /// One thread, nobody else.
-        pub(crate) fn uncontended(criterion: &mut Criterion) {
-            let mut group = criterion.benchmark_group("lock and unlock, uncontended");
-            $(
-                group.bench_function($name, |bencher| {
-                    let lock = <$type as Counter>::new();
-                    bencher.iter(|| black_box(&lock).add());
-                });
-            )*
-            group.finish();
-        }
-
-        /// One lock, several threads.
-        pub(crate) fn contended(criterion: &mut Criterion) {
-            let mut group = criterion.benchmark_group("lock and unlock, contended");
-            group.throughput(Throughput::Elements(1));
-            for threads in THREADS {
-                $(contend::<$type>(&mut group, threads);)*
-            }
-            group.finish();
-        }
-    };
+fn alone<C: Counter>(group: &mut Group<'_>) {
+    group.bench_function(C::NAME, |bencher| {
+        let lock = C::new();
+        bencher.iter(|| black_box(&lock).add());
+    });
 }
-
-type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>;
 
 fn contend<C: Counter>(group: &mut Group<'_>, threads: usize) {
     group.bench_function(BenchmarkId::new(C::NAME, threads), |bencher| {
@@ -69,13 +34,57 @@ fn contend<C: Counter>(group: &mut Group<'_>, threads: usize) {
     });
 }
 
+macro_rules! counters {
+    ($module:ident, $what:literal, $threads:expr;
+     $($name:literal $type:ty, $new:expr, |$lock:ident| $add:expr;)*) => {
+        $(
+            impl Counter for $type {
+                const NAME: &'static str = $name;
+                fn new() -> Self {
+                    $new
+                }
+                #[inline]
+                fn add(&self) {
+                    let $lock = self;
+                    $add;
+                }
+            }
+        )*
+
+        pub(crate) mod $module {
+            /// One thread, nobody else; then one lock, several threads.
+            pub(crate) fn locked(criterion: &mut super::Criterion) {
+                let mut group = super::group(criterion, concat!($what, ", nobody else"));
+                $(super::alone::<$type>(&mut group);)*
+                group.finish();
+                let mut group = super::group(criterion, concat!($what, ", contended"));
+                for threads in $threads {
+                    $(super::contend::<$type>(&mut group, threads);)*
+                }
+                group.finish();
+            }
+        }
+    };
+}
+
 counters! {
+    mutex, "mutex", super::THREADS.into_iter().filter(|threads| *threads > 1);
     "std Mutex" std::sync::Mutex<u64>, std::sync::Mutex::new(0), |lock| *lock.lock().expect("nobody panics") += 1;
     "parking_lot Mutex" parking_lot::Mutex<u64>, parking_lot::Mutex::new(0), |lock| *lock.lock() += 1;
     "ochre Mutex" ochre_sync::host::Mutex<u64>, ochre_sync::host::Mutex::new(0), |lock| *lock.lock().expect("nobody panics") += 1;
+}
+
+// Who spins in a queue for a thread that does not run waits for the scheduler,
+// and measures it: no more threads than processors.
+counters! {
+    spinning, "spin lock", 2..=super::processors().min(4);
     "spin Mutex" spin::Mutex<u64>, spin::Mutex::new(0), |lock| *lock.lock() += 1;
-    "spin TicketMutex" spin::mutex::TicketMutex<u64>, spin::mutex::TicketMutex::new(0), |lock| *lock.lock() += 1;
     "ochre SpinLock" ochre_sync::SpinLock<u64>, ochre_sync::SpinLock::new(0), |lock| *lock.lock() += 1;
+}
+
+counters! {
+    fair, "fair spin lock", 2..=super::processors().min(4);
+    "spin TicketMutex" spin::mutex::TicketMutex<u64>, spin::mutex::TicketMutex::new(0), |lock| *lock.lock() += 1;
     "ochre TicketLock" ochre_sync::TicketLock<u64>, ochre_sync::TicketLock::new(0), |lock| *lock.lock() += 1;
     "ochre McsLock" ochre_sync::McsLock<u64>, ochre_sync::McsLock::new(0), |lock| lock.with(|count| *count += 1);
 }

@@ -1,8 +1,9 @@
 //! `ochre-sync` beside std, parking_lot, spin, crossbeam-channel and flume.
 //!
-//! One run measures everything, each row a few times; `cargo xtask bench sync`
-//! runs it and draws what criterion kept. Groups are named by what is done,
-//! functions by who does it, values by how many threads do it.
+//! One run measures everything, each row for a moment; `cargo xtask bench sync`
+//! runs it several times, so that the peers take turns, and draws what criterion
+//! kept. Groups are named by what is done, functions by who does it (the library
+//! is the first word), values by how many threads do it.
 #![forbid(unsafe_code)]
 
 mod cache;
@@ -11,6 +12,7 @@ mod counts;
 mod harness;
 mod locks;
 mod readers;
+mod waiting;
 
 use core::time::Duration;
 
@@ -18,15 +20,27 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 fn settings() -> Criterion {
     Criterion::default()
-        .sample_size(12)
-        .warm_up_time(Duration::from_millis(150))
-        .measurement_time(Duration::from_millis(600))
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(250))
+        .nresamples(1_000)
         .without_plots()
 }
 
 criterion_group! {
     name = everything;
     config = settings();
-    targets = locks::uncontended, locks::contended, readers::reads, channels::messages, counts::clone_and_drop, cache::sharing, cache::orderings
+    targets =
+        locks::mutex::locked,
+        locks::spinning::locked,
+        locks::fair::locked,
+        readers::reads,
+        readers::writes,
+        waiting::permits,
+        waiting::batons,
+        channels::messages,
+        counts::clone_and_drop,
+        cache::sharing,
+        cache::orderings
 }
 criterion_main!(everything);
