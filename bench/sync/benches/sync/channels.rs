@@ -1,12 +1,10 @@
 //! Channels: how long a message takes from senders to receivers, many at a time.
 
 use core::hint::black_box;
-use std::thread;
-use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion};
 
-use crate::harness::{Group, pin};
+use crate::harness::{Group, each};
 
 /// How much room the bounded channels have.
 const ROOM: usize = 128;
@@ -96,32 +94,29 @@ fn rows<C: Channel>(group: &mut Group<'_>, (senders, receivers): (usize, usize))
         bencher.iter_custom(|rounds| {
             let (sender, receiver) = C::new();
             let mut ends: Vec<_> = (1..receivers)
-                .filter_map(|_| C::another(&receiver))
+                .filter_map(|_| C::another(&receiver).map(End::Receiver))
                 .collect();
-            ends.push(receiver);
+            ends.push(End::Receiver(receiver));
+            ends.extend((1..senders).map(|_| End::Sender(sender.clone())));
+            ends.push(End::Sender(sender));
+            ends.reverse();
             let share = rounds.div_ceil(senders as u64);
-            let begin = Instant::now();
-            thread::scope(|scope| {
-                for (index, mut receiver) in ends.into_iter().enumerate() {
-                    scope.spawn(move || {
-                        pin(senders + index);
-                        while C::receive(&mut receiver) {}
-                    });
+            each(ends, |end| match end {
+                End::Sender(sender) => {
+                    for message in 0..share {
+                        C::send(&sender, message);
+                    }
                 }
-                for index in 0..senders {
-                    let sender = sender.clone();
-                    scope.spawn(move || {
-                        pin(index);
-                        for message in 0..share {
-                            C::send(&sender, message);
-                        }
-                    });
-                }
-                drop(sender);
-            });
-            begin.elapsed()
+                End::Receiver(mut receiver) => while C::receive(&mut receiver) {},
+            })
         });
     });
+}
+
+/// What a thread does.
+enum End<S, R> {
+    Sender(S),
+    Receiver(R),
 }
 
 /// A message through a channel that grows, one with room and one with none.

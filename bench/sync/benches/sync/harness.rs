@@ -50,31 +50,40 @@ pub(crate) fn pin(index: usize) {
 /// among them; the time from the common start to the end of the last.
 pub(crate) fn together(threads: usize, rounds: u64, work: impl Fn(usize, u64) + Sync) -> Duration {
     let share = rounds.div_ceil(threads as u64);
-    each(threads, |index| work(index, share))
+    each(0..threads, |index| work(index, share))
 }
 
-/// Runs `work(thread)` in `threads` threads at once; the time from the common
-/// start to the end of the last.
-pub(crate) fn each(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
-    let start = Barrier::new(threads + 1);
+/// Runs `work` with each of these in a thread of its own, all at once; the time from the start of
+/// the first to the end of the last, as these saw it: who only waits for them may
+/// be woken late.
+pub(crate) fn each<W: Send>(
+    of: impl IntoIterator<Item = W, IntoIter: ExactSizeIterator>,
+    work: impl Fn(W) + Sync,
+) -> Duration {
+    let of = of.into_iter();
+    let start = Barrier::new(of.len());
     // Asked before the first is pinned.
     LazyLock::force(&PROCESSORS);
     thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads)
-            .map(|index| {
+        let handles: Vec<_> = of
+            .enumerate()
+            .map(|(index, item)| {
                 let (start, work) = (&start, &work);
                 scope.spawn(move || {
                     pin(index);
                     start.wait();
-                    work(index);
+                    let begin = Instant::now();
+                    work(item);
+                    (begin, Instant::now())
                 })
             })
             .collect();
-        start.wait();
-        let begin = Instant::now();
-        for handle in handles {
-            handle.join().expect("a measured thread ends");
-        }
-        begin.elapsed()
+        let times = handles
+            .into_iter()
+            .map(|handle| handle.join().expect("a measured thread ends"));
+        let (begin, end) = times
+            .reduce(|(begin, end), (first, last)| (begin.min(first), end.max(last)))
+            .expect("there is a thread");
+        end - begin
     })
 }

@@ -198,7 +198,7 @@ fn call_crowds<M: Monitor>(group: &mut Group<'_>, threads: usize) {
         bencher.iter_custom(|rounds| {
             let turn = M::new(0);
             let laps = rounds.div_ceil(threads as u64) as usize;
-            each(threads, |index| {
+            each(0..threads, |index| {
                 for lap in 0..laps {
                     let mine = lap * threads + index;
                     turn.wait(|turn| *turn == mine);
