@@ -31,7 +31,6 @@
 //! });
 //! ```
 
-mod backoff;
 mod error;
 #[cfg(feature = "alloc")]
 mod future;

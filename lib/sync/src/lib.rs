@@ -60,6 +60,7 @@ extern crate alloc;
 mod arc;
 #[cfg(test)]
 mod assertions;
+mod backoff;
 pub mod blocking;
 pub mod channel;
 mod counter;

@@ -59,7 +59,6 @@ pub use once_lock::OnceLock;
 pub use poison::{LockResult, Plain, PoisonError, Poisoning, Policy, TryLockError, TryLockResult};
 pub use queue_mutex::{QueueMutex, QueueMutexGuard, RawQueueMutex};
 pub use raw_mutex::RawMutex;
-pub(crate) use raw_mutex::looks;
 pub use raw_rwlock::RawRwLock;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{BinarySemaphore, Permit, Semaphore};

@@ -21,23 +21,26 @@
 //!   and no count: it looks at `full` at once, and frees a block when it leaves it.
 //!
 //! # Flags
-//! `tail`'s `CLOSED` and `AWAITED`, as in `ring.rs`.
+//! `tail`'s `CLOSED` and `AWAITED`, as in `ring.rs`. `head`'s `BEYOND`: `tail` has
+//! left the block in which `head` is, so all its slots have a sender, and whoever
+//! receives in it need not look at `tail`, which senders write all the time.
 
 use alloc::alloc::{alloc, handle_alloc_error};
 use alloc::boxed::Box;
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
-use super::backoff::{Backoff, Padded};
 use super::place::Place;
 use super::wait::{Node, Queue, Ticket};
 use super::{TryRecvError, TrySendError};
+use crate::backoff::{Backoff, Padded};
 use crate::blocking::Blocking;
 use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 const CLOSED: usize = 1;
 const AWAITED: usize = 2;
 const FLAGS: usize = CLOSED | AWAITED;
+const BEYOND: usize = 1;
 const STEP: usize = 4;
 
 /// Positions in a block, with its turn.
@@ -250,12 +253,17 @@ impl<T, B: Blocking> List<T, B> {
         }
     }
 
-    /// Whether nothing is between `head` and `tail`, as far as known.
-    fn nothing(&self, head: usize) -> Option<TryRecvError> {
+    /// Why there is nothing at `head`, if `tail` is there too; else whether
+    /// `tail` has left the block, as [`BEYOND`].
+    fn nothing(&self, head: usize) -> Result<usize, TryRecvError> {
         // ORDERING: Acquire: who learns that the channel is closed sees what was
         // done before it was closed.
         let tail = self.tail.position.load(Ordering::Acquire);
-        (tail & !FLAGS == head).then_some(if tail & CLOSED != 0 {
+        if tail & !FLAGS != head {
+            let lap = |position: usize| position / STEP / LAP;
+            return Ok(if lap(tail) == lap(head) { 0 } else { BEYOND });
+        }
+        Err(if tail & CLOSED != 0 {
             TryRecvError::Closed
         } else {
             TryRecvError::Empty
@@ -273,9 +281,7 @@ impl<T, B: Blocking> List<T, B> {
         let mut backoff = Backoff::<B>::new();
         // ORDERING: Acquire pairs with the Release of the message's sender.
         while !slot.full.load(Ordering::Acquire) {
-            if let Some(nothing) = self.nothing(head) {
-                return Err(nothing);
-            }
+            self.nothing(head)?;
             // The sender is in transit.
             backoff.between();
         }
@@ -305,29 +311,29 @@ impl<T, B: Blocking> List<T, B> {
         let mut backoff = Backoff::<B>::new();
         loop {
             // ORDERING: Acquire pairs with the Release of who moved `head` here:
-            // `tail`, read next, is not behind it.
+            // `tail`, if it is read next, is not behind it.
             let head = self.head.position.load(Ordering::Acquire);
             // ORDERING: Acquire, as for `tail.block`.
             // UNMODELLED: as for `tail.block`.
             let place = self.head.block.load(Ordering::Acquire);
             let offset = offset(head);
             if offset == SLOTS {
-                if let Some(nothing) = self.nothing(head) {
-                    return Err(nothing);
-                }
+                self.nothing(head & !BEYOND)?;
                 backoff.between();
                 continue;
             }
-            if let Some(nothing) = self.nothing(head) {
-                return Err(nothing);
-            }
+            let beyond = if head & BEYOND == 0 {
+                self.nothing(head)?
+            } else {
+                0
+            };
             // ORDERING: Release: who sees the new `head` sees a `tail` not behind it.
             if self
                 .head
                 .position
                 .compare_exchange_weak(
                     head,
-                    head.wrapping_add(STEP),
+                    head.wrapping_add(STEP) | beyond,
                     Ordering::Release,
                     Ordering::Relaxed,
                 )
@@ -339,7 +345,7 @@ impl<T, B: Blocking> List<T, B> {
             // SAFETY: a block is freed when all its slots were read, and ours was not.
             let block = unsafe { &*place };
             if offset + 1 == SLOTS {
-                self.turn_head(block, head);
+                self.turn_head(block, head & !BEYOND);
             }
             let slot = &block.slots[offset];
             let mut backoff = Backoff::<B>::new();
@@ -372,6 +378,15 @@ impl<T, B: Blocking> List<T, B> {
             }
             backoff.between();
         };
+        // SAFETY: nobody has received in it yet, so it is not freed.
+        let after = unsafe { &(*next).next };
+        // ORDERING: Relaxed; `tail` left that block before this was written, and
+        // nothing more is concluded from it: who needs `tail` itself reads it.
+        let beyond = if after.load(Ordering::Relaxed).is_null() {
+            0
+        } else {
+            BEYOND
+        };
         // ORDERING: Release, as in `turn_tail`, for `try_recv_shared`.
         // UNMODELLED: as for `tail.block`.
         self.head.block.store(next, Ordering::Release);
@@ -379,7 +394,7 @@ impl<T, B: Blocking> List<T, B> {
         // that is not behind.
         self.head
             .position
-            .store(head.wrapping_add(2 * STEP), Ordering::Release);
+            .store(head.wrapping_add(2 * STEP) | beyond, Ordering::Release);
     }
 
     /// Enlists a receiver. True if it should look again instead of sleeping.
@@ -396,7 +411,7 @@ impl<T, B: Blocking> List<T, B> {
         // ORDERING: Relaxed; `head` never passes `tail`, so if it is equal the
         // list was empty when AWAITED was set.
         let head = self.head.position.load(Ordering::Relaxed);
-        tail & CLOSED != 0 || head != tail & !FLAGS
+        tail & CLOSED != 0 || head & !BEYOND != tail & !FLAGS
     }
 
     /// There is always room, unless there is no memory.
@@ -455,7 +470,7 @@ impl<T, B> Drop for List<T, B> {
         // ORDERING: Relaxed; `&mut self` means that no other thread is here, and
         // that no operation is half done.
         let tail = self.tail.position.load(Ordering::Relaxed) & !FLAGS;
-        let mut head = self.head.position.load(Ordering::Relaxed);
+        let mut head = self.head.position.load(Ordering::Relaxed) & !BEYOND;
         let mut place = self.head.block.load(Ordering::Relaxed);
         while head != tail {
             // SAFETY: blocks from `head` to `tail` are not freed before this.

@@ -37,10 +37,10 @@
 
 use alloc::boxed::Box;
 
-use super::backoff::{Backoff, Padded};
 use super::place::Place;
 use super::wait::{Node, Queue, Ticket};
 use super::{TryRecvError, TrySendError};
+use crate::backoff::{Backoff, Padded};
 use crate::blocking::Blocking;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 

@@ -18,12 +18,12 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::task::Waker;
 
-use super::backoff::Backoff;
 use super::list::List;
 use super::ring::Ring;
 use super::wait::{Node, Signal, Ticket};
 use super::zero::Zero;
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use crate::backoff::Backoff;
 use crate::blocking::Blocking;
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -196,6 +196,8 @@ impl<T, B: Blocking> Flavor<T, B> {
                 None => return Ok(()),
                 Some(back) => message = back,
             }
+            // Somebody else may have been faster, and may be as fast again.
+            backoff = Backoff::new();
             if !in_time {
                 return self.try_send(message).map_err(|error| match error {
                     TrySendError::Full(back) => SendTimeoutError::Timeout(back),
@@ -223,6 +225,8 @@ impl<T, B: Blocking> Flavor<T, B> {
             if let Some(message) = packet.into_inner() {
                 return Ok(message);
             }
+            // As in `send`.
+            backoff = Backoff::new();
             if !in_time {
                 return self.try_recv().map_err(|error| match error {
                     TryRecvError::Empty => RecvTimeoutError::Timeout,

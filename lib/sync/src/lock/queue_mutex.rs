@@ -28,12 +28,11 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
 
-use super::raw_mutex::looks;
+use crate::backoff::Backoff;
 use crate::blocking::Blocking;
 use crate::maybe_const;
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicPtr, AtomicU32, Ordering};
-use crate::primitive::spin_loop;
 
 const WAITING: u32 = 0;
 const GIVEN: u32 = 1;
@@ -156,7 +155,8 @@ impl<B: Blocking> RawQueueMutex<B> {
 
     #[cold]
     fn lock_contended(&self) {
-        for _ in looks() {
+        let mut backoff = Backoff::<B>::for_lock();
+        while !backoff.is_over() {
             // ORDERING: Relaxed; this only waits for a chance.
             let state = self.state.load(Ordering::Relaxed);
             if state.is_null() && self.try_lock() {
@@ -165,7 +165,7 @@ impl<B: Blocking> RawQueueMutex<B> {
             if !newest(state).is_null() {
                 break;
             }
-            spin_loop();
+            backoff.between();
         }
         let waiter = Waiter {
             word: AtomicU32::new(WAITING),

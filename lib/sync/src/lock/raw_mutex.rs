@@ -18,23 +18,15 @@
 
 use core::fmt;
 use core::marker::PhantomData;
-use core::ops::Range;
 
+use crate::backoff::Backoff;
 use crate::blocking::Blocking;
 use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU32, Ordering};
-use crate::primitive::spin_loop;
 
 const UNLOCKED: u32 = 0;
 const LOCKED: u32 = 1;
 const CONTENDED: u32 = 2;
-
-/// How often to look before sleeping: holders are short, system calls are not.
-/// Not at all for a checker, to which each look is another step to explore.
-pub(crate) fn looks() -> Range<u32> {
-    let spins = if cfg!(any(loom, shuttle)) { 0 } else { 100 };
-    0..spins
-}
 
 /// Mutual exclusion without a value: what [`Mutex`](super::Mutex) is made of,
 /// and what to build other locks from.
@@ -130,17 +122,16 @@ impl<B: Blocking> RawMutex<B> {
 
     /// Waits while the mutex is held and nobody sleeps; gives the last look.
     fn look(&self) -> u32 {
-        for _ in looks() {
+        let mut backoff = Backoff::<B>::for_lock();
+        loop {
             // ORDERING: Relaxed; this only waits for a chance.
             let state = self.word.load(Ordering::Relaxed);
             // Where others sleep already, spinning would only jump the queue.
-            if state != LOCKED {
+            if state != LOCKED || backoff.is_over() {
                 return state;
             }
-            spin_loop();
+            backoff.between();
         }
-        // ORDERING: Relaxed, as above.
-        self.word.load(Ordering::Relaxed)
     }
 
     #[cold]
@@ -172,6 +163,8 @@ impl<B: Blocking> RawMutex<B> {
                     }
                 }
             }
+            // Woken, and another was faster: it may be as fast to give it back.
+            self.look();
         }
     }
 }

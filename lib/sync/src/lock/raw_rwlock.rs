@@ -25,11 +25,10 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::raw_mutex::looks;
+use crate::backoff::Backoff;
 use crate::blocking::Blocking;
 use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU32, Ordering};
-use crate::primitive::spin_loop;
 
 /// The bits that count readers.
 const READERS: u32 = (1 << 30) - 1;
@@ -213,16 +212,15 @@ impl<B: Blocking> RawRwLock<B> {
 
     /// Looks for a moment until `enough`; gives the last look.
     fn look(&self, enough: impl Fn(u32) -> bool) -> u32 {
-        for _ in looks() {
+        let mut backoff = Backoff::<B>::for_lock();
+        loop {
             // ORDERING: Relaxed; this only waits for a chance.
             let state = self.state.load(Ordering::Relaxed);
-            if enough(state) {
+            if enough(state) || backoff.is_over() {
                 return state;
             }
-            spin_loop();
+            backoff.between();
         }
-        // ORDERING: Relaxed, as above.
-        self.state.load(Ordering::Relaxed)
     }
 
     #[cold]

@@ -19,11 +19,10 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-use super::raw_mutex::looks;
+use crate::backoff::Backoff;
 use crate::blocking::Blocking;
 use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU32, Ordering};
-use crate::primitive::spin_loop;
 
 const WAITS: u32 = 1 << 31;
 const PERMITS: u32 = WAITS - 1;
@@ -173,13 +172,10 @@ impl<B: Blocking> Semaphore<B> {
 
     #[cold]
     fn acquire_contended(&self, deadline: Option<B::Instant>) -> bool {
-        for _ in looks() {
-            // ORDERING: Relaxed; this only waits for a chance.
-            let state = self.word.load(Ordering::Relaxed);
-            if state != 0 {
-                break;
-            }
-            spin_loop();
+        let mut backoff = Backoff::<B>::for_lock();
+        // ORDERING: Relaxed; this only waits for a chance.
+        while self.word.load(Ordering::Relaxed) == 0 && !backoff.is_over() {
+            backoff.between();
         }
         let mut in_time = true;
         loop {

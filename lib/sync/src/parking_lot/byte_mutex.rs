@@ -20,11 +20,10 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::{Park, ParkingLot, Unpark};
+use crate::backoff::Backoff;
 use crate::blocking::Blocking;
-use crate::lock::looks;
 use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU8, Ordering};
-use crate::primitive::spin_loop;
 
 const LOCKED: u8 = 1;
 const PARKED: u8 = 2;
@@ -174,12 +173,10 @@ impl<L: Lot> ByteMutex<L> {
 
     #[cold]
     fn lock_contended(&self, deadline: Option<<L::Backend as Blocking>::Instant>) -> bool {
-        for _ in looks() {
-            // ORDERING: Relaxed; this only waits for a chance.
-            if self.state.load(Ordering::Relaxed) != LOCKED {
-                break;
-            }
-            spin_loop();
+        let mut backoff = Backoff::<L::Backend>::for_lock();
+        // ORDERING: Relaxed; this only waits for a chance.
+        while self.state.load(Ordering::Relaxed) == LOCKED && !backoff.is_over() {
+            backoff.between();
         }
         loop {
             if self.try_lock() {

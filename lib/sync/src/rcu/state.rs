@@ -90,7 +90,8 @@ pub struct State {
     waiting: SpinLock<Waiting>,
 }
 
-/// A reader's.
+/// A reader's, alone on its cache lines: its owner writes it when it reads.
+#[repr(align(128))]
 pub(super) struct Slot {
     seen: AtomicU64,
     /// Written before the slot is in the list, never after.

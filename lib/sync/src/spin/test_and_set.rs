@@ -85,9 +85,13 @@ unsafe impl RawSpin for TestAndSet {
 
     #[inline]
     fn lock(&self) {
+        let mut hints = 1;
         while !self.try_lock() {
             while self.is_locked() {
-                spin_loop();
+                for _ in 0..hints {
+                    spin_loop();
+                }
+                hints = (2 * hints).min(MOST_HINTS);
             }
         }
     }
@@ -115,6 +119,14 @@ unsafe impl RawSpin for TestAndSet {
         self.locked.store(false, Ordering::Release);
     }
 }
+
+/// How many hints there are at most between two looks. Not more than one for a
+/// checker, to which each is another step to explore.
+const MOST_HINTS: u32 = if cfg!(any(loom, shuttle, miri)) {
+    1
+} else {
+    16
+};
 
 impl<T> Lock<TestAndSet, T> {
     maybe_const! {

@@ -19,8 +19,8 @@
 use core::marker::PhantomData;
 use core::task::{Context, Poll, Waker};
 
+use crate::backoff::Backoff;
 use crate::blocking::Blocking;
-use crate::channel::backoff::Backoff;
 use crate::channel::place::Place;
 use crate::channel::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::maybe_const;
