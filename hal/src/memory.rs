@@ -11,6 +11,7 @@
 //! | `frames` | who has which frame; handing them out |
 //! | `user_frame` | counted handles to programs' frames |
 //! | `heap` | the kernel's heap |
+//! | `config` | which allocators these are |
 //! | `page_table`, `table`, `flush`, `space` | programs' address spaces |
 //! | `presence`, `quarantine` | what other processors remember of them |
 //! | `user_copy` | copies to and from programs |
@@ -20,6 +21,7 @@
 use bitflags::bitflags;
 
 pub(crate) mod boot;
+mod config;
 pub(crate) mod direct;
 mod flush;
 pub(crate) mod frames;

@@ -34,5 +34,5 @@ pub use ochre_tool::{
     status::QemuExit,
     tree::Tree,
 };
-pub use shared::{archive, busybox, guest, kernel, once, shell, test_kernel};
+pub use shared::{archive, busybox, guest, kernel, kernel_with, once, shell, test_kernel};
 pub use suite::{Case, run};

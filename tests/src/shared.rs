@@ -46,6 +46,14 @@ pub fn test_kernel() -> Result<PathBuf> {
     once(&KERNEL, || kernel_build::build(&["boottest", "ktest"]))
 }
 
+/// The kernel with other allocators, or whatever else these features say.
+///
+/// # Errors
+/// If it does not build.
+pub fn kernel_with(features: &[&str]) -> Result<PathBuf> {
+    kernel_build::build(features)
+}
+
 /// A static busybox on the host.
 ///
 /// # Errors

@@ -17,15 +17,20 @@
 //!    handles that its word counts.
 //!
 //! # Lock protocol
-//! One lock, innermost of all: nothing is called with it held.
+//! What each processor has at hand has a lock of its own, taken before the
+//! allocator's, which are innermost of all: nothing is called with one held.
+//! Nobody holds two processors' locks.
 
 use core::ops::Range;
 use core::ptr::NonNull;
 
-use ochre_alloc::{Buddy, Cached, FrameSource as _, Record};
-use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{AtomicPtr, AtomicU32, Ordering};
+use ochre_alloc::Record;
+use ochre_sync::primitive::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use ochre_sync::{Counter, Processor, SpinLock};
 
+use crate::cpu::{self, MAX_CPUS};
+
+use super::config::{self, FRAMES};
 use super::{OutOfMemory, PAGE_SIZE, Stats, UserFrame, direct};
 
 /// A program's page.
@@ -34,10 +39,6 @@ pub(super) const USER: u8 = 3;
 pub(super) const TABLE: u8 = 4;
 /// Kernel data of any other kind.
 pub(super) const KERNEL: u8 = 5;
-
-/// Single frames kept at hand before the buddy allocator: what a program of a
-/// few megabytes gives back when it ends serves the next one.
-const AT_HAND: usize = 1024;
 
 /// Empty tables kept for the next one who needs a table, already zeroed.
 const TABLES_AT_HAND: usize = 64;
@@ -51,6 +52,13 @@ const RESERVE_SHARE: usize = 64;
 const RESERVE_MIN: usize = 64;
 const RESERVE_MAX: usize = 4096;
 
+/// No object of the kernel's is larger than 4 MiB.
+const LARGEST_RUN: usize = 1024;
+
+/// The reserve is for objects up to this; larger ones are refused as a
+/// program's pages are.
+const SMALL_RUN: usize = 16;
+
 /// The first record; set before anything else here is used.
 static RECORDS: AtomicPtr<Record> = AtomicPtr::new(core::ptr::null_mut());
 static RECORD_COUNT: AtomicU32 = AtomicU32::new(0);
@@ -58,58 +66,123 @@ static RECORD_COUNT: AtomicU32 = AtomicU32::new(0);
 /// The shared frame of zeroes.
 static ZERO: AtomicU32 = AtomicU32::new(0);
 
-static FRAMES: SpinLock<Frames> = SpinLock::new(Frames::empty());
+/// Frames of memory; set at boot.
+static TOTAL: AtomicUsize = AtomicUsize::new(0);
+static RESERVE: AtomicUsize = AtomicUsize::new(0);
 
-type Source = Cached<'static, Buddy<'static>, AT_HAND>;
+/// Who asks.
+struct Here;
 
-struct Frames {
-    source: Source,
-    /// Tables of zero entries; they count as free.
+impl Processor for Here {
+    #[inline]
+    fn index() -> usize {
+        here()
+    }
+}
+
+static PAGE_TABLES: Counter<Here, MAX_CPUS> = Counter::new();
+static HEAP: Counter<Here, MAX_CPUS> = Counter::new();
+
+/// What each processor has ready.
+static READY: [Ready; MAX_CPUS] = [const { Ready::new() }; MAX_CPUS];
+
+/// Frames that are ready for their next use; they count as free.
+#[repr(align(128))]
+struct Ready {
+    hands: SpinLock<Hands>,
+    /// How many there are; written with the lock held.
+    held: AtomicUsize,
+}
+
+struct Hands {
+    /// Tables of zero entries.
     tables: AtHand<TABLES_AT_HAND>,
-    /// Roots with an empty user half; they count as free.
+    /// Roots with an empty user half.
     roots: AtHand<ROOTS_AT_HAND>,
-    total: usize,
-    reserve: usize,
-    page_tables: usize,
-    heap: usize,
 }
 
-impl Frames {
-    const fn empty() -> Frames {
-        Frames {
-            source: Cached::new(&[], Buddy::new(&[])),
-            tables: AtHand::new(),
-            roots: AtHand::new(),
-            total: 0,
-            reserve: 0,
-            page_tables: 0,
-            heap: 0,
+impl Ready {
+    const fn new() -> Ready {
+        Ready {
+            hands: SpinLock::new(Hands {
+                tables: AtHand::new(),
+                roots: AtHand::new(),
+            }),
+            held: AtomicUsize::new(0),
         }
     }
 
     #[inline]
-    fn free(&self) -> usize {
-        self.source.free_frames() + self.tables.len + self.roots.len
+    fn held(&self) -> usize {
+        // ORDERING: Relaxed; a count.
+        self.held.load(Ordering::Relaxed)
     }
 
-    /// One frame, no questions asked.
+    /// Does something with what is ready.
     #[inline]
-    fn one(&mut self) -> Option<u32> {
-        self.source
-            .allocate(0)
-            .or_else(|| self.tables.pop())
-            .or_else(|| self.roots.pop())
-    }
-
-    /// Lets what is kept at hand be merged to larger blocks.
-    fn give_back(&mut self) {
-        while let Some(frame) = self.tables.pop().or_else(|| self.roots.pop()) {
-            self.source.free(frame, 0);
-        }
+    fn with<R>(&self, work: impl FnOnce(&mut Hands) -> R) -> R {
+        let mut hands = self.hands.lock();
+        let result = work(&mut hands);
+        let held = hands.tables.len + hands.roots.len;
+        // ORDERING: Relaxed; a count.
+        self.held.store(held, Ordering::Relaxed);
+        result
     }
 }
 
-/// A few frames that are ready for their next use.
+/// The processor that asks.
+#[inline]
+fn here() -> usize {
+    cpu::current().index()
+}
+
+/// What the processor that asks has ready.
+#[inline]
+fn ready() -> &'static Ready {
+    &READY[here() % MAX_CPUS]
+}
+
+/// Whether more than so many frames are free; quick where it is so without
+/// what lies ready.
+#[inline]
+fn has_more_than(count: usize) -> bool {
+    FRAMES.has_more_than(count) || free() > count
+}
+
+fn free() -> usize {
+    FRAMES.free_frames() + READY.iter().map(Ready::held).sum::<usize>()
+}
+
+#[inline]
+fn reserve() -> usize {
+    // ORDERING: Relaxed; set at boot.
+    RESERVE.load(Ordering::Relaxed)
+}
+
+/// One frame, no questions asked.
+#[inline]
+fn one() -> Option<u32> {
+    FRAMES.allocate(here(), 0).or_else(one_that_is_ready)
+}
+
+/// A table or a root, of any processor.
+#[cold]
+fn one_that_is_ready() -> Option<u32> {
+    READY
+        .iter()
+        .filter(|ready| ready.held() > 0)
+        .find_map(|ready| ready.with(|hands| hands.tables.pop().or_else(|| hands.roots.pop())))
+}
+
+/// Lets what lies ready be merged to larger blocks.
+#[cold]
+fn give_back() {
+    while let Some(frame) = one_that_is_ready() {
+        FRAMES.free(here(), frame, 0);
+    }
+}
+
+/// A few frames, the last one first.
 struct AtHand<const N: usize> {
     frames: [u32; N],
     len: usize,
@@ -130,6 +203,11 @@ impl<const N: usize> AtHand<N> {
         let frame = *self.frames.get(top)?;
         self.len = top;
         Some(frame)
+    }
+
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.len < N
     }
 
     /// Puts a frame here; false if there is no room.
@@ -164,20 +242,21 @@ pub(super) fn start(records: &'static [Record]) {
     RECORD_COUNT.store(records.len() as u32, Ordering::Relaxed);
     // ORDERING: Relaxed; other processors start later.
     RECORDS.store(records.as_ptr().cast_mut(), Ordering::Relaxed);
-    FRAMES.lock().source = Cached::new(records, Buddy::new(records));
+    config::start(records);
 }
 
 /// Gives free memory to the allocator.
 pub(super) fn add(frames: Range<u32>) {
-    let mut all = FRAMES.lock();
-    all.total += frames.len();
-    all.source.add(frames);
+    // ORDERING: Relaxed; a count.
+    TOTAL.fetch_add(frames.len(), Ordering::Relaxed);
+    FRAMES.add(frames);
 }
 
 /// Marks memory that is in use from the beginning: the image, the records,
 /// what the loader left.
 pub(super) fn add_used(frames: Range<u32>) {
-    FRAMES.lock().total += frames.len();
+    // ORDERING: Relaxed; a count.
+    TOTAL.fetch_add(frames.len(), Ordering::Relaxed);
     for frame in frames {
         record(frame).set(KERNEL, 0);
     }
@@ -188,11 +267,10 @@ pub(super) fn add_used(frames: Range<u32>) {
 /// # Errors
 /// There is not even one frame.
 pub(super) fn finish() -> Result<(), OutOfMemory> {
-    let mut all = FRAMES.lock();
-    let share = all.total / RESERVE_SHARE;
-    all.reserve = share.clamp(RESERVE_MIN, RESERVE_MAX);
-    let zero = all.one().ok_or(OutOfMemory)?;
-    drop(all);
+    // ORDERING: Relaxed; other processors start later.
+    let share = TOTAL.load(Ordering::Relaxed) / RESERVE_SHARE;
+    RESERVE.store(share.clamp(RESERVE_MIN, RESERVE_MAX), Ordering::Relaxed);
+    let zero = one().ok_or(OutOfMemory)?;
     clear(zero);
     record(zero).set(USER, 0);
     let zero_word = record(zero).word();
@@ -210,20 +288,20 @@ pub(super) fn zero_frame() -> u32 {
 
 /// See [`super::stats`].
 pub(super) fn stats() -> Stats {
-    let all = FRAMES.lock();
+    // CAST: numbers of frames.
     Stats {
-        total: all.total,
-        free: all.free(),
-        reserve: all.reserve,
-        page_tables: all.page_tables,
-        heap: all.heap,
+        // ORDERING: Relaxed; set at boot.
+        total: TOTAL.load(Ordering::Relaxed),
+        free: free(),
+        reserve: reserve(),
+        page_tables: PAGE_TABLES.sum() as usize,
+        heap: HEAP.sum() as usize,
     }
 }
 
 /// See [`super::has_headroom`].
 pub(super) fn has_headroom(frames: usize) -> bool {
-    let all = FRAMES.lock();
-    all.free().saturating_sub(frames) > all.reserve
+    has_more_than(reserve().saturating_add(frames))
 }
 
 /// Whether a physical range touches memory that the kernel manages, rather than devices.
@@ -239,12 +317,10 @@ pub(super) fn is_memory(range: Range<u64>) -> bool {
 /// A program's frame with one handle, content unspecified.
 #[inline]
 pub(super) fn allocate_user() -> Result<u32, OutOfMemory> {
-    let mut all = FRAMES.lock();
-    if all.free() <= all.reserve {
+    if !has_more_than(reserve()) {
         return Err(OutOfMemory);
     }
-    let frame = all.one().ok_or(OutOfMemory)?;
-    drop(all);
+    let frame = one().ok_or(OutOfMemory)?;
     let record = record(frame);
     record.set(USER, 0);
     // ORDERING: Relaxed; nobody else knows the frame yet.
@@ -255,23 +331,21 @@ pub(super) fn allocate_user() -> Result<u32, OutOfMemory> {
 /// Frees a program's frame that has no handle left.
 #[inline]
 pub(super) fn free_user(frame: u32) {
-    FRAMES.lock().source.free(frame, 0);
+    FRAMES.free(here(), frame, 0);
 }
 
 /// A table of zero entries. Tables may use half of the reserve: programs make
 /// the kernel need them, but a fault that cannot have its table kills.
 pub(super) fn allocate_table() -> Result<u32, OutOfMemory> {
-    let mut all = FRAMES.lock();
-    if all.free() <= all.reserve / 2 {
+    if !has_more_than(reserve() / 2) {
         return Err(OutOfMemory);
     }
-    let ready = all.tables.pop();
+    let ready = ready().with(|hands| hands.tables.pop());
     let frame = match ready {
         Some(frame) => frame,
-        None => all.one().ok_or(OutOfMemory)?,
+        None => one().ok_or(OutOfMemory)?,
     };
-    all.page_tables += 1;
-    drop(all);
+    PAGE_TABLES.add(1);
     if ready.is_none() {
         clear(frame);
     }
@@ -287,31 +361,33 @@ pub(super) fn free_tables(mut list: FrameList) {
     if list.is_empty() {
         return;
     }
-    let mut all = FRAMES.lock();
-    while let Some(frame) = list.pop() {
-        all.page_tables -= 1;
-        if !all.tables.push(frame) {
-            all.source.free(frame, 0);
+    let mut count = 0;
+    ready().with(|hands| {
+        while hands.tables.has_room()
+            && let Some(frame) = list.pop()
+        {
+            hands.tables.push(frame);
+            count += 1;
         }
-    }
+    });
+    let rest = core::iter::from_fn(|| list.pop()).inspect(|_| count += 1);
+    FRAMES.free_all(here(), rest);
+    PAGE_TABLES.sub(count);
 }
 
 /// A root that was used before: the user half zero, the kernel half the kernel's.
 pub(super) fn reuse_root() -> Option<u32> {
-    let mut all = FRAMES.lock();
-    let frame = all.roots.pop()?;
-    all.page_tables += 1;
-    drop(all);
+    let frame = ready().with(|hands| hands.roots.pop())?;
+    PAGE_TABLES.add(1);
     record(frame).set(TABLE, 0);
     Some(frame)
 }
 
 /// Frees a root, as [`reuse_root`] gives it again.
 pub(super) fn free_root(frame: u32) {
-    let mut all = FRAMES.lock();
-    all.page_tables -= 1;
-    if !all.roots.push(frame) {
-        all.source.free(frame, 0);
+    PAGE_TABLES.sub(1);
+    if !ready().with(|hands| hands.roots.push(frame)) {
+        FRAMES.free(here(), frame, 0);
     }
 }
 
@@ -320,26 +396,25 @@ pub(super) fn free_users(mut list: FrameList) {
     if list.is_empty() {
         return;
     }
-    let mut all = FRAMES.lock();
-    while let Some(frame) = list.pop() {
-        all.source.free(frame, 0);
-    }
+    FRAMES.free_all(here(), core::iter::from_fn(|| list.pop()));
 }
 
-/// Consecutive frames for the kernel, out of the reserve too.
+/// Consecutive frames for the kernel, up to [`LARGEST_RUN`]; small runs out of
+/// the reserve, too.
 pub(super) fn allocate_kernel(count: usize) -> Option<NonNull<u8>> {
+    if count > SMALL_RUN && (count > LARGEST_RUN || !has_headroom(count)) {
+        return None;
+    }
     let count = u32::try_from(count).ok()?;
-    let mut all = FRAMES.lock();
     let start = if count == 1 {
-        all.one()
+        one()
     } else {
-        all.source.allocate_run(count).or_else(|| {
-            all.give_back();
-            all.source.allocate_run(count)
+        FRAMES.allocate_run(here(), count).or_else(|| {
+            give_back();
+            FRAMES.allocate_run(here(), count)
         })
     }?;
-    all.heap += count as usize;
-    drop(all);
+    HEAP.add(u64::from(count));
     record(start).set(KERNEL, 0);
     NonNull::new(direct::pointer(start))
 }
@@ -349,11 +424,9 @@ pub(super) fn allocate_kernel(count: usize) -> Option<NonNull<u8>> {
 /// # Safety
 /// They came from [`allocate_kernel`] with the same count, and nobody uses them.
 pub(super) unsafe fn free_kernel(start: NonNull<u8>, count: usize) {
-    let mut all = FRAMES.lock();
-    all.heap -= count;
+    HEAP.sub(count as u64);
     // CAST: it was a `u32` when allocated.
-    all.source
-        .free_run(direct::frame_of(start.as_ptr()), count as u32);
+    FRAMES.free_run(here(), direct::frame_of(start.as_ptr()), count as u32);
 }
 
 /// Makes a page that the loader left (the archive) a program's frame, with its content.
@@ -380,7 +453,7 @@ pub(crate) unsafe fn release(physical: u64) {
     // CAST: as in `adopt`.
     let frame = (physical / PAGE_SIZE as u64) as u32;
     debug_assert_eq!(record(frame).kind(), KERNEL, "released but not reserved");
-    FRAMES.lock().source.free(frame, 0);
+    FRAMES.free(here(), frame, 0);
 }
 
 /// Zeroes a frame that the caller alone has.

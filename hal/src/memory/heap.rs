@@ -1,111 +1,71 @@
-//! The kernel's heap: a slab over the frame allocator.
+//! The kernel's heap, over the frame allocator.
 //!
 //! It may use the reserve, so that a call that passed
 //! [`has_headroom`](super::has_headroom) finds memory for its small objects.
+//! Which design it is, `config` says.
 //!
 //! # Lock protocol
-//! The heap's lock is taken before the frame allocator's, never after it. No
-//! one holds either while calling anything else.
+//! The heap's locks are taken before the frame allocator's, never after them. No
+//! one holds any while calling anything else.
 
-use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;
 
-use ochre_alloc::{PageSource, Slab};
-use ochre_sync::SpinLock;
+use ochre_alloc::{PageSource, Place};
 
+use crate::cpu;
+
+#[cfg(target_os = "none")]
+use super::config;
 use super::frames;
 
 /// Frames as a heap's pages.
 #[derive(Debug)]
-struct Pages;
+pub(super) struct Pages;
 
 // SAFETY: the frame allocator hands out frames in the direct map, aligned,
 // each to one owner.
 unsafe impl PageSource for Pages {
-    fn allocate_pages(&mut self, count: usize) -> Option<NonNull<u8>> {
+    fn allocate_pages(&self, count: usize) -> Option<NonNull<u8>> {
         frames::allocate_kernel(count)
     }
 
-    unsafe fn free_pages(&mut self, start: NonNull<u8>, count: usize) {
+    unsafe fn free_pages(&self, start: NonNull<u8>, count: usize) {
         // SAFETY: the caller's promise, word for word.
         unsafe { frames::free_kernel(start, count) }
     }
 }
 
-/// The kernel's heap.
-struct Heap {
-    slab: SpinLock<Slab<Pages>>,
+/// The processor whose magazines are used.
+#[derive(Debug)]
+pub(super) struct Here;
+
+// SAFETY: kernel code runs with interrupts off and is never moved to another
+// processor in between; what interrupts it all the same (a machine check, a
+// fault of the kernel itself) ends the machine and allocates nothing. On a
+// host, tests take turns (`host`).
+unsafe impl Place for Here {
+    /// Little is kept: the machine may be small.
+    const SHORTER: u32 = 2;
+
+    #[inline]
+    fn index() -> Option<usize> {
+        Some(cpu::current().index())
+    }
 }
 
 #[cfg(target_os = "none")]
 #[global_allocator]
-static HEAP: Heap = Heap::new();
-
-impl Heap {
-    const fn new() -> Heap {
-        Heap {
-            slab: SpinLock::new(Slab::new(Pages)),
-        }
-    }
-
-    #[cold]
-    fn retry(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let mut slab = self.slab.lock();
-        slab.reclaim();
-        slab.allocate(layout)
-    }
-}
-
-// SAFETY: the slab hands out memory that fits the layout, to one owner at a
-// time, and never unwinds.
-unsafe impl GlobalAlloc for Heap {
-    #[inline]
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let memory = self.slab.lock().allocate(layout);
-        memory
-            .or_else(|| self.retry(layout))
-            .map_or(core::ptr::null_mut(), NonNull::as_ptr)
-    }
-
-    #[inline]
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if let Some(memory) = NonNull::new(memory) {
-            // SAFETY: the caller got it from `alloc` with this layout.
-            unsafe { self.slab.lock().free(memory, layout) }
-        }
-    }
-
-    #[inline]
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if Slab::<Pages>::same_place(layout, new_size) {
-            return memory;
-        }
-        let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
-            return core::ptr::null_mut();
-        };
-        // SAFETY: the caller promises that `new_size` is not zero.
-        let new = unsafe { self.alloc(new_layout) };
-        if !new.is_null() {
-            let len = layout.size().min(new_size);
-            // SAFETY: both are `len` bytes at least, and different allocations.
-            unsafe { core::ptr::copy_nonoverlapping(memory, new, len) };
-            // SAFETY: the caller's promise for `memory` and `layout`.
-            unsafe { self.dealloc(memory, layout) };
-        }
-        new
-    }
-}
+static HEAP: config::Heap = config::NEW_HEAP;
 
 #[cfg(test)]
 mod tests {
-    use super::super::host;
-    use super::Heap;
+    use super::super::{config, host};
     use core::alloc::{GlobalAlloc as _, Layout};
 
     #[test]
     fn content_survives_growing() {
         let _arena = host::start();
-        let heap = Heap::new();
+        let heap: config::Heap = config::NEW_HEAP;
         let mut size = 1;
         let layout = |size| Layout::from_size_align(size, 8).expect("a small layout");
         // SAFETY: the size is not zero.
@@ -132,7 +92,7 @@ mod tests {
     #[test]
     fn a_request_beyond_memory_is_null() {
         let _arena = host::start();
-        let heap = Heap::new();
+        let heap: config::Heap = config::NEW_HEAP;
         for size in [64 << 20, usize::MAX / 4] {
             let layout = Layout::from_size_align(size, 8).expect("a valid layout");
             // SAFETY: the size is not zero.

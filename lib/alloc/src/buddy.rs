@@ -115,10 +115,10 @@ impl<'m> Buddy<'m> {
             "frame {frame:#x} is not aligned to order {order}"
         );
         for part in frame..frame + (1 << order) {
-            let kind = self.record(part).map(Record::kind);
+            let record = self.record(part);
             assert!(
-                !matches!(kind, None | Some(Record::FREE | Record::UNMANAGED)),
-                "frame {part:#x} is freed but not allocated (kind {kind:?})"
+                record.is_some_and(Record::is_allocated),
+                "frame {part:#x} is freed but not allocated ({record:?})"
             );
         }
         // A larger free block around it would begin at one of these.
@@ -130,6 +130,16 @@ impl<'m> Buddy<'m> {
                 "frame {frame:#x} is freed twice"
             );
         }
+    }
+
+    /// A free block of at most `1 << order` frames, as large as can be had
+    /// without splitting more than needed: a smaller free one before a part of
+    /// a larger one.
+    pub(crate) fn allocate_up_to(&mut self, order: u8) -> Option<(u32, u8)> {
+        let first = self.heads.iter().position(Option::is_some)?;
+        // CAST: an index into the heads.
+        let order = order.min(first as u8);
+        self.allocate(order).map(|frame| (frame, order))
     }
 
     fn mark_used(&self, frame: u32, order: u8) {
@@ -154,7 +164,7 @@ impl FrameSource for Buddy<'_> {
 
     fn allocate(&mut self, order: u8) -> Option<u32> {
         let wanted = self.heads.get(usize::from(order)..)?;
-        // CAST: an index into eleven heads.
+        // CAST: an index into the heads.
         let found = order + wanted.iter().position(Option::is_some)? as u8;
         let frame = (*self.heads.get(usize::from(found))?)?;
         self.unlink(frame);

@@ -74,10 +74,10 @@ impl<'m, S: FrameSource, const N: usize> Cached<'m, S, N> {
     }
 
     fn check_not_cached(&self, frame: u32) {
-        let kind = self.records.get(frame as usize).map(Record::kind);
+        let record = self.records.get(frame as usize);
         assert!(
-            !matches!(kind, None | Some(Record::FREE | Record::UNMANAGED)),
-            "frame {frame:#x} is freed but not allocated (kind {kind:?})"
+            record.is_some_and(Record::is_allocated),
+            "frame {frame:#x} is freed but not allocated ({record:?})"
         );
         assert!(
             !self.stack.iter().take(self.len).any(|&held| held == frame),

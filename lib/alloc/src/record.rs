@@ -8,7 +8,9 @@
 //! 0      nobody: not managed         -               -
 //! 1      the buddy allocator: free   next + 1        previous + 1, order in the top 4 bits
 //! 2      whoever allocated it        0 at first      0 at first
-//! 3..15  as 2, for the owner to tell kinds apart
+//! 3..13  as 2, for the owner to tell kinds apart
+//! 14     a processor's cache: free   next + 1        -
+//! 15     as 1, the order 16 higher   next + 1        previous + 1, order - 16 in the top 4 bits
 //! ```
 //!
 //! | field | read by | written by |
@@ -39,8 +41,12 @@ impl Record {
     pub const UNMANAGED: u8 = 0;
     /// The first frame of a free block.
     pub const FREE: u8 = 1;
-    /// Allocated, of no kind in particular. Kinds from here to 15 are the owner's.
+    /// Allocated, of no kind in particular. Kinds from here to 13 are the owner's.
     pub const USED: u8 = 2;
+    /// Free, and kept in a processor's cache.
+    pub const CACHED: u8 = 14;
+    /// The first frame of a free block of an order that four bits cannot say.
+    const FREE_LARGE: u8 = 15;
 
     /// Frames with numbers from here on cannot be linked, so not managed either.
     pub const MAX_FRAMES: u32 = PAYLOAD_MASK;
@@ -86,10 +92,42 @@ impl Record {
         self.tag.load(Ordering::Relaxed)
     }
 
+    /// Whether the frame belongs to an allocator: free, kept, or not known at all.
+    #[inline]
+    pub fn is_allocated(&self) -> bool {
+        !matches!(
+            self.kind(),
+            Record::UNMANAGED | Record::FREE | Record::FREE_LARGE | Record::CACHED
+        )
+    }
+
+    /// Makes this a frame of a cache, before another one.
+    #[inline]
+    pub(crate) fn set_cached(&self, next: Option<u32>) {
+        self.set(Record::CACHED, link(next));
+    }
+
+    /// The next frame of a cache, where this is one.
+    #[inline]
+    pub(crate) fn cached(&self) -> Option<u32> {
+        let tag = self.load();
+        if tag >> PAYLOAD_BITS == u32::from(Record::CACHED) {
+            unlink(tag & PAYLOAD_MASK)
+        } else {
+            None
+        }
+    }
+
     /// Makes this the first frame of a free block between two others of a list.
+    #[inline]
     pub(crate) fn set_free(&self, order: u8, previous: Option<u32>, next: Option<u32>) {
-        self.set(Record::FREE, link(next));
-        let word = u32::from(order) << PAYLOAD_BITS | link(previous);
+        let kind = if order < 16 {
+            Record::FREE
+        } else {
+            Record::FREE_LARGE
+        };
+        self.set(kind, link(next));
+        let word = u32::from(order % 16) << PAYLOAD_BITS | link(previous);
         // ORDERING: Relaxed, see the module.
         self.word.store(word, Ordering::Relaxed);
     }
@@ -103,14 +141,17 @@ impl Record {
     }
 
     /// Order, previous and next, where this is the first frame of a free block.
+    #[inline]
     pub(crate) fn free_block(&self) -> Option<(u8, Option<u32>, Option<u32>)> {
-        if self.kind() != Record::FREE {
-            return None;
-        }
+        let base = match self.kind() {
+            Record::FREE => 0,
+            Record::FREE_LARGE => 16,
+            _ => return None,
+        };
         // ORDERING: Relaxed, see the module.
         let word = self.word.load(Ordering::Relaxed);
         // CAST: four bits.
-        let order = (word >> PAYLOAD_BITS) as u8;
+        let order = (word >> PAYLOAD_BITS) as u8 + base;
         Some((order, unlink(word & PAYLOAD_MASK), unlink(self.payload())))
     }
 }
@@ -143,6 +184,17 @@ mod tests {
         assert_eq!(record.free_block(), Some((10, Some(0), Some(last))));
         record.set_free(0, None, None);
         assert_eq!(record.free_block(), Some((0, None, None)));
+        assert!(!record.is_allocated());
+        record.set_free(18, Some(1 << 18), Some(last));
+        assert_eq!(record.free_block(), Some((18, Some(1 << 18), Some(last))));
+        assert!(!record.is_allocated());
+        record.set_used();
+        assert!(record.is_allocated());
+        record.set_cached(Some(last));
+        assert_eq!(
+            (record.cached(), record.is_allocated()),
+            (Some(last), false)
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@
 use core::ops::Range;
 use core::ptr::NonNull;
 
-/// Blocks have at most `1 << MAX_ORDER` frames.
-pub const MAX_ORDER: u8 = 10;
+/// Blocks have at most `1 << MAX_ORDER` frames: a gigabyte.
+pub const MAX_ORDER: u8 = 18;
 
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;
@@ -56,16 +56,31 @@ pub trait FrameSource {
 /// The pages returned are valid for reads and writes of `count * PAGE_SIZE`
 /// bytes, aligned to [`PAGE_SIZE`], and belong to the caller alone until it
 /// gives them back.
+///
+/// Methods take `&self`: several heaps, or several processors of one heap, may
+/// share a source, which does whatever locking that takes.
 pub unsafe trait PageSource {
     /// `count` consecutive pages, content unspecified; `None` if there are none.
-    fn allocate_pages(&mut self, count: usize) -> Option<NonNull<u8>>;
+    fn allocate_pages(&self, count: usize) -> Option<NonNull<u8>>;
 
     /// Takes back pages exactly as they were allocated.
     ///
     /// # Safety
     /// `start` came from [`allocate_pages`](PageSource::allocate_pages) of this
     /// source with the same `count`, and nobody uses the pages any more.
-    unsafe fn free_pages(&mut self, start: NonNull<u8>, count: usize);
+    unsafe fn free_pages(&self, start: NonNull<u8>, count: usize);
+}
+
+// SAFETY: the source behind the reference keeps the contract.
+unsafe impl<P: PageSource + ?Sized> PageSource for &P {
+    fn allocate_pages(&self, count: usize) -> Option<NonNull<u8>> {
+        P::allocate_pages(self, count)
+    }
+
+    unsafe fn free_pages(&self, start: NonNull<u8>, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { P::free_pages(self, start, count) }
+    }
 }
 
 /// Cuts a range into the largest blocks that are aligned to their size.

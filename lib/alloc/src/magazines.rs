@@ -1,0 +1,551 @@
+//! The heap of slabs for several processors: each has magazines of its own.
+//!
+//! A *magazine* is a stack of free objects of one size. An allocation pops the
+//! processor's own magazine, a free pushes: no lock, no atomic instruction, and
+//! the object itself is not touched. Only an empty or a full magazine goes to
+//! the class behind, which all processors share, under that class's lock, and
+//! half a magazine moves at once.
+//!
+//! ```text
+//! processor 0           processor 1
+//! 16 [####....]         16 [##......]     pop, push: this processor's alone
+//! 32 [######..]         32 [........]
+//! ..  |                 ..  |
+//!     | full: half goes     | empty: half a magazine comes
+//!     v                     ^
+//! +--------------------------------+
+//! | class 16 (lock) | class 32 ... |      pages cut into objects (class.rs)
+//! +--------------------------------+
+//! |           PageSource           |      whole pages, for large requests too
+//! +--------------------------------+
+//! ```
+//!
+//! *Remote free*: an object that is freed on another processor than the one
+//! that allocated it goes into the magazine of the processor that frees it,
+//! and from there with others to the class: a processor that only frees takes
+//! the lock once for half a magazine, as does one that only allocates.
+//!
+//! Runs of a few pages have magazines as well, short ones.
+//!
+//! # What it keeps
+//! A processor holds at most a magazine of each size. [`Magazines::reclaim`]
+//! empties the caller's and gives empty pages back; it is called when the
+//! source has nothing left. What lies in other processors' magazines then stays
+//! there: nobody else may touch them.
+//!
+//! # Lock protocol
+//! A class's lock is held while the source is asked; no two classes' locks are
+//! held at once; the source must not allocate from the heap.
+//!
+//! # Invariants
+//! 1. The memory of a [`Local`] is reached only by calls that [`Place`] gave
+//!    its index, one at a time.
+//! 2. The first `len` pointers of a magazine are to free objects (or runs) of
+//!    its kind, each in no other place.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use crate::class::{CLASSES, Class, SIZES, class_of};
+use crate::heap::{self, OutOfMemory};
+use crate::slab::{pages_of, same_place};
+use crate::source::{PAGE_SIZE, PageSource};
+
+/// Whose magazines a call uses.
+///
+/// # Safety
+/// From the moment that [`index`](Place::index) answers a number until the
+/// call into the heap that asked returns, no other call that was answered the
+/// same number runs: not on another thread, and not in an interrupt or signal
+/// handler in between.
+pub unsafe trait Place {
+    /// Runs of up to this many pages are kept in magazines.
+    const RUNS: usize = 8;
+
+    /// Magazines are shorter by this power of two than they would be on a large machine.
+    const SHORTER: u32 = 0;
+
+    /// A number for the caller; `None`, or a number that the heap has no
+    /// magazines for, goes to the shared classes directly.
+    fn index() -> Option<usize>;
+}
+
+/// Sizes of runs, in pages.
+const RUNS: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32];
+
+/// The number of the smallest run that has so many pages, by that number less one.
+const RUN_BY_PAGES: [u8; 32] = {
+    let mut table = [0; 32];
+    let mut run = 0;
+    let mut pages = 1;
+    while pages <= 32 {
+        while (RUNS[run] as usize) < pages {
+            run += 1;
+        }
+        table[pages - 1] = run as u8;
+        pages += 1;
+    }
+    table
+};
+
+/// Classes of objects, then sizes of runs.
+const KINDS: usize = CLASSES + RUNS.len();
+
+/// The longest magazine of each kind.
+const CAPACITY: [u16; KINDS] = {
+    let mut table = [4; KINDS];
+    let mut kind = 0;
+    while kind < KINDS {
+        table[kind] = if kind < CLASSES {
+            match SIZES[kind] {
+                0..=128 => 128,
+                129..=512 => 64,
+                _ => 32,
+            }
+        } else {
+            match RUNS[kind - CLASSES] {
+                1 => 32,
+                2 => 16,
+                3 | 4 => 8,
+                _ => 4,
+            }
+        };
+        kind += 1;
+    }
+    table
+};
+
+/// Where each kind's magazine begins.
+const START: [u16; KINDS] = {
+    let mut table = [0; KINDS];
+    let mut kind = 1;
+    while kind < KINDS {
+        table[kind] = table[kind - 1] + CAPACITY[kind - 1];
+        kind += 1;
+    }
+    table
+};
+
+const SLOTS: usize = (START[KINDS - 1] + CAPACITY[KINDS - 1]) as usize;
+
+/// One processor's magazines.
+#[repr(C, align(64))]
+struct Local {
+    len: [u16; KINDS],
+    slots: [*mut u8; SLOTS],
+}
+
+const LOCAL_PAGES: usize = size_of::<Local>().div_ceil(PAGE_SIZE);
+
+/// A heap for `N` processors over the pages of `P`; see the module's picture in the README.
+pub struct Magazines<P, L, const N: usize> {
+    locals: [AtomicPtr<Local>; N],
+    classes: [SpinLock<Class>; CLASSES],
+    source: P,
+    /// Pages taken from the source that are not in classes.
+    whole: AtomicUsize,
+    place: PhantomData<fn() -> L>,
+}
+
+// SAFETY: what is shared is locked or atomic; a `Local` is one caller's at a
+// time by `Place`'s contract, and may move from thread to thread.
+unsafe impl<P: Sync, L, const N: usize> Sync for Magazines<P, L, N> {}
+
+impl<P, L, const N: usize> fmt::Debug for Magazines<P, L, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Magazines").finish_non_exhaustive()
+    }
+}
+
+/// What serves a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A magazine, and what is behind it.
+    Kept(usize),
+    /// Pages of the source, so many.
+    Pages(usize),
+    /// Nothing.
+    Never,
+}
+
+#[inline]
+fn kind_of(layout: Layout, runs: usize) -> Kind {
+    if let Some(class) = class_of(layout) {
+        return Kind::Kept(class);
+    }
+    if layout.align() > PAGE_SIZE {
+        return Kind::Never;
+    }
+    let pages = pages_of(layout.size());
+    match RUN_BY_PAGES.get(pages - 1) {
+        Some(&run) if pages <= runs => Kind::Kept(CLASSES + usize::from(run)),
+        _ => Kind::Pages(pages),
+    }
+}
+
+impl<P, L, const N: usize> Magazines<P, L, N> {
+    /// An empty heap.
+    pub const fn new(source: P) -> Magazines<P, L, N> {
+        Magazines {
+            locals: [const { AtomicPtr::new(core::ptr::null_mut()) }; N],
+            classes: [const { SpinLock::new(Class::new()) }; CLASSES],
+            source,
+            whole: AtomicUsize::new(0),
+            place: PhantomData,
+        }
+    }
+
+    /// Where the pages come from.
+    pub fn source(&self) -> &P {
+        &self.source
+    }
+}
+
+impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
+    /// Memory for `layout`, content unspecified.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`], also for alignments above a page.
+    #[inline]
+    pub fn allocate(&self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
+        if let Kind::Kept(kind) = kind_of(layout, L::RUNS)
+            && let Some(local) = self.local()
+        {
+            // SAFETY: `local` is the caller's by `Place`'s contract.
+            if let Some(memory) = unsafe { pop(local, kind) } {
+                return Ok(memory);
+            }
+        }
+        self.allocate_slowly(layout)
+    }
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    /// `memory` came from [`allocate`](Magazines::allocate) of this heap with
+    /// the same layout, on any processor, and nobody uses it any more.
+    #[inline]
+    pub unsafe fn free(&self, memory: NonNull<u8>, layout: Layout) {
+        if let Kind::Kept(kind) = kind_of(layout, L::RUNS)
+            && let Some(local) = self.local()
+        {
+            // SAFETY: `local` is the caller's by `Place`'s contract, and the
+            // memory is free now, of this kind.
+            if unsafe { push(local, kind, memory, L::SHORTER) } {
+                return;
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.free_slowly(memory, layout) }
+    }
+
+    /// Whether memory of layout `old` serves `new_size` bytes where it is, and
+    /// is freed alike.
+    #[must_use]
+    #[inline]
+    pub fn same_place(old: Layout, new_size: usize) -> bool {
+        let Ok(new) = Layout::from_size_align(new_size, old.align()) else {
+            return false;
+        };
+        kind_of(old, L::RUNS) == kind_of(new, L::RUNS) && {
+            debug_assert!(new_size > LARGEST || same_place(old, new_size));
+            true
+        }
+    }
+
+    /// Empties the caller's magazines and gives back the pages that are empty.
+    #[cold]
+    pub fn reclaim(&self) {
+        if let Some(local) = self.local() {
+            for kind in 0..KINDS {
+                // SAFETY: `local` is the caller's by `Place`'s contract.
+                unsafe { self.flush(local, kind, usize::MAX) };
+            }
+        }
+        for class in &self.classes {
+            class.lock().reclaim(&self.source);
+        }
+    }
+
+    /// Pages taken from the source and not given back, the magazines' own included.
+    pub fn pages(&self) -> usize {
+        let in_classes: usize = self.classes.iter().map(|class| class.lock().pages()).sum();
+        // ORDERING: Relaxed; a count.
+        in_classes + self.whole.load(Ordering::Relaxed)
+    }
+
+    /// The caller's magazines, if there are any yet.
+    #[inline]
+    fn local(&self) -> Option<NonNull<Local>> {
+        let slot = self.locals.get(L::index()?)?;
+        // ORDERING: Acquire pairs with the Release in `make_local`, for a
+        // caller to whom its place was handed by another one.
+        NonNull::new(slot.load(Ordering::Acquire))
+    }
+
+    /// Makes the caller's magazines, where it has a place and none.
+    #[cold]
+    fn make_local(&self) -> Option<NonNull<Local>> {
+        let slot = self.locals.get(L::index()?)?;
+        let local = self.source.allocate_pages(LOCAL_PAGES)?.cast::<Local>();
+        // ORDERING: Relaxed; a count.
+        self.whole.fetch_add(LOCAL_PAGES, Ordering::Relaxed);
+        // SAFETY: large enough, aligned to a page, ours alone; zero bytes are
+        // empty magazines.
+        unsafe { local.write_bytes(0, 1) };
+        // ORDERING: Release; see `local`.
+        slot.store(local.as_ptr(), Ordering::Release);
+        Some(local)
+    }
+
+    /// Where the magazine is empty, or there is none for the layout.
+    #[cold]
+    #[inline(never)]
+    fn allocate_slowly(&self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
+        let kind = kind_of(layout, L::RUNS);
+        self.allocate_behind(kind)
+            .or_else(|| {
+                self.reclaim();
+                self.allocate_behind(kind)
+            })
+            .ok_or(OutOfMemory)
+    }
+
+    fn allocate_behind(&self, kind: Kind) -> Option<NonNull<u8>> {
+        match kind {
+            Kind::Never => None,
+            Kind::Pages(count) => self.allocate_pages(count),
+            Kind::Kept(kind) => match self.classes.get(kind) {
+                Some(class) => match self.local().or_else(|| self.make_local()) {
+                    Some(local) => {
+                        // SAFETY: `local` is the caller's by `Place`'s contract.
+                        unsafe { self.refill(local, kind, class) }
+                    }
+                    None => class.lock().take_one(kind, &self.source),
+                },
+                None => self.allocate_pages(run_pages(kind)),
+            },
+        }
+    }
+
+    /// # Safety
+    /// `local` is the caller's.
+    unsafe fn refill(
+        &self,
+        local: NonNull<Local>,
+        kind: usize,
+        class: &SpinLock<Class>,
+    ) -> Option<NonNull<u8>> {
+        let half = usize::from(CAPACITY[kind] >> L::SHORTER).div_ceil(2);
+        // SAFETY: a pointer to a part of the local.
+        let first = unsafe { magazine(local, kind) };
+        // SAFETY: `half` slots at least are the magazine's, initialised, and
+        // the caller's alone.
+        let places = unsafe { core::slice::from_raw_parts_mut(first, half) };
+        let taken = class.lock().take(kind, &self.source, places);
+        // The last one is the caller's.
+        let left = taken.checked_sub(1)?;
+        let memory = NonNull::new(*places.get(left)?);
+        // SAFETY: as above. CAST: less than a magazine.
+        unsafe { (*local.as_ptr()).len[kind] = left as u16 };
+        memory
+    }
+
+    /// Where the magazine is full, or there is none for the layout.
+    ///
+    /// # Safety
+    /// As for `free`.
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_slowly(&self, memory: NonNull<u8>, layout: Layout) {
+        match kind_of(layout, L::RUNS) {
+            // SAFETY: the caller's promise.
+            Kind::Kept(kind) => unsafe { self.free_kept(memory, kind) },
+            // SAFETY: the caller's promise: `allocate` took so many.
+            Kind::Pages(count) => unsafe { self.free_pages(memory, count) },
+            Kind::Never => debug_assert!(false, "freed, but not from here"),
+        }
+    }
+
+    /// # Safety
+    /// As for `free`; the memory is of this kind.
+    unsafe fn free_kept(&self, memory: NonNull<u8>, kind: usize) {
+        let Some(local) = self.local().or_else(|| self.make_local()) else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.free_behind(memory, kind) };
+        };
+        let capacity = usize::from(CAPACITY[kind] >> L::SHORTER);
+        // SAFETY: `local` is the caller's by `Place`'s contract.
+        unsafe { self.flush(local, kind, capacity.div_ceil(2)) };
+        // SAFETY: as above; the memory is free now, of this kind.
+        if !unsafe { push(local, kind, memory, L::SHORTER) } {
+            // SAFETY: the caller's promise.
+            unsafe { self.free_behind(memory, kind) }
+        }
+    }
+
+    /// Gives the `count` objects that lay longest in a magazine to what is behind.
+    ///
+    /// # Safety
+    /// `local` is the caller's.
+    unsafe fn flush(&self, local: NonNull<Local>, kind: usize, count: usize) {
+        // SAFETY: the caller's promise.
+        let len = usize::from(unsafe { (*local.as_ptr()).len[kind] });
+        // SAFETY: a pointer to a part of the local.
+        let first = unsafe { magazine(local, kind) };
+        // SAFETY: `len` slots are the magazine's, initialised, and the caller's alone.
+        let objects = unsafe { core::slice::from_raw_parts_mut(first, len) };
+        let count = count.min(len);
+        let Some(given) = objects.get(..count) else {
+            return;
+        };
+        let given = given.iter().copied().filter_map(NonNull::new);
+        match self.classes.get(kind) {
+            Some(class) => {
+                let mut class = class.lock();
+                for object in given {
+                    // SAFETY: objects of this class, free (invariant 2).
+                    unsafe { class.give(kind, &self.source, object) };
+                }
+            }
+            None => {
+                for run in given {
+                    // SAFETY: runs of this kind, free (invariant 2).
+                    unsafe { self.free_pages(run, run_pages(kind)) };
+                }
+            }
+        }
+        objects.copy_within(count.., 0);
+        // SAFETY: the caller's promise. CAST: less than a magazine.
+        unsafe { (*local.as_ptr()).len[kind] = (len - count) as u16 };
+    }
+
+    /// # Safety
+    /// As for `free`; the memory is of this kind.
+    unsafe fn free_behind(&self, memory: NonNull<u8>, kind: usize) {
+        match self.classes.get(kind) {
+            // SAFETY: the caller's promise.
+            Some(class) => unsafe { class.lock().give(kind, &self.source, memory) },
+            // SAFETY: the caller's promise.
+            None => unsafe { self.free_pages(memory, run_pages(kind)) },
+        }
+    }
+
+    fn allocate_pages(&self, count: usize) -> Option<NonNull<u8>> {
+        let pages = self.source.allocate_pages(count)?;
+        // ORDERING: Relaxed; a count.
+        self.whole.fetch_add(count, Ordering::Relaxed);
+        Some(pages)
+    }
+
+    /// # Safety
+    /// The pages came from `allocate_pages` with this count and are not used.
+    unsafe fn free_pages(&self, start: NonNull<u8>, count: usize) {
+        // ORDERING: Relaxed; a count.
+        self.whole.fetch_sub(count, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { self.source.free_pages(start, count) }
+    }
+}
+
+/// Above, there are no classes of objects.
+const LARGEST: usize = crate::class::LARGEST_OBJECT;
+
+/// The pages of a kind that is a run.
+#[inline]
+fn run_pages(kind: usize) -> usize {
+    RUNS.get(kind.wrapping_sub(CLASSES))
+        .map_or(0, |&pages| usize::from(pages))
+}
+
+/// Where a magazine's slots begin.
+///
+/// # Safety
+/// `local` is valid; `kind` is below `KINDS`.
+#[inline]
+unsafe fn magazine(local: NonNull<Local>, kind: usize) -> *mut *mut u8 {
+    // SAFETY: the caller's promise; only an address is computed.
+    let slots = unsafe { &raw mut (*local.as_ptr()).slots };
+    // SAFETY: the starts are inside of the slots.
+    unsafe { slots.cast::<*mut u8>().add(usize::from(START[kind])) }
+}
+
+/// Takes what was pushed last.
+///
+/// # Safety
+/// `local` is the caller's.
+#[inline]
+unsafe fn pop(local: NonNull<Local>, kind: usize) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's promise.
+    let len = unsafe { &mut (*local.as_ptr()).len[kind] };
+    *len = len.checked_sub(1)?;
+    // SAFETY: as above.
+    let first = unsafe { magazine(local, kind) };
+    // SAFETY: below the length, so inside of the magazine.
+    let top = unsafe { first.add(usize::from(*len)) };
+    // SAFETY: as above, and initialised (invariant 2).
+    NonNull::new(unsafe { top.read() })
+}
+
+/// Puts an object on a magazine; false if it is full.
+///
+/// # Safety
+/// `local` is the caller's; the memory is a free object of the kind.
+#[inline]
+unsafe fn push(local: NonNull<Local>, kind: usize, memory: NonNull<u8>, shorter: u32) -> bool {
+    // SAFETY: the caller's promise.
+    let len = unsafe { &mut (*local.as_ptr()).len[kind] };
+    let at = *len;
+    if at >= CAPACITY[kind] >> shorter {
+        return false;
+    }
+    *len = at + 1;
+    // SAFETY: the caller's promise.
+    let first = unsafe { magazine(local, kind) };
+    if cfg!(debug_assertions) {
+        // SAFETY: `at` slots are initialised (invariant 2).
+        let held = unsafe { core::slice::from_raw_parts(first, usize::from(at)) };
+        assert!(!held.contains(&memory.as_ptr()), "an object is freed twice");
+    }
+    // SAFETY: below the capacity, so inside of the magazine.
+    let top = unsafe { first.add(usize::from(at)) };
+    // SAFETY: as above.
+    unsafe { top.write(memory.as_ptr()) };
+    true
+}
+
+// SAFETY: objects and runs are handed out once (invariant 2, the classes'
+// invariants, the source's contract), large and aligned enough by `kind_of`;
+// nothing unwinds but for a caller that broke the contract, in checked builds.
+unsafe impl<P: PageSource, L: Place, const N: usize> GlobalAlloc for Magazines<P, L, N> {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match self.allocate(layout) {
+            Ok(memory) => memory.as_ptr(),
+            Err(OutOfMemory) => core::ptr::null_mut(),
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        if let Some(memory) = NonNull::new(memory) {
+            // SAFETY: the caller got it from `alloc` with this layout.
+            unsafe { self.free(memory, layout) }
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let resize = |_, old, size| Self::same_place(old, size);
+        // SAFETY: the caller's promise; `same_place` says what is so.
+        unsafe { heap::move_to(self, memory, layout, new_size, resize) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

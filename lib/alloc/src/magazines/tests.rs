@@ -1,0 +1,204 @@
+//! The heap with magazines: one thread against the model, several against each other.
+
+use core::alloc::{GlobalAlloc as _, Layout};
+use core::cell::Cell;
+use core::ptr::NonNull;
+use std::sync::mpsc;
+use std::thread;
+
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+
+use super::{CAPACITY, KINDS, LOCAL_PAGES, Local, Magazines, Place};
+use crate::heap::OutOfMemory;
+use crate::testing::{
+    Pages, Subject, agrees_with_the_model, config, refuses_the_impossible, steps,
+};
+
+thread_local! {
+    static PLACE: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Each thread says itself which place it has.
+#[derive(Debug)]
+struct Here;
+
+// SAFETY: the tests give each running thread another number.
+unsafe impl Place for Here {
+    const RUNS: usize = 32;
+
+    fn index() -> Option<usize> {
+        Some(PLACE.get())
+    }
+}
+
+type Subjects = Magazines<Pages, Here, 4>;
+
+impl Subject for &Subjects {
+    fn allocate(&mut self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
+        Magazines::allocate(self, layout)
+    }
+
+    unsafe fn free(&mut self, memory: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { Magazines::free(self, memory, layout) }
+    }
+
+    unsafe fn resize(&mut self, _: NonNull<u8>, old: Layout, new_size: usize) -> bool {
+        Subjects::same_place(old, new_size)
+    }
+
+    fn reclaim(&mut self) {
+        Magazines::reclaim(self);
+    }
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).expect("a small layout")
+}
+
+#[test]
+fn magazines_fit_their_pages() {
+    assert!(size_of::<Local>() <= LOCAL_PAGES * 4096);
+    assert_eq!(LOCAL_PAGES, 4);
+    assert_eq!(KINDS, CAPACITY.len());
+}
+
+#[test]
+fn what_was_freed_last_comes_first() {
+    PLACE.set(0);
+    let heap = Subjects::new(Pages::with_limit(64));
+    let first = heap.allocate(layout(100)).expect("there is room");
+    let second = heap.allocate(layout(100)).expect("there is room");
+    // SAFETY: allocated above.
+    unsafe { heap.free(first, layout(100)) };
+    // SAFETY: allocated above.
+    unsafe { heap.free(second, layout(100)) };
+    assert_eq!(heap.allocate(layout(97)), Ok(second));
+    assert_eq!(heap.allocate(layout(112)), Ok(first));
+}
+
+#[test]
+fn refuses_and_goes_on_without_a_place() {
+    PLACE.set(usize::MAX);
+    let heap = Subjects::new(Pages::with_limit(64));
+    refuses_the_impossible(&mut &heap);
+    for size in [1, 100, 2032, 5000, 100_000] {
+        let at = heap.allocate(layout(size)).expect("there is room");
+        // SAFETY: allocated on the line before.
+        unsafe { heap.free(at, layout(size)) };
+    }
+    heap.reclaim();
+    assert_eq!(heap.source().held(), 0);
+}
+
+#[test]
+fn what_magazines_hold_is_found_when_nothing_else_is_left() {
+    PLACE.set(0);
+    let heap = Subjects::new(Pages::with_limit(LOCAL_PAGES + 8));
+    let held: Vec<_> = core::iter::from_fn(|| heap.allocate(layout(2032)).ok()).collect();
+    assert_eq!(held.len(), 16);
+    for at in held {
+        // SAFETY: allocated above, freed once.
+        unsafe { heap.free(at, layout(2032)) };
+    }
+    let whole = heap.allocate(layout(8 * 4096)).expect("all of it");
+    // SAFETY: allocated on the line before.
+    unsafe { heap.free(whole, layout(8 * 4096)) };
+}
+
+#[test]
+fn content_survives_growing() {
+    PLACE.set(0);
+    let heap = Subjects::new(Pages::with_limit(200));
+    let mut size = 1;
+    // SAFETY: the size is not zero.
+    let mut at = unsafe { heap.alloc(layout(size)) };
+    assert!(!at.is_null());
+    // SAFETY: one byte was allocated.
+    unsafe { at.write(0xa5) };
+    while size < 200_000 {
+        let larger = size * 2 + 1;
+        // SAFETY: allocated with this layout.
+        at = unsafe { heap.realloc(at, layout(size), larger) };
+        assert!(!at.is_null());
+        // SAFETY: `larger` bytes are ours.
+        unsafe { at.wrapping_add(size).write_bytes(0xa5, larger - size) };
+        size = larger;
+    }
+    // SAFETY: all of them were written.
+    let bytes = unsafe { core::slice::from_raw_parts(at, size) };
+    assert!(bytes.iter().all(|&byte| byte == 0xa5));
+    // SAFETY: allocated with this layout.
+    unsafe { heap.dealloc(at, layout(size)) };
+}
+
+#[test]
+fn notices_an_object_freed_twice() {
+    let result = std::panic::catch_unwind(|| {
+        PLACE.set(0);
+        let heap = Subjects::new(Pages::with_limit(64));
+        let at = heap.allocate(layout(64)).expect("there is room");
+        for _ in 0..2 {
+            // SAFETY: the second time breaks the promise; it is noticed before anything is touched.
+            unsafe { heap.free(at, layout(64)) };
+        }
+    });
+    assert!(result.is_err());
+}
+
+/// An object on its way to another thread.
+struct Sent(NonNull<u8>, usize);
+
+// SAFETY: the object is the receiver's, and nobody else's.
+unsafe impl Send for Sent {}
+
+#[test]
+fn what_others_free_comes_back() {
+    const THREADS: usize = 4;
+    let rounds = if cfg!(miri) { 40 } else { 20_000 };
+    let heap = Subjects::new(Pages::with_limit(4096));
+    let (senders, receivers): (Vec<_>, Vec<_>) =
+        (0..THREADS).map(|_| mpsc::sync_channel::<Sent>(64)).unzip();
+    thread::scope(|scope| {
+        for (index, receiver) in receivers.into_iter().enumerate() {
+            let heap = &heap;
+            let next = senders[(index + 1) % THREADS].clone();
+            scope.spawn(move || {
+                PLACE.set(index);
+                for round in 0..rounds {
+                    let size = 1 + (round * 37 + index) % 3000;
+                    let at = heap.allocate(layout(size)).expect("there is room");
+                    // SAFETY: just allocated.
+                    unsafe { at.write_bytes(index as u8, size) };
+                    next.send(Sent(at, size)).expect("the next one listens");
+                    let Sent(at, size) = receiver.recv().expect("the one before sends");
+                    let from = (index + THREADS - 1) % THREADS;
+                    // SAFETY: the sender allocated and wrote it.
+                    let bytes = unsafe { core::slice::from_raw_parts(at.as_ptr(), size) };
+                    assert!(bytes.iter().all(|&byte| usize::from(byte) == from));
+                    // SAFETY: the sender gave it away.
+                    unsafe { heap.free(at, layout(size)) };
+                }
+                heap.reclaim();
+            });
+        }
+        drop(senders);
+    });
+    // The magazines themselves stay, and the last empty page of a class.
+    heap.reclaim();
+    assert_eq!(heap.source().held(), heap.pages());
+    assert_eq!(heap.pages(), THREADS * LOCAL_PAGES);
+}
+
+proptest! {
+    #![proptest_config(config())]
+    #[test]
+    fn agrees_with_the_model_and_all_pages_come_back(steps in steps(140_000, 12)) {
+        PLACE.set(1);
+        let heap = Subjects::new(Pages::with_limit(400));
+        agrees_with_the_model(&mut &heap, steps);
+        prop_assert_eq!(heap.pages(), heap.source().held());
+        heap.reclaim();
+        prop_assert!(heap.source().held() <= LOCAL_PAGES, "{}", heap.source().held());
+    }
+}

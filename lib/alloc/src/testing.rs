@@ -1,0 +1,328 @@
+//! What the tests of all designs share: memory that notices leaks, and the
+//! model that every heap must agree with.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use proptest::prelude::{ProptestConfig, Strategy};
+use proptest::{collection, prop_oneof};
+
+use crate::heap::{Heap, OutOfMemory, Region};
+use crate::source::{PAGE_SIZE, PageSource};
+
+/// How many random cases a property is tried with.
+pub(crate) fn config() -> ProptestConfig {
+    ProptestConfig {
+        // `cargo xtask fuzz` asks for more by the variable that proptest knows.
+        cases: match std::env::var("PROPTEST_CASES") {
+            _ if cfg!(miri) => 3,
+            Ok(cases) => cases.parse().expect("PROPTEST_CASES is a number"),
+            Err(_) => 128,
+        },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Pages from the host's allocator, up to a limit; it knows what is held.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    held: Mutex<HashMap<usize, (NonNull<u8>, usize)>>,
+    limit: usize,
+}
+
+// SAFETY: the pointers are only kept here to free them.
+unsafe impl Send for Pages {}
+// SAFETY: as above; the map is locked.
+unsafe impl Sync for Pages {}
+
+fn layout_of(count: usize) -> Layout {
+    Layout::from_size_align(count * PAGE_SIZE, PAGE_SIZE).expect("a few pages")
+}
+
+impl Pages {
+    pub(crate) fn with_limit(limit: usize) -> Pages {
+        Pages {
+            limit,
+            held: Mutex::default(),
+        }
+    }
+
+    /// Pages that were not given back.
+    pub(crate) fn held(&self) -> usize {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values().map(|&(_, count)| count).sum()
+    }
+}
+
+// SAFETY: the pages come from the host's allocator and are freed only in `free_pages`.
+unsafe impl PageSource for Pages {
+    fn allocate_pages(&self, count: usize) -> Option<NonNull<u8>> {
+        if count == 0 || self.held().checked_add(count)? > self.limit {
+            return None;
+        }
+        // SAFETY: the layout's size is not zero.
+        let start = NonNull::new(unsafe { std::alloc::alloc(layout_of(count)) })?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(start.addr().get(), (start, count));
+        Some(start)
+    }
+
+    unsafe fn free_pages(&self, start: NonNull<u8>, count: usize) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ours, was) = held
+            .remove(&start.addr().get())
+            .expect("pages of this source");
+        assert_eq!(was, count, "freed with another count");
+        // SAFETY: it came from `alloc` with this layout.
+        unsafe { std::alloc::dealloc(ours.as_ptr(), layout_of(count)) };
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // What a heap still holds at the end of a test.
+        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for &(start, count) in held.values() {
+            // SAFETY: it came from `alloc` with this layout, and was not freed.
+            unsafe { std::alloc::dealloc(start.as_ptr(), layout_of(count)) };
+        }
+    }
+}
+
+/// A heap, whoever locks it.
+pub(crate) trait Subject {
+    fn allocate(&mut self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory>;
+    /// # Safety
+    /// As for `Heap::free`.
+    unsafe fn free(&mut self, memory: NonNull<u8>, layout: Layout);
+    /// # Safety
+    /// As for `Heap::resize`.
+    unsafe fn resize(&mut self, memory: NonNull<u8>, old: Layout, new_size: usize) -> bool;
+    fn reclaim(&mut self);
+}
+
+impl<H: Heap> Subject for H {
+    fn allocate(&mut self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
+        Heap::allocate(self, layout)
+    }
+
+    unsafe fn free(&mut self, memory: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { Heap::free(self, memory, layout) }
+    }
+
+    unsafe fn resize(&mut self, memory: NonNull<u8>, old: Layout, new_size: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { Heap::resize(self, memory, old, new_size) }
+    }
+
+    fn reclaim(&mut self) {
+        Heap::reclaim(self);
+    }
+}
+
+/// One thing done to a heap.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Allocate { size: usize, shift: u32 },
+    Free(usize),
+    Resize { which: usize, size: usize },
+    Reclaim,
+}
+
+fn sizes(largest: usize) -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 0_usize..200, 2 => 0..largest.min(3000), 1 => 0..largest]
+}
+
+/// Random steps, with sizes up to `largest` and alignments up to `1 << shift`.
+pub(crate) fn steps(largest: usize, shift: u32) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        10 => (sizes(largest), prop_oneof![3 => 0_u32..5, 1 => 0..=shift])
+            .prop_map(|(size, shift)| Step::Allocate { size, shift }),
+        8 => (0_usize..64).prop_map(Step::Free),
+        2 => ((0_usize..64), sizes(largest)).prop_map(|(which, size)| Step::Resize { which, size }),
+        1 => proptest::strategy::Just(Step::Reclaim),
+    ];
+    collection::vec(step, 0..if cfg!(miri) { 40 } else { 300 })
+}
+
+/// Requests that no heap can serve, and that must not do harm.
+pub(crate) fn refuses_the_impossible(heap: &mut impl Subject) {
+    let most = isize::MAX as usize;
+    for (size, align) in [
+        (most, 1),
+        (most - PAGE_SIZE, PAGE_SIZE),
+        (1, 1 << 62),
+        (0, 1 << 62),
+        (most / 2, 16),
+        (1 << 50, 1 << 40),
+    ] {
+        let Ok(layout) = Layout::from_size_align(size, align) else {
+            continue;
+        };
+        assert_eq!(heap.allocate(layout), Err(OutOfMemory), "{layout:?}");
+    }
+}
+
+/// Does the steps and checks after each that what was handed out is disjoint,
+/// aligned and as it was left; frees everything at the end.
+pub(crate) fn agrees_with_the_model(heap: &mut impl Subject, steps: Vec<Step>) {
+    let mut held: Vec<(NonNull<u8>, Layout, u8)> = Vec::new();
+    let mut ranges: BTreeMap<usize, usize> = BTreeMap::new();
+    for (round, step) in steps.into_iter().enumerate() {
+        let value = (round % 251) as u8;
+        match step {
+            Step::Allocate { size, shift } => {
+                let layout = Layout::from_size_align(size, 1 << shift).expect("a small layout");
+                let Ok(at) = heap.allocate(layout) else {
+                    continue;
+                };
+                let start = at.addr().get();
+                assert_eq!(start % layout.align(), 0, "{layout:?}");
+                if size > 0 {
+                    assert!(is_apart(&ranges, start, size), "{layout:?} overlaps");
+                    ranges.insert(start, size);
+                }
+                // SAFETY: the heap handed out these bytes.
+                unsafe { at.write_bytes(value, size) };
+                held.push((at, layout, value));
+            }
+            Step::Free(which) if !held.is_empty() => {
+                let (at, layout, value) = held.swap_remove(which % held.len());
+                check(at, layout.size(), value);
+                ranges.remove(&at.addr().get());
+                // SAFETY: allocated above with this layout, removed from the list.
+                unsafe { heap.free(at, layout) };
+            }
+            Step::Resize { which, size } if !held.is_empty() => {
+                let index = which % held.len();
+                let (at, old, was) = held[index];
+                // SAFETY: allocated above with this layout.
+                if !unsafe { heap.resize(at, old, size) } {
+                    continue;
+                }
+                check(at, old.size().min(size), was);
+                let start = at.addr().get();
+                ranges.remove(&start);
+                if size > 0 {
+                    assert!(is_apart(&ranges, start, size), "a resize overlaps");
+                    ranges.insert(start, size);
+                }
+                // SAFETY: the heap says that these bytes are ours.
+                unsafe { at.write_bytes(value, size) };
+                let layout = Layout::from_size_align(size, old.align()).expect("a small layout");
+                held[index] = (at, layout, value);
+            }
+            Step::Reclaim => heap.reclaim(),
+            Step::Free(_) | Step::Resize { .. } => {}
+        }
+    }
+    for (at, layout, value) in held {
+        check(at, layout.size(), value);
+        // SAFETY: allocated above with this layout, freed once.
+        unsafe { heap.free(at, layout) };
+    }
+}
+
+fn is_apart(ranges: &BTreeMap<usize, usize>, start: usize, size: usize) -> bool {
+    let below = ranges.range(..start + size).next_back();
+    below.is_none_or(|(&other, &len)| other + len <= start)
+}
+
+fn check(at: NonNull<u8>, size: usize, value: u8) {
+    // SAFETY: the heap handed out these bytes and they were written.
+    let bytes = unsafe { core::slice::from_raw_parts(at.as_ptr(), size) };
+    assert!(
+        bytes.iter().all(|&byte| byte == value),
+        "it was overwritten"
+    );
+}
+
+/// Memory of its own for a region heap; lives as long as the value.
+pub(crate) struct Arena {
+    memory: Vec<u8>,
+}
+
+impl Arena {
+    pub(crate) fn new(len: usize) -> Arena {
+        Arena {
+            memory: vec![0xee; len],
+        }
+    }
+
+    /// Gives the heap all but the first `skipped` bytes.
+    pub(crate) fn add_to(&mut self, heap: &mut impl Region, skipped: usize) {
+        let rest = self.memory.get_mut(skipped..).expect("a few are skipped");
+        let len = rest.len();
+        let start = NonNull::from(rest).cast::<u8>();
+        // SAFETY: the vector is never touched again; tests keep it longer than the heap.
+        unsafe { heap.add(start, len) };
+    }
+}
+
+/// What every region heap must do.
+pub(crate) fn checks_of_regions<H: Region>(new: impl Fn() -> H) {
+    // A heap without memory has none.
+    let mut heap = new();
+    assert_eq!(heap.allocate(Layout::new::<u8>()), Err(OutOfMemory));
+    refuses_the_impossible(&mut heap);
+    // Regions too short to be of use do no harm.
+    for len in 0..80 {
+        let mut heap = new();
+        let mut arena = Arena::new(len + 3);
+        arena.add_to(&mut heap, 3);
+        if let Ok(at) = heap.allocate(Layout::new::<u8>()) {
+            // SAFETY: allocated on the line before.
+            unsafe { heap.free(at, Layout::new::<u8>()) };
+        }
+    }
+    // What `room_for` says is enough, wherever the region begins.
+    for (size, shift) in [(0, 0), (1, 3), (100, 4), (500, 7), (3000, 12), (5000, 5)] {
+        let layout = Layout::from_size_align(size, 1 << shift).expect("a small layout");
+        let room = H::room_for(layout).expect("a small layout");
+        for skipped in [0, 1, 8, 17] {
+            let mut heap = new();
+            let mut arena = Arena::new(room + skipped);
+            arena.add_to(&mut heap, skipped);
+            let at = heap.allocate(layout).expect("there is room");
+            assert_eq!(at.addr().get() % layout.align(), 0);
+            // SAFETY: allocated above.
+            unsafe { at.write_bytes(1, size) };
+            // SAFETY: allocated above, freed once.
+            unsafe { heap.free(at, layout) };
+        }
+    }
+    let most = Layout::from_size_align(isize::MAX as usize, 1).expect("the largest layout");
+    assert!(H::room_for(most).is_none_or(|room| room > most.size()));
+}
+
+/// Does the steps over a few regions, then looks whether everything came back:
+/// the largest piece that could be had before can be had again.
+pub(crate) fn property_of_regions<H: Region>(mut heap: H, steps: Vec<Step>, all_back: bool) {
+    let mut arenas = [Arena::new(9000), Arena::new(20_000), Arena::new(2000)];
+    for (index, arena) in arenas.iter_mut().enumerate() {
+        arena.add_to(&mut heap, index * 3);
+    }
+    let largest = |heap: &mut H| {
+        heap.reclaim();
+        (0..20_000)
+            .rev()
+            .step_by(if cfg!(miri) { 1997 } else { 128 })
+            .find(|&size| {
+                let layout = Layout::from_size_align(size, 8).expect("a small layout");
+                heap.allocate(layout)
+                    // SAFETY: allocated on the line before.
+                    .map(|at| unsafe { heap.free(at, layout) })
+                    .is_ok()
+            })
+    };
+    let before = largest(&mut heap);
+    agrees_with_the_model(&mut heap, steps);
+    refuses_the_impossible(&mut heap);
+    if all_back {
+        assert_eq!(largest(&mut heap), before);
+    }
+}
