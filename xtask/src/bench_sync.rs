@@ -82,7 +82,8 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
     keep.run()
 }
 
-fn today() -> Result<OsString> {
+/// The date, as results are filed under it.
+pub(crate) fn today() -> Result<OsString> {
     let output = run::program("date", ["-u", "+%F"])?.output()?;
     Ok(output.trim().into())
 }

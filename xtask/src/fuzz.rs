@@ -12,3 +12,15 @@ pub(crate) fn memory(first: u64, sequences: u64) -> Result<()> {
         .env("OCHRE_FUZZ_SEQUENCES", sequences.to_string())
         .run()
 }
+
+/// Random programs for each design of `ochre-alloc`, beside its model, on the
+/// stable toolchain. A property that fails prints the smallest program it found.
+pub(crate) fn alloc(cases: u64) -> Result<()> {
+    run::cargo(["test", "--release", "--lib", "--package", "ochre-alloc"])?
+        .args(["agrees_with"])
+        .env("PROPTEST_CASES", cases.to_string())
+        // What the designs check by themselves is to be seen, too.
+        .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .run()
+}

@@ -1,6 +1,7 @@
 //! Developers' commands: everything CI runs is one of them, and each runs on a laptop.
 #![forbid(unsafe_code)]
 
+mod bench_alloc;
 mod bench_sync;
 mod check;
 mod count_unsafe;
@@ -66,19 +67,20 @@ enum Command {
         #[arg(long, default_value_t = 1_000)]
         schedules: u32,
     },
-    /// Random input: 'memory', sequences of memory calls on Linux and on Ochre
+    /// Random input: 'memory', sequences of memory calls on Linux and on Ochre;
+    /// 'alloc', random programs for the allocators
     Fuzz {
         /// What
-        #[arg(value_parser = ["memory"])]
+        #[arg(value_parser = ["alloc", "memory"])]
         what: String,
-        /// The first seed
+        /// The first seed of 'memory'
         #[arg(long, default_value_t = 1)]
         first: u64,
-        /// How many sequences
+        /// How many sequences; of 'alloc' a tenth as many for each property
         #[arg(long, default_value_t = 100_000)]
         sequences: u64,
     },
-    /// Benchmarks, beside Linux in the same emulator; 'sync': ochre-sync beside its peers
+    /// Benchmarks, beside Linux in the same emulator; 'sync' and 'alloc': our libraries beside their peers
     Bench {
         /// Passed on to the benchmarks; '--help' tells more
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -128,8 +130,14 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             bench_sync::run(args.get(1..).unwrap_or_default())?;
         }
         Command::Fuzz {
+            what, sequences, ..
+        } if what == "alloc" => fuzz::alloc(sequences / 10)?,
+        Command::Fuzz {
             first, sequences, ..
         } => fuzz::memory(first, sequences)?,
+        Command::Bench { args } if args.first().is_some_and(|first| first == "alloc") => {
+            bench_alloc::run(args.get(1..).unwrap_or_default())?;
+        }
         Command::Shuttle { crates, schedules } => model::shuttle(&crates, schedules)?,
         Command::Bench { args } => {
             run::cargo([
