@@ -1,6 +1,7 @@
 //! Developers' commands: everything CI runs is one of them, and each runs on a laptop.
 #![forbid(unsafe_code)]
 
+mod allocations;
 mod bench_alloc;
 mod bench_sync;
 mod check;
@@ -90,6 +91,12 @@ enum Command {
     CountUnsafe,
     /// The rules of the house that no lint knows
     Tidy,
+    /// Where the kernel allocates in a way that cannot fail politely
+    Allocations {
+        /// Write docs/allocations.md, which the rules of the house keep to
+        #[arg(long)]
+        write: bool,
+    },
     /// Writes docs/syscalls.md from the table of system calls
     Syscalls {
         /// Only say whether it is up to date
@@ -153,6 +160,8 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         }
         Command::CountUnsafe => count_unsafe::print()?,
         Command::Tidy => tidy::check()?,
+        Command::Allocations { write: true } => allocations::write()?,
+        Command::Allocations { write: false } => allocations::print()?,
         Command::Syscalls { check: true } => syscalls::check()?,
         Command::Syscalls { check: false } => syscalls::write()?,
         Command::Doctor => return Ok(ochre_tool::doctor::print()),

@@ -181,7 +181,7 @@ fn documentation_len(tokens: &[TokenTree]) -> Option<usize> {
 
 /// Whether the tokens start with `#[cfg(test)]`, or with a `cfg` of `all(test,
 /// ..)`.
-fn is_test_attribute(tokens: &[TokenTree]) -> bool {
+pub(crate) fn is_test_attribute(tokens: &[TokenTree]) -> bool {
     let [TokenTree::Punct(hash), TokenTree::Group(group), ..] = tokens else {
         return false;
     };
@@ -195,7 +195,7 @@ fn is_test_attribute(tokens: &[TokenTree]) -> bool {
 }
 
 /// How many tokens an item has: to its semicolon or its braces.
-fn item_len(tokens: &[TokenTree]) -> usize {
+pub(crate) fn item_len(tokens: &[TokenTree]) -> usize {
     let end = tokens.iter().position(|token| match token {
         TokenTree::Punct(punct) => punct.as_char() == ';',
         TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,

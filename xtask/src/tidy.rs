@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Result, bail};
 use ochre_tool::paths;
 
-use crate::{metadata::Metadata, sources};
+use crate::{allocations, metadata::Metadata, sources};
 
 /// Everything that breaks a rule.
 #[derive(Debug, Default)]
@@ -68,6 +68,7 @@ pub(crate) fn check() -> Result<()> {
     crates::check(&house, &mut findings)?;
     documents::check(&house, &mut findings)?;
     locks::check(&house, &mut findings)?;
+    infallible(&house, &mut findings)?;
     if findings.0.is_empty() {
         return Ok(());
     }
@@ -76,6 +77,26 @@ pub(crate) fn check() -> Result<()> {
         findings.0.len(),
         findings.0.join("\n")
     );
+}
+
+/// No file of the kernel has more allocations that cannot fail politely than the list says.
+fn infallible(house: &House, findings: &mut Findings) -> Result<()> {
+    let listed = allocations::listed(&house.root)?;
+    for (path, lines) in allocations::in_kernel(&house.root)? {
+        let limit = listed.get(&path).copied().unwrap_or(0);
+        if lines.len() > limit {
+            findings.add(
+                &path,
+                format!(
+                    "allocates in {} places (lines {lines:?}) without a way to fail; {limit} are in {}: \
+                     use try_reserve, try_new or has_headroom, or say there why not",
+                    lines.len(),
+                    allocations::LIST
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -271,12 +271,13 @@ impl Epoll {
         if depth >= NESTING {
             return Err(Errno::ELOOP);
         }
-        let watched: Vec<_> = other
-            .items
-            .lock()
-            .values()
-            .filter_map(|item| item.file.upgrade())
-            .collect();
+        let mut watched = Vec::new();
+        let items = other.items.lock();
+        watched
+            .try_reserve(items.len())
+            .map_err(|_| Errno::ENOMEM)?;
+        watched.extend(items.values().filter_map(|item| item.file.upgrade()));
+        drop(items);
         for file in watched {
             if let Some(next) = file.file().as_any().downcast_ref::<Epoll>() {
                 self.check_loop(next, depth + 1)?;
@@ -327,7 +328,14 @@ impl File for Epoll {
         if let Some(table) = table {
             table.add(&self.shared.changed);
         }
-        let listed: Vec<_> = self.shared.ready.lock().iter().cloned().collect();
+        let mut listed = Vec::new();
+        let ready = self.shared.ready.lock();
+        if listed.try_reserve(ready.len()).is_err() {
+            // Whoever asks looks again, and for that there may be memory.
+            return Events::READABLE;
+        }
+        listed.extend(ready.iter().cloned());
+        drop(ready);
         let ready = listed.iter().any(|item| {
             let wanted = item.settings.lock().events();
             item.file

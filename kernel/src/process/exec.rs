@@ -183,7 +183,7 @@ impl Prepared {
         if let Some(credentials) = credentials {
             call.thread.set_credentials(credentials);
         }
-        drop(call.files().remove_close_on_exec());
+        call.files().close_on_exec();
         {
             let mut table = table::lock();
             table.make_first(call.thread);

@@ -81,22 +81,13 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
     };
     let was_looked_after = table.is_looked_after(of);
     let reaper = reaper_of(&table, process);
-    let children = table.reparent(process.pid, reaper);
+    let mut children = table.reparent(process.pid, reaper);
     let orphaned = newly_orphaned(&table, process.pid, &children, was_looked_after);
-    let mourners: Vec<(Arc<Process>, Signal)> = children
-        .iter()
-        .filter_map(|pid| table.process(*pid))
-        .filter_map(|child| {
-            let signal = child.control.parent_death_signal.load(Ordering::Relaxed);
-            Signal::new(signal).map(|signal| (child, signal))
-        })
-        .collect();
-    let ended_children: Vec<Arc<Process>> = children
-        .iter()
-        .filter_map(|pid| table.relations(*pid))
-        .filter(|of| of.is_zombie)
-        .map(|of| Arc::clone(&of.process))
-        .collect();
+    // Those that have ended first. They are looked up again below, by their
+    // numbers: lists of them would need memory, and an end cannot fail.
+    let has_ended = |pid: &Pid| table.relations(*pid).is_some_and(|of| of.is_zombie);
+    children.sort_unstable_by_key(|pid| !has_ended(pid));
+    let ended = children.partition_point(has_ended);
     if let Some(of) = table.relations_mut(process.pid) {
         of.is_zombie = true;
     }
@@ -105,12 +96,18 @@ fn end_process(process: &Arc<Process>, status: ExitStatus) {
     for member in orphaned {
         signal::hang_up(&member);
     }
+    let mourners = children.iter().filter_map(|pid| {
+        let child = table::process(*pid)?;
+        let signal = child.control.parent_death_signal.load(Ordering::Relaxed);
+        Signal::new(signal).map(|signal| (child, signal))
+    });
     for (child, signal) in mourners {
         let info = signal::Info::user(process.pid, process.credentials().uid.real);
         // A signal of PR_SET_PDEATHSIG over its limit is lost, as on Linux.
         let _ = signal::send_to_process(&child, signal, info);
     }
-    for child in ended_children {
+    let ended_children = children.iter().take(ended);
+    for child in ended_children.filter_map(|pid| table::process(*pid)) {
         tell_parent(&child, table::process(reaper), child.final_status());
     }
     tell_parent(process, parent, status);
@@ -149,12 +146,16 @@ fn newly_orphaned(
         .filter_map(|child| table.relations(*child))
         .filter(|child| child.session == own.session && child.group != own.group)
         .map(|child| child.group);
-    let mut groups: Vec<Pid> = of_children
-        .chain(was_looked_after.then_some(own.group))
-        .collect();
+    // Without memory for the lists nobody is hung up: an end cannot fail.
+    let mut groups: Vec<Pid> = Vec::new();
+    if groups.try_reserve(children.len() + 1).is_err() {
+        return Vec::new();
+    }
+    groups.extend(of_children.chain(was_looked_after.then_some(own.group)));
     groups.sort_unstable();
     groups.dedup();
-    groups
+    let mut members = Vec::new();
+    let found = groups
         .into_iter()
         .filter(|group| table.is_orphaned(*group, Some(pid)))
         .filter(|group| {
@@ -162,8 +163,13 @@ fn newly_orphaned(
                 .group_processes(*group)
                 .any(|member| member.report.lock().stopped.is_some())
         })
-        .flat_map(|group| table.group_processes(group).cloned())
-        .collect()
+        .flat_map(|group| table.group_processes(group));
+    for member in found {
+        if members.try_reserve(1).is_ok() {
+            members.push(Arc::clone(member));
+        }
+    }
+    members
 }
 
 /// Tells the parent of an end, or takes the process out of the table at once

@@ -369,7 +369,9 @@ impl Table {
                 of.process.set_parent(to);
             }
         }
-        if let Some(of) = self.relations_mut(to) {
+        if let Some(of) = self.relations_mut(to)
+            && of.children.try_reserve(children.len()).is_ok()
+        {
             of.children.extend_from_slice(&children);
         }
         children

@@ -137,10 +137,13 @@ fn bind(from: &Path, place: &Path, deep: bool) -> Result<(), Errno> {
         Ok::<_, Errno>(mount)
     };
     // Those below, looked for before the new mount is one of them.
-    let below: Vec<(Arc<Mount>, Path)> = mount::all()
-        .into_iter()
-        .filter_map(|mount| Some((Arc::clone(&mount), mount.place()?)))
-        .collect();
+    let all = mount::all();
+    let mut below: Vec<(Arc<Mount>, Path)> = Vec::new();
+    below.try_reserve(all.len()).map_err(|_| Errno::ENOMEM)?;
+    below.extend(
+        all.into_iter()
+            .filter_map(|mount| Some((Arc::clone(&mount), mount.place()?))),
+    );
     let top = show(from, place)?;
     if !deep {
         return Ok(());
@@ -162,6 +165,7 @@ fn bind(from: &Path, place: &Path, deep: bool) -> Result<(), Errno> {
                     mount: Arc::clone(&new),
                     dentry: Arc::clone(&at.dentry),
                 };
+                copied.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 copied.push((Arc::clone(mount), show(&root, &target)?));
             }
         }

@@ -36,9 +36,13 @@ impl Outcome {
         Outcome::Done(Err(errno))
     }
 
-    /// Waits for a future of exactly its own size.
+    /// Waits for a future of exactly its own size; without memory for it the
+    /// call ends with ENOMEM before it has waited.
     pub fn wait(future: impl Future<Output = SysResult> + Send + 'static) -> Outcome {
-        Outcome::Wait(Box::pin(future))
+        match ochre_alloc::try_box(future) {
+            Ok(future) => Outcome::Wait(Box::into_pin(future)),
+            Err(_) => Outcome::error(Errno::ENOMEM),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The wall clock: the monotonic clock plus an offset that can be set.
 
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 use core::task::Waker;
 
 use ochre_hal::clock;
@@ -101,9 +100,20 @@ impl Drop for SettingListener {
 }
 
 fn tell_listeners() {
-    let wakers: Vec<Waker> = LISTENERS.lock().wakers.values().cloned().collect();
-    for waker in wakers {
+    // One by one, with the lock given back in between: no list, so no memory.
+    let mut from = 0;
+    loop {
+        let next = LISTENERS
+            .lock()
+            .wakers
+            .range(from..)
+            .next()
+            .map(|(key, waker)| (*key, waker.clone()));
+        let Some((key, waker)) = next else {
+            return;
+        };
         waker.wake();
+        from = key.saturating_add(1);
     }
 }
 

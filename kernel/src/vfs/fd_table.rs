@@ -28,6 +28,10 @@ struct Inner {
     first_free: usize,
 }
 
+/// What was open; dropping it closes it.
+#[derive(Debug)]
+pub struct Closed(#[expect(dead_code, reason = "it is there to be dropped")] Vec<Option<Slot>>);
+
 #[derive(Clone, Debug)]
 struct Slot {
     file: Arc<OpenFile>,
@@ -248,25 +252,31 @@ impl FdTable {
         }
     }
 
-    /// Takes away what exec closes; dropping the result closes it.
-    #[must_use]
-    pub fn remove_close_on_exec(&self) -> Vec<Arc<OpenFile>> {
-        let mut inner = self.inner.lock();
-        let mut closed = Vec::new();
-        for index in 0..inner.slots.len() {
-            if let Some(slot) = inner.slots[index].take_if(|slot| slot.close_on_exec) {
-                closed.push(slot.file);
-                inner.first_free = inner.first_free.min(index);
-            }
+    /// Closes what exec closes, one after the other: there is no list of them
+    /// that memory would be needed for.
+    pub fn close_on_exec(&self) {
+        let mut from = 0;
+        while let Some((index, file)) = self.take_close_on_exec(from) {
+            drop(file);
+            from = index + 1;
         }
-        closed
+    }
+
+    fn take_close_on_exec(&self, from: usize) -> Option<(usize, Arc<OpenFile>)> {
+        let mut inner = self.inner.lock();
+        let mut slots = inner.slots.iter_mut().enumerate().skip(from);
+        let (index, slot) = slots.find_map(|(index, slot)| {
+            let slot = slot.take_if(|slot| slot.close_on_exec)?;
+            Some((index, slot))
+        })?;
+        inner.first_free = inner.first_free.min(index);
+        Some((index, slot.file))
     }
 
     /// Takes everything away; dropping the result closes it.
     #[must_use]
-    pub fn clear(&self) -> Vec<Arc<OpenFile>> {
-        let slots = core::mem::take(&mut *self.inner.lock()).slots;
-        slots.into_iter().flatten().map(|slot| slot.file).collect()
+    pub fn clear(&self) -> Closed {
+        Closed(core::mem::take(&mut *self.inner.lock()).slots)
     }
 
     /// Descriptors that there is room for, for `/proc/PID/status`.
@@ -332,8 +342,9 @@ mod tests {
         table.insert(open(), false, 8).unwrap();
         table.insert(open(), false, 8).unwrap();
         table.set_close_on_exec(2, true).unwrap();
-        assert_eq!(table.remove_close_on_exec().len(), 2);
+        table.close_on_exec();
         assert_eq!(table.get(0).err(), Some(Errno::EBADF));
+        assert_eq!(table.get(2).err(), Some(Errno::EBADF));
         assert!(table.get(1).is_ok());
         assert_eq!(table.insert(open(), false, 8), Ok(0));
     }

@@ -233,8 +233,14 @@ pub fn process_ended(pid: u32) {
     if LOCKED_FILES.load(Ordering::Relaxed) == 0 {
         return;
     }
-    let keys: Vec<usize> = TABLE.lock().files.keys().copied().collect();
-    for key in keys {
+    // One by one, with the lock given back in between: no list, so no memory.
+    let mut from = 0;
+    loop {
+        let next = TABLE.lock().files.range(from..).next().map(|(key, _)| *key);
+        let Some(key) = next else {
+            return;
+        };
         release(key, Owner::Process(pid));
+        from = key.saturating_add(1);
     }
 }

@@ -22,7 +22,12 @@
     reason = "heaps keep their lists in the memory they manage; checked by Miri"
 )]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
 mod addresses;
+#[cfg(feature = "alloc")]
+mod boxed;
 mod buddy;
 mod buddy_heap;
 mod bump;
@@ -42,6 +47,8 @@ mod source;
 mod testing;
 
 pub use addresses::{AddressError, Addresses};
+#[cfg(feature = "alloc")]
+pub use boxed::try_box;
 pub use buddy::Buddy;
 pub use buddy_heap::BuddyHeap;
 pub use bump::Bump;
