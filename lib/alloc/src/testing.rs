@@ -4,7 +4,8 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+
+use ochre_sync::SpinLock;
 
 use proptest::prelude::{ProptestConfig, Strategy};
 use proptest::{collection, prop_oneof};
@@ -29,7 +30,7 @@ pub(crate) fn config() -> ProptestConfig {
 /// Pages from the host's allocator, up to a limit; it knows what is held.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    held: Mutex<HashMap<usize, (NonNull<u8>, usize)>>,
+    held: SpinLock<HashMap<usize, (NonNull<u8>, usize)>>,
     limit: usize,
 }
 
@@ -46,13 +47,13 @@ impl Pages {
     pub(crate) fn with_limit(limit: usize) -> Pages {
         Pages {
             limit,
-            held: Mutex::default(),
+            held: SpinLock::default(),
         }
     }
 
     /// Pages that were not given back.
     pub(crate) fn held(&self) -> usize {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.lock();
         held.values().map(|&(_, count)| count).sum()
     }
 }
@@ -65,13 +66,13 @@ unsafe impl PageSource for Pages {
         }
         // SAFETY: the layout's size is not zero.
         let start = NonNull::new(unsafe { std::alloc::alloc(layout_of(count)) })?;
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         held.insert(start.addr().get(), (start, count));
         Some(start)
     }
 
     unsafe fn free_pages(&self, start: NonNull<u8>, count: usize) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         let (ours, was) = held
             .remove(&start.addr().get())
             .expect("pages of this source");
@@ -84,7 +85,7 @@ unsafe impl PageSource for Pages {
 impl Drop for Pages {
     fn drop(&mut self) {
         // What a heap still holds at the end of a test.
-        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.get_mut();
         for &(start, count) in held.values() {
             // SAFETY: it came from `alloc` with this layout, and was not freed.
             unsafe { std::alloc::dealloc(start.as_ptr(), layout_of(count)) };
