@@ -94,9 +94,14 @@ pub(crate) fn measure(name: &str) -> Result<Vec<Sample>> {
 
 /// Memory for ever; the system gives it page by page when it is touched.
 fn arena() -> Result<NonNull<u8>> {
-    let layout = Layout::from_size_align(ARENA, 1 << 21)?;
+    // Not aligned by the allocator: it would have to write the zeroes itself.
+    const ALIGN: usize = 1 << 21;
+    let layout = Layout::from_size_align(ARENA + ALIGN, 8)?;
     // SAFETY: the size is not zero.
-    NonNull::new(unsafe { System.alloc_zeroed(layout) }).context("no memory for an arena")
+    let start = NonNull::new(unsafe { System.alloc_zeroed(layout) });
+    let start = start.context("no memory for an arena")?;
+    // SAFETY: there are `ALIGN` bytes more than asked for.
+    Ok(unsafe { start.add(start.align_offset(ALIGN)) })
 }
 
 /// The arena's pages, as the kernel's frames.

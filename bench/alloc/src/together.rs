@@ -72,19 +72,30 @@ fn wait_until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// Runs `work` in both threads; nanoseconds for one of `rounds`.
+/// Runs `work` in both threads; nanoseconds for one of `rounds`, from when the
+/// first begins until the last ends.
 fn at_once(rounds: usize, work: impl Fn(usize) + Sync) -> f64 {
-    let start = Barrier::new(THREADS + 1);
-    let begin = thread::scope(|scope| {
-        for index in 0..THREADS {
-            let (start, work) = (&start, &work);
-            scope.spawn(move || {
-                start.wait();
-                work(index);
-            });
-        }
-        start.wait();
-        Instant::now()
+    let start = Barrier::new(THREADS);
+    let times: Vec<(Instant, Instant)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|index| {
+                let (start, work) = (&start, &work);
+                scope.spawn(move || {
+                    start.wait();
+                    let begin = Instant::now();
+                    work(index);
+                    (begin, Instant::now())
+                })
+            })
+            .collect();
+        let ends = threads.into_iter().map(|thread| thread.join());
+        ends.map(|times| times.expect("a measured thread ends"))
+            .collect()
     });
-    begin.elapsed().as_secs_f64() * 1e9 / rounds as f64
+    let begin = times.iter().map(|times| times.0).min();
+    let end = times.iter().map(|times| times.1).max();
+    let time = begin
+        .zip(end)
+        .map_or(0.0, |(begin, end)| (end - begin).as_secs_f64());
+    time * 1e9 / rounds as f64
 }

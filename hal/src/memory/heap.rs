@@ -44,7 +44,8 @@ pub(super) struct Here;
 // fault of the kernel itself) ends the machine and allocates nothing. On a
 // host, tests take turns (`host`).
 unsafe impl Place for Here {
-    /// Little is kept: the machine may be small.
+    // Little is kept: the machine may be small.
+    const RUNS: usize = 4;
     const SHORTER: u32 = 2;
 
     #[inline]

@@ -48,7 +48,7 @@ const HEADER_SIZE: u16 = 32;
 const MAX_ALIGN: u16 = 256;
 
 /// Class by `(size - 1) / 16`.
-const CLASS_BY_SIZE: [u8; LARGEST_OBJECT / 16] = {
+static CLASS_BY_SIZE: [u8; LARGEST_OBJECT / 16] = {
     let mut table = [0; LARGEST_OBJECT / 16];
     let mut class = 0;
     let mut slot = 0;

@@ -3,8 +3,8 @@
 //! The region designs ([`Bump`](crate::Bump), [`FirstFit`](crate::FirstFit),
 //! [`FixedBlocks`](crate::FixedBlocks), [`BuddyHeap`](crate::BuddyHeap)) know
 //! the regions that they were given. This one gives them another from a
-//! [`PageSource`] when a request fails, never less than [`LEAST_PAGES`], so that
-//! regions stay few. None of them comes back: these designs do not know when a
+//! [`PageSource`] when a request fails: [`LEAST_PAGES`] at first, then half of
+//! what it has, so that regions stay few. None of them comes back: these designs do not know when a
 //! region is empty.
 
 use core::alloc::Layout;
@@ -15,6 +15,9 @@ use crate::source::{PAGE_SIZE, PageSource};
 
 /// The least that is asked for at once, in pages, while there is that much.
 pub const LEAST_PAGES: usize = 16;
+
+/// The most, unless one request is larger.
+const MOST_PAGES: usize = 512;
 
 /// `H` over the pages of `P`.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ impl<H: Region, P: PageSource> Growing<H, P> {
     #[cold]
     fn grow(&mut self, layout: Layout) -> Result<(), OutOfMemory> {
         let least = H::room_for(layout).ok_or(OutOfMemory)?.div_ceil(PAGE_SIZE);
-        let wanted = least.max(LEAST_PAGES);
+        let wanted = least.max((self.pages / 2).clamp(LEAST_PAGES, MOST_PAGES));
         let (start, count) = match self.source.allocate_pages(wanted) {
             Some(start) => (start, wanted),
             None => (self.source.allocate_pages(least).ok_or(OutOfMemory)?, least),

@@ -79,7 +79,7 @@ pub unsafe trait Place {
 const RUNS: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32];
 
 /// The number of the smallest run that has so many pages, by that number less one.
-const RUN_BY_PAGES: [u8; 32] = {
+static RUN_BY_PAGES: [u8; 32] = {
     let mut table = [0; 32];
     let mut run = 0;
     let mut pages = 1;
@@ -97,7 +97,7 @@ const RUN_BY_PAGES: [u8; 32] = {
 const KINDS: usize = CLASSES + RUNS.len();
 
 /// The longest magazine of each kind.
-const CAPACITY: [u16; KINDS] = {
+const CAPACITIES: [u16; KINDS] = {
     let mut table = [4; KINDS];
     let mut kind = 0;
     while kind < KINDS {
@@ -109,10 +109,9 @@ const CAPACITY: [u16; KINDS] = {
             }
         } else {
             match RUNS[kind - CLASSES] {
-                1 => 32,
-                2 => 16,
-                3 | 4 => 8,
-                _ => 4,
+                1 | 2 => 64,
+                3..=8 => 32,
+                _ => 16,
             }
         };
         kind += 1;
@@ -121,17 +120,21 @@ const CAPACITY: [u16; KINDS] = {
 };
 
 /// Where each kind's magazine begins.
-const START: [u16; KINDS] = {
+const STARTS: [u16; KINDS] = {
     let mut table = [0; KINDS];
     let mut kind = 1;
     while kind < KINDS {
-        table[kind] = table[kind - 1] + CAPACITY[kind - 1];
+        table[kind] = table[kind - 1] + CAPACITIES[kind - 1];
         kind += 1;
     }
     table
 };
 
-const SLOTS: usize = (START[KINDS - 1] + CAPACITY[KINDS - 1]) as usize;
+const SLOTS: usize = (STARTS[KINDS - 1] + CAPACITIES[KINDS - 1]) as usize;
+
+// For use when it runs: a constant indexed by a variable may be copied first.
+static CAPACITY: [u16; KINDS] = CAPACITIES;
+static START: [u16; KINDS] = STARTS;
 
 /// One processor's magazines.
 #[repr(C, align(64))]
