@@ -19,6 +19,7 @@ use ochre_alloc::{
 
 use crate::patterns;
 use crate::sample::Sample;
+use crate::together::THREADS;
 
 /// Every allocator, ours first.
 pub(crate) const NAMES: [&str; 11] = [
@@ -155,8 +156,9 @@ unsafe impl PageSource for Pages {
 #[derive(Debug)]
 struct Here;
 
-// SAFETY: the numbers of threads that run at once differ: at most one row
-// runs, whose threads number themselves from 1; the main thread is 0.
+// SAFETY: the numbers of threads that run at once differ: one row runs, whose
+// `THREADS` threads are joined before the next ones begin and number
+// themselves from 1; the main thread is 0.
 unsafe impl Place for Here {
     const RUNS: usize = 32;
 
@@ -182,7 +184,7 @@ fn here() -> usize {
             let place = if number == 0 {
                 0
             } else {
-                1 + (number - 1) % (PLACES - 1)
+                1 + (number - 1) % THREADS
             };
             HERE.set(place);
             place
