@@ -18,7 +18,7 @@ use ochre_sync::primitive::spin_loop;
 use crate::cpu::{self, CpuId, MAX_CPUS};
 use crate::irq;
 use crate::ktest;
-use crate::memory::{self, PAGE_SIZE, PageTable, Rights, SpaceRef, UserFrame};
+use crate::memory::{self, PAGE_SIZE, PageTable, Rights, SpaceRef, UserFrame, presence};
 use crate::user::ktests::{CODE, DATA, Guest, program};
 use crate::user::{Trap, UserContext};
 
@@ -151,7 +151,7 @@ fn a_thread_takes_its_state_along() {
                 let mut guest = one.lock();
                 let (number, before, thread) = guest.call();
                 assert_eq!((number, before, thread), (7, turn, 0x5678));
-                guest.context.leave();
+                guest.context.leave().expect("memory");
             };
             if cpu == cpu::current() {
                 step();
@@ -228,7 +228,7 @@ impl Crowd {
                         other => panic!("{other:?}: a page was seen that is gone"),
                     }
                 }
-                context.leave();
+                context.leave().expect("memory");
             });
         }
     }
@@ -284,6 +284,47 @@ fn a_replaced_page_is_not_read_any_more() {
         old.write(0, &GONE.to_le_bytes());
     }
     drop(crowd.end());
+}
+
+/// The tests around this one prove something: without the shoot-down they fail.
+#[ktest]
+fn leaving_the_other_processors_out_is_noticed() {
+    if others().next().is_none() {
+        return;
+    }
+    let mut crowd = Crowd::new(reader());
+    let found = Arc::new(AtomicUsize::new(0));
+    for cpu in others() {
+        let space = crowd.table.space().clone();
+        let (stop, found) = (Arc::clone(&crowd.stop), Arc::clone(&found));
+        let mut context = UserContext::new().expect("the machine has memory");
+        context.reset(CODE, 0);
+        crowd.jobs.start(cpu, move || {
+            while !stop.load(Ordering::Relaxed) {
+                if context.run(&space) == Trap::Syscall {
+                    found.fetch_add(1, Ordering::Relaxed);
+                    context.reset(CODE, 0);
+                }
+            }
+            context.leave().expect("memory");
+        });
+    }
+    presence::LEFT_OUT.store(true, Ordering::Relaxed);
+    // Kept until nobody remembers them.
+    let mut gone = Vec::new();
+    while gone.len() < ROUNDS && found.load(Ordering::Relaxed) == 0 {
+        let old = crowd.frame();
+        let flush = crowd.table.replace(DATA, fresh(), writable());
+        flush.expect("the table is there").flush();
+        old.write(0, &GONE.to_le_bytes());
+        gone.push(old);
+        for _ in 0..10_000 {
+            spin_loop();
+        }
+    }
+    presence::LEFT_OUT.store(false, Ordering::Relaxed);
+    drop(crowd.end());
+    assert_ne!(found.load(Ordering::Relaxed), 0);
 }
 
 #[ktest]
