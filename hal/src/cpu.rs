@@ -71,6 +71,17 @@ pub fn wait_for_interrupt() -> Event {
     machine::window::wait()
 }
 
+/// Looks up what a program's number names. The processor does not read behind
+/// the slice either while it guesses whether the number is too large.
+#[must_use]
+#[inline(always)]
+pub fn lookup<T>(slice: &[T], index: usize) -> Option<&T> {
+    if index >= slice.len() {
+        return None;
+    }
+    slice.get(machine::speculation::clamp(index, slice.len()))
+}
+
 /// A counter of processor cycles, for statistics.
 #[must_use]
 pub fn cycles() -> u64 {

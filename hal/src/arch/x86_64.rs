@@ -33,6 +33,7 @@ pub(crate) mod random;
 pub(crate) mod registers;
 mod report;
 mod sigframe;
+pub(crate) mod speculation;
 mod start;
 mod stop;
 pub(crate) mod system;

@@ -7,6 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
+use ochre_hal::cpu;
 use ochre_hal::user::SyscallRequest;
 use ochre_sync::SpinLock;
 
@@ -66,7 +67,7 @@ static UNKNOWN: SpinLock<BTreeMap<u64, u64>> = SpinLock::new(BTreeMap::new());
 pub fn dispatch(call: &mut Call<'_>, request: &SyscallRequest) -> Outcome {
     let handler = usize::try_from(request.number)
         .ok()
-        .and_then(|number| HANDLERS.get(number))
+        .and_then(|number| cpu::lookup(&HANDLERS, number))
         .copied()
         .flatten();
     match handler {

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
+use ochre_hal::cpu;
 use ochre_sync::SpinLock;
 
 use super::OpenFile;
@@ -42,7 +43,7 @@ impl Inner {
     fn slot(&self, fd: i32) -> Result<&Slot, Errno> {
         usize::try_from(fd)
             .ok()
-            .and_then(|index| self.slots.get(index))
+            .and_then(|index| cpu::lookup(&self.slots, index))
             .and_then(Option::as_ref)
             .ok_or(Errno::EBADF)
     }
