@@ -33,7 +33,7 @@ pub(crate) const MEMORY: Size = Size::from_mib(1024);
 const LINUX_PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// Words that make Linux quiet and let the guest's end be seen.
-const LINUX_WORDS: &str = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=t";
+const LINUX_WORDS: &str = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=t norandmaps";
 
 /// Which kernel is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -195,6 +195,8 @@ impl Bench {
                 .program("/init")
                 .args(["stay"])
                 .args(words.iter().copied())
+                // Here and above: counted runs are to repeat exactly.
+                .words("norandmaps")
                 .log_level("error"),
         };
         // Input that comes at some moment of the host's would make one run

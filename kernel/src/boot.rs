@@ -117,6 +117,9 @@ fn write_all(port: &mut SerialPort, mut bytes: &[u8]) {
 }
 
 fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
+    if !config.randomise {
+        crate::memory::set_randomised(0).map_err(|errno| format!("{errno}"))?;
+    }
     let stats = memory::stats();
     info!(
         "ochre {}: {} KiB of memory, {} KiB free",

@@ -70,6 +70,8 @@ pub struct Config {
     pub hostname: Vec<u8>,
     /// In-kernel tests to run instead of a program.
     pub tests: Option<TestSelection>,
+    /// Whether addresses of programs are random.
+    pub randomise: bool,
     /// Words that were not for Ochre.
     pub passed_over: Vec<Vec<u8>>,
 }
@@ -90,6 +92,7 @@ impl Default for Config {
             window: None,
             hostname: b"ochre".to_vec(),
             tests: None,
+            randomise: true,
             passed_over: Vec::new(),
         }
     }
@@ -142,6 +145,8 @@ impl Config {
             b"ochre.loglevel" => self.log_level = level(&value()?)?,
             b"ochre.status" => self.status_port = Some(port(&value()?)?),
             b"ochre.exit" => self.exit_port = Some(port(&value()?)?),
+            // As on Linux, for runs that repeat exactly.
+            b"norandmaps" => self.randomise = false,
             b"init" => self.init = Some(value()?),
             b"ochre.arg" => self.arguments.push(value()?),
             b"ochre.env" => self.environment.push(value()?),

@@ -32,7 +32,7 @@ pub use area::{Anonymous, Area, AreaFlags, Source};
 pub use area_map::{AreaMap, MAX_AREAS};
 pub use backing::{Backing, Identity, ZeroBacking};
 pub use facts::Facts;
-pub use layout::{LOWEST, Layout};
+pub use layout::{LOWEST, Layout, Randomness, randomised, set_randomised};
 pub use limits::{Limits, UNLIMITED};
 pub use map::{MapRequest, Placement};
 pub use mappers::{Gone, Mappers};

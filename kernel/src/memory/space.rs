@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::area::{Area, AreaFlags, PAGE};
 use super::area_map::AreaMap;
-use super::{Facts, Identity, Layout, Limits, Usage};
+use super::{Facts, Identity, Layout, Limits, Randomness, Usage};
 use crate::syscall::Ptr;
 
 /// A fault that cannot be resolved, as a signal tells of it.
@@ -151,11 +151,19 @@ impl AddressSpace {
         }
     }
 
-    /// An address space with nothing in it.
+    /// An address space with nothing in it, and the same bases each time.
     ///
     /// # Errors
     /// [`OutOfMemory`] for the root table.
     pub fn new(limits: Limits) -> Result<Arc<AddressSpace>, OutOfMemory> {
+        AddressSpace::with(limits, &Randomness::NONE)
+    }
+
+    /// An address space with nothing in it.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] for the root table.
+    pub fn with(limits: Limits, random: &Randomness) -> Result<Arc<AddressSpace>, OutOfMemory> {
         let table = PageTable::new()?;
         Ok(Arc::new_cyclic(|me| AddressSpace {
             me: Weak::clone(me),
@@ -164,7 +172,7 @@ impl AddressSpace {
                 table,
                 areas: AreaMap::new(),
                 limits,
-                layout: Layout::choose(limits.stack),
+                layout: Layout::choose(limits.stack, random),
                 heap: 0..0,
                 future: AreaFlags::empty(),
                 facts: Arc::new(Facts::default()),

@@ -1,5 +1,6 @@
 //! What prctl(2) and its kin set for a process.
 
+use ochre_abi::system::ADDR_NO_RANDOMIZE;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// How much later than asked a sleep may end by default.
@@ -22,6 +23,8 @@ pub struct Control {
     pub no_huge_pages: AtomicBool,
     /// What `membarrier(2)` was told to expect.
     pub barriers: AtomicU32,
+    /// `personality(2)`: the flags of it that there are.
+    pub personality: AtomicU32,
     /// How much rather it is killed for memory, -1000 (never) to 1000.
     pub oom_adjustment: AtomicI32,
 }
@@ -36,6 +39,7 @@ impl Default for Control {
             timer_slack_ns: AtomicU64::new(DEFAULT_SLACK_NS),
             no_huge_pages: AtomicBool::new(false),
             barriers: AtomicU32::new(0),
+            personality: AtomicU32::new(0),
             oom_adjustment: AtomicI32::new(0),
         }
     }
@@ -51,9 +55,23 @@ impl Control {
             no_new_privileges: AtomicBool::new(self.no_new_privileges.load(Ordering::Relaxed)),
             timer_slack_ns: AtomicU64::new(self.timer_slack_ns.load(Ordering::Relaxed)),
             no_huge_pages: AtomicBool::new(self.no_huge_pages.load(Ordering::Relaxed)),
+            personality: AtomicU32::new(self.personality.load(Ordering::Relaxed)),
             oom_adjustment: AtomicI32::new(self.oom_adjustment.load(Ordering::Relaxed)),
             ..Control::default()
         }
+    }
+
+    /// Whether programs are to find everything at the same addresses each time.
+    #[must_use]
+    pub fn has_fixed_addresses(&self) -> bool {
+        self.personality.load(Ordering::Relaxed) & ADDR_NO_RANDOMIZE != 0
+    }
+
+    /// What is left when a program gets more rights: nobody else says how
+    /// it runs.
+    pub fn clear_personality(&self) {
+        // ORDERING: Relaxed; as above.
+        self.personality.store(0, Ordering::Relaxed);
     }
 
     /// The default of the timer slack.

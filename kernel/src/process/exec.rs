@@ -21,7 +21,7 @@ use ochre_abi::Errno;
 pub use arguments::Arguments;
 
 use super::{Credentials, table};
-use crate::memory::{AddressSpace, Limits};
+use crate::memory::{AddressSpace, Limits, Randomness};
 use crate::sched::account;
 use crate::syscall::{Call, Outcome};
 use crate::vfs::OpenFile;
@@ -69,6 +69,12 @@ pub struct Request {
     pub limits: Limits,
     /// Random bytes for it alone.
     pub random: [u8; 16],
+    /// Where things are to go.
+    pub placement: Randomness,
+    /// Whether things go to the same places each time after all
+    /// (`ADDR_NO_RANDOMIZE`), which holds for no program with more rights than
+    /// who starts it.
+    pub wants_fixed: bool,
     /// Whether a script of this path cannot be opened by its interpreter (a
     /// descriptor that closes on the way).
     pub path_vanishes: bool,
@@ -85,6 +91,8 @@ pub struct Prepared {
     pub stack_pointer: u64,
     /// Its name: the path's last part, NUL-padded.
     pub name: [u8; 16],
+    /// Whether it has more rights than who started it.
+    pub is_secure: bool,
 }
 
 /// Builds the program beside the running one.
@@ -105,17 +113,25 @@ pub fn prepare(mut request: Request, opener: &mut dyn Opener) -> Result<Prepared
             if start.starts_with(b"#!") {
                 return Err(Errno::ENOEXEC);
             }
+            let identity = opener.identity(&file);
+            let is_fixed = request.wants_fixed && !identity.secure;
             let loaded = load::Loader {
                 file: &file,
                 start,
                 path: &request.path,
                 arguments: &request.arguments,
                 limits: request.limits,
-                identity: opener.identity(&file),
+                identity,
                 random: request.random,
+                placement: if is_fixed {
+                    Randomness::NONE
+                } else {
+                    request.placement
+                },
             }
             .load(opener)?;
             return Ok(Prepared {
+                is_secure: identity.secure,
                 space: loaded.space,
                 entry: loaded.entry,
                 stack_pointer: loaded.stack_pointer,
@@ -177,6 +193,9 @@ impl Prepared {
         let shared = core::mem::replace(&mut *process.space.lock(), self.space);
         call.user.reset(self.entry, self.stack_pointer);
         *call.thread.name.lock() = self.name;
+        if self.is_secure {
+            process.control.clear_personality();
+        }
         process.posix_timers.clear();
         process.signals.reset_handlers();
         call.thread.signals.lock().reset_for_exec();

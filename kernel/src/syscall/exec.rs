@@ -12,6 +12,7 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, Fd, Outcome};
 use crate::device::random;
+use crate::memory::{self, Randomness};
 use crate::process::Credentials;
 use crate::process::exec::{self, Arguments, Identity, Opener, Request};
 use crate::vfs::mount::MountFlags;
@@ -77,21 +78,35 @@ pub fn execveat(
     let limits = process.limits.of_memory();
     let mut strings = Arguments::new(limits.stack, &name)?;
     strings.read(call.space, arguments, environment)?;
-    let mut bytes = [0; 16];
-    random::fill(&mut bytes);
     let prepared = exec::prepare(
         Request {
             file,
             path: name,
             arguments: strings,
             limits,
-            random: bytes,
+            random: random_bytes(),
+            placement: placement(),
+            wants_fixed: call.process().control.has_fixed_addresses(),
             path_vanishes,
         },
         &mut opener,
     )?;
     let credentials = opener.credentials;
     prepared.start(call, credentials)
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    random::fill(&mut bytes);
+    bytes
+}
+
+/// Where the parts of a program go, as randomly as is set.
+fn placement() -> Randomness {
+    match memory::randomised() {
+        0 => Randomness::NONE,
+        how_much => Randomness::new(&random_bytes(), how_much),
+    }
 }
 
 /// Opens programs for a process.
@@ -221,7 +236,7 @@ pub fn first_program(
         no_new_privileges: false,
     };
     let file = opener.open_from(working, path, 0)?;
-    let limits = crate::memory::Limits::default();
+    let limits = memory::Limits::default();
     let mut strings = Arguments::new(limits.stack, path)?;
     for argument in arguments {
         strings.push_argument(argument)?;
@@ -229,15 +244,15 @@ pub fn first_program(
     for variable in environment {
         strings.push_environment(variable)?;
     }
-    let mut bytes = [0; 16];
-    random::fill(&mut bytes);
     exec::prepare(
         Request {
             file,
             path: path.to_vec(),
             arguments: strings,
             limits,
-            random: bytes,
+            random: random_bytes(),
+            placement: placement(),
+            wants_fixed: false,
             path_vanishes: false,
         },
         &mut opener,

@@ -2,9 +2,10 @@
 
 use ochre_abi::Errno;
 use ochre_abi::arch::MACHINE_NAME;
-use ochre_abi::system::{NAME_SIZE, SysInfo, UtsName};
+use ochre_abi::system::{ADDR_NO_RANDOMIZE, NAME_SIZE, SysInfo, UtsName};
 use ochre_hal::{cpu, memory, power};
 use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, FromArgument, Ptr, SysResult};
 use crate::process::{Capability, table};
@@ -144,12 +145,18 @@ pub fn arch_prctl(call: &mut Call<'_>, operation: i32, address: u64) -> Result<(
     if is_set { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-/// `personality(2)`: Linux's own, which can be asked for and set to itself.
-pub fn personality(_call: &mut Call<'_>, persona: u32) -> SysResult {
-    match persona {
-        0 | u32::MAX => Ok(0),
-        _ => Err(Errno::EINVAL),
-    }
+/// `personality(2)`: Linux's own, with or without random addresses. The others,
+/// and the flags that make a program believe to be elsewhere, there are not.
+pub fn personality(call: &mut Call<'_>, persona: u32) -> SysResult {
+    const ASK: u32 = u32::MAX;
+    let current = &call.process().control.personality;
+    // ORDERING: Relaxed; the word stands alone.
+    let before = match persona {
+        ASK => current.load(Ordering::Relaxed),
+        _ if persona & !ADDR_NO_RANDOMIZE != 0 => return Err(Errno::EINVAL),
+        _ => current.swap(persona, Ordering::Relaxed),
+    };
+    Ok(before as usize)
 }
 
 /// `reboot(2)`.

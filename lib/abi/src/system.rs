@@ -51,6 +51,9 @@ pub struct SysInfo {
 
 const _: () = assert!(size_of::<SysInfo>() == 112);
 
+/// `personality(2)`: programs find everything at the same addresses each time.
+pub const ADDR_NO_RANDOMIZE: u32 = 0x4_0000;
+
 /// `struct sched_attr`, second version.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

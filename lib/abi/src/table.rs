@@ -124,7 +124,7 @@ macro_rules! syscall_table {
             sigaltstack = 131, 132: signal(new: Ptr<ochre_abi::signal::SigAltStack>, old: Ptr<ochre_abi::signal::SigAltStack>) "complete";
             utime = 132, -: attribute(path: Ptr<u8>, times: Ptr<[i64; 2]>) "complete";
             mknod = 133, -: link(path: Ptr<u8>, mode: u32, device: u32) "complete";
-            personality = 135, 92: system(persona: u32) "PER_LINUX only, no flags";
+            personality = 135, 92: system(persona: u32) "PER_LINUX only, and of its flags ADDR_NO_RANDOMIZE";
             statfs = 137, 43: stat(path: Ptr<u8>, to: Ptr<ochre_abi::stat::Statfs>) "complete";
             fstatfs = 138, 44: stat(fd: Fd, to: Ptr<ochre_abi::stat::Statfs>) "complete";
             getpriority = 140, 141: sched(which: i32, who: i32) "complete";

@@ -1,5 +1,6 @@
 //! The groups of cases, in the order they run.
 
+mod attacks;
 mod clocks;
 mod clone;
 mod clone3;
@@ -28,6 +29,7 @@ mod names;
 mod permissions;
 mod pidfd;
 mod pipes;
+mod placement;
 mod poll;
 mod process;
 mod processors;
@@ -90,6 +92,9 @@ pub(crate) const ALL: &[Group] = groups![
     "sigqueue" => sigqueue::run,
     "sigtimedwait" => sigqueue::timedwait,
     "faults" => faults::run,
+    "attacks" => attacks::run,
+    "attack-races" => attacks::races,
+    "placement" => placement::run,
     "jobcontrol" => jobcontrol::run,
     "brk" => memory::brk,
     "mmap" => memory::mmap,

@@ -187,6 +187,16 @@ pub(crate) fn on_signal_masking(
     install(signal, &action);
 }
 
+/// Changes a register in the context that a handler got as its third argument:
+/// what the program goes on with.
+pub(crate) fn set_register(context: usize, register: i32, value: i64) {
+    let context = core::ptr::with_exposed_provenance_mut::<libc::ucontext_t>(context);
+    // SAFETY: handlers are given a pointer to their frame's context, which is
+    // theirs to change.
+    let context = unsafe { &mut *context };
+    context.uc_mcontext.gregs[register as usize] = value;
+}
+
 /// Sets `signal` to `SIG_IGN` or `SIG_DFL`.
 pub(crate) fn set_disposition(signal: i32, disposition: usize) {
     let mut action: libc::sigaction = zeroed();
@@ -269,6 +279,8 @@ pub(crate) enum Fault {
     Breakpoint,
     /// A load from an address in neither half.
     NonCanonical,
+    /// `cli`, which takes rights to ports.
+    InterruptsOff,
 }
 
 /// Does `fault`.
@@ -296,6 +308,10 @@ pub(crate) fn fault(fault: Fault) {
                     inout("edx") 0_u32 => _,
                 );
             }
+        }
+        Fault::InterruptsOff => {
+            // SAFETY: not allowed in user mode, so it traps.
+            unsafe { core::arch::asm!("cli") }
         }
         Fault::NonCanonical => {
             // SAFETY: the load traps; would change only the register it names.

@@ -45,8 +45,11 @@ const KERNEL: &[Entry] = &[
         |bytes| table::set_pid_max(number(bytes)?),
     ),
     Entry::directory("random", RANDOM),
-    // Addresses of stack, mappings and heap are random.
-    Entry::text("randomize_va_space", |text| line(text, 2)),
+    Entry::setting(
+        "randomize_va_space",
+        |text| line(text, memory::randomised()),
+        |bytes| memory::set_randomised(number(bytes)?),
+    ),
     Entry::setting(
         "threads-max",
         |text| line(text, clone::task_limit()),

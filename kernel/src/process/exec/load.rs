@@ -21,7 +21,9 @@ use ochre_hal::memory::PAGE_SIZE;
 use super::stack;
 use super::{Arguments, Identity, Opener};
 use crate::memory::elf::{ElfError, Header, Program};
-use crate::memory::{AddressSpace, AreaFlags, Facts, Limits, MapRequest, Placement, Source, vdso};
+use crate::memory::{
+    AddressSpace, AreaFlags, Facts, Limits, MapRequest, Placement, Randomness, Source, vdso,
+};
 use crate::vfs::{OpenFile, Sink};
 
 const PAGE: u64 = PAGE_SIZE as u64;
@@ -65,6 +67,7 @@ pub(super) struct Loader<'a> {
     pub(super) limits: Limits,
     pub(super) identity: Identity,
     pub(super) random: [u8; 16],
+    pub(super) placement: Randomness,
 }
 
 /// An image in place.
@@ -95,7 +98,7 @@ impl Loader<'_> {
             None => None,
         };
 
-        let space = AddressSpace::new(self.limits).map_err(|_| Errno::ENOMEM)?;
+        let space = AddressSpace::with(self.limits, &self.placement).map_err(|_| Errno::ENOMEM)?;
         let layout = space.layout();
         let wanted = if program.header.is_relocatable {
             Some(layout.image_base)
@@ -103,7 +106,12 @@ impl Loader<'_> {
             None
         };
         let placed = place(&space, self.file, &program, wanted)?;
-        space.set_heap_start(placed.end);
+        let heap = if layout.heap_gap == 0 {
+            placed.end
+        } else {
+            placed.end.next_multiple_of(PAGE) + layout.heap_gap
+        };
+        space.set_heap_start(heap);
         let started = match &interpreter {
             Some((file, program)) => {
                 let span = program.span();
@@ -120,6 +128,7 @@ impl Loader<'_> {
         let auxiliary = self.auxiliary(&program, &placed, started.as_ref(), image);
         let stack = stack::Image::new(
             layout.stack_top,
+            layout.stack_gap,
             self.arguments,
             self.path,
             &auxiliary,

@@ -35,13 +35,15 @@ pub(super) struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// Lays out a stack that ends at `top`. `auxiliary` are pairs without those
+    /// Lays out a stack that ends at `top`, with `gap` bytes free below the
+    /// strings. `auxiliary` are pairs without those
     /// that point into the stack, which are added here.
     ///
     /// # Errors
     /// ENOMEM; E2BIG for strings that do not fit below `top`.
     pub(super) fn new(
         top: u64,
+        gap: u64,
         strings: &'a Arguments,
         path: &'a [u8],
         auxiliary: &[(u64, u64)],
@@ -50,7 +52,8 @@ impl<'a> Image<'a> {
         let place = |at: u64, bytes: usize| at.checked_sub(bytes as u64).ok_or(Errno::E2BIG);
         let path_at = place(place(top, TOP as usize)?, path.len() + 1)?;
         let strings_at = place(path_at, strings.len())?;
-        let name_at = place(strings_at & !15, MACHINE_NAME.len() + 1)?;
+        let gap_at = strings_at.checked_sub(gap).ok_or(Errno::E2BIG)?;
+        let name_at = place(gap_at & !15, MACHINE_NAME.len() + 1)?;
         let random_at = place(name_at, random.len())?;
         let counts = strings.argument_count() + strings.environment_count();
         let words = 3 + counts + 2 * (auxiliary.len() + 4);
@@ -159,7 +162,7 @@ mod tests {
             strings.push_environment(variable).expect("it fits");
         }
         let random = *b"0123456789abcdef";
-        let image = Image::new(TOP, &strings, path, pairs, &random).expect("it fits");
+        let image = Image::new(TOP, 0, &strings, path, pairs, &random).expect("it fits");
         let mut memory = Memory(vec![0; 1 << 20]);
         let done: Result<(), Infallible> = image.write(|at, bytes| {
             let at = Memory::index(at);

@@ -13,7 +13,7 @@ use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use zerocopy::IntoBytes;
 
 use super::{Arguments, Identity, Opener, Prepared, Request, name_of, prepare};
-use crate::memory::{AddressSpace, Backing, Identity as FileIdentity, Limits};
+use crate::memory::{AddressSpace, Backing, Identity as FileIdentity, Limits, Randomness};
 use crate::vfs::{File, OpenFile, Sink, StatusFlags};
 
 #[derive(Debug)]
@@ -83,6 +83,8 @@ impl Disk {
             arguments,
             limits: Limits::default(),
             random: [7; 16],
+            placement: Randomness::NONE,
+            wants_fixed: false,
             path_vanishes: false,
         };
         prepare(request, self)

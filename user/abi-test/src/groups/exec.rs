@@ -33,6 +33,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> i32 {
             }
             0
         }
+        "--places" => super::placement::role(),
         "--rseq" => super::rseq::role(),
         "--leader" => {
             let alone = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);

@@ -204,10 +204,12 @@ pub(super) fn set_oom_adjustment(subject: &Subject, bytes: &[u8]) -> Result<(), 
     Ok(())
 }
 
-/// `/proc/PID/personality`: there is one.
+/// `/proc/PID/personality`.
 pub(super) fn personality(subject: &Subject, text: &mut Text) -> Made {
-    subject.process()?;
-    text.push(b"00000000\n")
+    let process = subject.process()?;
+    let flags = process.control.personality.load(Ordering::Relaxed);
+    writeln!(text, "{flags:08x}")?;
+    Ok(())
 }
 
 /// `/proc/PID/wchan`: where a thread waits has no name here.
