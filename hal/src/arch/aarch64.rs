@@ -28,6 +28,7 @@ pub(crate) mod registers;
 mod report;
 mod rtc;
 mod sigframe;
+pub(crate) mod speculation;
 mod start;
 mod stop;
 pub(crate) mod system;
