@@ -17,7 +17,7 @@ const STARTS: usize = 32;
 const PLACES: [(&str, u32, u32); 5] = [
     ("stack", 4, 28),
     ("mappings", 12, 28),
-    ("program", 12, 20),
+    ("program", 12, 18),
     ("heap", 12, 13),
     ("vdso", 12, 20),
 ];
