@@ -34,7 +34,7 @@ rm /tmp/large; mkdir -p /tmp/a/b/c && find /tmp/a | wc -l
 seq 1 2000 | sort -rn | head -n 1
 ";
 
-const OUTPUT: &str = "1 2 3 4 5 6 7 8 \n4194304\n4\n2000\n";
+const OUTPUT: &str = "1 2 3 4 5 6 7 8 \n4194304\n3\n2000\n";
 
 fn main() -> ExitCode {
     let cases = FEATURES.into_iter().map(|feature| {
