@@ -457,7 +457,7 @@ fn two_spaces_are_changed_by_two_processors_at_once() {
             let trap = context.run(other);
             assert!(matches!(trap, Trap::Interrupt(_)), "{trap:?}");
         }
-        context.leave();
+        context.leave().expect("memory");
     };
     let mut jobs = Started::default();
     for cpu in others() {
