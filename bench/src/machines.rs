@@ -5,7 +5,7 @@
 //! the first serial line in both cases.
 
 use core::{fmt, time::Duration};
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result};
 use ochre_tool::{
@@ -36,7 +36,7 @@ const LINUX_PACKAGE: &str = "linux-image-cloud-amd64";
 const LINUX_WORDS: &str = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=t norandmaps";
 
 /// Which kernel is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum System {
     /// Debian's, for comparison.
     Linux,
@@ -62,12 +62,19 @@ pub(crate) struct Bench {
     loaded_archive: Option<PathBuf>,
     linux: Option<PathBuf>,
     ochre: Option<PathBuf>,
+    /// What tells the guest which rows are wanted.
+    only: Vec<String>,
 }
 
 impl Bench {
     /// Fetches and builds what is needed to measure `systems`; threads too, if
-    /// asked.
-    pub(crate) fn new(machine: Machine, systems: &[System], threads: bool) -> Result<Self> {
+    /// asked; these rows only, if there are any.
+    pub(crate) fn new(
+        machine: Machine,
+        systems: &[System],
+        threads: bool,
+        rows: &[String],
+    ) -> Result<Self> {
         setup::ensure_qemu(Arch::X86_64)?;
         let linux = systems
             .contains(&System::Linux)
@@ -92,50 +99,52 @@ impl Bench {
             loaded_archive,
             linux,
             ochre,
+            only: rows.iter().map(|row| format!("only={row}")).collect(),
         })
     }
 
     /// Time to the first output, on a cold start.
     pub(crate) fn boot(&self, system: System) -> Result<Vec<Reading>> {
-        let outcome = finish(|| self.guest(system, &["boot"]))?;
-        let first = outcome.first_output.context("the guest printed nothing")?;
+        let finished = finish(|| self.guest(system, &["boot"]))?;
+        let first = finished
+            .outcome
+            .first_output
+            .context("the guest printed nothing")?;
         Ok(vec![Reading::new("boot", first.as_nanos() as f64)])
     }
 
     /// The rows in nanoseconds of the wall clock.
     pub(crate) fn rows(&self, system: System) -> Result<Vec<Reading>> {
-        let outcome = finish(|| self.guest(system, &["rows"]))?;
-        Reading::rows(&outcome.stdout, "wall")
+        finish(|| self.guest(system, &["rows"]))?.timed("wall")
     }
 
     /// The rows, and the way to the first of them, in instructions.
     pub(crate) fn counted(&self, system: System) -> Result<Vec<Reading>> {
-        let outcome = finish(|| {
-            let guest = self.guest(system, &["rows", "counted"])?;
+        finish(|| {
+            let guest = self.guest(system, &["rows"])?;
             Ok(guest.accelerator(Accelerator::Counted))
-        })?;
-        Reading::rows(&outcome.stdout, "counted")
+        })?
+        .counted("counted")
     }
 
     /// The rows about threads, with so many processors.
     pub(crate) fn threads(&self, system: System, processors: u32) -> Result<Vec<Reading>> {
-        let outcome = finish(|| self.loaded_guest(system, processors, &["threads"]))?;
-        Reading::rows(&outcome.stdout, &format!("smp{processors}"))
+        finish(|| self.loaded_guest(system, processors, &["threads"]))?
+            .timed(&format!("smp{processors}"))
     }
 
     /// The same with one processor, in instructions.
     pub(crate) fn threads_counted(&self, system: System) -> Result<Vec<Reading>> {
-        let outcome = finish(|| {
-            let guest = self.loaded_guest(system, 1, &["threads", "counted"])?;
+        finish(|| {
+            let guest = self.loaded_guest(system, 1, &["threads"])?;
             Ok(guest.accelerator(Accelerator::Counted))
-        })?;
-        Reading::rows(&outcome.stdout, "smp1-counted")
+        })?
+        .counted("smp1-counted")
     }
 
     /// What many blocked threads cost.
     pub(crate) fn blocked(&self, system: System) -> Result<Vec<Reading>> {
-        let outcome = finish(|| self.guest(system, &["blocked"]))?;
-        Reading::rows(&outcome.stdout, "blocked")
+        finish(|| self.guest(system, &["blocked"]))?.timed("blocked")
     }
 
     fn loaded_guest(&self, system: System, processors: u32, words: &[&str]) -> Result<Guest> {
@@ -155,8 +164,10 @@ impl Bench {
     pub(crate) fn memory(&self, system: System) -> Result<Vec<Reading>> {
         let mut running = started("# ", || self.prompt(system))?;
         running.send("/init memory\r")?;
-        let outcome = stop(running)?;
-        Reading::memory(&outcome.stdout)
+        let stdout = running.expect("bench end", LIMIT)?;
+        running.kill();
+        running.wait()?;
+        Reading::memory(&stdout)
     }
 
     /// A guest whose process 1 is a shell.
@@ -186,6 +197,8 @@ impl Bench {
     }
 
     fn guest(&self, system: System, words: &[&str]) -> Result<Guest> {
+        let only = self.only.iter().map(String::as_str);
+        let words: Vec<&str> = words.iter().copied().chain(only).collect();
         let guest = match system {
             System::Linux => Guest::with_foreign_kernel(
                 self.linux.as_ref().context("no Linux kernel")?,
@@ -223,17 +236,51 @@ impl Drop for Bench {
     }
 }
 
+/// A guest that has said that it is done.
+struct Finished {
+    outcome: Outcome,
+    /// A tick of its counter in nanoseconds of the host's clock.
+    tick_ns: f64,
+}
+
+impl Finished {
+    /// Its rows, with times in nanoseconds.
+    fn timed(&self, clock: &str) -> Result<Vec<Reading>> {
+        Reading::rows(&self.outcome.stdout, clock, self.tick_ns)
+    }
+
+    /// Its rows, with times in ticks.
+    fn counted(&self, clock: &str) -> Result<Vec<Reading>> {
+        Reading::rows(&self.outcome.stdout, clock, 1.0)
+    }
+}
+
 /// Runs a guest until it says that it is done.
-fn finish(guest: impl Fn() -> Result<Guest>) -> Result<Outcome> {
+fn finish(guest: impl Fn() -> Result<Guest>) -> Result<Finished> {
     let mut running = started("bench start ", guest)?;
     let first = running.expect("\n", LIMIT)?;
-    let mut outcome = stop(running)?;
+    let started = Instant::now();
+    let rows = running.expect("bench end ", LIMIT)?;
+    let last = running.expect("\n", LIMIT)?;
+    let elapsed = started.elapsed();
+    running.kill();
+    let mut outcome = running.wait()?;
+    let ticks = counter(&last)?.saturating_sub(counter(&first)?);
     // The line's beginning was taken off by waiting for it.
-    let mut stdout = b"bench start ".to_vec();
-    stdout.extend(first);
-    stdout.append(&mut outcome.stdout);
-    outcome.stdout = stdout;
-    Ok(outcome)
+    outcome.stdout = b"bench start ".to_vec();
+    outcome.stdout.extend(first);
+    outcome.stdout.extend(rows);
+    Ok(Finished {
+        outcome,
+        tick_ns: elapsed.as_nanos() as f64 / ticks.max(1) as f64,
+    })
+}
+
+/// What the counter showed, from the rest of a line.
+fn counter(line: &[u8]) -> Result<u64> {
+    let text = String::from_utf8_lossy(line);
+    let number = text.trim().parse();
+    number.with_context(|| format!("the guest's counter, {text:?}"))
 }
 
 /// Starts a guest and waits for its first words; starts it again if they do
@@ -251,14 +298,6 @@ fn started(words: &str, guest: impl Fn() -> Result<Guest>) -> Result<Running> {
             }
         }
     }
-}
-
-fn stop(mut running: Running) -> Result<Outcome> {
-    let stdout = running.expect("bench end", LIMIT)?;
-    running.kill();
-    let mut outcome = running.wait()?;
-    outcome.stdout = stdout;
-    Ok(outcome)
 }
 
 /// Debian's newest kernel. The package with the stable name holds nothing but

@@ -23,7 +23,7 @@ use ochre_tool::{Machine, paths, report::say};
 
 use crate::{
     machines::{Bench, System},
-    report::Report,
+    report::{Heading, Report},
     sample::Samples,
 };
 
@@ -58,6 +58,20 @@ struct Options {
     /// Measure one system only
     #[arg(long, value_enum)]
     only: Option<System>,
+    /// Measure this row only, by its name in the data without the clock in
+    /// front (`stat`); may be given several times
+    #[arg(long, value_name = "NAME")]
+    row: Vec<String>,
+    /// Measure threads with so many processors only
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = rows::PROCESSORS)]
+    processors: Vec<u32>,
+    /// Leave blocked threads out
+    #[arg(long)]
+    no_blocked: bool,
+    /// Take what is not measured from the file that the results are kept in:
+    /// for measuring in pieces. The file has to be of the same commit
+    #[arg(long)]
+    add: bool,
     /// The date that the results are filed under; otherwise today's
     #[arg(long, value_name = "YYYY-MM-DD")]
     date: Option<String>,
@@ -85,7 +99,12 @@ fn run(options: &Options) -> Result<()> {
         None => vec![System::Linux, System::Ochre],
     };
     let wanted = |group| options.group.is_none_or(|only| only == group);
-    let bench = Bench::new(options.machine, &systems, wanted(Group::Threads))?;
+    let bench = Bench::new(
+        options.machine,
+        &systems,
+        wanted(Group::Threads),
+        &options.row,
+    )?;
     let mut samples = Samples::default();
     if wanted(Group::Calls) {
         calls(&bench, &systems, options, &mut samples)?;
@@ -93,14 +112,18 @@ fn run(options: &Options) -> Result<()> {
     if wanted(Group::Threads) {
         threads(&bench, &systems, options, &mut samples)?;
     }
-    let report = Report::new(&samples, options.date.clone())?;
-    print!("{}", report.markdown());
+    let heading = Heading::new(options.date.clone())?;
     let path = match &options.output {
         Some(path) => path.clone(),
         None => paths::workspace()?
             .join("bench/results")
-            .join(report.file_name()),
+            .join(heading.file_name()),
     };
+    if options.add && path.exists() {
+        samples.add_kept(&heading.read(&path)?)?;
+    }
+    let report = Report::new(&samples, heading);
+    print!("{}", report.markdown());
     report.save(&path)?;
     say(format!("kept in {}", path.display()));
     if options.strict && report.missed() > 0 {
@@ -119,15 +142,19 @@ fn calls(
     for boot in 1..=options.boots {
         for &system in systems {
             say(format!("{system}: boot {boot} of {}", options.boots));
-            samples.add(system, bench.boot(system)?);
+            if options.row.is_empty() {
+                samples.add(system, bench.boot(system)?);
+            }
             if !options.no_wall {
                 samples.add(system, bench.rows(system)?);
             }
         }
     }
     for &system in systems {
-        samples.add(system, bench.memory(system)?);
-        samples.add(system, bench.image(system)?);
+        if options.row.is_empty() {
+            samples.add(system, bench.memory(system)?);
+            samples.add(system, bench.image(system)?);
+        }
         if !options.no_counted {
             // Twice: equal figures show that they repeat exactly.
             for _ in 0..2 {
@@ -147,7 +174,7 @@ fn threads(
 ) -> Result<()> {
     if !options.no_wall {
         for boot in 1..=options.boots {
-            for processors in rows::PROCESSORS {
+            for &processors in &options.processors {
                 for &system in systems {
                     say(format!(
                         "{system}: threads on {processors}, {boot} of {}",
@@ -159,9 +186,11 @@ fn threads(
         }
     }
     for &system in systems {
-        say(format!("{system}: blocking threads"));
-        samples.add(system, bench.blocked(system)?);
-        if !options.no_counted {
+        if !options.no_blocked && options.row.is_empty() {
+            say(format!("{system}: blocking threads"));
+            samples.add(system, bench.blocked(system)?);
+        }
+        if !options.no_counted && options.processors.contains(&1) {
             for _ in 0..2 {
                 say(format!("{system}: counting instructions of threads"));
                 samples.add(system, bench.threads_counted(system)?);

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use ochre_tool::paths;
 
 use crate::{
@@ -11,19 +11,24 @@ use crate::{
     sample::{Samples, Summary},
 };
 
-/// What was measured, and where.
-pub(crate) struct Report<'a> {
-    samples: &'a Samples,
-    rows: Vec<Row>,
+/// When, of what and where.
+pub(crate) struct Heading {
     date: String,
     commit: String,
     host: String,
     qemu: String,
 }
 
-impl<'a> Report<'a> {
-    /// A report filed under `date`, or today.
-    pub(crate) fn new(samples: &'a Samples, date: Option<String>) -> Result<Self> {
+/// What was measured.
+pub(crate) struct Report<'a> {
+    samples: &'a Samples,
+    rows: Vec<Row>,
+    heading: Heading,
+}
+
+impl Heading {
+    /// What is here, filed under `date`, or today.
+    pub(crate) fn new(date: Option<String>) -> Result<Self> {
         let commit = first_line(
             Command::new("git")
                 .args(["describe", "--always", "--dirty"])
@@ -31,14 +36,45 @@ impl<'a> Report<'a> {
         );
         let today = first_line(Command::new("date").args(["-u", "+%F"]));
         Ok(Self {
-            samples,
-            rows: rows::all(),
             date: date.or(today).unwrap_or_else(|| "undated".to_owned()),
             commit: commit.unwrap_or_else(|| "unknown".to_owned()),
             host: host(),
             qemu: first_line(Command::new("qemu-system-x86_64").arg("--version"))
                 .unwrap_or_default(),
         })
+    }
+
+    /// The name of the data file.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}-{}.csv", self.date, self.commit)
+    }
+
+    /// Reads a data file, which has to be of this commit.
+    pub(crate) fn read(&self, path: &Path) -> Result<String> {
+        let text =
+            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        ensure!(
+            text.lines().any(|line| line == self.commit_line()),
+            "{} is not of commit {}",
+            path.display(),
+            self.commit
+        );
+        Ok(text)
+    }
+
+    fn commit_line(&self) -> String {
+        format!("# commit: {}", self.commit)
+    }
+}
+
+impl<'a> Report<'a> {
+    /// A report of these samples.
+    pub(crate) fn new(samples: &'a Samples, heading: Heading) -> Self {
+        Self {
+            samples,
+            rows: rows::all(),
+            heading,
+        }
     }
 
     /// How many targets were missed.
@@ -49,20 +85,17 @@ impl<'a> Report<'a> {
             .count()
     }
 
-    /// The name of the data file.
-    pub(crate) fn file_name(&self) -> String {
-        format!("{}-{}.csv", self.date, self.commit)
-    }
-
     /// The tables.
     pub(crate) fn markdown(&self) -> String {
+        let Heading {
+            date,
+            commit,
+            host,
+            qemu,
+        } = &self.heading;
         let mut text = format!(
-            "{} on {}, {} of memory, commit {}; {}\n",
-            self.date,
-            self.host,
-            format_args!("{} MiB", MEMORY.bytes() >> 20),
-            self.commit,
-            self.qemu
+            "{date} on {host}, {} MiB of memory, commit {commit}; {qemu}\n",
+            MEMORY.bytes() >> 20,
         );
         for (title, prefix) in rows::tables() {
             let lines: Vec<String> = self
@@ -143,8 +176,11 @@ impl<'a> Report<'a> {
     /// line for each row and system.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let mut text = format!(
-            "# date: {}\n# commit: {}\n# host: {}\n# emulator: {}\nrow,system,unit,median,least,most,count\n",
-            self.date, self.commit, self.host, self.qemu
+            "# date: {}\n{}\n# host: {}\n# emulator: {}\nrow,system,unit,median,least,most,count\n",
+            self.heading.date,
+            self.heading.commit_line(),
+            self.heading.host,
+            self.heading.qemu
         );
         for row in &self.rows {
             for system in [System::Linux, System::Ochre] {
@@ -195,7 +231,7 @@ fn host() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Report;
+    use super::{Heading, Report};
     use crate::{
         machines::System,
         sample::{Reading, Samples},
@@ -212,7 +248,9 @@ mod tests {
             System::Ochre,
             vec![Reading::new("wall:stat", 100.0), Reading::new("boot", 1e9)],
         );
-        let report = Report::new(&samples, Some("2026-01-02".to_owned())).unwrap();
+        let heading = Heading::new(Some("2026-01-02".to_owned())).unwrap();
+        assert!(heading.file_name().starts_with("2026-01-02-"));
+        let report = Report::new(&samples, heading);
         let table = report.markdown();
         assert!(
             table.contains("| stat | 200 ns | 100 ns | 0.500 | ≤ 1 of Linux | met |"),
@@ -223,6 +261,5 @@ mod tests {
             "{table}"
         );
         assert_eq!(report.missed(), 1);
-        assert!(report.file_name().starts_with("2026-01-02-"));
     }
 }

@@ -25,13 +25,19 @@ impl Reading {
         }
     }
 
-    /// Reads the rows that `bench-guest` printed.
-    pub(crate) fn rows(stdout: &[u8], clock: &str) -> Result<Vec<Self>> {
+    /// Reads the rows that `bench-guest` printed, a tick of its counter being
+    /// `tick` of the unit of times.
+    pub(crate) fn rows(stdout: &[u8], clock: &str, tick: f64) -> Result<Vec<Self>> {
         let mut readings = Vec::new();
         for words in lines(stdout) {
             match words.as_slice() {
-                ["row", name, value] => {
-                    let value = value.parse().with_context(|| format!("the row {name}"))?;
+                [kind @ ("row" | "ticks"), name, value] => {
+                    let value: f64 = value.parse().with_context(|| format!("the row {name}"))?;
+                    let value = if *kind == "ticks" {
+                        value * tick
+                    } else {
+                        value
+                    };
                     readings.push(Self::new(format!("{clock}:{name}"), value));
                 }
                 // The counter began with the machine, if it counts instructions.
@@ -92,6 +98,8 @@ pub(crate) fn image_size(bytes: &[u8]) -> u64 {
 pub(crate) struct Samples {
     linux: BTreeMap<String, Vec<f64>>,
     ochre: BTreeMap<String, Vec<f64>>,
+    /// What earlier runs found, by row and system.
+    kept: BTreeMap<(String, System), Summary>,
 }
 
 /// Several values of one row.
@@ -119,13 +127,41 @@ impl Samples {
         }
     }
 
+    /// Adds the lines of a data file, for what is not measured in this run.
+    pub(crate) fn add_kept(&mut self, text: &str) -> Result<()> {
+        for line in text.lines() {
+            let fields: Vec<&str> = line.split(',').collect();
+            let [row, system, _, median, least, most, count] = fields.as_slice() else {
+                continue;
+            };
+            let system = match *system {
+                "Linux" => System::Linux,
+                "Ochre" => System::Ochre,
+                // The heading.
+                _ => continue,
+            };
+            let number = |text: &str| text.parse().with_context(|| format!("the row {row}"));
+            let summary = Summary {
+                median: number(median)?,
+                least: number(least)?,
+                most: number(most)?,
+                count: count.parse().with_context(|| format!("the row {row}"))?,
+            };
+            self.kept.insert(((*row).to_owned(), system), summary);
+        }
+        Ok(())
+    }
+
     /// A row condensed, if it was measured.
     pub(crate) fn summary(&self, system: System, row: &str) -> Option<Summary> {
         let all = match system {
             System::Linux => &self.linux,
             System::Ochre => &self.ochre,
         };
-        let mut values = all.get(row)?.clone();
+        let Some(values) = all.get(row) else {
+            return self.kept.get(&(row.to_owned(), system)).copied();
+        };
+        let mut values = values.clone();
         values.sort_by(f64::total_cmp);
         Some(Summary {
             median: *values.get(values.len() / 2)?,
@@ -141,23 +177,23 @@ mod tests {
     use super::{Reading, Samples, image_size};
     use crate::machines::{MEMORY, System};
 
-    const PRINTED: &[u8] = b"noise\r\nbench start 120\r\nbench row null_call 33.5\r\n\
-        bench row stat 7.0\nbench memory 1048576 2097152\nbench end";
+    const PRINTED: &[u8] = b"noise\r\nbench start 120\r\nbench ticks null_call 33.5\r\n\
+        bench row scaling 7.0\nbench memory 1048576 2097152\nbench end";
 
     #[test]
     fn rows_are_read() {
-        let wall = Reading::rows(PRINTED, "wall").unwrap();
+        let wall = Reading::rows(PRINTED, "wall", 2.0).unwrap();
         assert_eq!(
             wall,
             [
-                Reading::new("wall:null_call", 33.5),
-                Reading::new("wall:stat", 7.0)
+                Reading::new("wall:null_call", 67.0),
+                Reading::new("wall:scaling", 7.0)
             ]
         );
-        let counted = Reading::rows(PRINTED, "counted").unwrap();
+        let counted = Reading::rows(PRINTED, "counted", 1.0).unwrap();
         assert_eq!(counted[0], Reading::new("counted:boot", 120.0));
-        assert!(Reading::rows(b"bench end", "wall").is_err());
-        assert!(Reading::rows(b"bench row x y\n", "wall").is_err());
+        assert!(Reading::rows(b"bench end", "wall", 1.0).is_err());
+        assert!(Reading::rows(b"bench row x y\n", "wall", 1.0).is_err());
     }
 
     #[test]
@@ -178,6 +214,18 @@ mod tests {
             (1.0, 3.0, 5.0)
         );
         assert_eq!(samples.summary(System::Linux, "x"), None);
+    }
+
+    #[test]
+    fn what_was_kept_fills_the_gaps() {
+        let mut samples = Samples::default();
+        samples.add(System::Ochre, vec![Reading::new("x", 2.0)]);
+        let kept = "# date: 1\nrow,system,unit,median,least,most,count\n\
+            x,Ochre,ns,7,6,8,3\nx,Linux,ns,9,9,9,1\n";
+        samples.add_kept(kept).unwrap();
+        let median = |system| samples.summary(system, "x").unwrap().median;
+        assert_eq!((median(System::Ochre), median(System::Linux)), (2.0, 9.0));
+        assert!(samples.add_kept("x,Linux,ns,many,9,9,1").is_err());
     }
 
     #[test]

@@ -2,53 +2,36 @@
 
 use core::hint::black_box;
 
-use crate::sys;
+use crate::sys::counter;
 
 /// How often each row is measured; the median counts.
 pub(crate) const SAMPLES: usize = 7;
 
-/// What time is measured with.
-pub(crate) struct Clock {
-    /// In instructions, not in nanoseconds.
-    pub(crate) counted: bool,
+/// The median time of one of `times` runs of `body`, after one run of
+/// them all for the caches.
+pub(crate) fn each(times: u32, mut body: impl FnMut()) -> f64 {
+    sampled(times, |times| {
+        for _ in 0..times {
+            body();
+        }
+    })
 }
 
-impl Clock {
-    /// What it shows.
-    pub(crate) fn now(&self) -> u64 {
-        if self.counted {
-            sys::counter()
-        } else {
-            sys::monotonic_ns()
+/// As [`each`], for a `body` that does its own loop.
+pub(crate) fn sampled(times: u32, mut body: impl FnMut(u32)) -> f64 {
+    body(times.div_ceil(4));
+    let mut samples = [0.0; SAMPLES];
+    for sample in &mut samples {
+        let start = counter();
+        body(times);
+        let end = counter();
+        let mut left = times;
+        while black_box(left) > 0 {
+            left -= 1;
         }
+        let empty = counter() - end;
+        *sample = (end - start).saturating_sub(empty) as f64 / f64::from(times);
     }
-
-    /// The median time of one of `times` runs of `body`, after one run of
-    /// them all for the caches.
-    pub(crate) fn each(&self, times: u32, mut body: impl FnMut()) -> f64 {
-        self.sampled(times, |times| {
-            for _ in 0..times {
-                body();
-            }
-        })
-    }
-
-    /// As [`Clock::each`], for a `body` that does its own loop.
-    pub(crate) fn sampled(&self, times: u32, mut body: impl FnMut(u32)) -> f64 {
-        body(times.div_ceil(4));
-        let mut samples = [0.0; SAMPLES];
-        for sample in &mut samples {
-            let start = self.now();
-            body(times);
-            let end = self.now();
-            let mut left = times;
-            while black_box(left) > 0 {
-                left -= 1;
-            }
-            let empty = self.now() - end;
-            *sample = (end - start).saturating_sub(empty) as f64 / f64::from(times);
-        }
-        samples.sort_by(f64::total_cmp);
-        samples[SAMPLES / 2]
-    }
+    samples.sort_by(f64::total_cmp);
+    samples[SAMPLES / 2]
 }

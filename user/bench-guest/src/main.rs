@@ -6,19 +6,23 @@
 //!
 //! ```text
 //! bench start <counter>
-//! bench row <name> <per operation>
+//! bench ticks <name> <counter's ticks per operation>
+//! bench row <name> <a number that is no time>
 //! bench memory <free bytes> <all bytes>
-//! bench end
+//! bench end <counter>
 //! ```
 //!
 //! Arguments: `boot` stops after the first line; `rows` measures; `threads`
 //! measures threads, on as many processors as `smp=N` says; `blocked` counts
 //! the memory of many blocked threads; `memory` prints the memory line; `exit`
-//! leaves at once (what fork+exec executes).
-//! With `counted` the unit is instructions, read from the time-stamp counter,
-//! which QEMU's `-icount shift=0` advances by one an instruction; without it,
-//! nanoseconds of the monotonic clock. With `stay` it never leaves, as Linux
-//! takes the end of process 1 badly.
+//! leaves at once (what fork+exec executes). `only=ROW`, once or several times,
+//! leaves the other rows out.
+//! The counter is the time-stamp counter, which is the same on any kernel and
+//! as fine as can be: a kernel that does not trust it on several processors may
+//! have a clock that goes in steps of milliseconds. With QEMU's `-icount
+//! shift=0` it counts instructions; otherwise the host says what a tick is, by
+//! its own clock between the first line and the last. With `stay` it never
+//! leaves, as Linux takes the end of process 1 badly.
 //!
 //! Method: each row runs its operation in a loop long enough to drown the two
 //! clock readings, subtracts the time of the empty loop, does that an odd
@@ -37,6 +41,11 @@ mod rows;
 mod sys;
 mod threads;
 
+use std::sync::{Mutex, PoisonError};
+
+/// The rows that are wanted; all, if there are none.
+static ONLY: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// What the command line asked for.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(
@@ -50,7 +59,6 @@ struct Options {
     blocked: bool,
     processors: usize,
     memory: bool,
-    counted: bool,
     stay: bool,
 }
 
@@ -59,6 +67,10 @@ struct Options {
 pub extern "C" fn main() -> i32 {
     let mut options = Options::default();
     for word in std::env::args_os().skip(1) {
+        if let Some(name) = word.to_str().and_then(|word| word.strip_prefix("only=")) {
+            only().push(name.to_owned());
+            continue;
+        }
         match word.as_encoded_bytes() {
             b"exit" => return 0,
             b"boot" => options.boot = true,
@@ -69,7 +81,6 @@ pub extern "C" fn main() -> i32 {
                 options.processors = usize::from(digit - b'0');
             }
             b"memory" => options.memory = true,
-            b"counted" => options.counted = true,
             b"stay" => options.stay = true,
             _ => {}
         }
@@ -84,10 +95,10 @@ fn run(options: Options) {
         say(&format!("bench start {started}\n"));
     }
     if options.rows {
-        rows::run(options.counted);
+        rows::run();
     }
     if options.threads {
-        threads::run(options.counted, options.processors.max(1));
+        threads::run(options.processors.max(1));
     }
     if options.blocked {
         threads::blocked();
@@ -96,14 +107,35 @@ fn run(options: Options) {
         let (free, all) = sys::memory();
         say(&format!("bench memory {free} {all}\n"));
     }
-    say("bench end\n");
+    say(&format!("bench end {}\n", sys::counter()));
     if options.stay {
         sys::park();
     }
 }
 
-/// Prints a row.
-fn row(name: &str, value: f64) {
+fn only() -> impl core::ops::DerefMut<Target = Vec<String>> {
+    ONLY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether one of these rows is asked for.
+fn is_wanted(names: &[&str]) -> bool {
+    let only = only();
+    only.is_empty() || only.iter().any(|wanted| names.contains(&wanted.as_str()))
+}
+
+/// Measures and prints a row, in ticks of the counter, if it is asked for.
+fn row(name: &str, ticks: impl FnOnce() -> f64) {
+    if is_wanted(&[name]) {
+        print_ticks(name, ticks());
+    }
+}
+
+fn print_ticks(name: &str, ticks: f64) {
+    say(&format!("bench ticks {name} {ticks:.3}\n"));
+}
+
+/// Prints a row that is no time.
+fn print_row(name: &str, value: f64) {
     say(&format!("bench row {name} {value:.3}\n"));
 }
 

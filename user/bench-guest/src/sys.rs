@@ -22,16 +22,6 @@ macro_rules! call {
     }};
 }
 
-/// Nanoseconds of the monotonic clock.
-pub(crate) fn monotonic_ns() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    call!(SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time);
-    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
-}
-
 /// The time-stamp counter. With QEMU's `-icount shift=0` it counts one for
 /// each instruction.
 pub(crate) fn counter() -> u64 {

@@ -9,7 +9,7 @@ use core::{
 };
 use std::thread;
 
-use crate::{clock::Clock, row, sys};
+use crate::{clock, is_wanted, print_row, print_ticks, row, sys};
 
 /// How often two threads wake each other for a sample.
 const ROUNDS: u32 = 500;
@@ -65,55 +65,54 @@ const PROGRAMS: [(&str, &[&core::ffi::CStr]); 3] = [
 ];
 
 /// Measures and prints all of them, with this many processors.
-pub(crate) fn run(counted: bool, processors: usize) {
-    let clock = Clock { counted };
+pub(crate) fn run(processors: usize) {
     sys::mount(c"devtmpfs", c"/dev");
     sys::mount(c"proc", c"/proc");
     let online = thread::available_parallelism().map_or(1, usize::from);
-    row("processors", online as f64);
+    print_row("processors", online as f64);
     if online < processors {
         // What would be measured is not what the rows say.
         return;
     }
     let other = usize::from(processors > 1);
-    row(
-        "futex_wake",
-        clock.sampled(ROUNDS, |n| wake(n, 0, other)) / 2.0,
-    );
+    row("futex_wake", || {
+        clock::sampled(ROUNDS, |n| wake(n, 0, other)) / 2.0
+    });
     if processors > 1 {
-        row(
-            "futex_wake_shared",
-            clock.sampled(ROUNDS, |n| wake(n, 0, 0)) / 2.0,
-        );
+        row("futex_wake_shared", || {
+            clock::sampled(ROUNDS, |n| wake(n, 0, 0)) / 2.0
+        });
     }
     sys::bind(0);
-    row(
-        "create_join",
-        clock.each(100, || {
+    row("create_join", || {
+        clock::each(100, || {
             // What the thread ends with is nothing, and it does not panic.
             let _ = thread::spawn(|| ()).join();
-        }),
-    );
-    row("switch", clock.sampled(ROUNDS, switches) / 2.0);
-    row("pipe", clock.sampled(ROUNDS, |n| pipes(n, other)));
+        })
+    });
+    row("switch", || clock::sampled(ROUNDS, switches) / 2.0);
+    row("pipe", || clock::sampled(ROUNDS, |n| pipes(n, other)));
     sys::unbind();
     for (name, words) in PROGRAMS {
-        row(name, once(&clock, || sys::run(words)));
+        row(name, || once(|| sys::run(words)));
     }
-    let one = work(&clock, 1);
-    let all = work(&clock, processors);
-    row("work_one", one);
+    if !is_wanted(&["work_one", "work_all", "scaling"]) {
+        return;
+    }
+    let one = work(1);
+    row("work_one", || one);
     if processors > 1 {
-        row("work_all", all);
-        row("scaling", one / all);
+        let all = work(processors);
+        row("work_all", || all);
+        print_row("scaling", one / all);
     }
 }
 
 /// What one run of `body` takes: for what takes long.
-fn once(clock: &Clock, body: impl FnOnce()) -> f64 {
-    let start = clock.now();
+fn once(body: impl FnOnce()) -> f64 {
+    let start = sys::counter();
     body();
-    (clock.now() - start) as f64
+    (sys::counter() - start) as f64
 }
 
 /// Two threads at two words: each wakes the other and waits.
@@ -191,7 +190,7 @@ fn pipes(rounds: u32, there: usize) {
 
 /// What independent work takes that each of `threads` does all of; the best
 /// of a few, for what disturbs it is not what is measured.
-fn work(clock: &Clock, threads: usize) -> f64 {
+fn work(threads: usize) -> f64 {
     fn steps() {
         let mut n = 1_u64;
         for _ in 0..WORK {
@@ -222,7 +221,7 @@ fn work(clock: &Clock, threads: usize) -> f64 {
             while (ready.load(Ordering::Acquire) as usize) < threads - 1 {
                 sys::sched_yield();
             }
-            let took = once(clock, || {
+            let took = once(|| {
                 start.store(1, Ordering::Release);
                 steps();
                 for other in others {
@@ -247,7 +246,7 @@ pub(crate) fn blocked() {
     let words: &'static [AtomicU32] = words.leak();
     let begun: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
     let before = sys::free_memory();
-    let started = sys::monotonic_ns();
+    let started = sys::counter();
     let mut count = 0;
     for word in words {
         if !sys::block_a_thread(word, begun) {
@@ -264,9 +263,9 @@ pub(crate) fn blocked() {
     }
     sys::sleep_ms(200);
     let after = sys::free_memory();
-    let took = sys::monotonic_ns() - started;
+    let took = sys::counter() - started;
     let each = before.saturating_sub(after) as f64 / f64::from(count.max(1));
-    row("blocked_threads", f64::from(count));
-    row("blocked_memory", each);
-    row("blocked_time", took as f64 / f64::from(count.max(1)));
+    print_row("blocked_threads", f64::from(count));
+    print_row("blocked_memory", each);
+    print_ticks("blocked_time", took as f64 / f64::from(count.max(1)));
 }
