@@ -202,7 +202,8 @@ impl File for PipeEnd {
             return Err(Errno::EPIPE);
         }
         let free = state.ring.free();
-        let whole = want <= PIPE_BUF && source.moved() == 0;
+        // The rest of a larger one, after a fault, may be split.
+        let whole = want <= PIPE_BUF && source.is_whole();
         if free == 0 || (whole && free < want) {
             return Err(Errno::EAGAIN);
         }

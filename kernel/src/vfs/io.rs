@@ -47,7 +47,27 @@ impl<'a> Cursor<'a> {
 
     /// Moves up to `want` bytes by `copy(address, offset, len)`, which answers
     /// how many it moved and where it faulted; returns the sum.
+    #[inline]
     fn advance(
+        &mut self,
+        want: usize,
+        mut copy: impl FnMut(&AddressSpace, u64, usize, usize) -> (usize, Option<u64>),
+    ) -> usize {
+        // Nearly always all of it lies in one range.
+        if let Some(range) = self.ranges.first()
+            && want <= range.len - self.done
+        {
+            let address = range.address.wrapping_add(self.done as u64);
+            let (copied, fault) = copy(self.space, address, 0, want);
+            self.done += copied;
+            self.fault = fault;
+            return copied;
+        }
+        self.advance_far(want, copy)
+    }
+
+    /// As [`advance`](Cursor::advance), across ranges.
+    fn advance_far(
         &mut self,
         want: usize,
         mut copy: impl FnMut(&AddressSpace, u64, usize, usize) -> (usize, Option<u64>),
@@ -268,6 +288,8 @@ pub struct Source<'a> {
     memory: SourceMemory<'a>,
     remaining: usize,
     moved: usize,
+    /// Whether earlier operations took bytes of the same call.
+    continues: bool,
 }
 
 impl<'a> Source<'a> {
@@ -278,6 +300,7 @@ impl<'a> Source<'a> {
             remaining: ranges.iter().map(|range| range.len).sum(),
             memory: SourceMemory::User(Cursor::new(space, ranges)),
             moved: 0,
+            continues: false,
         }
     }
 
@@ -298,6 +321,7 @@ impl<'a> Source<'a> {
             remaining: window,
             memory: SourceMemory::User(cursor),
             moved: 0,
+            continues: skip > 0,
         }
     }
 
@@ -308,6 +332,7 @@ impl<'a> Source<'a> {
             remaining: buffer.len(),
             memory: SourceMemory::Kernel(buffer),
             moved: 0,
+            continues: false,
         }
     }
 
@@ -321,6 +346,12 @@ impl<'a> Source<'a> {
     #[must_use]
     pub fn moved(&self) -> usize {
         self.moved
+    }
+
+    /// Whether nothing of the call's bytes was taken yet.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.moved == 0 && !self.continues
     }
 
     /// Takes bytes into `to`; returns how many came.
