@@ -449,7 +449,8 @@ impl World {
         while sys::peek(world.page + 129) == 0 {
             std::thread::yield_now();
         }
-        let _ = call!(SYS_fcntl, world.locked[0], libc::F_OFD_SETLK, &range(4));
+        // One who was killed before may be about to give it up.
+        let _ = call!(SYS_fcntl, world.locked[0], libc::F_OFD_SETLKW, &range(4));
         let _ = call!(SYS_write, world.locked[0], &[7_u8; 4096][..], 4096);
         let _ = call!(SYS_write, world.high, &(u64::MAX - 1), 8);
         let _ = call!(SYS_futex, world.page + 4, libc::FUTEX_LOCK_PI, 0, 0);
