@@ -103,7 +103,9 @@ impl Drop for Registration {
 #[derive(Debug)]
 pub struct PollTable {
     waker: Waker,
-    registrations: Vec<Registration>,
+    /// Most calls wait for one thing.
+    first: Option<Registration>,
+    others: Vec<Registration>,
     failed: bool,
 }
 
@@ -113,19 +115,21 @@ impl PollTable {
     pub fn new(waker: Waker) -> PollTable {
         PollTable {
             waker,
-            registrations: Vec::new(),
+            first: None,
+            others: Vec::new(),
             failed: false,
         }
     }
 
     /// Has the table's waker woken when `queue` changes.
     pub fn add(&mut self, queue: &WaitQueue) {
-        if self.registrations.try_reserve(1).is_err() {
+        if self.first.is_some() && self.others.try_reserve(1).is_err() {
             self.failed = true;
             return;
         }
         match queue.register(&self.waker) {
-            Ok(registration) => self.registrations.push(registration),
+            Ok(registration) if self.first.is_none() => self.first = Some(registration),
+            Ok(registration) => self.others.push(registration),
             Err(_) => self.failed = true,
         }
     }

@@ -13,7 +13,7 @@ use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
-use ochre_hal::memory::{Flush, OutOfMemory, PAGE_SIZE, PageTable, SpaceRef};
+use ochre_hal::memory::{CopyFault, Flush, OutOfMemory, PAGE_SIZE, PageTable, SpaceRef};
 use ochre_hal::{memory, user::Access};
 use ochre_sync::{Once, SpinLock, SpinLockGuard};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -267,32 +267,54 @@ impl AddressSpace {
     ///
     /// # Errors
     /// EFAULT; then nothing may be assumed of `to`.
+    #[inline]
     pub fn read(&self, from: u64, to: &mut [u8]) -> Result<(), Errno> {
+        match self.root.copy_in(from, to) {
+            Ok(()) => Ok(()),
+            Err(stop) => self.read_on(from, to, stop),
+        }
+    }
+
+    /// Goes on with [`read`](AddressSpace::read) where it stopped.
+    #[cold]
+    fn read_on(&self, from: u64, to: &mut [u8], mut stop: CopyFault) -> Result<(), Errno> {
         let mut done = 0;
-        while let Err(stop) = self
-            .root
-            .copy_in(from.wrapping_add(done as u64), &mut to[done..])
-        {
+        loop {
             done += stop.copied;
             self.fault_for_copy(stop.address, Access::Read)?;
+            let rest = from.wrapping_add(done as u64);
+            match self.root.copy_in(rest, &mut to[done..]) {
+                Ok(()) => return Ok(()),
+                Err(next) => stop = next,
+            }
         }
-        Ok(())
     }
 
     /// Copies to the program's memory, faulting pages in.
     ///
     /// # Errors
     /// EFAULT; part may be written.
+    #[inline]
     pub fn write(&self, to: u64, from: &[u8]) -> Result<(), Errno> {
+        match self.root.copy_out(to, from) {
+            Ok(()) => Ok(()),
+            Err(stop) => self.write_on(to, from, stop),
+        }
+    }
+
+    /// Goes on with [`write`](AddressSpace::write) where it stopped.
+    #[cold]
+    fn write_on(&self, to: u64, from: &[u8], mut stop: CopyFault) -> Result<(), Errno> {
         let mut done = 0;
-        while let Err(stop) = self
-            .root
-            .copy_out(to.wrapping_add(done as u64), &from[done..])
-        {
+        loop {
             done += stop.copied;
             self.fault_for_copy(stop.address, Access::Write)?;
+            let rest = to.wrapping_add(done as u64);
+            match self.root.copy_out(rest, &from[done..]) {
+                Ok(()) => return Ok(()),
+                Err(next) => stop = next,
+            }
         }
-        Ok(())
     }
 
     /// Reads a plain structure.

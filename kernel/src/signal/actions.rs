@@ -46,7 +46,8 @@ impl Actions {
     }
 
     /// Sets the action of `signal`; what must not be in it is taken out.
-    pub fn set(&mut self, signal: Signal, action: SigAction) {
+    #[inline]
+    pub fn set(&mut self, signal: Signal, action: &SigAction) {
         self.ignored.remove(signal);
         self.caught.remove(signal);
         match action.handler {
@@ -60,7 +61,7 @@ impl Actions {
         table[signal.index()] = SigAction {
             flags: action.flags & SA_KNOWN,
             mask: SignalSet(action.mask).without(SignalSet::UNBLOCKABLE).0,
-            ..action
+            ..*action
         };
     }
 
@@ -86,7 +87,7 @@ impl Actions {
             rest.remove(signal);
             self.set(
                 signal,
-                SigAction {
+                &SigAction {
                     handler: SIG_IGN,
                     ..SigAction::default()
                 },
@@ -154,12 +155,20 @@ impl SharedActions {
         self.actions.lock().get(signal)
     }
 
-    /// Sets an action; gives the one before, and what the new one does.
-    pub(super) fn exchange(&self, signal: Signal, action: SigAction) -> (SigAction, Disposition) {
+    /// Sets an action and writes down the one before; what the new one does.
+    #[inline]
+    pub(super) fn exchange(
+        &self,
+        signal: Signal,
+        action: &SigAction,
+        before: Option<&mut SigAction>,
+    ) -> Disposition {
         let mut actions = self.actions.lock();
-        let before = actions.get(signal);
+        if let Some(before) = before {
+            *before = actions.get(signal);
+        }
         actions.set(signal, action);
-        (before, actions.disposition(signal))
+        actions.disposition(signal)
     }
 
     /// See [`Actions::reset`].
@@ -204,7 +213,7 @@ mod tests {
     #[test]
     fn unknown_flags_and_unblockable_signals_do_not_get_in() {
         let mut actions = Actions::default();
-        actions.set(Signal::SIGINT, handler(0x1000));
+        actions.set(Signal::SIGINT, &handler(0x1000));
         let got = actions.get(Signal::SIGINT);
         assert_eq!((got.flags, got.mask), (SA_RESTART, !0x40100));
         assert_eq!(actions.disposition(Signal::SIGINT), Disposition::Caught);
@@ -219,11 +228,11 @@ mod tests {
             Disposition::Default(DefaultAction::Terminate)
         );
         assert_eq!(actions.disposition(Signal::SIGCHLD), Disposition::Ignored);
-        actions.set(Signal::SIGINT, handler(SIG_IGN));
+        actions.set(Signal::SIGINT, &handler(SIG_IGN));
         assert_eq!(actions.disposition(Signal::SIGINT), Disposition::Ignored);
-        actions.set(Signal::SIGINT, handler(SIG_DFL));
+        actions.set(Signal::SIGINT, &handler(SIG_DFL));
         assert!(actions.ignored().is_empty());
-        actions.set(Signal::SIGCHLD, handler(9));
+        actions.set(Signal::SIGCHLD, &handler(9));
         actions.reset(Signal::SIGCHLD);
         assert_eq!(actions.disposition(Signal::SIGCHLD), Disposition::Ignored);
     }
@@ -231,8 +240,8 @@ mod tests {
     #[test]
     fn exec_keeps_what_is_ignored() {
         let mut actions = Actions::default();
-        actions.set(Signal::SIGINT, handler(0x1000));
-        actions.set(Signal::SIGHUP, handler(SIG_IGN));
+        actions.set(Signal::SIGINT, &handler(0x1000));
+        actions.set(Signal::SIGHUP, &handler(SIG_IGN));
         actions.reset_for_exec();
         assert!(actions.caught().is_empty());
         assert_eq!(actions.get(Signal::SIGHUP).handler, SIG_IGN);

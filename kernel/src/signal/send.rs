@@ -89,7 +89,8 @@ pub fn signal_from(
     }
 }
 
-/// Reads a process's action for a signal, and sets it if a new one is given.
+/// Writes down a process's action for a signal in `before`, and sets it if a
+/// new one is given.
 /// Pending signals that would now be ignored are forgotten.
 ///
 /// # Errors
@@ -97,21 +98,24 @@ pub fn signal_from(
 pub fn exchange_action(
     process: &Process,
     signal: Signal,
-    new: Option<SigAction>,
-) -> Result<SigAction, Errno> {
+    new: Option<&SigAction>,
+    before: Option<&mut SigAction>,
+) -> Result<(), Errno> {
     let mut shared = process.signals.lock();
     let Some(new) = new else {
-        return Ok(shared.actions.get(signal));
+        if let Some(before) = before {
+            *before = shared.actions.get(signal);
+        }
+        return Ok(());
     };
     if SignalSet::UNBLOCKABLE.contains(signal) {
         return Err(Errno::EINVAL);
     }
-    let (before, disposition) = shared.actions.exchange(signal, new);
-    if disposition == Disposition::Ignored {
+    if shared.actions.exchange(signal, new, before) == Disposition::Ignored {
         let threads = process.threads.lock();
         flush(&mut shared, &threads, SignalSet::of(&[signal]));
     }
-    Ok(before)
+    Ok(())
 }
 
 /// Whether a signal to the process would be dropped.

@@ -11,6 +11,7 @@ use ochre_abi::signal::{
 };
 use ochre_abi::time::TimeSpec;
 use ochre_hal::clock;
+use zerocopy::IntoBytes;
 
 use super::{Call, Outcome, Ptr};
 use crate::process::table::{self, Broadcast};
@@ -56,13 +57,16 @@ pub fn rt_sigaction(
     set_size: usize,
 ) -> Result<(), Errno> {
     check_set_size(set_size)?;
-    let action = if new.is_null() {
-        None
-    } else {
-        Some(call.space.read_value(new)?)
-    };
+    let mut action = SigAction::default();
+    let has_new = !new.is_null();
+    if has_new {
+        call.space
+            .read(new.address(), IntoBytes::as_mut_bytes(&mut action))?;
+    }
     let signal = signal_number(number)?;
-    let before = signal::exchange_action(call.process(), signal, action)?;
+    let mut before = SigAction::default();
+    let wanted = (!old.is_null()).then_some(&mut before);
+    signal::exchange_action(call.process(), signal, has_new.then_some(&action), wanted)?;
     if !old.is_null() {
         call.space.write_value(old, &before)?;
     }
