@@ -116,9 +116,16 @@ impl UserContext {
 
     /// Runs the program until it traps. Any register content is safe: what the
     /// machine does not accept becomes a fault of the program.
-    #[inline(always)]
+    #[inline]
     pub fn run(&mut self, space: &SpaceRef) -> Trap {
-        self.context.run(space)
+        self.run_then(space, || {})
+    }
+
+    /// As [`run`](UserContext::run), and calls `back` as soon as user mode is
+    /// left, before anything else.
+    #[inline(always)]
+    pub fn run_then(&mut self, space: &SpaceRef, back: impl FnOnce()) -> Trap {
+        self.context.run(space, back)
     }
 
     /// Takes the floating-point state out of the processor, so that the

@@ -16,7 +16,7 @@ pub use executor::{
     Entity, TaskRef, all_processors, allow, boost, bring_up, longest_poll, run, set_attributes,
     spawn, spawn_thread, yield_now,
 };
-pub use ochre_executor::{Attributes, MAX_PRIORITY, Policy, SLICE_NS, TURN_NS};
+pub use ochre_executor::{Attributes, MAX_PRIORITY, Policy, SLICE_NS, Step, TURN_NS};
 pub use timer::Timer;
 
 pub(crate) use executor::note_kernel_time;

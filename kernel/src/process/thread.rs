@@ -32,7 +32,7 @@ use super::thread_list::{Listed, Slot};
 use super::{ExitStatus, Pid, Process, Shares, rseq};
 use crate::memory::{AddressSpace, pressure};
 use crate::objects::CountedThread;
-use crate::sched::{self, TaskRef};
+use crate::sched::{self, Step, TaskRef};
 use crate::signal::{self, Info, ThreadSignals};
 use crate::syscall::{self, Call, Outcome, SysResult};
 
@@ -315,13 +315,14 @@ impl Thread {
     }
 
     /// One poll of the thread's task.
-    pub fn poll(self: &Arc<Self>, context: &mut Context<'_>) -> Poll<()> {
+    #[inline]
+    pub fn poll(self: &Arc<Self>, task: &TaskRef) -> Step {
         let mut state = self
             .state
             .try_lock()
             .expect("a thread is polled by one processor at a time");
-        let poll = self.advance(&mut state, context);
-        if poll.is_pending() && state.user.leave().is_err() {
+        let step = self.advance(&mut state, task);
+        if step != Step::End && state.user.leave().is_err() {
             // What the program computed is lost, so it ends before it goes on.
             log::warn!(
                 "out of memory: killed process {} for registers that cannot be kept",
@@ -330,110 +331,140 @@ impl Thread {
             let status = ExitStatus::signaled(Signal::SIGKILL.number(), false);
             self.process.begin_group_exit(status);
         }
-        poll
+        step
     }
 
-    fn advance(self: &Arc<Self>, state: &mut ThreadState, context: &mut Context<'_>) -> Poll<()> {
+    fn advance(self: &Arc<Self>, state: &mut ThreadState, task: &TaskRef) -> Step {
         let mut entered = cpu::cycles();
-        let mut serving = u64::MAX;
-        if let Some(future) = &mut state.call {
+        if state.call.is_some() {
             if self.process.rt_limit.is_watched() {
                 self.note_wait();
             }
-            match future.as_mut().poll(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(result) => {
-                    state.call = None;
-                    Self::finish(state, result);
-                }
+            if Self::go_on(state, task).is_pending() {
+                return Step::Wait;
             }
         }
         if self.rseq.arrive(cpu::current()) {
             self.add_work(Work::RSEQ);
         }
+        let mut serving = u64::MAX;
         loop {
-            if self.has_work() {
-                match signal::handle_work(self, state) {
-                    Next::Run => {}
-                    Next::Sleep => return Poll::Pending,
-                    Next::End => return Poll::Ready(()),
-                }
-                if self.work().contains(Work::RSEQ) {
-                    if rseq::settle(self, state).is_err() {
-                        context.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                    // It may have brought a signal.
-                    continue;
-                }
-            }
-            if let Some(restart) = state.restart.take() {
-                signal::restart_without_handler(state, restart);
+            if (self.has_work() || state.restart.is_some())
+                && let Some(step) = self.prepare(state)
+            {
+                return step;
             }
             let left = cpu::cycles();
             self.count(&self.kernel_cycles, left.wrapping_sub(entered));
             sched::note_kernel_time(left.wrapping_sub(entered), serving);
-            let trap = state.user.run(state.space.root());
-            entered = cpu::cycles();
-            self.count(&self.user_cycles, entered.wrapping_sub(left));
-            serving = u64::MAX;
-            match trap {
-                Trap::Syscall => {
-                    let request = state.user.syscall();
-                    serving = request.number;
-                    let outcome = syscall::dispatch(
-                        &mut Call {
-                            thread: self,
-                            user: &mut state.user,
-                            space: &mut state.space,
-                        },
-                        &request,
-                    );
-                    match outcome {
-                        Outcome::Done(result) => Self::finish(state, result),
-                        Outcome::Resume => {}
-                        Outcome::Yield => {
-                            Self::finish(state, Ok(0));
-                            context.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        Outcome::Wait(mut future) => match future.as_mut().poll(context) {
-                            Poll::Ready(result) => Self::finish(state, result),
-                            Poll::Pending => {
-                                state.call = Some(future);
-                                return Poll::Pending;
-                            }
-                        },
-                    }
+            let ThreadState { user, space, .. } = state;
+            let trap = user.run_then(space.root(), || {
+                entered = cpu::cycles();
+                self.count(&self.user_cycles, entered.wrapping_sub(left));
+            });
+            if trap != Trap::Syscall {
+                serving = u64::MAX;
+                if let Some(step) = self.handle(state, trap) {
+                    return step;
                 }
-                Trap::PageFault { address, access } => {
-                    match state.space.fault(address, access) {
-                        Ok(()) => {}
-                        Err(fault) if fault.is_out_of_memory() => {
-                            pressure::relieve();
-                            self.add_work(Work::RSEQ);
-                            // Whoever was killed goes first; then the access is made again.
-                            context.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        Err(fault) => signal::send_fault(self, state, fault, access),
-                    }
+                continue;
+            }
+            serving = state.user.syscall().number;
+            let outcome = syscall::dispatch(
+                &mut Call {
+                    thread: self,
+                    user: &mut state.user,
+                    space: &mut state.space,
+                },
+                serving,
+            );
+            if let Outcome::Done(result) = outcome {
+                Self::finish(state, result);
+                continue;
+            }
+            match outcome {
+                Outcome::Done(_) | Outcome::Resume => {}
+                Outcome::Yield => {
+                    Self::finish(state, Ok(0));
+                    return Step::Again;
                 }
-                Trap::Exception(exception) => signal::send_exception(self, state, exception),
-                Trap::Interrupt(event) => {
-                    if event == Event::Reschedule {
-                        // membarrier(2) may have asked for it.
-                        self.add_work(Work::RSEQ);
-                    }
-                    sched::interrupt::dispatch(event);
-                    if sched::must_give_way() {
-                        self.add_work(Work::RSEQ);
-                        context.waker().wake_by_ref();
-                        return Poll::Pending;
+                Outcome::Wait(future) => {
+                    state.call = Some(future);
+                    if Self::go_on(state, task).is_pending() {
+                        return Step::Wait;
                     }
                 }
             }
         }
+    }
+
+    /// Goes on with the call in flight.
+    #[inline(never)]
+    fn go_on(state: &mut ThreadState, task: &TaskRef) -> Poll<()> {
+        let Some(future) = &mut state.call else {
+            return Poll::Ready(());
+        };
+        let waker = task.waker();
+        let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) else {
+            return Poll::Pending;
+        };
+        state.call = None;
+        Self::finish(state, result);
+        Poll::Ready(())
+    }
+
+    /// What is to be done before user mode; how the poll ends, if it does.
+    #[inline(never)]
+    fn prepare(self: &Arc<Self>, state: &mut ThreadState) -> Option<Step> {
+        while self.has_work() {
+            match signal::handle_work(self, state) {
+                Next::Run => {}
+                Next::Sleep => return Some(Step::Wait),
+                Next::End => return Some(Step::End),
+            }
+            if !self.work().contains(Work::RSEQ) {
+                break;
+            }
+            if rseq::settle(self, state).is_err() {
+                return Some(Step::Again);
+            }
+            // It may have brought a signal.
+        }
+        if let Some(restart) = state.restart.take() {
+            signal::restart_without_handler(state, restart);
+        }
+        None
+    }
+
+    /// Handles a trap that is no system call; how the poll ends, if it does.
+    #[inline(never)]
+    fn handle(self: &Arc<Self>, state: &mut ThreadState, trap: Trap) -> Option<Step> {
+        match trap {
+            Trap::Syscall => {}
+            Trap::PageFault { address, access } => match state.space.fault(address, access) {
+                Ok(()) => {}
+                Err(fault) if fault.is_out_of_memory() => {
+                    pressure::relieve();
+                    self.add_work(Work::RSEQ);
+                    // Whoever was killed goes first; then the access is made again.
+                    return Some(Step::Again);
+                }
+                Err(fault) => signal::send_fault(self, state, fault, access),
+            },
+            Trap::Exception(exception) => signal::send_exception(self, state, exception),
+            Trap::Interrupt(event) => {
+                if event == Event::Reschedule {
+                    // membarrier(2) may have asked for it.
+                    self.add_work(Work::RSEQ);
+                }
+                sched::interrupt::dispatch(event);
+                if sched::must_give_way() {
+                    self.add_work(Work::RSEQ);
+                    return Some(Step::Again);
+                }
+            }
+        }
+        None
     }
 
     #[inline]

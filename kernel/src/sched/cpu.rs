@@ -23,8 +23,9 @@ const NO_ALARM: u64 = u64::MAX;
 #[repr(align(128))]
 pub(super) struct Cpu {
     timers: SpinLock<TimerQueue>,
-    /// When the poll in progress began.
-    pub(super) poll_start_ns: AtomicU64,
+    /// When this processor last looked at the clock: when the poll in progress
+    /// began, or the last one ended.
+    looked_ns: AtomicU64,
     /// The deadline that the device has, or [`NO_ALARM`].
     alarm_ns: AtomicU64,
     /// What its time went to.
@@ -35,10 +36,26 @@ impl Cpu {
     const fn new() -> Cpu {
         Cpu {
             timers: SpinLock::new(TimerQueue::new()),
-            poll_start_ns: AtomicU64::new(0),
+            looked_ns: AtomicU64::new(0),
             alarm_ns: AtomicU64::new(NO_ALARM),
             account: Account::new(),
         }
+    }
+
+    /// Looks at the clock: what it shows, and what it showed last.
+    #[inline]
+    pub(super) fn look_at_clock(&self) -> (u64, u64) {
+        let now = clock::now_ns();
+        // ORDERING: Relaxed; only this processor uses it.
+        let before = self.looked_ns.load(Ordering::Relaxed);
+        self.looked_ns.store(now, Ordering::Relaxed);
+        (now, before)
+    }
+
+    /// What the clock showed when it was last looked at.
+    #[inline]
+    pub(super) fn looked_ns(&self) -> u64 {
+        self.looked_ns.load(Ordering::Relaxed)
     }
 
     /// Sees to it that the alarm of this processor, the caller's, comes at

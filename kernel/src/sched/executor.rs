@@ -14,7 +14,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use ochre_abi::Errno;
-use ochre_executor::{Attributes, Body, Policy, Task, Why};
+use ochre_executor::{Attributes, Body, Policy, Polled, Step, Task};
 use ochre_hal::{clock, cpu as machine, irq};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
@@ -60,45 +60,48 @@ fn here() -> usize {
 }
 
 impl Body for Entity {
-    fn poll(task: &TaskRef, context: &mut Context<'_>) -> Poll<()> {
+    #[inline]
+    fn poll(task: &TaskRef) -> Step {
         let entity = task.body();
         let processor = cpu::this();
-        let poll = match &entity.kind {
+        let step = match &entity.kind {
             Kind::Thread(thread) => {
                 let poll = processor
                     .account
                     .enter(thread, i32::from(task.attributes().nice));
-                let result = thread.poll(context);
+                let step = thread.poll(task);
                 processor.account.leave(thread, poll);
-                result
+                step
             }
-            Kind::Job(job) => job
-                .try_lock()
-                .expect("a task is polled by one processor at a time")
-                .as_mut()
-                .poll(context),
+            Kind::Job(job) => poll_job(task, job),
         };
-        // ORDERING: Relaxed on all counters; the task's state word orders polls.
-        let start = processor.poll_start_ns.load(Ordering::Relaxed);
-        let ran = clock::now_ns().saturating_sub(start);
+        let (now, start) = processor.look_at_clock();
+        let ran = now.saturating_sub(start);
+        // ORDERING: Relaxed; the task's state word orders polls.
         let had = entity.had_ns.load(Ordering::Relaxed);
         entity
             .had_ns
             .store(had.wrapping_add(ran), Ordering::Relaxed);
         task.charge(ran);
         PROCESSORS.poll_ended(here());
-        poll
+        step
     }
 
-    fn enqueue(task: TaskRef, why: Why) {
-        match why {
-            Why::Woken => {
-                if let Some(end) = PROCESSORS.wake(task, here()) {
-                    cpu::this().alarm_by(end);
-                }
-            }
-            Why::Requeued => PROCESSORS.requeue(task, here()),
+    fn enqueue(task: TaskRef) {
+        if let Some(end) = PROCESSORS.wake(task, here()) {
+            cpu::this().alarm_by(end);
         }
+    }
+}
+
+#[cold]
+fn poll_job(task: &TaskRef, job: &SpinLock<Job>) -> Step {
+    let mut job = job
+        .try_lock()
+        .expect("a task is polled by one processor at a time");
+    match job.as_mut().poll(&mut Context::from_waker(&task.waker())) {
+        Poll::Pending => Step::Wait,
+        Poll::Ready(()) => Step::End,
     }
 }
 
@@ -205,21 +208,29 @@ pub fn bring_up() -> Result<(), Errno> {
 pub fn run() -> ! {
     let here = here();
     let processor = cpu::this();
+    processor.look_at_clock();
+    let mut again = None;
     loop {
         while let Some(event) = irq::poll_pending() {
             interrupt::dispatch(event);
         }
-        let now = clock::now_ns();
-        let next = PROCESSORS.next(here, now);
+        // As old as the events are long, at most.
+        let now = processor.looked_ns();
+        let next = match again.take() {
+            Some(task) => PROCESSORS.requeue(task, here, now),
+            None => PROCESSORS.next(here, now),
+        };
         if let Some(next) = next.or_else(|| PROCESSORS.next_or_sleep(here, now)) {
-            processor.poll_start_ns.store(now, Ordering::Relaxed);
             processor.alarm_by(next.slice_end_ns);
-            next.task.run();
+            if let Polled::Again(task) = next.task.run() {
+                again = Some(task);
+            }
         } else {
             processor.account.fall_asleep();
             let event = machine::wait_for_interrupt();
             processor.account.wake_up();
             PROCESSORS.awake(here);
+            processor.look_at_clock();
             interrupt::dispatch(event);
         }
     }

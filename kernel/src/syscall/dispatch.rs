@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 
 use ochre_abi::Errno;
 use ochre_hal::cpu;
-use ochre_hal::user::SyscallRequest;
 use ochre_sync::SpinLock;
 
 use super::{Call, Outcome};
@@ -19,7 +18,7 @@ const LIMIT: usize = 512;
 /// Unknown numbers remembered one by one; more are counted under the last.
 const UNKNOWN_LIMIT: usize = 256;
 
-type Handler = fn(&mut Call<'_>, &[u64; 6]) -> Outcome;
+type Handler = fn(&mut Call<'_>) -> Outcome;
 
 macro_rules! dispatch_table {
     ($($name:ident = $x86:tt, $arm:tt: $family:ident($($argument:ident: $type:ty),*) $status:literal;)*) => {
@@ -31,8 +30,9 @@ macro_rules! dispatch_table {
 
             $(
                 #[inline]
-                pub(super) fn $name(call: &mut Call<'_>, registers: &[u64; 6]) -> Outcome {
-                    let [$($argument,)* ..] = *registers;
+                pub(super) fn $name(call: &mut Call<'_>) -> Outcome {
+                    // Of the registers only those are looked at that are used.
+                    let [$($argument,)* ..] = call.user.syscall().arguments;
                     crate::syscall::$family::$name(
                         call
                         $(, <$type as FromArgument>::from_argument($argument))*
@@ -62,17 +62,17 @@ static HANDLERS: [Option<Handler>; LIMIT] = handlers();
 
 static UNKNOWN: SpinLock<BTreeMap<u64, u64>> = SpinLock::new(BTreeMap::new());
 
-/// Handles one call.
+/// Handles the call of this number.
 #[inline]
-pub fn dispatch(call: &mut Call<'_>, request: &SyscallRequest) -> Outcome {
-    let handler = usize::try_from(request.number)
+pub fn dispatch(call: &mut Call<'_>, number: u64) -> Outcome {
+    let handler = usize::try_from(number)
         .ok()
         .and_then(|number| cpu::lookup(&HANDLERS, number))
         .copied()
         .flatten();
     match handler {
-        Some(handler) => handler(call, &request.arguments),
-        None => unknown(request.number),
+        Some(handler) => handler(call),
+        None => unknown(number),
     }
 }
 

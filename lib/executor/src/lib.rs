@@ -23,5 +23,5 @@ pub use node::TURN_NS;
 pub use policy::{Attributes, MAX_PRIORITY, Policy, virtual_time, weight_of_nice};
 pub use processors::{Machine, Next, Processors};
 pub use run_queue::SLICE_NS;
-pub use task::{Body, Polled, Task, Why};
+pub use task::{Body, Polled, Step, Task};
 pub use timer_queue::{TimerKey, TimerQueue};

@@ -228,21 +228,63 @@ impl<B: Body, M: Machine, const N: usize> Processors<B, M, N> {
         self.put(task, target, How::Woken, here)
     }
 
-    /// Queues a task whose poll has just ended on `here`.
-    pub fn requeue(&self, task: Arc<Task<B>>, here: usize) {
-        let was_preempted = self.of(here).queue.lock().was_preempted();
+    /// Queues a task whose poll has just ended on `here` and that goes on; the
+    /// next task for `here`, which may be the same.
+    #[inline]
+    pub fn requeue(&self, task: Arc<Task<B>>, here: usize, now_ns: u64) -> Option<Next<B>> {
+        let is_alone = self.is_alone();
+        let processor = self.of(here);
+        let mut queue = processor.queue.lock();
+        let was_preempted = queue.was_preempted();
         let how = if was_preempted {
             How::Preempted
         } else {
             How::Yielded
         };
-        let target = if self.is_alone() {
-            here
-        } else {
-            self.place_again(&task, here, was_preempted)
-        };
+        // With others it stays if it would in any case: then one lock does.
+        let stays = is_alone
+            || !was_preempted
+                && task.node.may_run_on(here)
+                && self.pressed.load(Ordering::Relaxed) & !bit(here) == 0;
+        if !stays {
+            drop(queue);
+            return self.requeue_anywhere(task, how, here, now_ns);
+        }
+        let allowed = task.node.allowed.load(Ordering::Relaxed);
+        queue.push(task, how, now_ns);
+        let next = queue.pop(now_ns);
+        self.begin(here, &queue);
+        let is_one_left = queue.waiting() > 0;
+        let slice_end_ns = queue.slice_end();
+        drop(queue);
+        if !is_alone && is_one_left {
+            self.tell(here, allowed, here);
+        }
+        next.map(|task| Next { task, slice_end_ns })
+    }
+
+    /// As [`requeue`](Processors::requeue), where the task may go elsewhere.
+    #[cold]
+    fn requeue_anywhere(
+        &self,
+        task: Arc<Task<B>>,
+        how: How,
+        here: usize,
+        now_ns: u64,
+    ) -> Option<Next<B>> {
+        let target = self.place_again(&task, here, how == How::Preempted);
         // Nothing runs here now, so there is no slice whose end would matter.
         let _ = self.put(task, target, how, here);
+        self.next(here, now_ns)
+    }
+
+    /// Says what `here` runs from now on; its lock is held.
+    #[inline]
+    fn begin(&self, here: usize, queue: &RunQueue<B>) {
+        let processor = self.of(here);
+        processor.rank.store(queue.rank().raw(), Ordering::Relaxed);
+        processor.publish(queue);
+        self.mark_pressure(here, queue);
     }
 
     /// A poll has ended on `here`.
@@ -262,13 +304,8 @@ impl<B: Body, M: Machine, const N: usize> Processors<B, M, N> {
         }
         let processor = self.of(here);
         let mut queue = processor.queue.lock();
-        let had_pressure = queue.has_real_time();
         let task = queue.pop(now_ns);
-        processor.rank.store(queue.rank().raw(), Ordering::Relaxed);
-        processor.publish(&queue);
-        if had_pressure && !queue.has_real_time() {
-            self.pressed.fetch_and(!bit(here), Ordering::Relaxed);
-        }
+        self.begin(here, &queue);
         let slice_end_ns = queue.slice_end();
         drop(queue);
         match task {

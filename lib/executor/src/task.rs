@@ -6,10 +6,10 @@
 //!             wake (1)              begin (2)
 //!   Idle ───────────────▶ Queued ───────────────▶ Running ──┐
 //!    ▲                      ▲                       │  │    │ wake (3)
-//!    │ Pending (4)          │ Pending (5)           │  │    ▼
+//!    │ Wait (4)             │ Again, Wait (5)       │  │    ▼
 //!    └──────────────────────┼───────────────────────┘  │  Notified
 //!                           └──────────────────────────┼────┘
-//!                                            Ready (6) ▼
+//!                                              End (6) ▼
 //!                                                     Done
 //! ```
 //!
@@ -17,13 +17,14 @@
 //! 2. `run`: only the owner of a queue entry may begin, so one processor polls.
 //! 3. `wake` while running: remembered, so that no wake-up falls between the
 //!    body's last look and its going to sleep.
-//! 4. and 5. the poll ended with `Pending`; a notified task is queued again.
-//! 6. the poll ended with `Ready`; wakes are ignored from then on.
+//! 4. and 5. the poll ended with [`Step::Wait`]; a notified task goes on, as one
+//!    does whose poll ended with [`Step::Again`]: who polled it queues it.
+//! 6. the poll ended with [`Step::End`]; wakes are ignored from then on.
 
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::fmt;
-use core::task::{Context, Poll, Waker};
+use core::task::Waker;
 
 use ochre_sync::primitive::atomic::{AtomicU8, Ordering};
 
@@ -39,30 +40,34 @@ const DONE: u8 = 4;
 /// What a task does, and where it waits to do it.
 pub trait Body: Send + Sync + Sized + 'static {
     /// Goes on with the task until it waits or ends. Never called on two
-    /// processors at once.
-    fn poll(task: &Arc<Task<Self>>, context: &mut Context<'_>) -> Poll<()>;
+    /// processors at once. A future is polled with [`Task::waker`].
+    fn poll(task: &Arc<Task<Self>>) -> Step;
 
-    /// Puts a task that became runnable on a run queue. Never fails and never
-    /// allocates: the links are in the task.
-    fn enqueue(task: Arc<Task<Self>>, why: Why);
+    /// Puts a task that waited and was woken on a run queue. Never fails and
+    /// never allocates: the links are in the task.
+    fn enqueue(task: Arc<Task<Self>>);
 }
 
-/// Why a task is put on a run queue.
+/// How a [`Body::poll`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It waited and was woken.
-    Woken,
-    /// It was woken while it ran, or gave way: its poll has just ended here.
-    Requeued,
+pub enum Step {
+    /// The task waits to be woken.
+    Wait,
+    /// The task lets others run and goes on.
+    Again,
+    /// The task is over.
+    End,
 }
 
 /// How [`Task::run`] ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Polled {
+#[derive(Debug)]
+#[must_use = "a task that goes on has to be queued"]
+pub enum Polled<B> {
     /// The task waits for a wake-up.
     Waiting,
-    /// The task was woken while it ran, or yielded: it is queued again.
-    Requeued,
+    /// The task was woken while it ran, or lets others run. It counts as queued,
+    /// so the caller has to queue it.
+    Again(Arc<Task<B>>),
     /// The task has ended.
     Done,
 }
@@ -140,6 +145,13 @@ impl<B: Body> Task<B> {
         self.node.charge(ran_ns);
     }
 
+    /// What wakes the task.
+    #[inline]
+    #[must_use]
+    pub fn waker(self: &Arc<Self>) -> Waker {
+        Waker::from(Arc::clone(self))
+    }
+
     /// Makes the task runnable (transitions 1 and 3).
     #[inline]
     pub fn wake(self: &Arc<Self>) {
@@ -161,7 +173,7 @@ impl<B: Body> Task<B> {
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                Ok(IDLE) => return B::enqueue(Arc::clone(self), Why::Woken),
+                Ok(IDLE) => return B::enqueue(Arc::clone(self)),
                 Ok(_) => return,
                 Err(now) => state = now,
             }
@@ -194,30 +206,39 @@ impl<B: Body> Task<B> {
     ///
     /// # Panics
     /// If the task was not queued: the caller must own its queue entry.
-    pub fn run(self: Arc<Self>) -> Polled {
+    #[inline]
+    pub fn run(self: Arc<Self>) -> Polled<B> {
         // ORDERING: Acquire pairs with the Release in `wake`; Release with the
         // Acquire in `is_running`.
         let before = self.state.swap(RUNNING, Ordering::AcqRel);
         assert_eq!(before, QUEUED, "a task is run only from a run queue");
-        let waker = Waker::from(Arc::clone(&self));
-        let poll = B::poll(&self, &mut Context::from_waker(&waker));
-        if poll.is_ready() {
-            // ORDERING: Release publishes the body's last writes to `is_done`.
-            self.state.store(DONE, Ordering::Release);
-            return Polled::Done;
-        }
-        // ORDERING: Release publishes the body's state to the processor that
-        // polls next; Acquire on failure sees what the waker wrote.
-        match self
-            .state
-            .compare_exchange(RUNNING, IDLE, Ordering::Release, Ordering::Acquire)
-        {
-            Ok(_) => Polled::Waiting,
-            Err(_) => {
+        match B::poll(&self) {
+            Step::Wait => {
+                // ORDERING: Release publishes the body's state to the processor
+                // that polls next; Acquire on failure sees what the waker wrote.
+                let slept = self.state.compare_exchange(
+                    RUNNING,
+                    IDLE,
+                    Ordering::Release,
+                    Ordering::Acquire,
+                );
+                if slept.is_ok() {
+                    return Polled::Waiting;
+                }
                 // ORDERING: Release as above; nobody else leaves NOTIFIED.
                 self.state.store(QUEUED, Ordering::Release);
-                B::enqueue(self, Why::Requeued);
-                Polled::Requeued
+                Polled::Again(self)
+            }
+            Step::Again => {
+                // ORDERING: Release as above. A swap, not a store: what one
+                // released who woke the task meanwhile stays released.
+                self.state.swap(QUEUED, Ordering::Release);
+                Polled::Again(self)
+            }
+            Step::End => {
+                // ORDERING: Release publishes the body's last writes to `is_done`.
+                self.state.store(DONE, Ordering::Release);
+                Polled::Done
             }
         }
     }
@@ -235,54 +256,68 @@ impl<B: Body> Wake for Task<B> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Body, Polled, Task, Why};
+    use super::{Body, Polled, Step, Task};
     use core::sync::atomic::{AtomicU32, Ordering};
-    use core::task::{Context, Poll};
     use std::sync::Arc;
     use std::sync::Mutex;
 
     /// Counts polls; queues into a list; ends when told.
     struct Probe {
         polls: AtomicU32,
+        /// How it goes on before the end.
+        step: Step,
         wake_self: bool,
         end_after: u32,
         queue: Arc<Mutex<Vec<Arc<Task<Probe>>>>>,
     }
 
     impl Body for Probe {
-        fn poll(task: &Arc<Task<Self>>, context: &mut Context<'_>) -> Poll<()> {
+        fn poll(task: &Arc<Task<Self>>) -> Step {
             let polls = task.body().polls.fetch_add(1, Ordering::Relaxed) + 1;
             if task.body().wake_self {
-                context.waker().wake_by_ref();
+                task.waker().wake_by_ref();
             }
             if polls >= task.body().end_after {
-                Poll::Ready(())
+                Step::End
             } else {
-                Poll::Pending
+                task.body().step
             }
         }
 
-        fn enqueue(task: Arc<Task<Self>>, _why: Why) {
+        fn enqueue(task: Arc<Task<Self>>) {
             let queue = Arc::clone(&task.body().queue);
             queue.lock().expect("no test panics here").push(task);
         }
     }
 
-    fn probe(wake_self: bool, end_after: u32) -> (Arc<Task<Probe>>, impl Fn() -> Vec<Polled>) {
+    /// How polls ended, in short: waiting, again, done.
+    fn probe(
+        step: Step,
+        wake_self: bool,
+        end_after: u32,
+    ) -> (Arc<Task<Probe>>, impl Fn() -> String) {
         let queue = Arc::new(Mutex::new(Vec::new()));
         let task = Task::new(Probe {
             polls: AtomicU32::new(0),
+            step,
             wake_self,
             end_after,
             queue: Arc::clone(&queue),
         });
         let drain = move || {
-            let mut results = Vec::new();
+            let mut results = String::new();
             loop {
                 let Some(task) = queue.lock().expect("no test panics here").pop() else {
                     return results;
                 };
-                results.push(task.run());
+                match task.run() {
+                    Polled::Waiting => results.push('w'),
+                    Polled::Done => results.push('d'),
+                    Polled::Again(task) => {
+                        results.push('a');
+                        queue.lock().expect("no test panics here").push(task);
+                    }
+                }
             }
         };
         (task, drain)
@@ -290,35 +325,43 @@ mod tests {
 
     #[test]
     fn waking_twice_queues_once() {
-        let (task, drain) = probe(false, 9);
+        let (task, drain) = probe(Step::Wait, false, 9);
         task.wake();
         task.wake();
-        assert_eq!(drain(), [Polled::Waiting]);
+        assert_eq!(drain(), "w");
         assert!(task.is_waiting());
     }
 
     #[test]
     fn a_wake_while_running_is_not_lost() {
-        let (task, drain) = probe(true, 3);
+        let (task, drain) = probe(Step::Wait, true, 3);
         task.wake();
-        assert_eq!(drain(), [Polled::Requeued, Polled::Requeued, Polled::Done]);
+        assert_eq!(drain(), "aad");
+    }
+
+    #[test]
+    fn one_who_lets_others_run_goes_on_once() {
+        for wake_self in [false, true] {
+            let (task, drain) = probe(Step::Again, wake_self, 3);
+            task.wake();
+            assert_eq!(drain(), "aad");
+        }
     }
 
     #[test]
     fn a_task_that_ended_is_not_queued_again() {
-        let (task, drain) = probe(false, 1);
+        let (task, drain) = probe(Step::Wait, false, 1);
         task.wake();
-        assert_eq!(drain(), [Polled::Done]);
+        assert_eq!(drain(), "d");
         task.wake();
-        assert_eq!(drain(), []);
+        assert_eq!(drain(), "");
         assert!(task.is_done());
     }
 }
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use super::{Body, Task, Why};
-    use core::task::{Context, Poll};
+    use super::{Body, Polled, Step, Task};
     use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use loom::sync::{Arc as LoomArc, Mutex};
     use std::sync::Arc;
@@ -331,16 +374,16 @@ mod loom_tests {
     }
 
     impl Body for Flagged {
-        fn poll(task: &Arc<Task<Self>>, _context: &mut Context<'_>) -> Poll<()> {
+        fn poll(task: &Arc<Task<Self>>) -> Step {
             if task.body().flag.load(Ordering::Relaxed) {
                 task.body().ended.fetch_add(1, Ordering::Relaxed);
-                Poll::Ready(())
+                Step::End
             } else {
-                Poll::Pending
+                Step::Wait
             }
         }
 
-        fn enqueue(task: Arc<Task<Self>>, _why: Why) {
+        fn enqueue(task: Arc<Task<Self>>) {
             let queued = LoomArc::clone(&task.body().queued);
             queued.lock().expect("no model panics here").push(task);
         }
@@ -368,7 +411,9 @@ mod loom_tests {
                     let next = queued.lock().expect("no model panics here").pop();
                     match next {
                         Some(task) => {
-                            task.run();
+                            if let Polled::Again(task) = task.run() {
+                                queued.lock().expect("no model panics here").push(task);
+                            }
                         }
                         None => break,
                     }
@@ -389,32 +434,35 @@ mod loom_tests {
         /// The same, counted so that none is lost.
         begun: AtomicUsize,
         last: usize,
+        /// How it goes on before the end.
+        step: Step,
         queued: AtomicBool,
     }
 
     impl Body for Counting {
-        fn poll(task: &Arc<Task<Self>>, _context: &mut Context<'_>) -> Poll<()> {
+        fn poll(task: &Arc<Task<Self>>) -> Step {
             let polls = task.body().polls.load(Ordering::Relaxed) + 1;
             task.body().polls.store(polls, Ordering::Relaxed);
             let begun = task.body().begun.fetch_add(1, Ordering::Relaxed) + 1;
             assert_eq!(polls, begun, "a poll does not see the one before");
             if polls == task.body().last {
-                Poll::Ready(())
+                Step::End
             } else {
-                Poll::Pending
+                task.body().step
             }
         }
 
-        fn enqueue(task: Arc<Task<Self>>, _why: Why) {
+        fn enqueue(task: Arc<Task<Self>>) {
             task.body().queued.store(true, Ordering::Relaxed);
         }
     }
 
-    fn counting(last: usize) -> Arc<Task<Counting>> {
+    fn counting(last: usize, step: Step) -> Arc<Task<Counting>> {
         Task::new(Counting {
             polls: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
             last,
+            step,
             queued: AtomicBool::new(false),
         })
     }
@@ -422,31 +470,93 @@ mod loom_tests {
     /// What a processor does that finds the task in a queue.
     fn run_if_queued(task: &Arc<Task<Counting>>) {
         if task.body().queued.swap(false, Ordering::Relaxed) {
-            Arc::clone(task).run();
+            let again = Arc::clone(task).run();
+            if matches!(again, Polled::Again(_)) {
+                task.body().queued.store(true, Ordering::Relaxed);
+            }
         }
     }
 
     #[test]
     fn a_poll_sees_what_the_one_before_did_elsewhere() {
-        loom::model(|| {
-            let task = counting(9);
-            task.wake();
-            let (one, other) = (Arc::clone(&task), Arc::clone(&task));
-            let first = loom::thread::spawn(move || run_if_queued(&one));
-            let second = loom::thread::spawn(move || {
-                other.wake();
-                run_if_queued(&other);
+        for step in [Step::Wait, Step::Again] {
+            loom::model(move || {
+                let task = counting(9, step);
+                task.wake();
+                let (one, other) = (Arc::clone(&task), Arc::clone(&task));
+                let first = loom::thread::spawn(move || run_if_queued(&one));
+                let second = loom::thread::spawn(move || {
+                    other.wake();
+                    run_if_queued(&other);
+                });
+                first.join().expect("a processor goes on");
+                second.join().expect("a processor goes on");
+                run_if_queued(&task);
             });
-            first.join().expect("a processor goes on");
-            second.join().expect("a processor goes on");
-            run_if_queued(&task);
+        }
+    }
+
+    /// Lets others run until it sees the flag, and then waits.
+    struct Looking {
+        flag: LoomArc<AtomicBool>,
+        seen: AtomicBool,
+        rounds: AtomicUsize,
+        queued: AtomicBool,
+    }
+
+    impl Body for Looking {
+        fn poll(task: &Arc<Task<Self>>) -> Step {
+            if task.body().flag.load(Ordering::Relaxed) {
+                task.body().seen.store(true, Ordering::Relaxed);
+            }
+            if task.body().rounds.fetch_add(1, Ordering::Relaxed) == 0 {
+                Step::Again
+            } else {
+                Step::Wait
+            }
+        }
+
+        fn enqueue(task: Arc<Task<Self>>) {
+            // A change, not a store: the queue loses none.
+            task.body().queued.swap(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_wake_of_one_who_lets_others_run_is_not_lost() {
+        loom::model(|| {
+            let flag = LoomArc::new(AtomicBool::new(false));
+            let task = Task::new(Looking {
+                flag: LoomArc::clone(&flag),
+                seen: AtomicBool::new(false),
+                rounds: AtomicUsize::new(0),
+                queued: AtomicBool::new(false),
+            });
+            task.wake();
+            let waker = Arc::clone(&task);
+            let thread = loom::thread::spawn(move || {
+                flag.store(true, Ordering::Relaxed);
+                waker.wake();
+            });
+            let drain = || {
+                while task.body().queued.swap(false, Ordering::Relaxed) {
+                    let mut next = Arc::clone(&task).run();
+                    while let Polled::Again(again) = next {
+                        next = again.run();
+                    }
+                }
+            };
+            drain();
+            thread.join().expect("the waker finishes");
+            drain();
+            assert!(task.body().seen.load(Ordering::Relaxed));
         });
     }
 
     #[test]
     fn who_sees_it_run_sees_what_was_before() {
         loom::model(|| {
-            let task = counting(9);
+            let task = counting(9, Step::Wait);
             let place = LoomArc::new(AtomicUsize::new(0));
             task.wake();
             let elsewhere = Arc::clone(&task);
@@ -465,7 +575,7 @@ mod loom_tests {
     #[test]
     fn who_sees_the_end_sees_what_was_done() {
         loom::model(|| {
-            let task = counting(1);
+            let task = counting(1, Step::Wait);
             task.wake();
             let elsewhere = Arc::clone(&task);
             let thread = loom::thread::spawn(move || run_if_queued(&elsewhere));

@@ -1,20 +1,19 @@
 //! Tasks for tests of the queues: a number each, and nothing to do.
 
 use alloc::sync::Arc;
-use core::task::{Context, Poll};
 
 use crate::policy::Attributes;
-use crate::task::{Body, Task, Why};
+use crate::task::{Body, Step, Task};
 
 /// A body that ends at once.
 pub(crate) struct Dummy(u32);
 
 impl Body for Dummy {
-    fn poll(_task: &Arc<Task<Self>>, _context: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
+    fn poll(_task: &Arc<Task<Self>>) -> Step {
+        Step::End
     }
 
-    fn enqueue(_task: Arc<Task<Self>>, _why: Why) {}
+    fn enqueue(_task: Arc<Task<Self>>) {}
 }
 
 /// A task of a number.

@@ -84,7 +84,7 @@ impl Context {
     }
 
     #[inline(always)]
-    pub(crate) fn run(&mut self, space: &SpaceRef) -> Trap {
+    pub(crate) fn run(&mut self, space: &SpaceRef, back: impl FnOnce()) -> Trap {
         let cpu = percpu::current();
         if cpu.owner.get() != self.loading {
             self.load(cpu);
@@ -103,6 +103,7 @@ impl Context {
             unsafe { trap::enter(pointer, true) };
         } else {
             if !is_canonical(self.area.registers().rip) {
+                back();
                 return protection();
             }
             space.enter_user(cpu.presence());
@@ -110,6 +111,7 @@ impl Context {
             // module's invariant.
             unsafe { trap::enter(pointer, false) };
         }
+        back();
         if self.area.registers().vector == VIA_SYSCALL {
             Trap::Syscall
         } else {
@@ -118,6 +120,7 @@ impl Context {
     }
 
     /// What the trap was that is none of a system call.
+    #[inline(never)]
     fn explain(&self) -> Trap {
         let registers = self.area.registers();
         match registers.vector {

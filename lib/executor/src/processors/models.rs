@@ -1,7 +1,6 @@
 //! What may go wrong between processors, tried in all orders by loom.
 
 use alloc::sync::Arc;
-use core::task::{Context, Poll};
 
 use loom::sync::Arc as LoomArc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +8,7 @@ use loom::thread;
 
 use super::{Machine, Processors};
 use crate::policy::{Attributes, Policy};
-use crate::task::{Body, Polled, Task, Why};
+use crate::task::{Body, Polled, Step, Task};
 
 /// Kicks that a processor has not taken.
 struct Desk {
@@ -44,22 +43,17 @@ fn here() -> usize {
 }
 
 impl Body for Counted {
-    fn poll(task: &Arc<Task<Self>>, _context: &mut Context<'_>) -> Poll<()> {
+    fn poll(task: &Arc<Task<Self>>) -> Step {
         // ORDERING: Relaxed load and store: two polls at once would lose one.
         let polls = task.body().polls.load(Ordering::Relaxed);
         task.body().polls.store(polls + 1, Ordering::Relaxed);
         task.body().processors.poll_ended(here());
-        Poll::Pending
+        Step::Wait
     }
 
-    fn enqueue(task: Arc<Task<Self>>, why: Why) {
+    fn enqueue(task: Arc<Task<Self>>) {
         let processors = LoomArc::clone(&task.body().processors);
-        match why {
-            Why::Woken => {
-                let _ = processors.wake(task, here());
-            }
-            Why::Requeued => processors.requeue(task, here()),
-        }
+        let _ = processors.wake(task, here());
     }
 }
 
@@ -83,10 +77,18 @@ fn counted(processors: &LoomArc<Two>, allowed: u64) -> Arc<Task<Counted>> {
 /// What a processor does until it would sleep with no kick pending.
 fn run_until_asleep(processors: &Two, cpu: usize) {
     HERE.with(|here| here.set(cpu));
+    let mut again = None;
     loop {
-        let next = processors.next(cpu, 0);
+        let next = match again.take() {
+            Some(task) => processors.requeue(task, cpu, 0),
+            None => processors.next(cpu, 0),
+        };
         if let Some(next) = next.or_else(|| processors.next_or_sleep(cpu, 0)) {
-            assert_ne!(next.task.clone().run(), Polled::Done);
+            match next.task.run() {
+                Polled::Waiting => {}
+                Polled::Again(task) => again = Some(task),
+                Polled::Done => unreachable!("it never ends"),
+            }
             continue;
         }
         if processors.machine.kicks[cpu].swap(0, Ordering::Relaxed) == 0 {

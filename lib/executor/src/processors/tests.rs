@@ -62,6 +62,12 @@ fn next(processors: &Four<'_>, cpu: usize) -> Option<u32> {
     processors.next(cpu, 0).map(|next| name(&next.task))
 }
 
+/// The same if the one that it ran goes on.
+fn again(processors: &Four<'_>, task: &Arc<Task<Dummy>>, cpu: usize) -> Option<u32> {
+    let next = processors.requeue(Arc::clone(task), cpu, 0);
+    next.map(|next| name(&next.task))
+}
+
 /// Gives each processor a task of its own, numbered 100 and up.
 fn keep_busy(processors: &Four<'_>, desk: &Desk) -> Vec<Arc<Task<Dummy>>> {
     let tasks: Vec<_> = (0..4).map(|cpu| fair(100 + cpu)).collect();
@@ -166,7 +172,7 @@ fn nobody_runs_where_it_must_not() {
     assert_eq!(kicks(&desk), [3]);
     assert!(processors.must_give_way(3, 0));
     end(&processors, 3);
-    processors.requeue(Arc::clone(&task), 3);
+    assert!(processors.requeue(Arc::clone(&task), 3, 0).is_none());
     assert!(task.processor() < 2);
 }
 
@@ -220,10 +226,9 @@ fn an_interrupted_real_time_task_moves_on() {
     assert_eq!(kicks(&desk), [at]);
     assert!(processors.must_give_way(at, 0));
     end(&processors, at);
-    processors.requeue(Arc::clone(&first), at);
+    assert_eq!(again(&processors, &first, at), Some(1));
     assert_ne!(first.processor(), at);
     assert_eq!(kicks(&desk), [first.processor()]);
-    assert_eq!(next(&processors, at), Some(1));
 }
 
 #[test]
@@ -240,8 +245,7 @@ fn a_boost_reaches_those_that_wait_and_those_that_run() {
     assert_eq!(kicks(&desk), [0]);
     assert!(processors.must_give_way(0, 0));
     end(&processors, 0);
-    processors.requeue(Arc::clone(&busy[0]), 0);
-    assert_eq!(next(&processors, 0), Some(0));
+    assert_eq!(again(&processors, &busy[0], 0), Some(0));
     // While it is boosted another real-time task of the priority waits.
     let peer = real_time(1, 7);
     processors.allow(&peer, 0b0001, 0);
@@ -290,17 +294,25 @@ fn run_for(count: u32, slices: u64) -> Vec<u64> {
     for number in 0..count {
         let _ = processors.wake(fair(number), 0);
     }
+    let mut running: Vec<Option<Next<Dummy>>> = (0..4).map(|_| None).collect();
     for slice in 0..slices {
         let now = slice * SLICE_NS;
-        let begun: Vec<Option<Next<Dummy>>> = (0..4).map(|cpu| processors.next(cpu, now)).collect();
-        desk.now_ns.store(now + SLICE_NS, Ordering::Relaxed);
-        for (cpu, next) in begun.into_iter().enumerate() {
-            let Some(next) = next else { continue };
-            had[name(&next.task) as usize] += 1;
-            next.task.charge(SLICE_NS);
-            let _ = processors.must_give_way(cpu, now + SLICE_NS);
+        for (cpu, next) in running.iter_mut().enumerate() {
+            if next.is_none() {
+                *next = processors.next(cpu, now);
+            }
+        }
+        let now = now + SLICE_NS;
+        desk.now_ns.store(now, Ordering::Relaxed);
+        for (cpu, next) in running.iter_mut().enumerate() {
+            let Some(Next { task, .. }) = next.take() else {
+                continue;
+            };
+            had[name(&task) as usize] += 1;
+            task.charge(SLICE_NS);
+            let _ = processors.must_give_way(cpu, now);
             processors.poll_ended(cpu);
-            processors.requeue(next.task, cpu);
+            *next = processors.requeue(task, cpu, now);
         }
     }
     had
@@ -370,11 +382,12 @@ fn no_task_is_lost() {
                     let _ = processors.must_give_way(cpu, now);
                     task.charge(draw(20_000_000));
                     processors.poll_ended(cpu);
-                    processors.requeue(task, cpu);
+                    running[cpu] = processors.requeue(task, cpu, now).map(|next| next.task);
+                } else {
+                    running[cpu] = processors.next(cpu, now).map(|next| next.task);
                 }
-                if let Some(next) = processors.next(cpu, now) {
-                    assert_eq!(next.task.processor(), cpu);
-                    running[cpu] = Some(next.task);
+                if let Some(task) = &running[cpu] {
+                    assert_eq!(task.processor(), cpu);
                 }
             }
         }
