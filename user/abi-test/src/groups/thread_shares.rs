@@ -181,6 +181,8 @@ fn status_users(tid: i64) -> String {
 
 /// Who a thread is, which only its own calls change. Needs root's rights.
 pub(crate) fn as_root() {
+    let _ = std::fs::write("secret", "x");
+    let _ = call!(SYS_chmod, c"secret", 0o600);
     let thread = std::thread::spawn(|| {
         let me = call!(SYS_gettid).unwrap_or(0);
         check("setresuid in a thread", call!(SYS_setresuid, 5, 6, 7));
@@ -204,8 +206,6 @@ pub(crate) fn as_root() {
             call!(SYS_open, c"secret", libc::O_RDONLY).map(|_| 0)
         });
     });
-    let _ = std::fs::write("secret", "x");
-    let _ = call!(SYS_chmod, c"secret", 0o600);
     let _ = thread.join();
     check("here", users());
     check(
