@@ -88,7 +88,7 @@ impl Context {
     }
 
     #[inline(always)]
-    pub(crate) fn run(&mut self, space: &SpaceRef) -> Trap {
+    pub(crate) fn run(&mut self, space: &SpaceRef, back: impl FnOnce()) -> Trap {
         let cpu = percpu::current();
         if cpu.owner.get() != self.loading {
             self.load(cpu);
@@ -100,6 +100,7 @@ impl Context {
         // program's by the module's invariant. 2. `enter_user` loaded the
         // space's tables.
         unsafe { trap::enter(pointer) };
+        back();
         let registers = self.area.registers();
         match registers.kind {
             kind::SYNCHRONOUS => exceptions::classify(registers.syndrome, registers.address),
