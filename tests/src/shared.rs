@@ -51,7 +51,7 @@ pub fn test_kernel() -> Result<PathBuf> {
 /// # Errors
 /// If it does not build.
 pub fn kernel_with(features: &[&str]) -> Result<PathBuf> {
-    kernel_build::build(features)
+    kernel_build::build_quickly(features)
 }
 
 /// A static busybox on the host.

@@ -147,7 +147,7 @@ pub(crate) fn steps(largest: usize, shift: u32) -> impl Strategy<Value = Vec<Ste
         2 => ((0_usize..64), sizes(largest)).prop_map(|(which, size)| Step::Resize { which, size }),
         1 => proptest::strategy::Just(Step::Reclaim),
     ];
-    collection::vec(step, 0..if cfg!(miri) { 40 } else { 300 })
+    collection::vec(step, 0..if cfg!(miri) { 12 } else { 300 })
 }
 
 /// Requests that no heap can serve, and that must not do harm.
@@ -303,7 +303,9 @@ pub(crate) fn checks_of_regions<H: Region>(new: impl Fn() -> H) {
 /// Does the steps over a few regions, then looks whether everything came back:
 /// the largest piece that could be had before can be had again.
 pub(crate) fn property_of_regions<H: Region>(mut heap: H, steps: Vec<Step>, all_back: bool) {
-    let mut arenas = [Arena::new(9000), Arena::new(20_000), Arena::new(2000)];
+    // Miri looks at every byte of them, often.
+    let scale = if cfg!(miri) { 4 } else { 1 };
+    let mut arenas = [9000, 20_000, 2000].map(|len| Arena::new(len / scale));
     for (index, arena) in arenas.iter_mut().enumerate() {
         arena.add_to(&mut heap, index * 3);
     }

@@ -61,7 +61,7 @@ proptest! {
     #[test]
     fn agrees_with_a_set(
         windows in proptest::collection::vec((0_u64..400, 1_u64..300), 0..4),
-        steps in proptest::collection::vec((0_u64..70, 0_usize..16, proptest::bool::ANY), 0..80),
+        steps in proptest::collection::vec((0_u64..70, 0_usize..16, proptest::bool::ANY), 0..if cfg!(miri) { 10 } else { 80 }),
     ) {
         let mut addresses: Addresses<64> = Addresses::new();
         let mut free: BTreeSet<u64> = BTreeSet::new();
