@@ -8,7 +8,9 @@ use crate::{model, run::cargo, syscalls, tidy};
 
 /// Runs all checks; the first that fails ends it.
 pub(crate) fn check() -> Result<()> {
-    setup::ensure_kernel_target(Arch::X86_64)?;
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        setup::ensure_kernel_target(arch)?;
+    }
     cargo(["fmt", "--all", "--check"])?.run()?;
     eprintln!("$ cargo xtask tidy");
     tidy::check()?;
@@ -31,6 +33,16 @@ pub(crate) fn check() -> Result<()> {
         .args(deny)
         .run()?;
     }
+    cargo([
+        "clippy",
+        "--package",
+        "ochre-kernel",
+        "--package",
+        "ochre-hal",
+    ])?
+    .args(["--target", Arch::Aarch64.kernel_target()])
+    .args(deny)
+    .run()?;
     // What others may build: the library without a heap, and with all there is.
     for features in ["", "alloc", "std,lock_api"] {
         let target = if features.contains("std") {

@@ -8,7 +8,9 @@
 //! tells where that is.
 //!
 //! One processor alone is not watched; nor are those that all wait, with
-//! interrupts off, for one another.
+//! interrupts off, for one another. Where nothing interrupts a processor in the
+//! kernel (AArch64), who watches tells of it, and the processor itself once it
+//! goes on.
 
 use core::fmt;
 
@@ -62,7 +64,10 @@ pub(crate) fn look(now_ns: u64) -> u64 {
     {
         REPORTS.fetch_add(1, Ordering::Relaxed);
         asked.tell.store(true, Ordering::Relaxed);
-        interrupts::interrupt_anywhere(next);
+        if !interrupts::interrupt_anywhere(next) {
+            let ms = now_ns.saturating_sub(since_ns) / 1_000_000;
+            log::error!("processor {next} is stuck: in the kernel for {ms} ms, nobody knows where");
+        }
     }
     now_ns.saturating_add(limit_ns / 4)
 }

@@ -15,17 +15,22 @@ use super::{Call, Fd, Ptr};
 use crate::vfs::mount::MountFlags;
 use crate::vfs::{Access, Kind, Metadata, Path, Timestamp, Want};
 
+/// A value in a field whose width each machine's ABI has for itself.
+fn as_wide_as_here<T, W: From<T>>(value: T) -> W {
+    W::from(value)
+}
+
 fn stat_of(metadata: &Metadata) -> Stat {
     Stat {
         st_dev: metadata.device,
         st_ino: metadata.inode,
-        st_nlink: metadata.links.into(),
+        st_nlink: as_wide_as_here(metadata.links),
         st_mode: metadata.kind.mode() | metadata.permissions.mode,
         st_uid: metadata.permissions.uid,
         st_gid: metadata.permissions.gid,
         st_rdev: metadata.represents,
         st_size: metadata.size.cast_signed(),
-        st_blksize: metadata.block_size.cast_signed().into(),
+        st_blksize: as_wide_as_here(metadata.block_size.cast_signed()),
         st_blocks: metadata.blocks.cast_signed(),
         st_atime: metadata.accessed.seconds,
         st_atime_nsec: metadata.accessed.nanoseconds.into(),

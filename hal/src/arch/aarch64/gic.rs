@@ -63,13 +63,15 @@ const PATIENCE: u32 = 1_000_000;
 pub(super) struct Gic {
     distributor: Registers,
     kind: Kind,
+    /// A GICv3's redistributors, each with its processor's affinity.
+    redistributors: [Option<(u32, Registers)>; MAX_CPUS],
 }
 
 enum Kind {
     /// The interface's registers show each processor its own.
     Two(Registers),
-    /// The redistributors, each with its processor's affinity.
-    Three([Option<(u32, Registers)>; MAX_CPUS]),
+    /// Each processor has a redistributor, and registers of its own.
+    Three,
 }
 
 impl Gic {
@@ -87,6 +89,7 @@ impl Gic {
             } => Gic {
                 distributor: map(distributor, interface::BYTES)?,
                 kind: Kind::Two(map(interface, interface::BYTES)?),
+                redistributors: [const { None }; MAX_CPUS],
             },
             Controller::Three {
                 distributor,
@@ -114,7 +117,8 @@ impl Gic {
                 }
                 Gic {
                     distributor: map(distributor, distributor::BYTES)?,
-                    kind: Kind::Three(found),
+                    kind: Kind::Three,
+                    redistributors: found,
                 }
             }
         };
@@ -127,7 +131,7 @@ impl Gic {
         let shared = &self.distributor;
         shared.write(distributor::CONTROL, 0);
         let lines = ((shared.read(distributor::TYPE) & 31) + 1) * 32;
-        let three = matches!(self.kind, Kind::Three(_));
+        let three = matches!(self.kind, Kind::Three);
         for first in (LINES..lines.min(NONE)).step_by(32) {
             let word = (first / 8) as usize;
             shared.write(distributor::DISABLE + word, u32::MAX);
@@ -156,7 +160,7 @@ impl Gic {
                 interface.write(interface::MASK, 0xff);
                 interface.write(interface::CONTROL, 1);
             }
-            Kind::Three(_) => {
+            Kind::Three => {
                 let Some(own) = self.redistributor() else {
                     log::error!("a processor has no redistributor: it gets no interrupts");
                     return;
@@ -190,7 +194,7 @@ impl Gic {
         let bit = 1 << (number % 32);
         match &self.kind {
             Kind::Two(_) => self.distributor.write(distributor::ENABLE, bit),
-            Kind::Three(_) => {
+            Kind::Three => {
                 if let Some(own) = self.redistributor() {
                     own.write(redistributor::OWN + distributor::ENABLE, bit);
                 }
@@ -210,7 +214,7 @@ impl Gic {
                 let others = self.distributor.read(at) & !(0xff << shift);
                 self.distributor.write(at, others | 1 << shift);
             }
-            Kind::Three(_) => {
+            Kind::Three => {
                 let affinity = super::percpu::affinity(0).unwrap_or(0);
                 let at = distributor::ROUTE + place * 8;
                 // CAST: the two halves of a register of 64 bits.
@@ -241,7 +245,7 @@ impl Gic {
                     .write(distributor::SEND, 1 << (16 + index) | number);
             }
             Kind::Two(_) => {}
-            Kind::Three(_) => {
+            Kind::Three => {
                 let target = affinity & 0xff;
                 let word = (affinity >> 32 & 0xff) << 48
                     | (affinity >> 16 & 0xff) << 32
@@ -266,7 +270,7 @@ impl Gic {
                     number
                 })
             }
-            Kind::Three(_) => {
+            Kind::Three => {
                 let word = mrs!("s3_0_c12_c12_0");
                 // CAST: 24 bits.
                 let number = word as u32 & 0xff_ffff;
@@ -281,13 +285,10 @@ impl Gic {
 
     /// This processor's redistributor.
     fn redistributor(&self) -> Option<&Registers> {
-        let Kind::Three(redistributors) = &self.kind else {
-            return None;
-        };
         let affinity = system::affinity();
         // CAST: affinity 3 moves next to the others: 32 bits.
         let wanted = (affinity & 0xff_ffff | affinity >> 8 & 0xff00_0000) as u32;
-        let mut all = redistributors.iter().flatten();
+        let mut all = self.redistributors.iter().flatten();
         all.find(|(affinity, _)| *affinity == wanted)
             .map(|(_, registers)| registers)
     }

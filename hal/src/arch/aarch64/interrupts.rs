@@ -102,9 +102,11 @@ pub(crate) fn ask_for_a_sign(index: usize) {
     send(index, SIGN);
 }
 
-/// Interrupts a processor; in the kernel it is only noticed when it looks.
-pub(crate) fn interrupt_anywhere(index: usize) {
+/// Interrupts a processor. Never where it is in the kernel: that is only noticed
+/// when it looks.
+pub(crate) fn interrupt_anywhere(index: usize) -> bool {
     send(index, SIGN);
+    false
 }
 
 fn send(index: usize, number: u32) {
@@ -122,6 +124,7 @@ pub(crate) fn acknowledge() -> Event {
         RESCHEDULE => Event::Reschedule,
         SIGN => {
             super::stop::stop_if_asked();
+            watch::tell_if_asked(|out, what| writeln!(out, "{what}; now it goes on"));
             watch::give_sign()
         }
         _ if number == TIMER.load(Ordering::Relaxed) => clock::timer_fired(),

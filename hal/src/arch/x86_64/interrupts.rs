@@ -138,10 +138,12 @@ pub(crate) fn ask_for_a_sign(index: usize) {
 }
 
 /// Interrupts a processor wherever it is, even in the kernel.
-pub(crate) fn interrupt_anywhere(index: usize) {
+pub(crate) fn interrupt_anywhere(index: usize) -> bool {
     if let (Some(apic), Some(id)) = (apic::local(), percpu::apic_id(index)) {
         apic.interrupt_anywhere(id);
+        return true;
     }
+    false
 }
 
 /// Takes note of the interrupt that came by `vector` (32 or more), tells its
