@@ -32,33 +32,21 @@ pub(crate) use machine::set_command_line;
 use alloc::sync::Arc;
 
 use ochre_abi::stat::{PROC_SUPER_MAGIC, Statfs};
-use ochre_sync::{Once, SpinLock};
+use ochre_sync::SpinLock;
 
-use super::tmpfs::anonymous_device;
+use self::node::Device;
 use crate::vfs::mount::{Mount, MountFlags};
 use crate::vfs::{Dentry, FileSystem};
 
-/// The one file system, and its device.
+/// The one file system.
 struct Procfs {
     root: Arc<Dentry>,
 }
 
-static DEVICE: Once<u64> = Once::new();
+/// The device number that files of it show.
+static DEVICE: Device = Device::new();
 
 static FILE_SYSTEM: SpinLock<Option<Arc<Procfs>>> = SpinLock::new(None);
-
-/// The device number that files here show.
-fn device() -> u64 {
-    match DEVICE.get() {
-        Some(device) => *device,
-        None => {
-            let device = anonymous_device();
-            // Whoever was faster has set one too.
-            let _ = DEVICE.set(device);
-            DEVICE.get().copied().unwrap_or(device)
-        }
-    }
-}
 
 impl FileSystem for Procfs {
     fn name(&self) -> &'static str {
@@ -80,7 +68,7 @@ impl FileSystem for Procfs {
     }
 
     fn device(&self) -> u64 {
-        device()
+        DEVICE.number()
     }
 }
 

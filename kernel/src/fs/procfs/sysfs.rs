@@ -12,7 +12,7 @@ use ochre_abi::stat::Statfs;
 use ochre_hal::cpu::{self, MAX_CPUS};
 use ochre_sync::SpinLock;
 
-use super::node::{Content, Identity, Leaf, Listing};
+use super::node::{Content, Device, Identity, Leaf, Listing};
 use super::root::{Digits, parse_number};
 use super::text::{Made, Text};
 use crate::vfs::mount::{Mount, MountFlags};
@@ -140,7 +140,7 @@ impl Place {
     }
 
     fn identity(self) -> Identity {
-        Identity::of_root(self.number(), 0o755)
+        Identity::of_root(self.number(), 0o755).on(&DEVICE)
     }
 
     fn directories(self) -> u32 {
@@ -164,7 +164,7 @@ struct Fact {
 
 impl Content for Fact {
     fn identity(&self) -> Identity {
-        Identity::of_root(self.number, 0o444)
+        Identity::of_root(self.number, 0o444).on(&DEVICE)
     }
 
     fn render(&self, text: &mut Text) -> Made {
@@ -262,6 +262,9 @@ struct Sysfs {
     root: Arc<Dentry>,
 }
 
+/// The device number that files of it show.
+static DEVICE: Device = Device::new();
+
 static FILE_SYSTEM: SpinLock<Option<Arc<Sysfs>>> = SpinLock::new(None);
 
 impl FileSystem for Sysfs {
@@ -284,7 +287,7 @@ impl FileSystem for Sysfs {
     }
 
     fn device(&self) -> u64 {
-        super::device()
+        DEVICE.number()
     }
 }
 

@@ -2,6 +2,7 @@
 //! runs on.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use crate::call;
 use crate::report::check;
@@ -92,6 +93,16 @@ pub(crate) fn run() {
     check(
         "writing to it",
         call!(SYS_open, c"/sys/devices/system/cpu/online", libc::O_WRONLY),
+    );
+    // What `df FILE` finds the file system by.
+    let device = |path: &str| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let of_folder = device("/sys");
+    check(
+        "a file system of its own",
+        of_folder.is_some()
+            && of_folder != device("/")
+            && of_folder != device("/proc")
+            && of_folder == device(&format!("{FOLDER}/online")),
     );
     let topology = |name: &str| {
         let each = |n: &usize| fs::read_to_string(format!("{FOLDER}/cpu{n}/topology/{name}"));
