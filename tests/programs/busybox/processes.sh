@@ -20,7 +20,10 @@ start-stop-daemon -S -x /bin/true; echo $?; watchdog 2>/dev/null; chpst 2>/dev/n
 pipe() { echo 1; echo 2; echo 3; }; pipe | while read x; do echo "got $x"; done
 seq 1 3 | (read a; cat; echo $a); echo a | cat - /dev/null | cat | cat | cat
 f() { return 9; }; f; echo $?; set -- a b c; echo $# $2; shift; echo $1
-for i in 1 2 3; do (sleep 0.0$i; echo $i) & done; wait
+for i in 1 2 3; do (sleep 0.0$i; echo $i >> slept) & done; wait; sort slept
+# Each waits for the one that is started after it, whoever runs first.
+mkfifo turn1 turn2 turn3
+for i in 1 2 3; do (read x < turn$i; echo turn $i; [ $i = 1 ] || echo > turn$((i-1))) & done; echo > turn3; wait
 exec 3> fd3; echo to three >&3; exec 3>&-; cat fd3; { echo out; echo err >&2; } 2>&1 | sort
 cat <<X | sed s/x/y/
 x$((1+1))x
