@@ -153,16 +153,17 @@ fn elf(original: &str) {
         }
     }
     let path = "/tmp/changed";
-    write(path, &bytes);
     let (mut tried, mut strange) = (0_u32, 0_u32);
     for (at, size) in fields {
-        let old = &bytes[at..at + size];
-        for value in values(old) {
+        // A fresh copy for each field: an emulator keeps what it made of code
+        // for each address where it ran, and gives that up one by one, slowly,
+        // when the memory has another use. Each run is somewhere else.
+        write(path, &bytes);
+        for value in values(&bytes[at..at + size]) {
             patch(path, at, &value);
             strange += u32::from(!ends(path));
             tried += 1;
         }
-        patch(path, at, old);
     }
     for cut in (0..1024)
         .step_by(31)
