@@ -37,21 +37,55 @@ pub(crate) fn miri(only: &[String], seeds: u32) -> Result<()> {
              rustup toolchain install nightly --component miri,rust-src"
         );
     }
-    let mut command = run::cargo_of("nightly", ["miri", "test"])?
+    let mut command = under_miri("test")?
         .env(
             "MIRIFLAGS",
-            format!("-Zmiri-strict-provenance -Zmiri-many-seeds=0..{seeds}"),
+            format!("{MIRI_FLAGS} -Zmiri-many-seeds=0..{seeds}"),
         )
-        .env("PROPTEST_CASES", "4")
-        .env("CARGO_TARGET_DIR", paths::target()?.join("miri"));
+        .env("PROPTEST_CASES", "4");
     let trusted = tidy::trusted_crates()?;
-    for (name, _) in lib_crates(only)? {
+    let mut wrong = Vec::new();
+    for (name, dir) in lib_crates(only)? {
         if only.is_empty() && !trusted.contains(&name) {
             continue;
         }
         command = command.args(["--package", &name]);
+        if dir.join("examples/misuse.rs").exists() {
+            wrong.push(name);
+        }
     }
-    command.run()
+    command.run()?;
+    wrong.iter().try_for_each(|name| misuses(name))
+}
+
+/// What Miri is asked for in all its runs.
+const MIRI_FLAGS: &str = "-Zmiri-strict-provenance";
+
+fn under_miri(verb: &str) -> Result<run::Run> {
+    let command = run::cargo_of("nightly", ["miri", verb])?
+        .env("MIRIFLAGS", MIRI_FLAGS)
+        .env("CARGO_TARGET_DIR", paths::target()?.join("miri"));
+    Ok(command)
+}
+
+/// The negative control: of each program in a crate's `examples/misuse.rs`, which
+/// lists them, Miri must say that its behaviour is undefined.
+fn misuses(name: &str) -> Result<()> {
+    let example = || {
+        let args = ["--quiet", "--package", name, "--example", "misuse", "--"];
+        Ok::<_, anyhow::Error>(under_miri("run")?.args(args))
+    };
+    let list = example()?.output()?;
+    ensure!(!list.is_empty(), "{name} lists no misuse");
+    for misuse in list.lines() {
+        let said = example()?.args([misuse]).complaint()?;
+        ensure!(
+            said.contains("Undefined Behavior"),
+            "Miri does not notice '{misuse}' of {name}; it says:\n{said}"
+        );
+        println!("{name}: {misuse} is noticed");
+    }
+    Ok(())
 }
 
 /// Those lib crates that have loom tests.

@@ -88,6 +88,17 @@ impl Run {
         String::from_utf8(output.stdout).context("output that is not text")
     }
 
+    /// Runs it in silence, and gives what it wrote to standard error; it must fail.
+    pub(crate) fn complaint(mut self) -> Result<String> {
+        let shown = self.shown();
+        let output = self
+            .command
+            .output()
+            .with_context(|| format!("running {shown}"))?;
+        ensure!(!output.status.success(), "{shown} should fail");
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Whether it runs and succeeds, in silence.
     pub(crate) fn succeeds(mut self) -> bool {
         self.command

@@ -40,8 +40,8 @@
 //! `rcu/state.rs` the one pair in the crate that must be sequentially consistent.
 //! Each file opens with its states, and who goes from which to which; each
 //! ordering has a comment that names its partner. The examples show what these
-//! came from: `spin_lock_steps`, `channel_steps`, `blocking_steps`, `aba` and
-//! `id_allocation`.
+//! came from: `spin_lock_steps`, `channel_steps`, `arc_steps`, `blocking_steps`,
+//! `list_steps`, `aba` and `id_allocation`.
 //!
 //! # Guards
 //! Guards are `!Send`: a future that holds one across an await is not `Send`, and

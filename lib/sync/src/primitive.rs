@@ -24,6 +24,8 @@
 //! assert_eq!(TICKS.fetch_add(1, Ordering::Relaxed), 0);
 //! ```
 
+#[cfg(all(test, loom))]
+mod loom_tests;
 #[cfg(loom)]
 mod model;
 #[cfg(not(loom))]

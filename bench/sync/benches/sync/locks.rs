@@ -1,6 +1,7 @@
 //! Mutual exclusion: a lock and an unlock around one addition.
 
-use core::hint::black_box;
+use core::hint::{black_box, spin_loop};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use criterion::{BenchmarkId, Criterion};
 
@@ -87,4 +88,55 @@ counters! {
     "spin TicketMutex" spin::mutex::TicketMutex<u64>, spin::mutex::TicketMutex::new(0), |lock| *lock.lock() += 1;
     "ochre TicketLock" ochre_sync::TicketLock<u64>, ochre_sync::TicketLock::new(0), |lock| *lock.lock() += 1;
     "ochre McsLock" ochre_sync::McsLock<u64>, ochre_sync::McsLock::new(0), |lock| lock.with(|count| *count += 1);
+}
+
+/// A lock that waits between its looks for as long as so many hints take.
+#[derive(Default)]
+struct Hinted<const HINTS: u32> {
+    locked: AtomicBool,
+    count: AtomicU64,
+}
+
+impl<const HINTS: u32> Hinted<HINTS> {
+    fn add(&self) {
+        // Acquire and Release: the count belongs to who has the lock.
+        while self.locked.swap(true, Ordering::Acquire) {
+            while self.locked.load(Ordering::Relaxed) {
+                for _ in 0..HINTS {
+                    spin_loop();
+                }
+            }
+        }
+        let count = self.count.load(Ordering::Relaxed);
+        self.count.store(count + 1, Ordering::Relaxed);
+        self.locked.store(false, Ordering::Release);
+    }
+}
+
+/// What one lock costs by how many hints are between two looks: the fewer, the
+/// sooner it is seen to be free; the more, the longer its holder has the cache
+/// line to itself.
+pub(crate) fn hints(criterion: &mut Criterion) {
+    let mut group = group(criterion, "spin lock, hints between two looks");
+    macro_rules! rows {
+        ($threads:expr; $($hints:literal)*) => {
+            $(
+                let name = concat!("ochre, hints: ", $hints);
+                group.bench_function(BenchmarkId::new(name, $threads), |bencher| {
+                    bencher.iter_custom(|rounds| {
+                        let lock = Hinted::<$hints>::default();
+                        together($threads, rounds, |_, share| {
+                            for _ in 0..share {
+                                black_box(&lock).add();
+                            }
+                        })
+                    });
+                });
+            )*
+        };
+    }
+    for threads in 2..=processors().min(4) {
+        rows!(threads; 0 1 2 4 8 16 32 64);
+    }
+    group.finish();
 }

@@ -34,6 +34,7 @@ criterion_group! {
         locks::mutex::locked,
         locks::spinning::locked,
         locks::fair::locked,
+        locks::hints,
         readers::reads,
         readers::writes,
         waiting::permits,

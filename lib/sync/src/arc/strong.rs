@@ -54,6 +54,15 @@ use crate::primitive::spin_loop;
 /// std::thread::spawn(move || shared.set(2));
 /// ```
 ///
+/// A thread that may outlive this function cannot borrow from it, not even a
+/// clone of an `Arc`: the clone has to move there (`move ||`).
+///
+/// ```compile_fail,E0373
+/// # use ochre_sync::Arc;
+/// let numbers = Arc::new([1, 2, 3]);
+/// std::thread::spawn(|| println!("{}", numbers.len()));
+/// ```
+///
 /// `Option<Arc<T>>` is as large as `Arc<T>`.
 #[repr(transparent)]
 pub struct Arc<T: ?Sized> {

@@ -51,7 +51,7 @@ mod checked;
 mod halves;
 mod slot;
 
-#[cfg(all(feature = "std", target_os = "linux", not(loom), not(shuttle)))]
+#[cfg(all(feature = "std", target_os = "linux", not(shuttle)))]
 pub mod parked;
 
 pub use checked::Checked;

@@ -35,8 +35,39 @@ use core::marker::PhantomData;
 
 use crate::channel::RecvError;
 use crate::channel::place::Place;
-use crate::host;
+#[cfg(not(loom))]
+use crate::host as threads;
+use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU8, Ordering};
+
+/// Threads that park where loom sees it.
+#[cfg(loom)]
+mod threads {
+    use crate::Arc;
+    use crate::blocking::Model;
+    use crate::park::Parker;
+
+    loom::thread_local! {
+        static CURRENT: Thread = Thread(Arc::new(Parker::new()));
+    }
+
+    #[derive(Clone)]
+    pub(super) struct Thread(Arc<Parker<Model>>);
+
+    impl Thread {
+        pub(super) fn unpark(&self) {
+            self.0.unpark();
+        }
+    }
+
+    pub(super) fn current() -> Thread {
+        CURRENT.with(Thread::clone)
+    }
+
+    pub(super) fn park() {
+        CURRENT.with(|thread| thread.0.park());
+    }
+}
 
 const EMPTY: u8 = 0;
 const READY: u8 = 1;
@@ -66,12 +97,14 @@ unsafe impl<T: Send> Send for Channel<T> {}
 unsafe impl<T: Send> Sync for Channel<T> {}
 
 impl<T> Channel<T> {
-    /// A channel that is not split.
-    #[must_use]
-    pub const fn new() -> Channel<T> {
-        Channel {
-            state: AtomicU8::new(EMPTY),
-            message: Place::new(),
+    maybe_const! {
+        /// A channel that is not split.
+        #[must_use]
+        pub fn new() -> Channel<T> {
+            Channel {
+                state: AtomicU8::new(EMPTY),
+                message: Place::new(),
+            }
         }
     }
 
@@ -83,7 +116,8 @@ impl<T> Channel<T> {
         (
             Sender {
                 channel,
-                receiver: host::current(),
+                receiver: threads::current(),
+                sent: false,
             },
             Receiver {
                 channel,
@@ -105,28 +139,26 @@ impl<T> Channel<T> {
 /// ```
 pub struct Sender<'a, T> {
     channel: &'a Channel<T>,
-    receiver: host::Thread,
+    receiver: threads::Thread,
+    sent: bool,
 }
 
 impl<T> Sender<'_, T> {
     /// Sends the message and wakes the receiver.
-    pub fn send(self, message: T) {
+    pub fn send(mut self, message: T) {
         // SAFETY: the only sender, used up by this; the receiver waits for READY.
         unsafe { self.channel.message.put(message) };
         // ORDERING: Release publishes the message.
-        // UNMODELLED: the host's threads are not there under loom; `Checked` is
-        // the same and is modelled.
         self.channel.state.store(READY, Ordering::Release);
+        self.sent = true;
         // The drop wakes.
     }
 }
 
 impl<T> Drop for Sender<'_, T> {
     fn drop(&mut self) {
-        // ORDERING: Relaxed; only this half steps out of EMPTY.
-        if self.channel.state.load(Ordering::Relaxed) == EMPTY {
+        if !self.sent {
             // ORDERING: Release: what was done before is seen by who finds it closed.
-            // UNMODELLED: as in `send`.
             self.channel.state.store(CLOSED, Ordering::Release);
         }
         self.receiver.unpark();
@@ -166,7 +198,6 @@ impl<T> Receiver<'_, T> {
     pub fn receive(self) -> Result<T, RecvError> {
         loop {
             // ORDERING: Acquire pairs with the Release of `send` and of the drop.
-            // UNMODELLED: as in `send`.
             match self.channel.state.load(Ordering::Acquire) {
                 READY => {
                     // ORDERING: Relaxed; the sender is done.
@@ -175,7 +206,7 @@ impl<T> Receiver<'_, T> {
                     return Ok(unsafe { self.channel.message.take() });
                 }
                 CLOSED => return Err(RecvError),
-                _ => host::park(),
+                _ => threads::park(),
             }
         }
     }
@@ -212,5 +243,79 @@ impl<T> fmt::Debug for Sender<'_, T> {
 impl<T> fmt::Debug for Receiver<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("parked::Receiver")
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::Channel;
+    use super::threads;
+    use crate::channel::RecvError;
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// What loom watches: written before, read after.
+    struct Note(UnsafeCell<u32>);
+
+    // SAFETY: loom tells if it is used out of order.
+    unsafe impl Send for Note {}
+    // SAFETY: as above.
+    unsafe impl Sync for Note {}
+
+    impl Note {
+        fn new() -> Note {
+            Note(UnsafeCell::new(0))
+        }
+
+        fn write(&self) {
+            // SAFETY: loom tells if somebody else is there.
+            self.0.with_mut(|note| unsafe { *note = 7 });
+        }
+
+        fn read(&self) -> u32 {
+            // SAFETY: as above.
+            self.0.with(|note| unsafe { *note })
+        }
+    }
+
+    /// Lends a channel to threads that have to own what they use.
+    fn lent<T: 'static>() -> &'static mut Channel<T> {
+        Box::leak(Box::new(Channel::new()))
+    }
+
+    #[test]
+    fn strangers_may_unpark_the_receiver() {
+        loom::model(|| {
+            let (sender, receiver) = lent().split();
+            let me = threads::current();
+            let stranger = thread::spawn(move || me.unpark());
+            let note = Note::new();
+            let sending = thread::spawn(move || {
+                note.write();
+                sender.send(note);
+            });
+            let note = receiver.receive().expect("it is sent");
+            assert_eq!(note.read(), 7);
+            for thread in [stranger, sending] {
+                thread.join().expect("both end");
+            }
+        });
+    }
+
+    #[test]
+    fn the_end_of_the_sender_comes_after_what_it_did() {
+        loom::model(|| {
+            let (sender, receiver) = lent::<u32>().split();
+            let note = Arc::new(Note::new());
+            let other = Arc::clone(&note);
+            let sending = thread::spawn(move || {
+                other.write();
+                drop(sender);
+            });
+            assert_eq!(receiver.receive(), Err(RecvError));
+            assert_eq!(note.read(), 7);
+            sending.join().expect("it ends");
+        });
     }
 }

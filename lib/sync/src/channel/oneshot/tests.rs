@@ -12,6 +12,7 @@ use std::thread;
 use super::{Channel, Checked, Receiver, Sender, channel, parked};
 use crate::blocking::Futex;
 use crate::channel::{RecvError, RecvTimeoutError, SendError, TryRecvError};
+use crate::host;
 
 const ROUNDS: usize = if cfg!(miri) { 10 } else { 2_000 };
 
@@ -187,6 +188,25 @@ fn a_half_learns_that_the_other_is_gone() {
 }
 
 #[test]
+fn strangers_may_unpark_a_receiver() {
+    let mut channel = parked::Channel::new();
+    for round in 0..ROUNDS {
+        let (sender, receiver) = channel.split();
+        let me = host::current();
+        // So the first park ends at once, whatever the others do.
+        me.unpark();
+        thread::scope(|scope| {
+            let stranger = scope.spawn(move || (0..8).for_each(|_| me.unpark()));
+            scope.spawn(move || {
+                stranger.join().expect("the stranger ends");
+                sender.send(round);
+            });
+            assert_eq!(receiver.receive(), Ok(round));
+        });
+    }
+}
+
+#[test]
 fn a_timeout_leaves_the_channel_as_it_was() {
     let (sender, mut receiver) = pair();
     let soon = Duration::from_millis(1);
@@ -231,7 +251,7 @@ fn stress_of_every_way_to_receive() {
                 parked_sender.send(round);
             });
             // Somebody else's unpark is no message.
-            crate::host::current().unpark();
+            host::current().unpark();
             assert_eq!(
                 match round % 3 {
                     0 => receiver.recv(),

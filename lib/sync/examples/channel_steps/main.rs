@@ -1,19 +1,23 @@
 //! The way to a channel for one message, step by step, and what each step lacks.
 //!
 //! 1. A queue under a mutex: right, safe, and every operation waits for every other.
-//! 2. One message and one flag, the rules in the documentation: fast, unsafe.
-//! 3. The receiver checks: half of the rules.
-//! 4. Two flags check all of them, when the program runs.
-//! 5. One atomic holds both flags: [`oneshot::Checked`].
-//! 6. Two halves that are used up: the compiler checks ([`oneshot::channel`]), for
+//! 2. The same with room for one: nothing is allocated, but the lock remains.
+//! 3. One message and one flag, the rules in the documentation: fast, unsafe
+//!    (`unsafe_one_shot.rs`).
+//! 4. The receiver checks: half of the rules.
+//! 5. Two flags check all of them, when the program runs.
+//! 6. One atomic holds both flags: [`oneshot::Checked`].
+//! 7. Two halves that are used up: the compiler checks ([`oneshot::channel`]), for
 //!    the price of an allocation.
-//! 7. Halves that borrow: no allocation ([`oneshot::Channel`]).
-//! 8. A receiver that sleeps by parking ([`oneshot::parked`]).
+//! 8. Halves that borrow: no allocation ([`oneshot::Channel`]).
+//! 9. A receiver that sleeps by parking ([`oneshot::parked`]).
 //!
 //! ```sh
 //! cargo run -p ochre-sync --example channel_steps
 //! ```
 #![expect(unsafe_code, reason = "two of the steps are about unsafe interfaces")]
+
+mod unsafe_one_shot;
 
 use core::mem::MaybeUninit;
 use std::collections::VecDeque;
@@ -24,6 +28,8 @@ use ochre_sync::channel::oneshot;
 use ochre_sync::host;
 use ochre_sync::primitive::UnsafeCell;
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
+
+use unsafe_one_shot::UnsafeOneShot;
 
 /// Step 1. Any number of senders and receivers, first in, first out, no unsafe
 /// code, and `Send` and `Sync` come by themselves. But a send waits for every
@@ -64,56 +70,50 @@ impl<T> MutexChannel<T> {
     }
 }
 
-/// Steps 2 and 3. One message, no lock, no allocation. A second send would race
-/// with the first, a second receive would copy the message, and a message that
-/// nobody receives is never dropped: all that is the caller's to know.
-struct UnsafeOneShot<T> {
-    message: UnsafeCell<MaybeUninit<T>>,
-    ready: AtomicBool,
+/// Step 2. Room for one message and no allocation: the queue is an `Option`. Every
+/// operation takes the lock still, and a sender waits until the message before
+/// its own was received. Senders and receivers sleep apart, or a notification
+/// could wake one of the same kind, who can do nothing.
+struct OneAtATime<T> {
+    message: host::Mutex<Option<T>>,
+    there: host::Condvar,
+    gone: host::Condvar,
 }
 
-// SAFETY: the message moves from one thread to another, nothing is shared.
-unsafe impl<T: Send> Sync for UnsafeOneShot<T> {}
-
-impl<T> UnsafeOneShot<T> {
-    const fn new() -> UnsafeOneShot<T> {
-        UnsafeOneShot {
-            message: UnsafeCell::new(MaybeUninit::uninit()),
-            ready: AtomicBool::new(false),
+impl<T> OneAtATime<T> {
+    const fn new() -> OneAtATime<T> {
+        OneAtATime {
+            message: host::Mutex::new(None),
+            there: host::Condvar::new(),
+            gone: host::Condvar::new(),
         }
     }
 
-    /// # Safety
-    /// Called once.
-    unsafe fn send(&self, message: T) {
-        // SAFETY: the only send, and receivers wait for `ready`.
-        self.message
-            .with_mut(|place| unsafe { place.write(MaybeUninit::new(message)) });
-        // ORDERING: Release publishes the message.
-        self.ready.store(true, Ordering::Release);
+    fn send(&self, message: T) {
+        let place = self.message.lock().expect("nobody panics with the lock");
+        let mut place = self
+            .gone
+            .wait_while(place, |place| place.is_some())
+            .expect("nobody panics with the lock");
+        *place = Some(message);
+        drop(place);
+        self.there.notify_one();
     }
 
-    fn is_ready(&self) -> bool {
-        // ORDERING: Relaxed is enough, since `receive` looks again: `ready` has one
-        // order of values, and who saw true sees true.
-        self.ready.load(Ordering::Relaxed)
-    }
-
-    /// Step 3: the receiver checks that there is a message.
-    ///
-    /// # Safety
-    /// Called once.
-    unsafe fn receive(&self) -> T {
-        // ORDERING: Acquire pairs with the Release of `send`.
-        assert!(self.ready.load(Ordering::Acquire), "no message available!");
-        // SAFETY: `ready`, and nobody else receives.
-        let message = self.message.with(|place| unsafe { place.read() });
-        // SAFETY: `ready` was set after the message was written.
-        unsafe { message.assume_init() }
+    fn receive(&self) -> T {
+        let mut place = self.message.lock().expect("nobody panics with the lock");
+        loop {
+            if let Some(message) = place.take() {
+                drop(place);
+                self.gone.notify_one();
+                return message;
+            }
+            place = self.there.wait(place).expect("nobody panics with the lock");
+        }
     }
 }
 
-/// Step 4. A second flag for the senders, and `ready` is taken back by who
+/// Step 5. A second flag for the senders, and `ready` is taken back by who
 /// receives: safe, whatever is called. What is left to do is one byte:
 /// [`oneshot::Checked`] keeps both flags in one atomic.
 struct TwoFlags<T> {
@@ -175,6 +175,16 @@ fn main() {
     });
     println!("1. a mutex, a queue, a condition variable: sum {sum}");
 
+    let channel = OneAtATime::new();
+    let sum: u32 = thread::scope(|scope| {
+        for number in 1..=4 {
+            let channel = &channel;
+            scope.spawn(move || channel.send(number));
+        }
+        (0..4).map(|_| channel.receive()).sum()
+    });
+    println!("2. the same with room for one: sum {sum}");
+
     let channel = UnsafeOneShot::new();
     let receiver = host::current();
     thread::scope(|scope| {
@@ -189,21 +199,21 @@ fn main() {
     });
     // SAFETY: the only receive.
     let message = unsafe { channel.receive() };
-    println!("2, 3. one flag, and rules to keep: {message}");
+    println!("3, 4. one flag, and rules to keep: {message}");
 
     let channel = TwoFlags::new();
     channel.send("hello");
     let twice = (channel.receive(), channel.receive());
-    println!("4. two flags: {twice:?}");
+    println!("5. two flags: {twice:?}");
 
     let channel = oneshot::Checked::new();
     channel.send("hello");
     let second = channel.try_send("again");
-    println!("5. one atomic: {}, and {second:?}", channel.receive());
+    println!("6. one atomic: {}, and {second:?}", channel.receive());
 
     let (sender, receiver) = oneshot::channel::<_, Futex>();
     let thread = thread::spawn(move || sender.send("hello"));
-    println!("6. two halves that own it: {:?}", receiver.recv());
+    println!("7. two halves that own it: {:?}", receiver.recv());
     let sent = thread.join().expect("the sender ends");
     assert!(sent.is_ok());
 
@@ -211,13 +221,13 @@ fn main() {
     let (sender, receiver) = channel.split();
     thread::scope(|scope| {
         scope.spawn(move || sender.send("hello"));
-        println!("7. two halves that borrow: {:?}", receiver.recv());
+        println!("8. two halves that borrow: {:?}", receiver.recv());
     });
 
     let mut channel = oneshot::parked::Channel::new();
     let (sender, receiver) = channel.split();
     thread::scope(|scope| {
         scope.spawn(move || sender.send("hello"));
-        println!("8. a receiver that parks: {:?}", receiver.receive());
+        println!("9. a receiver that parks: {:?}", receiver.receive());
     });
 }
