@@ -15,7 +15,7 @@ use crate::{clock, is_wanted, print_row, print_ticks, row, sys};
 const ROUNDS: u32 = 500;
 
 /// How many steps independent work has.
-const WORK: u32 = 3_000_000;
+const WORK: u32 = 10_000_000;
 
 /// How many threads are to block at once.
 const BLOCKED: u32 = 100_000;
