@@ -46,6 +46,14 @@ impl Sleeper {
         }
     }
 
+    /// Waits until the thread sleeps, also in what signals do not end (which it
+    /// may do for a moment on its way), or has ended.
+    pub(crate) fn until_waiting(&self) {
+        while !self.thread.is_finished() && !matches!(state(self.tid), Some('S' | 'D')) {
+            std::thread::yield_now();
+        }
+    }
+
     /// Whether the thread has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()

@@ -4,6 +4,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::call;
+use crate::errno::Errno;
 use crate::report::{check, wait};
 use crate::sleeper::{Sleeper, state};
 use crate::sys::{self, Ret};
@@ -77,12 +78,35 @@ fn set_and_wake(address: usize) {
 /// A mask with `SIGUSR2` alone.
 const USR2: u64 = 1 << (libc::SIGUSR2 - 1);
 
+/// A child of a `vfork` may go on, and one is there.
+const GO_ON: usize = 132;
+const IS_THERE: usize = 133;
+
+/// Waits as the parent of a `vfork` does; the child ends with its parent.
+fn await_vfork(world: &World) -> Ret {
+    let parent = call!(SYS_getpid);
+    match call!(SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0)? {
+        0 => {
+            sys::poke(world.page + IS_THERE, 1);
+            while sys::peek(world.page + GO_ON) == 0 && call!(SYS_getppid) == parent {
+                let _ = call!(SYS_sched_yield);
+            }
+            sys::exit(7)
+        }
+        child => {
+            let mut status = 0_i32;
+            while call!(SYS_wait4, child, &mut status, 0, 0) == Err(Errno(libc::EINTR)) {}
+            Ok(i64::from(status))
+        }
+    }
+}
+
 const FAR: libc::timespec = libc::timespec {
     tv_sec: 1000,
     tv_nsec: 0,
 };
 
-static CASES: [Case; 39] = [
+static CASES: [Case; 40] = [
     Case {
         name: "futex",
         body: |world| call!(SYS_futex, world.page, libc::FUTEX_WAIT, 0, 0),
@@ -375,6 +399,11 @@ static CASES: [Case; 39] = [
         }),
     },
     Case {
+        name: "vfork",
+        body: await_vfork,
+        end: Some(|world, _| sys::poke(world.page + GO_ON, 1)),
+    },
+    Case {
         name: "rt_sigtimedwait",
         body: |_| {
             let _ = call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &USR2, 0, 8);
@@ -504,14 +533,15 @@ pub(crate) fn signals() {
 
 fn storm(case: &'static Case, end: fn(&World, i32)) -> &'static str {
     let world = World::new();
-    let sleeper = Sleeper::new(move || {
+    let sleeper = Sleeper::start(move || {
         loop {
             match (case.body)(&world) {
-                Err(crate::errno::Errno(libc::EINTR)) => {}
+                Err(Errno(libc::EINTR)) => {}
                 answer => return answer,
             }
         }
     });
+    sleeper.until_waiting();
     let me = call!(SYS_getpid).unwrap_or(0);
     for _ in 0..SIGNALS {
         let _ = call!(SYS_tgkill, me, sleeper.tid, libc::SIGUSR1);
@@ -525,7 +555,7 @@ fn storm(case: &'static Case, end: fn(&World, i32)) -> &'static str {
     let answer = sleeper.answer();
     world.end();
     match answer {
-        Ok(_) | Err(crate::errno::Errno(libc::EAGAIN)) => "ended",
+        Ok(_) | Err(Errno(libc::EAGAIN)) => "ended",
         Err(error) => error.name(),
     }
 }
@@ -557,7 +587,8 @@ fn kill(case: &'static Case, in_thread: bool) -> String {
             ..world
         };
         if in_thread {
-            let _sleeper = Sleeper::new(move || (case.body)(&world));
+            let sleeper = Sleeper::start(move || (case.body)(&world));
+            sleeper.until_waiting();
             sys::poke(world.page + 128, 1);
             let _ = call!(SYS_pause);
         } else {
@@ -575,7 +606,8 @@ fn kill(case: &'static Case, in_thread: bool) -> String {
     answer
 }
 
-fn state_of(pid: i32) -> Option<char> {
+/// The state of a process's first thread as `/proc` has it.
+pub(crate) fn state_of(pid: i32) -> Option<char> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(')')?;
     rest.trim_start().chars().next()

@@ -2,8 +2,11 @@
 
 use super::{Termios, ask, await_readable, read, readable, set, usual, with_terminal};
 use crate::call;
-use crate::report::{check, signal_name};
-use crate::sys;
+use crate::errno::Errno;
+use crate::groups::storms::state_of;
+use crate::report::{check, signal_name, wait};
+use crate::sleeper::Sleeper;
+use crate::sys::{self, Ret};
 
 /// Signals that keys make.
 const SET: u64 =
@@ -13,7 +16,7 @@ const SET: u64 =
 const WINDOW: u64 = 1 << (libc::SIGWINCH - 1);
 
 /// Waits for one of them; who sent it is the kernel.
-fn next() -> Result<String, crate::errno::Errno> {
+fn next() -> Result<String, Errno> {
     let mut info: libc::siginfo_t = sys::zeroed();
     let signal = call!(SYS_rt_sigtimedwait, &SET, &mut info, 0, 8)?;
     let signal = i32::try_from(signal).unwrap_or(0);
@@ -24,7 +27,7 @@ fn next() -> Result<String, crate::errno::Errno> {
     Ok(format!("{name} code {:#x}", info.si_code))
 }
 
-fn none() -> Result<i64, crate::errno::Errno> {
+fn none() -> Result<i64, Errno> {
     let at_once: libc::timespec = sys::zeroed();
     call!(SYS_rt_sigtimedwait, &SET, 0, &at_once, 8)
 }
@@ -67,6 +70,8 @@ pub(crate) fn run() {
         let _ = set(&quiet);
         windows();
         interrupted();
+        storms();
+        killed();
     });
 }
 
@@ -118,4 +123,58 @@ fn interrupted() {
     let _ = set(&modes);
     ask("\x03after it\n");
     check("read goes on", read(64));
+}
+
+/// Signals that a reader gets before its line is typed.
+const SIGNALS: usize = 30;
+
+/// Reads a line, however often it has to be tried.
+fn read_line() -> Ret {
+    loop {
+        match call!(SYS_read, 0, &mut [0_u8; 64][..], 64) {
+            Err(Errno(libc::EINTR)) => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// Signals all the time to a thread that reads.
+fn storms() {
+    let me = call!(SYS_getpid).unwrap_or(0);
+    for (kind, flags) in [
+        ("a storm, EINTR", 0),
+        ("a storm, SA_RESTART", libc::SA_RESTART),
+    ] {
+        sys::on_signal(libc::SIGUSR1, flags, handler);
+        let reader = Sleeper::new(read_line);
+        for _ in 0..SIGNALS {
+            let _ = call!(SYS_tgkill, me, reader.tid, libc::SIGUSR1);
+            std::thread::yield_now();
+        }
+        ask("line\n");
+        check(kind, reader.answer());
+    }
+}
+
+/// A reader that is killed, as its process's only thread and as another, takes
+/// nothing from whoever reads next.
+fn killed() {
+    for in_thread in [false, true] {
+        let pid = sys::fork(|| {
+            if in_thread {
+                let _reader = Sleeper::new(read_line);
+                let _ = call!(SYS_pause);
+            } else {
+                let _ = read_line();
+            }
+            77
+        });
+        while state_of(pid) != Some('S') {
+            std::thread::yield_now();
+        }
+        let _ = call!(SYS_kill, pid, libc::SIGKILL);
+        check("a reader is killed", wait(pid));
+    }
+    ask("next\n");
+    check("what is typed then", read(64));
 }
