@@ -256,9 +256,9 @@ impl Dentry {
     }
 
     /// Takes `self` out of its parent's memory and gives the parent handle, if
-    /// `self` held one.
-    fn leave_parent(&mut self) -> Option<Arc<Dentry>> {
-        let address = core::ptr::from_ref(self);
+    /// `self` held one. `address` is where its handles pointed: what was taken
+    /// out of the last one is somewhere else.
+    fn leave_parent(&mut self, address: *const Dentry) -> Option<Arc<Dentry>> {
         let place = self.place.get_mut();
         match core::mem::replace(&mut place.parent, Parent::None) {
             Parent::Held(parent) => {
@@ -278,9 +278,10 @@ impl Drop for Dentry {
     /// (children of a file system that goes away) by loops: a program decides
     /// how deep a tree is, and the stack is short.
     fn drop(&mut self) {
-        let mut above = self.leave_parent();
+        let mut above = self.leave_parent(core::ptr::from_ref(self));
         while let Some(parent) = above {
-            above = Arc::into_inner(parent).and_then(|mut parent| parent.leave_parent());
+            let address = Arc::as_ptr(&parent);
+            above = Arc::into_inner(parent).and_then(|mut parent| parent.leave_parent(address));
         }
         let mut levels = Vec::new();
         levels.extend(self.children.get_mut().take());
@@ -495,3 +496,6 @@ pub(super) fn lock_two<'a>(
 pub(super) fn lock_rename() -> SpinLockGuard<'static, ()> {
     RENAME.lock()
 }
+
+#[cfg(test)]
+mod tests;

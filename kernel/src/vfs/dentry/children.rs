@@ -238,6 +238,15 @@ impl Children {
         found
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        match &self.state {
+            State::Open(table) => table.used,
+            State::Empty | State::Closed => 0,
+        }
+    }
+
     pub(super) fn reserve(&mut self) -> Result<(), Errno> {
         if let State::Empty = self.state {
             self.state = State::Open(Box::new(Table {
