@@ -15,7 +15,7 @@ fn records(count: usize) -> Vec<Record> {
 
 #[test]
 fn merges_back_to_the_blocks_it_began_with() {
-    let count: u32 = if cfg!(miri) { 400 } else { 5000 };
+    let count: u32 = if cfg!(miri) { 40 } else { 5000 };
     let records = records(count as usize);
     let mut buddy = Buddy::new(&records);
     buddy.add(3..count);
@@ -80,10 +80,10 @@ fn notices_a_frame_freed_twice() {
     let cases: [(u32, &[u8]); 3] = [(0, &[0, 0]), (0, &[3, 0]), (8, &[3, 3])];
     for (offset, orders) in cases {
         let result = std::panic::catch_unwind(|| {
-            let records = records(64);
+            let records = records(16);
             let mut buddy = Buddy::new(&records);
-            buddy.add(0..64);
-            assert_eq!(buddy.allocate(6), Some(0));
+            buddy.add(0..16);
+            assert_eq!(buddy.allocate(4), Some(0));
             for &order in orders {
                 buddy.free(offset, order);
             }
@@ -111,15 +111,15 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 3 } else { 256 },
+        cases: if cfg!(miri) { 2 } else { 256 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
     #[test]
     fn agrees_with_a_set_of_frames(
         start in 0_u32..50,
-        len in 1_u32..if cfg!(miri) { 100 } else { 1500 },
-        steps in proptest::collection::vec(step(), 0..if cfg!(miri) { 30 } else { 200 }),
+        len in 1_u32..if cfg!(miri) { 30 } else { 1500 },
+        steps in proptest::collection::vec(step(), 0..if cfg!(miri) { 15 } else { 200 }),
     ) {
         let records = records((start + len) as usize);
         let mut buddy = Buddy::new(&records);
