@@ -59,5 +59,4 @@ pub use send::{
 pub use signalfd::SignalFd;
 pub use state::{AlternateStack, ProcessSignals, ThreadSignals};
 pub use stop::thread_ended;
-use take::put_back;
 pub use take::take_from_set;

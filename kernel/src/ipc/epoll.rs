@@ -349,6 +349,10 @@ impl File for Epoll {
         }
     }
 
+    fn ignores_seeks(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

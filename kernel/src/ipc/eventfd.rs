@@ -97,6 +97,10 @@ impl File for EventFd {
         events
     }
 
+    fn ignores_seeks(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

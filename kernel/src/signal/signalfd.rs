@@ -1,10 +1,11 @@
 //! Signals that are read as a file (signalfd(2)).
 //!
-//! A file does not know who reads it, so it gives the signals of the process
-//! that made it, also to a child that inherited it; on Linux the child would
-//! read its own.
+//! The file has a set and no owner: whoever reads or polls it is told of the
+//! signals of its own thread and process, whether it made the file or
+//! inherited it. Who waits, in `epoll_wait` too, is woken by the signals of the
+//! process that was there when the waiting was arranged.
 
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::any::Any;
 
 use ochre_abi::Errno;
@@ -12,23 +13,22 @@ use ochre_abi::signal::{SI_TIMER, Signal, SignalFdInfo, SignalSet};
 use ochre_sync::SpinLock;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{Info, put_back, take_from_set};
-use crate::process::{Process, Thread};
+use super::{Info, take_from_set};
+use crate::process::{Thread, table};
+use crate::sched::account;
 use crate::vfs::{Events, File, Sink};
 use crate::wait::PollTable;
 
 /// See the module.
 pub struct SignalFd {
-    owner: Weak<Process>,
     set: SpinLock<SignalSet>,
 }
 
 impl SignalFd {
-    /// A file of the signals of `set` that are sent to `owner`.
+    /// A file of the signals of `set`.
     #[must_use]
-    pub fn new(owner: &Arc<Process>, set: SignalSet) -> SignalFd {
+    pub fn new(set: SignalSet) -> SignalFd {
         SignalFd {
-            owner: Arc::downgrade(owner),
             set: SpinLock::new(set.without(SignalSet::UNBLOCKABLE)),
         }
     }
@@ -37,18 +37,19 @@ impl SignalFd {
     pub fn set(&self, set: SignalSet) {
         *self.set.lock() = set.without(SignalSet::UNBLOCKABLE);
     }
+}
 
-    fn reader(&self) -> Option<Arc<Thread>> {
-        let owner = self.owner.upgrade()?;
-        let threads = owner.threads.lock();
-        threads.first().cloned()
-    }
+/// The thread that asks. Nobody asks with a lock held.
+fn reader() -> Option<Arc<Thread>> {
+    table::thread(account::current_thread()?)
 }
 
 /// What a reader gets of a signal.
 fn describe(signal: Signal, info: &Info) -> SignalFdInfo {
     let is_timer = info.code == SI_TIMER;
-    let value = info.double(2);
+    let is_child = signal == Signal::SIGCHLD && info.code > 0;
+    // A child's layout has other things there.
+    let value = if is_child { 0 } else { info.double(2) };
     SignalFdInfo {
         signo: signal.number(),
         errno: info.errno,
@@ -57,23 +58,11 @@ fn describe(signal: Signal, info: &Info) -> SignalFdInfo {
         uid: if is_timer { 0 } else { info.uid() },
         tid: if is_timer { info.pid() } else { 0 },
         overrun: if is_timer { info.uid() } else { 0 },
-        status: if signal == Signal::SIGCHLD {
-            info.status()
-        } else {
-            0
-        },
+        status: if is_child { info.status() } else { 0 },
         int: value as i32,
         ptr: value,
-        utime: if signal == Signal::SIGCHLD {
-            info.double(4)
-        } else {
-            0
-        },
-        stime: if signal == Signal::SIGCHLD {
-            info.double(6)
-        } else {
-            0
-        },
+        utime: if is_child { info.double(4) } else { 0 },
+        stime: if is_child { info.double(6) } else { 0 },
         ..SignalFdInfo::new_zeroed()
     }
 }
@@ -85,7 +74,7 @@ impl File for SignalFd {
             return Err(Errno::EINVAL);
         }
         let set = *self.set.lock();
-        let reader = self.reader().ok_or(Errno::EAGAIN)?;
+        let reader = reader().ok_or(Errno::EAGAIN)?;
         let mut sum = 0;
         while sink.remaining() >= SIZE {
             let Some((signal, info)) = take_from_set(&reader, set) else {
@@ -93,11 +82,11 @@ impl File for SignalFd {
             };
             let put = sink.put(describe(signal, &info).as_bytes());
             if put < SIZE {
-                put_back(&reader, signal, info);
-                return if put == 0 {
-                    Ok(sum)
-                } else {
+                // It is lost, as on Linux.
+                return if sum == 0 {
                     Err(Errno::EFAULT)
+                } else {
+                    Ok(sum)
                 };
             }
             sum += SIZE;
@@ -110,22 +99,25 @@ impl File for SignalFd {
     }
 
     fn poll(&self, table: Option<&mut PollTable>) -> Events {
-        let Some(owner) = self.owner.upgrade() else {
+        let Some(reader) = reader() else {
             return Events::empty();
         };
+        let of_all = &reader.process.signals;
         if let Some(table) = table {
-            table.add(&owner.signals.arrived);
+            table.add(&of_all.arrived);
         }
         let set = *self.set.lock();
-        let mut pending = owner.signals.pending_set();
-        if let Some(reader) = self.reader() {
-            pending = pending.union(reader.signals.lock().pending_set());
-        }
+        let of_all = of_all.pending_set();
+        let pending = of_all.union(reader.signals.lock().pending_set());
         if pending.intersection(set).is_empty() {
             Events::empty()
         } else {
             Events::READABLE
         }
+    }
+
+    fn ignores_seeks(&self) -> bool {
+        true
     }
 
     fn as_any(&self) -> &dyn Any {

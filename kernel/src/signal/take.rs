@@ -71,16 +71,6 @@ pub fn take_from_set(thread: &Thread, set: SignalSet) -> Option<(Signal, Info)> 
     Some((signal, info))
 }
 
-/// Makes a signal pending again that was taken and could not be told of.
-pub(super) fn put_back(thread: &Thread, signal: Signal, info: Info) {
-    let shared = thread.process.signals.lock();
-    let mut own = thread.signals.lock();
-    if own.pending.push(signal, info, None).is_err() {
-        own.pending.push_bare(signal);
-    }
-    refresh(&shared, &own, thread);
-}
-
 /// The thread's own signals first, and of those what it caused itself.
 fn take(
     shared: &mut Shared,

@@ -55,7 +55,7 @@ pub fn signalfd4(
     let set = SignalSet(call.space.read_value(set)?);
     check_flags(flags)?;
     if fd == -1 {
-        let file = Arc::new(SignalFd::new(call.process(), set));
+        let file = Arc::new(SignalFd::new(set));
         return install(call, file, flags);
     }
     let open = call.file(Fd(fd))?;

@@ -156,6 +156,10 @@ impl File for TimerFd {
         }
     }
 
+    fn ignores_seeks(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

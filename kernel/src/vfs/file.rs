@@ -147,6 +147,12 @@ pub trait File: Any + Send + Sync {
         false
     }
 
+    /// Whether lseek(2) does nothing and answers 0, as it does for Linux's files
+    /// of events, instead of failing.
+    fn ignores_seeks(&self) -> bool {
+        false
+    }
+
     /// What mmap(2) maps; `None` for a file that cannot be mapped (ENODEV).
     fn backing(&self) -> Option<Arc<dyn Backing>> {
         None

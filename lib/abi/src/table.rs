@@ -217,7 +217,7 @@ macro_rules! syscall_table {
             fallocate = 285, 47: attribute(fd: Fd, mode: u32, offset: i64, len: i64) "no FALLOC_FL_COLLAPSE_RANGE, INSERT_RANGE, UNSHARE_RANGE";
             timerfd_settime = 286, 86: descriptor(fd: Fd, flags: i32, new: Ptr<ochre_abi::time::ITimerSpec>, old: Ptr<ochre_abi::time::ITimerSpec>) "complete";
             timerfd_gettime = 287, 87: descriptor(fd: Fd, to: Ptr<ochre_abi::time::ITimerSpec>) "complete";
-            signalfd4 = 289, 74: descriptor(fd: i32, set: Ptr<u64>, set_size: usize, flags: i32) "gives the signals of the process that made it, and of its first thread";
+            signalfd4 = 289, 74: descriptor(fd: i32, set: Ptr<u64>, set_size: usize, flags: i32) "complete";
             eventfd2 = 290, 19: event(count: u32, flags: i32) "complete";
             epoll_create1 = 291, 20: epoll(flags: i32) "complete";
             dup3 = 292, 24: fcntl(old: Fd, new: Fd, flags: u32) "complete";

@@ -39,6 +39,7 @@ mod rename;
 mod rseq;
 mod sched;
 mod shared;
+mod signalfd;
 mod signals;
 mod sigqueue;
 mod stat;
@@ -91,6 +92,7 @@ pub(crate) const ALL: &[Group] = groups![
     "sigaltstack" => signals::altstack,
     "sigqueue" => sigqueue::run,
     "sigtimedwait" => sigqueue::timedwait,
+    "signalfd" => signalfd::run,
     "faults" => faults::run,
     "attacks" => attacks::run,
     "attack-races" => attacks::races,

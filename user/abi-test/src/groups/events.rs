@@ -33,6 +33,9 @@ pub(crate) fn eventfd() {
     check("write too much", write(u64::MAX));
     check("read the most", read(fd));
     check("read 4 bytes", call!(SYS_read, fd, &mut [0_u8; 4], 4));
+    check("lseek", call!(SYS_lseek, fd, 7, libc::SEEK_SET));
+    check("lseek from nowhere", call!(SYS_lseek, fd, 0, 9));
+    check("pread", call!(SYS_pread64, fd, &mut [0_u8; 8], 8, 0));
     check("write 4 bytes", call!(SYS_write, fd, &[0_u8; 4], 4));
     check("write 0 is nothing", write(0));
     check("read", read(fd));
