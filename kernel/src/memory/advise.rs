@@ -4,14 +4,14 @@
 use core::ops::Range;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use ochre_abi::Errno;
 use ochre_abi::mman::Advice;
+use ochre_hal::memory::USER_END;
 use ochre_hal::{memory, user::Access};
 
 use super::AddressSpace;
 use super::area::{Area, AreaFlags, PAGE};
-use super::fault::Refusal;
+use super::populate::Population;
 use super::space::{Inner, join};
 
 /// What an advice means here.
@@ -69,12 +69,17 @@ impl Meaning {
 }
 
 impl AddressSpace {
-    /// Takes an advice about a range.
+    /// Takes an advice about a range; what is to be faulted in then.
     ///
     /// # Errors
     /// As madvise(2): EINVAL; ENOMEM if part is not mapped, the rest being
-    /// advised; EFAULT or ENOMEM if populating fails.
-    pub fn advise(&self, start: u64, len: u64, advice: Advice) -> Result<(), Errno> {
+    /// advised.
+    pub fn advise(
+        &self,
+        start: u64,
+        len: u64,
+        advice: Advice,
+    ) -> Result<Option<Population>, Errno> {
         let rounded = len.wrapping_add(PAGE - 1) & !(PAGE - 1);
         if !start.is_multiple_of(PAGE) || len != 0 && rounded == 0 {
             return Err(Errno::EINVAL);
@@ -83,20 +88,14 @@ impl AddressSpace {
         // No area is behind the end of the user half: a hole is found there.
         let range = start..end;
         if range.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let meaning = Meaning::of(advice);
         if let Meaning::Populate(access) = meaning {
-            return self
-                .fault_in(range, Some(access))
-                .map_err(|refusal| match refusal {
-                    Refusal::NotReadable => Errno::EINVAL,
-                    Refusal::NotAllowed | Refusal::NoPage => Errno::EFAULT,
-                    Refusal::NotMapped | Refusal::OutOfMemory => Errno::ENOMEM,
-                });
+            return Ok(Some(Population::advised(range, access)));
         }
         if let Meaning::Remove = meaning {
-            return self.punch(range);
+            return self.punch(range).map(|()| None);
         }
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -123,7 +122,7 @@ impl AddressSpace {
         if !covered {
             return Err(Errno::ENOMEM);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Makes what a range shows of objects holes in them.
@@ -160,41 +159,36 @@ impl AddressSpace {
         result
     }
 
-    /// Locks a range in memory, or what is mapped at all when there is none.
-    /// `unlimited` for a privileged program.
+    /// Locks a range in memory; what is to be faulted in then. `unlimited` for
+    /// a privileged program.
     ///
     /// # Errors
-    /// As mlock(2): ENOMEM, EAGAIN, EPERM.
-    pub fn lock(&self, range: Range<u64>, on_fault: bool, unlimited: bool) -> Result<(), Errno> {
-        {
-            let mut guard = self.inner();
-            let inner = &mut *guard;
-            let old: u64 = inner
-                .areas
-                .overlapping(range.clone())
-                .filter(|area| area.flags.contains(AreaFlags::LOCKED))
-                .map(|area| area.end.min(range.end) - area.start.max(range.start))
-                .sum();
-            if !unlimited {
-                if inner.limits.locked == 0 {
-                    return Err(Errno::EPERM);
-                }
-                let new = (range.end - range.start).saturating_sub(old);
-                if inner.locked().saturating_add(new) > inner.limits.locked {
-                    return Err(Errno::ENOMEM);
-                }
+    /// As mlock(2): ENOMEM, EPERM.
+    pub fn lock(
+        &self,
+        range: Range<u64>,
+        on_fault: bool,
+        unlimited: bool,
+    ) -> Result<Population, Errno> {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let old: u64 = inner
+            .areas
+            .overlapping(range.clone())
+            .filter(|area| area.flags.contains(AreaFlags::LOCKED))
+            .map(|area| area.end.min(range.end) - area.start.max(range.start))
+            .sum();
+        if !unlimited {
+            if inner.limits.locked == 0 {
+                return Err(Errno::EPERM);
             }
-            inner.change_lock(&range, |area| {
-                if !area.flags.contains(AreaFlags::DROPPABLE) {
-                    area.flags.insert(AreaFlags::LOCKED);
-                    area.flags.set(AreaFlags::LOCK_ON_FAULT, on_fault);
-                }
-            })?;
+            let new = (range.end - range.start).saturating_sub(old);
+            if inner.locked().saturating_add(new) > inner.limits.locked {
+                return Err(Errno::ENOMEM);
+            }
         }
-        self.fault_in(range, None).map_err(|refusal| match refusal {
-            Refusal::OutOfMemory => Errno::EAGAIN,
-            _ => Errno::ENOMEM,
-        })
+        inner.change_lock(&range, |area| set_locked(area, on_fault))?;
+        Ok(Population::locked(range))
     }
 
     /// Undoes [`lock`](AddressSpace::lock).
@@ -209,7 +203,9 @@ impl AddressSpace {
         })
     }
 
-    /// Locks, or no longer locks, what is mapped now and what will be.
+    /// Locks, or no longer locks, what is mapped now and what will be; what is
+    /// to be faulted in then, as far as that goes: a guard, or what is past the
+    /// end of a file, is no error here.
     ///
     /// # Errors
     /// As mlockall(2): ENOMEM, EPERM.
@@ -219,34 +215,25 @@ impl AddressSpace {
         future: bool,
         on_fault: bool,
         unlimited: bool,
-    ) -> Result<(), Errno> {
-        let ranges = {
-            let mut inner = self.inner();
-            if !unlimited && inner.limits.locked == 0 {
-                return Err(Errno::EPERM);
-            }
-            if !unlimited && current && inner.total() > inner.limits.locked {
-                return Err(Errno::ENOMEM);
-            }
-            inner.future.set(AreaFlags::LOCKED, future);
-            inner
-                .future
-                .set(AreaFlags::LOCK_ON_FAULT, future && on_fault);
-            let mut ranges = Vec::new();
-            if current {
-                ranges
-                    .try_reserve(inner.areas.len())
-                    .map_err(|_| Errno::ENOMEM)?;
-                ranges.extend(inner.areas.iter().map(Area::range));
-            }
-            ranges
-        };
-        for range in ranges {
-            // Pages that cannot be had now (a guard, past the end of a file)
-            // are no error here.
-            let _ = self.lock(range, on_fault, true);
+    ) -> Result<Option<Population>, Errno> {
+        let mut inner = self.inner();
+        if !unlimited && inner.limits.locked == 0 {
+            return Err(Errno::EPERM);
         }
-        Ok(())
+        if !unlimited && current && inner.total() > inner.limits.locked {
+            return Err(Errno::ENOMEM);
+        }
+        inner.future.set(AreaFlags::LOCKED, future);
+        inner
+            .future
+            .set(AreaFlags::LOCK_ON_FAULT, future && on_fault);
+        if !current {
+            return Ok(None);
+        }
+        inner
+            .areas
+            .update(0..u64::MAX, |area| set_locked(area, on_fault));
+        Ok(Some(Population::early(0..USER_END)))
     }
 
     /// Unlocks everything, and what will be mapped too.
@@ -291,6 +278,14 @@ impl AddressSpace {
                 .overlapping(range)
                 .any(|area| area.flags.contains(AreaFlags::LOCKED)),
         )
+    }
+}
+
+/// Locks an area that can be.
+fn set_locked(area: &mut Area, on_fault: bool) {
+    if !area.flags.contains(AreaFlags::DROPPABLE) {
+        area.flags.insert(AreaFlags::LOCKED);
+        area.flags.set(AreaFlags::LOCK_ON_FAULT, on_fault);
     }
 }
 

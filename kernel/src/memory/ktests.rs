@@ -11,7 +11,8 @@ use ochre_hal::memory::{self, PAGE_SIZE, USER_END};
 
 use super::area::PAGE;
 use super::{
-    AddressSpace, AreaFlags, Limits, MapRequest, Placement, RemapRequest, SharedMemory, Source,
+    AddressSpace, AreaFlags, Limits, MapRequest, Placement, Population, RemapRequest, SharedMemory,
+    Source,
 };
 
 const RW: Protection = Protection::READ.union(Protection::WRITE);
@@ -137,10 +138,10 @@ fn changes_are_seen_at_once() {
         privileged: false,
         may_lock: true,
     });
-    let moved = moved.expect("there is room");
+    let (moved, _) = moved.expect("there is room");
     assert_eq!(byte(&space, at), Err(Errno::EFAULT));
     assert_eq!(byte(&space, moved), Ok(3));
-    assert_eq!(space.advise(moved, PAGE, Advice::DontNeed), Ok(()));
+    assert_eq!(space.advise(moved, PAGE, Advice::DontNeed), Ok(None));
     assert_eq!(byte(&space, moved), Ok(0));
     assert_eq!(space.unmap(moved, PAGE), Ok(()));
     assert_eq!(byte(&space, moved), Err(Errno::EFAULT));
@@ -158,7 +159,8 @@ fn an_address_space_gives_everything_back() {
     {
         let space = space();
         let at = map(&space, 600, None);
-        space.populate(at..at + 600 * PAGE);
+        let mut pages = Population::early(at..at + 600 * PAGE);
+        while pages.step(&space) != Ok(true) {}
         assert!(available() + 600 <= before);
         let child = space.fork().expect("the machine has memory");
         assert_eq!(child.write(at, &[1]), Ok(()));

@@ -11,13 +11,11 @@ use super::AddressSpace;
 use super::area::{Area, AreaFlags, PAGE, Source};
 use super::fault::Refusal;
 use super::layout::LOWEST;
+use super::populate::Population;
 use super::space::{Inner, join};
 
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
-
-/// Bytes that are faulted in before others may run.
-const POPULATED_AT_ONCE: u64 = 512 * PAGE;
 
 /// Frames that the kernel must have to spare before it makes new areas.
 const HEADROOM: usize = 4;
@@ -124,81 +122,6 @@ impl AddressSpace {
         Ok(start)
     }
 
-    /// Faults every page of a range in, as far as that goes.
-    pub fn populate(&self, range: Range<u64>) {
-        let mut rest = Some(range);
-        while let Some(range) = rest {
-            rest = self.populate_part(range);
-        }
-    }
-
-    /// Faults pages of a range in, as far as that goes, but no more than a poll
-    /// has time for (`MAP_POPULATE`); what is left of it.
-    pub fn populate_part(&self, range: Range<u64>) -> Option<Range<u64>> {
-        let stop = range.end.min(range.start.saturating_add(POPULATED_AT_ONCE));
-        self.populate_all(range.start..stop);
-        (stop < range.end).then_some(stop..range.end)
-    }
-
-    fn populate_all(&self, range: Range<u64>) {
-        let mut address = range.start;
-        while address < range.end {
-            // The pages are only wanted early: an error comes again when they
-            // are used. What comes after the area is wanted all the same.
-            let Some(end) = self.inner().areas.get(address).map(|area| area.end) else {
-                return;
-            };
-            let end = end.min(range.end);
-            if let Err(Refusal::OutOfMemory) = self.fault_in(address..end, None) {
-                return;
-            }
-            address = end;
-        }
-    }
-
-    /// Faults every page of a range in: for `access`, or for whatever each
-    /// area allows most.
-    pub(super) fn fault_in(
-        &self,
-        range: Range<u64>,
-        access: Option<Access>,
-    ) -> Result<(), Refusal> {
-        let mut address = range.start;
-        while address < range.end {
-            let mut inner = self.inner();
-            let area = inner.areas.get(address).ok_or(Refusal::NotMapped)?;
-            let end = area.end.min(range.end);
-            let want = access.unwrap_or(if area.is_private_writable() {
-                Access::Write
-            } else {
-                Access::Read
-            });
-            if access.is_none() && area.flags.contains(AreaFlags::LOCK_ON_FAULT) {
-                address = end;
-                continue;
-            }
-            // Even where it may only be written or run, it is there then.
-            let want = match want {
-                Access::Read if access.is_none() && area.protection.is_empty() => {
-                    return Err(Refusal::NotAllowed);
-                }
-                want => want,
-            };
-            if access == Some(Access::Write) && !area.protection.contains(Protection::WRITE)
-                || access == Some(Access::Read) && !area.protection.contains(Protection::READ)
-            {
-                return Err(Refusal::NotReadable);
-            }
-            // The lock is given back after a few pages, for other threads.
-            let stop = end.min(address.saturating_add(64 * PAGE));
-            while address < stop {
-                inner.resolve(address, want)?;
-                address += PAGE;
-            }
-        }
-        Ok(())
-    }
-
     /// Removes every mapping from a range.
     ///
     /// # Errors
@@ -301,23 +224,17 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Moves the end of the heap as brk(2) does and returns where it is then.
-    pub fn set_heap_end(&self, end: u64) -> u64 {
-        let grown = {
-            let mut inner = self.inner();
-            let old = inner.heap.end;
-            if inner.move_heap_end(end).is_err() {
-                return old;
-            }
-            inner
-                .future
-                .contains(AreaFlags::LOCKED)
-                .then_some(old & !(PAGE - 1)..end)
-        };
-        if let Some(grown) = grown {
-            self.populate(grown);
+    /// Moves the end of the heap as brk(2) does and returns where it is then,
+    /// and what of it is to be faulted in.
+    pub fn set_heap_end(&self, end: u64) -> (u64, Option<Population>) {
+        let mut inner = self.inner();
+        let old = inner.heap.end;
+        if inner.move_heap_end(end).is_err() {
+            return (old, None);
         }
-        end
+        let is_locked = inner.future.contains(AreaFlags::LOCKED);
+        let grown = is_locked.then(|| Population::early(old & !(PAGE - 1)..end));
+        (end, grown)
     }
 
     /// Finds a free range of `len` bytes (a multiple of pages) that starts at a

@@ -6,10 +6,10 @@ use ochre_abi::Errno;
 use ochre_abi::mman::RemapFlags;
 use ochre_hal::memory::{self, OutOfMemory, USER_END};
 
-use super::AddressSpace;
 use super::area::{Anonymous, Area, AreaFlags, PAGE};
 use super::map::Placement;
 use super::space::Inner;
+use super::{AddressSpace, Population};
 
 /// An mremap(2) to be done.
 #[derive(Clone, Copy, Debug)]
@@ -67,33 +67,27 @@ impl RemapRequest {
 
 impl AddressSpace {
     /// Does an mremap(2) and returns the mapping's address then, and what of it
-    /// is new and locked.
+    /// is to be faulted in: what is new of a locked one.
     ///
     /// # Errors
     /// As mremap(2): EINVAL, EFAULT, ENOMEM, EAGAIN.
-    pub fn remap(&self, request: &RemapRequest) -> Result<u64, Errno> {
+    pub fn remap(&self, request: &RemapRequest) -> Result<(u64, Option<Population>), Errno> {
         let mut request = *request;
         request.old_len = rounded(request.old_len);
         request.new_len = rounded(request.new_len);
         request.check()?;
-        let (start, grown) = {
-            let mut guard = self.inner();
-            let inner = &mut *guard;
-            if request.flags.contains(RemapFlags::FIXED) && request.old_len == request.new_len {
-                (inner.move_all(&request)?, None)
-            } else {
-                inner.check_remap(&request)?;
-                if request.must_move() {
-                    inner.remap_to(&request)?
-                } else {
-                    inner.remap_at(&request)?
-                }
-            }
-        };
-        if let Some(grown) = grown {
-            self.populate(grown);
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if request.flags.contains(RemapFlags::FIXED) && request.old_len == request.new_len {
+            return Ok((inner.move_all(&request)?, None));
         }
-        Ok(start)
+        inner.check_remap(&request)?;
+        let (start, grown) = if request.must_move() {
+            inner.remap_to(&request)?
+        } else {
+            inner.remap_at(&request)?
+        };
+        Ok((start, grown.map(Population::early)))
     }
 }
 

@@ -11,9 +11,10 @@ use ochre_abi::mman::{
 };
 use ochre_hal::memory::{PAGE_SIZE, USER_END};
 
-use super::{Call, Fd, Outcome, Ptr, SysResult};
+use super::{Call, Fd, Outcome, Ptr};
 use crate::memory::{
-    AreaFlags, Backing, LOWEST, MapRequest, Placement, RemapRequest, SharedMemory, Source,
+    AreaFlags, Backing, LOWEST, MapRequest, Placement, Population, RemapRequest, SharedMemory,
+    Source,
 };
 use crate::process::{Capability, Work};
 use crate::sched;
@@ -103,32 +104,31 @@ pub fn mmap(
     })?;
     // Locked by this call, or by an earlier mlockall(2).
     let (_, is_locked) = call.space.is_mapped(start..start + 1);
-    if is_locked || flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK) {
-        return Ok(populate(call, start..start + pages * PAGE));
-    }
+    let is_wanted =
+        is_locked || flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK);
+    let wanted = is_wanted.then(|| Population::early(start..start + pages * PAGE));
     // CAST: a user address.
-    Ok(Outcome::Done(Ok(start as usize)))
+    Ok(populate(call, wanted, start as usize))
 }
 
-/// Faults a new mapping in, letting others run now and then; the call's answer
-/// is its address.
-fn populate(call: &Call<'_>, range: Range<u64>) -> Outcome {
-    // CAST: a user address.
-    let answer = Ok(range.start as usize);
-    let Some(mut rest) = call.space.populate_part(range) else {
-        return Outcome::Done(answer);
+/// Faults in what is to be there before the call answers, letting others run
+/// now and then.
+fn populate(call: &Call<'_>, wanted: Option<Population>, answer: usize) -> Outcome {
+    let Some(mut wanted) = wanted else {
+        return Outcome::Done(Ok(answer));
     };
+    match wanted.step(call.space) {
+        Ok(true) => return Outcome::Done(Ok(answer)),
+        Ok(false) => {}
+        Err(errno) => return Outcome::error(errno),
+    }
     let (space, thread) = (Arc::clone(call.space), Arc::clone(call.thread));
     Outcome::wait(async move {
         loop {
             sched::yield_now().await;
             // Who is told to end needs no pages.
-            if thread.work().contains(Work::EXIT) {
-                return answer;
-            }
-            match space.populate_part(rest) {
-                Some(left) => rest = left,
-                None => return answer,
+            if thread.work().contains(Work::EXIT) || wanted.step(&space)? {
+                return Ok(answer);
             }
         }
     })
@@ -272,10 +272,10 @@ pub fn mremap(
     new_len: u64,
     flags: u32,
     new_address: u64,
-) -> SysResult {
+) -> Result<Outcome, Errno> {
     let flags = RemapFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let privileged = may_map_at(call, new_address);
-    let start = call.space.remap(&RemapRequest {
+    let (start, grown) = call.space.remap(&RemapRequest {
         address,
         old_len,
         new_len,
@@ -285,19 +285,21 @@ pub fn mremap(
         may_lock: may_lock_all(call),
     })?;
     // CAST: a user address.
-    Ok(start as usize)
+    Ok(populate(call, grown, start as usize))
 }
 
 /// `brk(2)`: the new end of the heap, or the old one if it cannot be moved.
-pub fn brk(call: &mut Call<'_>, end: u64) -> SysResult {
+pub fn brk(call: &mut Call<'_>, end: u64) -> Outcome {
+    let (end, grown) = call.space.set_heap_end(end);
     // CAST: a user address.
-    Ok(call.space.set_heap_end(end) as usize)
+    populate(call, grown, end as usize)
 }
 
 /// `madvise(2)`.
-pub fn madvise(call: &mut Call<'_>, address: u64, len: u64, advice: i32) -> Result<(), Errno> {
+pub fn madvise(call: &mut Call<'_>, address: u64, len: u64, advice: i32) -> Result<Outcome, Errno> {
     let advice = Advice::from_number(advice).ok_or(Errno::EINVAL)?;
-    call.space.advise(address, len, advice)
+    let wanted = call.space.advise(address, len, advice)?;
+    Ok(populate(call, wanted, 0))
 }
 
 /// `msync(2)`: files in memory are always in step; only errors are left to find.
@@ -352,12 +354,12 @@ fn pages_of(address: u64, len: u64) -> Result<Range<u64>, Errno> {
 }
 
 /// `mlock(2)`.
-pub fn mlock(call: &mut Call<'_>, address: u64, len: u64) -> Result<(), Errno> {
+pub fn mlock(call: &mut Call<'_>, address: u64, len: u64) -> Result<Outcome, Errno> {
     mlock2(call, address, len, 0)
 }
 
 /// `mlock2(2)`.
-pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<(), Errno> {
+pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<Outcome, Errno> {
     if flags & !MLOCK_ONFAULT != 0 {
         return Err(Errno::EINVAL);
     }
@@ -372,7 +374,9 @@ pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result
         }
         range => range?,
     };
-    call.space.lock(range, flags == MLOCK_ONFAULT, unlimited)
+    let on_fault = flags == MLOCK_ONFAULT;
+    let wanted = call.space.lock(range, on_fault, unlimited)?;
+    Ok(populate(call, Some(wanted), 0))
 }
 
 /// `munlock(2)`.
@@ -381,17 +385,18 @@ pub fn munlock(call: &mut Call<'_>, address: u64, len: u64) -> Result<(), Errno>
 }
 
 /// `mlockall(2)`.
-pub fn mlockall(call: &mut Call<'_>, flags: u32) -> Result<(), Errno> {
+pub fn mlockall(call: &mut Call<'_>, flags: u32) -> Result<Outcome, Errno> {
     let flags = LockAllFlags::from_bits(flags)
         .filter(|flags| !flags.is_empty() && *flags != LockAllFlags::ONFAULT)
         .ok_or(Errno::EINVAL)?;
     let unlimited = may_lock_all(call);
-    call.space.lock_all(
+    let wanted = call.space.lock_all(
         flags.contains(LockAllFlags::CURRENT),
         flags.contains(LockAllFlags::FUTURE),
         flags.contains(LockAllFlags::ONFAULT),
         unlimited,
-    )
+    )?;
+    Ok(populate(call, wanted, 0))
 }
 
 /// `munlockall(2)`.

@@ -16,8 +16,8 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, p
 use super::{AddressSpace, Fault};
 use crate::memory::area::{GUARD_GAP, PAGE};
 use crate::memory::{
-    AreaFlags, Backing, Gone, Identity, Limits, MapRequest, Mappers, Placement, RemapRequest,
-    SharedMemory, Source,
+    AreaFlags, Backing, Gone, Identity, Limits, MapRequest, Mappers, Placement, Population,
+    RemapRequest, SharedMemory, Source,
 };
 
 const BASE: u64 = 0x10_0000_0000;
@@ -320,17 +320,17 @@ fn the_heap_moves_its_end() {
     let _memory = host::start();
     let space = new_space();
     space.set_heap_start(BASE);
-    assert_eq!(space.set_heap_end(0), BASE);
-    assert_eq!(space.set_heap_end(BASE + 5000), BASE + 5000);
+    assert_eq!(space.set_heap_end(0).0, BASE);
+    assert_eq!(space.set_heap_end(BASE + 5000).0, BASE + 5000);
     assert_eq!(store(&space, 1, 1), Ok(()));
     assert_eq!(signal(store(&space, 2, 1)), (11, 1));
-    assert_eq!(space.set_heap_end(BASE + 100), BASE + 100);
+    assert_eq!(space.set_heap_end(BASE + 100).0, BASE + 100);
     assert_eq!(signal(load(&space, 1)), (11, 1));
-    assert_eq!(space.set_heap_end(BASE + 5000), BASE + 5000);
+    assert_eq!(space.set_heap_end(BASE + 5000).0, BASE + 5000);
     assert_eq!(load(&space, 1), Ok(0), "what comes back is zero");
     space.map(fixed(4..5, RW)).expect("there is room");
-    assert_eq!(space.set_heap_end(BASE + 5 * PAGE), BASE + 5000);
-    assert_eq!(space.set_heap_end(u64::MAX), BASE + 5000);
+    assert_eq!(space.set_heap_end(BASE + 5 * PAGE).0, BASE + 5000);
+    assert_eq!(space.set_heap_end(u64::MAX).0, BASE + 5000);
 }
 
 fn remap(
@@ -339,7 +339,7 @@ fn remap(
     new: u64,
     flags: RemapFlags,
 ) -> Result<u64, Errno> {
-    space.remap(&RemapRequest {
+    let (start, _) = space.remap(&RemapRequest {
         address: BASE + pages.start * PAGE,
         old_len: (pages.end - pages.start) * PAGE,
         new_len: new * PAGE,
@@ -347,7 +347,8 @@ fn remap(
         new_address: BASE + 100 * PAGE,
         privileged: false,
         may_lock: true,
-    })
+    })?;
+    Ok(start)
 }
 
 #[test]
@@ -720,18 +721,72 @@ fn the_list_of_those_who_map_a_file_ends_with_them() {
     assert_eq!(file.mappers.len(), 0);
 }
 
+/// What is there after each step.
+fn parts(space: &AddressSpace, mut pages: Population) -> Vec<usize> {
+    let mut counts = Vec::new();
+    loop {
+        let is_over = pages.step(space).expect("there is memory");
+        counts.push(space.inner().table.resident_pages());
+        if is_over {
+            return counts;
+        }
+    }
+}
+
 #[test]
 fn a_large_range_is_faulted_in_by_parts() {
     let _memory = host::start();
+    let len = 1100 * PAGE;
+    let ways: [fn(&AddressSpace) -> Option<Population>; 4] = [
+        |_| Some(Population::early(BASE..BASE + 1100 * PAGE)),
+        |space| {
+            space
+                .lock(BASE..BASE + 1100 * PAGE, false, true)
+                .map(Some)
+                .expect("no limit counts")
+        },
+        |space| {
+            space
+                .lock_all(true, false, false, true)
+                .expect("no limit counts")
+        },
+        |space| {
+            space
+                .advise(BASE, 1100 * PAGE, Advice::PopulateWrite)
+                .expect("it is mapped")
+        },
+    ];
+    for way in ways {
+        let space = new_space();
+        space.map(fixed(0..1100, RW)).expect("there is room");
+        let pages = way(&space).expect("there is something to do");
+        assert_eq!(parts(&space, pages), [512, 1024, 1100]);
+    }
+    let space = new_space();
+    space
+        .lock_all(false, true, false, true)
+        .expect("no limit counts");
+    space.set_heap_start(BASE);
+    let (_, grown) = space.set_heap_end(BASE + len);
+    assert_eq!(
+        parts(&space, grown.expect("the heap is locked")),
+        [512, 1024, 1100]
+    );
+}
+
+#[test]
+fn what_is_unmapped_between_two_parts_is_not_waited_for() {
+    let _memory = host::start();
     let space = new_space();
     space.map(fixed(0..1100, RW)).expect("there is room");
-    let mut rest = Some(BASE..BASE + 1100 * PAGE);
-    let mut parts = Vec::new();
-    while let Some(range) = rest {
-        rest = space.populate_part(range);
-        parts.push(space.inner().table.resident_pages());
-    }
-    assert_eq!(parts, [512, 1024, 1100]);
+    let range = BASE..BASE + 1100 * PAGE;
+    let mut pages = space.lock(range, false, true).expect("no limit counts");
+    assert_eq!(pages.step(&space), Ok(false));
+    space.unmap(BASE + 500 * PAGE, 590 * PAGE).expect("a range");
+    assert_eq!(pages.step(&space), Ok(true));
+    assert_eq!(space.inner().table.resident_pages(), 510);
+    let mut pages = Population::advised(BASE..BASE + 1100 * PAGE, Access::Read);
+    assert_eq!(pages.step(&space), Err(Errno::ENOMEM));
 }
 
 #[test]
