@@ -58,6 +58,12 @@ unsafe impl Place for Here {
 #[global_allocator]
 static HEAP: config::Heap = config::NEW_HEAP;
 
+/// Gives back what the heap keeps for this processor without need.
+pub(super) fn reclaim() {
+    #[cfg(target_os = "none")]
+    HEAP.reclaim();
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{config, host};

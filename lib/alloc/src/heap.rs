@@ -159,6 +159,12 @@ impl<H: Heap, R: RawSpin> Locked<H, R> {
         work(&mut self.core.lock())
     }
 
+    /// See [`Heap::reclaim`].
+    #[cold]
+    pub fn reclaim(&self) {
+        self.core.lock().reclaim();
+    }
+
     /// See [`Heap::allocate`]; what is kept without need is given back before it fails.
     ///
     /// # Errors

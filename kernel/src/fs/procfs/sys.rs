@@ -66,6 +66,10 @@ const RANDOM: &[Entry] = &[
 ];
 
 const VM: &[Entry] = &[
+    Entry {
+        mode: 0o200,
+        ..Entry::setting("drop_caches", |_| Ok(()), drop_caches)
+    },
     Entry::text("max_map_count", |text| line(text, memory::MAX_AREAS)),
     Entry::text("mmap_min_addr", |text| line(text, memory::LOWEST)),
     // Memory is promised to whoever asks for what there is, and given at the
@@ -78,6 +82,21 @@ const NOBODY: u32 = 65534;
 
 /// What the generator's key holds.
 const ENTROPY_BITS: u32 = 256;
+
+/// Gives back what the writer's processor keeps for reuse; of files there is
+/// nothing that could be dropped. As on Linux, 1 means files, 2 the kernel's
+/// objects, 3 both, and 4 is for who wants no line in the log about it.
+fn drop_caches(bytes: &[u8]) -> Result<(), Errno> {
+    match number::<u32>(bytes)? {
+        what @ 1..=4 => {
+            if what & 2 != 0 {
+                ochre_hal::memory::reclaim();
+            }
+            Ok(())
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
 
 fn line(text: &mut Text, value: impl core::fmt::Display) -> Made {
     writeln!(text, "{value}")?;

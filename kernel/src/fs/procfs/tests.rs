@@ -73,6 +73,18 @@ fn settings_can_be_set() {
 }
 
 #[test]
+fn caches_are_dropped_by_numbers_with_a_meaning() {
+    let file = opened("/sys/vm/drop_caches", 1).unwrap();
+    let write = |text: &[u8]| file.file().write(&mut Source::kernel(text), &mut 0);
+    for good in ["1", "2\n", "3", "4"] {
+        assert_eq!(write(good.as_bytes()), Ok(good.len()));
+    }
+    for bad in ["0", "5", "-1", "x", ""] {
+        assert_eq!(write(bad.as_bytes()), Err(Errno::EINVAL), "{bad:?}");
+    }
+}
+
+#[test]
 fn every_name_listed_is_found_and_read() {
     fn visit(directory: &str, seen: &mut usize) {
         let top = top();

@@ -641,6 +641,7 @@ pub(crate) fn role() -> i32 {
             objects = self::objects();
         }
         alive.push(objects);
+        drop_caches();
         free.push(free_kib());
     }
     check("objects were counted", alive[0].contains("threads "));
@@ -649,10 +650,11 @@ pub(crate) fn role() -> i32 {
         check("  objects after each round", format!("{alive:?}"));
     }
     check("no object is left", alive.len() == 1);
-    // The first round fills what is kept for reuse.
-    let lost = free[1].saturating_sub(free[3]);
-    check("memory is back", lost <= 64);
-    if lost > 64 {
+    // The same objects are spread over a few pages more or less.
+    let lost = free[0].saturating_sub(free[3]);
+    let is_back = lost <= 32;
+    check("memory is back", is_back);
+    if !is_back {
         check("  KiB free after each round", format!("{free:?}"));
     }
     0
@@ -677,6 +679,22 @@ fn forks() {
 /// The kernel's own count of what is alive.
 fn objects() -> String {
     std::fs::read_to_string("/proc/ochre/objects").unwrap_or_default()
+}
+
+/// Has every processor give back what it keeps for reuse, and forget whose
+/// address space it ran last.
+fn drop_caches() {
+    let mut all = [0_u64; 16];
+    let _ = call!(SYS_sched_getaffinity, 0, 128, &mut all);
+    for processor in 0..1024 {
+        let mut one = [0_u64; 16];
+        one[processor / 64] = all[processor / 64] & 1 << (processor % 64);
+        if one != [0; 16] {
+            let _ = call!(SYS_sched_setaffinity, 0, 128, &one);
+            let _ = std::fs::write("/proc/sys/vm/drop_caches", "2");
+        }
+    }
+    let _ = call!(SYS_sched_setaffinity, 0, 128, &all);
 }
 
 fn free_kib() -> u64 {
