@@ -16,9 +16,7 @@ use crate::primitive::spin_loop;
 /// How a thread waits: it spins between its looks, then lets others run between
 /// them, then it sleeps.
 ///
-/// Measured with `cargo xtask bench sync`: the more the first spins are, the more
-/// messages wait when a receiver looks again, and the less often two processors
-/// fight for one message's cache line.
+/// Measured with `cargo xtask bench sync`.
 struct Patience {
     /// The step to begin with: at each, there are 2 to its power spins.
     first: u32,
@@ -28,7 +26,17 @@ struct Patience {
     sleeps: u32,
 }
 
-/// Waiting for messages, room, or a step of somebody else's.
+/// Waiting for messages or room. The more the first spins are, the more messages
+/// wait when a receiver looks again, and the less often two processors fight for
+/// one message's cache line.
+#[cfg(feature = "alloc")]
+const MESSAGES: Patience = Patience {
+    first: 5,
+    yields: 7,
+    sleeps: 24,
+};
+
+/// Waiting for somebody who has to meet this thread: nothing piles up meanwhile.
 const STEPS: Patience = Patience {
     first: 3,
     yields: 7,
@@ -57,6 +65,12 @@ impl<B: Blocking> Backoff<B> {
     /// For who waits for a step of another thread.
     pub(crate) fn new() -> Backoff<B> {
         Backoff::with(&STEPS)
+    }
+
+    /// For who waits for messages or room, where there may be many.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn for_messages() -> Backoff<B> {
+        Backoff::with(&MESSAGES)
     }
 
     /// For who waits until a lock comes free.

@@ -174,7 +174,7 @@ impl<T, B: Blocking> List<T, B> {
     }
 
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        let mut backoff = Backoff::<B>::new();
+        let mut backoff = Backoff::<B>::for_messages();
         let mut spare = Spare(None);
         loop {
             // ORDERING: Acquire pairs with the Release of the turn: the block read
@@ -278,7 +278,7 @@ impl<T, B: Blocking> List<T, B> {
         let block = unsafe { &*place };
         let offset = offset(head);
         let slot = &block.slots[offset];
-        let mut backoff = Backoff::<B>::new();
+        let mut backoff = Backoff::<B>::for_messages();
         // ORDERING: Acquire pairs with the Release of the message's sender.
         while !slot.full.load(Ordering::Acquire) {
             self.nothing(head)?;
@@ -308,7 +308,7 @@ impl<T, B: Blocking> List<T, B> {
     }
 
     fn try_recv_shared(&self) -> Result<T, TryRecvError> {
-        let mut backoff = Backoff::<B>::new();
+        let mut backoff = Backoff::<B>::for_messages();
         loop {
             // ORDERING: Acquire pairs with the Release of who moved `head` here:
             // `tail`, if it is read next, is not behind it.
@@ -348,7 +348,7 @@ impl<T, B: Blocking> List<T, B> {
                 self.turn_head(block, head & !BEYOND);
             }
             let slot = &block.slots[offset];
-            let mut backoff = Backoff::<B>::new();
+            let mut backoff = Backoff::<B>::for_messages();
             // ORDERING: Acquire pairs with the Release of the message's sender.
             while !slot.full.load(Ordering::Acquire) {
                 backoff.between();
@@ -368,7 +368,7 @@ impl<T, B: Blocking> List<T, B> {
 
     /// Moves `head`, which is at the turn of `block`, to the next.
     fn turn_head(&self, block: &Block<T>, head: usize) {
-        let mut backoff = Backoff::<B>::new();
+        let mut backoff = Backoff::<B>::for_messages();
         let next = loop {
             // ORDERING: Acquire pairs with the Release of `turn_tail`: who sees the
             // new `head` sees a `tail` that is not behind.

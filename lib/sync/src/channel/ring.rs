@@ -121,7 +121,7 @@ impl<T, B: Blocking> Ring<T, B> {
     }
 
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        let mut backoff = Backoff::<B>::new();
+        let mut backoff = Backoff::<B>::for_messages();
         // ORDERING: Relaxed; the slot's sequence number says whether this is of use.
         let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
@@ -173,7 +173,7 @@ impl<T, B: Blocking> Ring<T, B> {
     }
 
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
-        let mut backoff = Backoff::<B>::new();
+        let mut backoff = Backoff::<B>::for_messages();
         // ORDERING: Relaxed; the slot's sequence number says whether this is of use.
         let mut head = self.head.load(Ordering::Relaxed);
         loop {

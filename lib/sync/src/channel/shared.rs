@@ -179,7 +179,7 @@ impl<T, B: Blocking> Flavor<T, B> {
         deadline: Option<B::Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
         let mut message = message;
-        let mut backoff = Backoff::<B>::new();
+        let mut backoff = Backoff::<B>::for_messages();
         loop {
             match self.try_send(message) {
                 Ok(()) => return Ok(()),
@@ -197,7 +197,7 @@ impl<T, B: Blocking> Flavor<T, B> {
                 Some(back) => message = back,
             }
             // Somebody else may have been faster, and may be as fast again.
-            backoff = Backoff::new();
+            backoff = Backoff::for_messages();
             if !in_time {
                 return self.try_send(message).map_err(|error| match error {
                     TrySendError::Full(back) => SendTimeoutError::Timeout(back),
@@ -209,7 +209,7 @@ impl<T, B: Blocking> Flavor<T, B> {
 
     /// Receives, sleeping while there is no message.
     pub(super) fn recv(&self, deadline: Option<B::Instant>) -> Result<T, RecvTimeoutError> {
-        let mut backoff = Backoff::<B>::new();
+        let mut backoff = Backoff::<B>::for_messages();
         loop {
             match self.try_recv() {
                 Ok(message) => return Ok(message),
@@ -226,7 +226,7 @@ impl<T, B: Blocking> Flavor<T, B> {
                 return Ok(message);
             }
             // As in `send`.
-            backoff = Backoff::new();
+            backoff = Backoff::for_messages();
             if !in_time {
                 return self.try_recv().map_err(|error| match error {
                     TryRecvError::Empty => RecvTimeoutError::Timeout,
