@@ -32,7 +32,7 @@ pub(crate) enum Root {
 /// The numbers of processors that programs with threads run on.
 const FEW: &[u32] = &[1, 2, 4];
 
-const SMALL_DEBIAN: [&str; 11] = [
+const SMALL_DEBIAN: [&str; 13] = [
     "bash",
     "dash",
     "coreutils",
@@ -44,6 +44,8 @@ const SMALL_DEBIAN: [&str; 11] = [
     "gzip",
     "lua5.4",
     "diffutils",
+    "procps",
+    "ncurses-base",
 ];
 
 const PYTHON: [&str; 6] = [

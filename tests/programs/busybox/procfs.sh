@@ -26,6 +26,9 @@ other=$!
 until tr '\0' ' ' < /proc/$other/cmdline | grep '^sleep 100 $'; do sleep 0.01; done
 until [ "$(cut -d ' ' -f 3 /proc/$other/stat)" = S ]; do sleep 0.01; done
 ls /proc/$other/task | wc -l
+ps -o pid,comm,stat,nice,args | awk -v p=$other '$1 == p {print $2, $3, $4, $5, $6}'
+ps | awk -v p=$other '$1 == p {print $NF}'
+top -bn1 | awk -v p=$other 'NR <= 4 {print $1} $1 == p {print $3, $4, $NF}'
 kill $other
 wait $other 2> /dev/null
 echo $?
