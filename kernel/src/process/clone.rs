@@ -338,6 +338,7 @@ fn join_group(maker: &Thread, thread: &Arc<Thread>) -> Result<(), Errno> {
         // The maker ends before it could see the answer.
         return Err(Errno::ERESTARTNOINTR);
     }
+    table.check_free(thread.tid())?;
     threads.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
     threads.push(Arc::clone(thread));
     table.insert_thread(Arc::clone(thread));
@@ -390,6 +391,7 @@ fn new_process(
     prepare_tid(&thread, request, &space);
     let inserted = insert_with_pidfd(call, request, &thread, || {
         let mut table = table::lock();
+        table.check_free(pid)?;
         insert(&mut table, call.thread, &process)?;
         table.insert_thread(Arc::clone(&thread));
         Ok(())

@@ -297,10 +297,20 @@ impl Table {
         if pid == Pid::NONE || pid.0 >= pid_max() {
             return Err(Errno::EINVAL);
         }
+        self.check_free(pid)?;
+        Ok(pid)
+    }
+
+    /// Whether a number that was allocated is still nobody's: until it is
+    /// inserted, somebody else may have wanted the same.
+    ///
+    /// # Errors
+    /// EEXIST.
+    pub fn check_free(&self, pid: Pid) -> Result<(), Errno> {
         if self.is_taken(pid) {
             return Err(Errno::EEXIST);
         }
-        Ok(pid)
+        Ok(())
     }
 
     fn is_taken(&self, pid: Pid) -> bool {

@@ -81,6 +81,7 @@ pub(crate) const ALL: &[Group] = groups![
     "waitid" => wait::waitid,
     "clone" => clone::run,
     "clone3" => clone3::run,
+    "clone3-root"(root) => clone3::as_root,
     "exec" => exec::run,
     "exec-script" => exec::scripts,
     "exec-state" => exec::state,

@@ -4,6 +4,7 @@
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use crate::call;
+use crate::errno::Errno;
 use crate::report::{check, check_child, wait, wait_with};
 use crate::sleeper::{Sleeper, at};
 use crate::sys::{self, BAD, KERNEL, Ret};
@@ -47,6 +48,66 @@ fn told(answer: Ret) -> String {
         Ok(pid) => wait_with(pid as i32, libc::__WALL),
         Err(error) => error.name().to_owned(),
     }
+}
+
+/// Several processes want the same number at the same time: one gets it.
+pub(crate) fn as_root() {
+    const RIVALS: usize = 4;
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    let page = call!(SYS_mmap, 0, 4096, prot, flags, -1, 0).unwrap_or(0) as usize;
+    // Bytes of the page: who is ready, and who has tried.
+    let set = |at: usize, rival: usize| sys::poke(page + at + rival, 1);
+    let await_all = |at: usize| {
+        while (0..RIVALS).any(|rival| sys::peek(page + at + rival) == 0) {
+            core::hint::spin_loop();
+        }
+    };
+    // Numbers that nobody is given in the meantime: they go upwards, and begin
+    // again at 300.
+    let from = if call!(SYS_getpid).is_ok_and(|pid| pid > 1000) {
+        299
+    } else {
+        30_000
+    };
+    let is_free = |pid: &i32| call!(SYS_kill, *pid, 0) == Err(Errno(libc::ESRCH));
+    let number = (2..from).rev().find(is_free).unwrap_or(0) as u64;
+    let wanted = core::ptr::from_ref(&number).expose_provenance() as u64;
+    let args = Args {
+        set_tid: wanted,
+        set_tid_size: 1,
+        ..fork_like()
+    };
+    let (mut children, mut refused) = (0, 0);
+    for _ in 0..50 {
+        (0..2 * RIVALS).for_each(|at| sys::poke(page + at, 0));
+        let rivals = core::array::from_fn::<_, RIVALS, _>(|rival| {
+            sys::fork(|| {
+                set(0, rival);
+                await_all(0);
+                let answer = call!(SYS_clone3, &args, SIZE);
+                if answer == Ok(0) {
+                    sys::exit(7);
+                }
+                // The number is not free before all have tried.
+                set(RIVALS, rival);
+                await_all(RIVALS);
+                match answer {
+                    Ok(pid) => wait_with(pid as i32, libc::__WALL).len() as i32,
+                    Err(Errno(libc::EEXIST)) => 0,
+                    Err(Errno(other)) => 100 + other,
+                }
+            })
+        });
+        for rival in rivals {
+            match wait(rival).as_str() {
+                "exit 0" => refused += 1,
+                "exit 6" => children += 1,
+                other => check("neither", other),
+            }
+        }
+    }
+    check("children and refusals", (children, refused));
 }
 
 /// The cases.
@@ -356,7 +417,7 @@ pub(crate) fn leaders() {
         let _ = call!(SYS_setrlimit, libc::RLIMIT_NPROC, &limit);
         let refused = std::thread::Builder::new().spawn(|| ());
         let error = refused.err().and_then(|error| error.raw_os_error());
-        check("a thread", crate::errno::Errno(error.unwrap_or(0)).name());
+        check("a thread", Errno(error.unwrap_or(0)).name());
         check("clone3", clone3(&fork_like(), SIZE));
         check("fork", told(call!(SYS_fork)));
         0
