@@ -20,7 +20,12 @@ pub(crate) fn check() -> Result<()> {
     cargo(["clippy", "--workspace", "--all-targets"])?
         .args(deny)
         .run()?;
-    for features in ["", "ktest"] {
+    let kernels = [
+        (Arch::X86_64, ""),
+        (Arch::X86_64, "ktest"),
+        (Arch::Aarch64, ""),
+    ];
+    for (arch, features) in kernels {
         cargo([
             "clippy",
             "--package",
@@ -28,21 +33,11 @@ pub(crate) fn check() -> Result<()> {
             "--package",
             "ochre-hal",
         ])?
-        .args(["--target", KERNEL_TARGET])
+        .args(["--target", arch.kernel_target()])
         .args(["--features", &prefixed(features)])
         .args(deny)
         .run()?;
     }
-    cargo([
-        "clippy",
-        "--package",
-        "ochre-kernel",
-        "--package",
-        "ochre-hal",
-    ])?
-    .args(["--target", Arch::Aarch64.kernel_target()])
-    .args(deny)
-    .run()?;
     // What others may build: the library without a heap, and with all there is.
     for features in ["", "alloc", "std,lock_api"] {
         let target = if features.contains("std") {
