@@ -2,15 +2,16 @@
 //!
 //! Each file in a folder beside this one is a test. The folder's name is the
 //! root it runs in: `busybox` (Debian's static busybox and nothing else),
-//! `debian` (the tools of a small Debian), `python`, `rust` (our own program
-//! `user/hello-std`), `threads` (our own programs `user/threads` and
-//! `user/pthreads`), `stress` (Debian's load generators). A script is executed by its `#!` line, as process 1, in `/tmp`, with no input, first on
-//! the host in exactly the files that the guest gets, then in Ochre, with one
-//! processor or, where that matters, with as many as its root says. A second
-//! line `# status: N` is a check on the script itself: the host must end with
-//! that status. Beside a script that asks for rights which a host may not give
-//! (or would load it for nothing) lies what it has to print, as `NAME.out`; it
-//! is not run on the host. A `.lib` is what scripts share.
+//! `debian` (the tools of a small Debian), `python`, `rust` (our own programs
+//! `user/hello-std` and `user/time-way`), `threads` (our own programs
+//! `user/threads` and `user/pthreads`), `stress` (Debian's load generators). A
+//! script is executed by its `#!` line, as process 1, in `/tmp`, with no input,
+//! first on the host in exactly the files that the guest gets, then in Ochre,
+//! with one processor or, where that matters, with as many as its root says. A
+//! second line `# status: N` is a check on the script itself: the host must end
+//! with that status. Beside a script that asks for rights which a host may not
+//! give (or would load it for nothing, or hang on its clock) lies what it has to
+//! print, as `NAME.out`; it is not run on the host. A `.lib` is what scripts share.
 #![forbid(unsafe_code)]
 
 mod host;

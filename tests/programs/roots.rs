@@ -203,6 +203,11 @@ impl Root {
             Self::Rust => {
                 busybox(&dir)?;
                 fs::copy(user_build::build("hello-std")?, dir.join("bin/hello-std"))?;
+                fs::copy(user_build::build("time-way")?, dir.join("bin/time-way"))?;
+                fs::copy(
+                    user_build::build_musl("time-way")?,
+                    dir.join("bin/time-way-musl"),
+                )?;
             }
             Self::Threads => {
                 busybox(&dir)?;

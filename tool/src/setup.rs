@@ -72,9 +72,13 @@ pub fn ensure_qemu(arch: Arch) -> Result<PathBuf> {
 
 /// Whether the compiler can build for the kernel's target.
 pub fn has_kernel_target(arch: Arch) -> bool {
+    has_target(arch.kernel_target())
+}
+
+fn has_target(target: &str) -> bool {
     // Asked of rustc and not of rustup: distributions ship targets without it.
     let Ok(output) = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-        .args(["--print", "target-libdir", "--target", arch.kernel_target()])
+        .args(["--print", "target-libdir", "--target", target])
         .stderr(Stdio::null())
         .output()
     else {
@@ -95,8 +99,15 @@ pub fn has_kernel_target(arch: Arch) -> bool {
 /// # Errors
 /// If it cannot, and rustup is not there or fails.
 pub fn ensure_kernel_target(arch: Arch) -> Result<()> {
-    let target = arch.kernel_target();
-    if has_kernel_target(arch) {
+    ensure_target(arch.kernel_target())
+}
+
+/// Makes sure that the compiler can build for a target.
+///
+/// # Errors
+/// If it cannot, and rustup is not there or fails.
+pub fn ensure_target(target: &str) -> Result<()> {
+    if has_target(target) {
         return Ok(());
     }
     let command = format!("rustup target add {target}");

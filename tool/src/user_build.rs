@@ -13,10 +13,14 @@ use crate::{
     kernel_build::{self, NOT_FOR_GUESTS},
     paths,
     report::Task,
+    setup,
 };
 
 /// What they are compiled for.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The same with another C library, which Rust brings along.
+const MUSL_TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// How they are linked: static, and without what nobody reads in a guest.
 const FLAGS: &str = "-C target-feature=+crt-static -C strip=symbols";
@@ -30,7 +34,7 @@ const DYNAMIC_FLAGS: &str = "-C strip=symbols";
 /// # Errors
 /// If it does not compile; the compiler's messages are in the error.
 pub fn build(name: &str) -> Result<PathBuf> {
-    build_with(name, "user", FLAGS)
+    build_with(name, TARGET, "user", FLAGS)
 }
 
 /// Builds it so that it needs the host's libraries, which
@@ -39,10 +43,20 @@ pub fn build(name: &str) -> Result<PathBuf> {
 /// # Errors
 /// As [`build`].
 pub fn build_dynamic(name: &str) -> Result<PathBuf> {
-    build_with(name, "user-dynamic", DYNAMIC_FLAGS)
+    build_with(name, TARGET, "user-dynamic", DYNAMIC_FLAGS)
 }
 
-fn build_with(name: &str, folder: &str, flags: &str) -> Result<PathBuf> {
+/// Builds it with musl linked in.
+///
+/// # Errors
+/// As [`build`]; and if the compiler's part for that is missing and cannot be
+/// brought in.
+pub fn build_musl(name: &str) -> Result<PathBuf> {
+    setup::ensure_target(MUSL_TARGET)?;
+    build_with(name, MUSL_TARGET, "user-musl", FLAGS)
+}
+
+fn build_with(name: &str, target: &str, folder: &str, flags: &str) -> Result<PathBuf> {
     let target_dir = paths::cache(folder)?;
     let _held = paths::lock(folder)?;
     let task = Task::new(format!("building {name}"));
@@ -50,13 +64,14 @@ fn build_with(name: &str, folder: &str, flags: &str) -> Result<PathBuf> {
     command
         .current_dir(paths::workspace()?)
         .args(["build", "--release", "--package", &format!("ochre-{name}")])
-        .args(["--target", TARGET, "--target-dir"])
+        .args(["--target", target, "--target-dir"])
         .arg(&target_dir);
     for variable in NOT_FOR_GUESTS {
         command.env_remove(variable);
     }
-    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", flags);
+    let variable = target.to_uppercase().replace('-', "_");
+    command.env(format!("CARGO_TARGET_{variable}_RUSTFLAGS"), flags);
     kernel_build::run(&mut command, &task)
         .with_context(|| format!("the guest program {name} does not build"))?;
-    Ok(target_dir.join(TARGET).join("release").join(name))
+    Ok(target_dir.join(target).join("release").join(name))
 }
