@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, proptest};
 use proptest::prop_oneof;
 
 use super::Buddy;
 use crate::record::Record;
 use crate::source::{FrameSource, MAX_ORDER};
+use crate::testing::config;
 
 fn records(count: usize) -> Vec<Record> {
     (0..count).map(|_| Record::default()).collect()
@@ -110,11 +111,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 256 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
     #[test]
     fn agrees_with_a_set_of_frames(
         start in 0_u32..50,
