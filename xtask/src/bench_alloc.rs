@@ -11,7 +11,8 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
     let command = run::cargo([
         "run",
         "--quiet",
-        "--release",
+        "--profile",
+        "bench",
         "--package",
         "ochre-bench-alloc",
     ])?;

@@ -29,7 +29,7 @@ struct Options {
     /// The folder for the results
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Only allocators with this in their name
+    /// Only allocators with this in their name; they replace their rows in what is kept
     only: Option<String>,
     /// Measure one allocator in this process, and print what is found
     #[arg(long, hide = true)]
@@ -74,14 +74,18 @@ fn run(options: &Options) -> Result<()> {
             samples.push(Sample::from_line(line)?);
         }
     }
-    sample::sort(&mut samples);
-    print!("{}", sample::table(&samples));
     let folder = match &options.output {
         Some(folder) => folder.clone(),
         None => paths::workspace()?.join("bench/results"),
     };
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let data = folder.join(format!("alloc-{}.json", options.date));
+    if options.only.is_some() && data.exists() {
+        let text = fs::read_to_string(&data).with_context(|| data.display().to_string())?;
+        sample::keep_others(&mut samples, sample::from_json(&text)?);
+    }
+    sample::sort(&mut samples);
+    print!("{}", sample::table(&samples));
     fs::write(&data, sample::to_json(&samples)?).with_context(|| data.display().to_string())?;
     let bars = data.with_extension("svg");
     chart::bars(&samples, &bars)?;

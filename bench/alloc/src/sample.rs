@@ -36,6 +36,10 @@ impl Sample {
     /// From such a line.
     pub(crate) fn from_line(line: &str) -> Result<Sample> {
         let value: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        Self::from_value(&value)
+    }
+
+    fn from_value(value: &Value) -> Result<Sample> {
         let text = |name: &str| {
             let text = value.get(name).and_then(Value::as_str);
             text.map(str::to_owned)
@@ -88,6 +92,18 @@ pub(crate) fn table(samples: &[Sample]) -> String {
     text
 }
 
+/// The rows from data.
+pub(crate) fn from_json(text: &str) -> Result<Vec<Sample>> {
+    let rows: Vec<Value> = serde_json::from_str(text)?;
+    rows.iter().map(Sample::from_value).collect()
+}
+
+/// Adds the rows of `before` whose allocators were not measured again.
+pub(crate) fn keep_others(samples: &mut Vec<Sample>, before: Vec<Sample>) {
+    let again: Vec<String> = samples.iter().map(|sample| sample.who.clone()).collect();
+    samples.extend(before.into_iter().filter(|row| !again.contains(&row.who)));
+}
+
 /// The rows as data.
 pub(crate) fn to_json(samples: &[Sample]) -> Result<String> {
     let rows: Vec<Value> = samples.iter().map(Sample::to_value).collect();
@@ -98,7 +114,7 @@ pub(crate) fn to_json(samples: &[Sample]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sample, sort};
+    use super::{Sample, from_json, keep_others, sort, to_json};
 
     #[test]
     fn a_row_survives_its_line() {
@@ -110,6 +126,19 @@ mod tests {
         let read = Sample::from_line(&sample.to_line()).expect("a row");
         assert_eq!(read, sample);
         assert!(Sample::from_line("{}").is_err());
+    }
+
+    #[test]
+    fn who_is_measured_again_has_new_rows() {
+        let row = |who: &str, value| Sample {
+            group: "pair".to_owned(),
+            who: who.to_owned(),
+            values: vec![value],
+        };
+        let before = to_json(&[row("us", 9.0), row("them", 2.0)]).expect("rows");
+        let mut rows = vec![row("us", 1.0)];
+        keep_others(&mut rows, from_json(&before).expect("the same rows"));
+        assert_eq!(rows, [row("us", 1.0), row("them", 2.0)]);
     }
 
     #[test]
