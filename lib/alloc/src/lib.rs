@@ -33,6 +33,7 @@ mod buddy_heap;
 mod bump;
 mod cached;
 mod class;
+mod depot;
 mod first_fit;
 mod fixed_blocks;
 mod frames;

@@ -4,7 +4,8 @@
 //! processor's own magazine, a free pushes: no lock, no atomic instruction, and
 //! the object itself is not touched. Only an empty or a full magazine goes to
 //! the class behind, which all processors share, under that class's lock, and
-//! half a magazine moves at once.
+//! half a magazine moves at once; a few halves wait there as they came, for a
+//! processor that has none (depot.rs).
 //!
 //! ```text
 //! processor 0           processor 1
@@ -22,14 +23,16 @@
 //!
 //! *Remote free*: an object that is freed on another processor than the one
 //! that allocated it goes into the magazine of the processor that frees it,
-//! and from there with others to the class: a processor that only frees takes
-//! the lock once for half a magazine, as does one that only allocates.
+//! and from there with others to the class's depot: a processor that only frees
+//! takes the lock once for half a magazine, as does one that only allocates, and
+//! what passes from one to the other is pointers, not the objects' lines.
 //!
 //! Runs of a few pages have magazines as well, short ones.
 //!
 //! # What it keeps
-//! A processor holds at most a magazine of each size. [`Magazines::reclaim`]
-//! empties the caller's and gives empty pages back; it is called when the
+//! A processor holds at most a magazine of each size, a depot four of them.
+//! [`Magazines::reclaim`] empties the depots and the caller's magazines and gives
+//! empty pages back; it is called when the
 //! source has nothing left. What lies in other processors' magazines then stays
 //! there: nobody else may touch them.
 //!
@@ -51,7 +54,8 @@ use core::ptr::NonNull;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use crate::class::{CLASSES, Class, SIZES, class_of};
+use crate::class::{CLASSES, SIZES, class_of};
+use crate::depot::Depot;
 use crate::heap::{self, OutOfMemory};
 use crate::slab::{pages_of, same_place};
 use crate::source::{PAGE_SIZE, PageSource};
@@ -92,6 +96,9 @@ static RUN_BY_PAGES: [u8; 32] = {
     }
     table
 };
+
+/// So many magazines' objects wait in a depot: a page of pointers at the most.
+const KEPT: usize = 4;
 
 /// Classes of objects, then sizes of runs.
 const KINDS: usize = CLASSES + RUNS.len();
@@ -148,7 +155,7 @@ const LOCAL_PAGES: usize = size_of::<Local>().div_ceil(PAGE_SIZE);
 /// A heap for `N` processors over the pages of `P`; see the module's picture in the README.
 pub struct Magazines<P, L, const N: usize> {
     locals: [AtomicPtr<Local>; N],
-    classes: [SpinLock<Class>; CLASSES],
+    classes: [SpinLock<Depot>; CLASSES],
     source: P,
     /// Pages taken from the source that are not in classes.
     whole: AtomicUsize,
@@ -196,7 +203,7 @@ impl<P, L, const N: usize> Magazines<P, L, N> {
     pub const fn new(source: P) -> Magazines<P, L, N> {
         Magazines {
             locals: [const { AtomicPtr::new(core::ptr::null_mut()) }; N],
-            classes: [const { SpinLock::new(Class::new()) }; CLASSES],
+            classes: [const { SpinLock::new(Depot::new()) }; CLASSES],
             source,
             whole: AtomicUsize::new(0),
             place: PhantomData,
@@ -267,11 +274,11 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         if let Some(local) = self.local() {
             for kind in 0..KINDS {
                 // SAFETY: `local` is the caller's by `Place`'s contract.
-                unsafe { self.flush(local, kind, usize::MAX) };
+                unsafe { self.flush(local, kind, usize::MAX, false) };
             }
         }
-        for class in &self.classes {
-            class.lock().reclaim(&self.source);
+        for (kind, class) in self.classes.iter().enumerate() {
+            class.lock().reclaim(kind, &self.source);
         }
     }
 
@@ -342,7 +349,7 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         &self,
         local: NonNull<Local>,
         kind: usize,
-        class: &SpinLock<Class>,
+        class: &SpinLock<Depot>,
     ) -> Option<NonNull<u8>> {
         let half = usize::from(CAPACITY[kind] >> L::SHORTER).div_ceil(2);
         // SAFETY: a pointer to a part of the local.
@@ -384,7 +391,7 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         };
         let capacity = usize::from(CAPACITY[kind] >> L::SHORTER);
         // SAFETY: `local` is the caller's by `Place`'s contract.
-        unsafe { self.flush(local, kind, capacity.div_ceil(2)) };
+        unsafe { self.flush(local, kind, capacity.div_ceil(2), true) };
         // SAFETY: as above; the memory is free now, of this kind.
         if !unsafe { push(local, kind, memory, L::SHORTER) } {
             // SAFETY: the caller's promise.
@@ -392,11 +399,12 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         }
     }
 
-    /// Gives the `count` objects that lay longest in a magazine to what is behind.
+    /// Gives the `count` objects that lay longest in a magazine to what is behind,
+    /// to be kept for others or to go to their pages.
     ///
     /// # Safety
     /// `local` is the caller's.
-    unsafe fn flush(&self, local: NonNull<Local>, kind: usize, count: usize) {
+    unsafe fn flush(&self, local: NonNull<Local>, kind: usize, count: usize, keep: bool) {
         // SAFETY: the caller's promise.
         let len = usize::from(unsafe { (*local.as_ptr()).len[kind] });
         // SAFETY: a pointer to a part of the local.
@@ -407,17 +415,18 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         let Some(given) = objects.get(..count) else {
             return;
         };
-        let given = given.iter().copied().filter_map(NonNull::new);
         match self.classes.get(kind) {
             Some(class) => {
-                let mut class = class.lock();
-                for object in given {
-                    // SAFETY: objects of this class, free (invariant 2).
-                    unsafe { class.give(kind, &self.source, object) };
-                }
+                let limit = if keep {
+                    KEPT * usize::from(CAPACITY[kind] >> L::SHORTER)
+                } else {
+                    0
+                };
+                // SAFETY: objects of this class, free (invariant 2).
+                unsafe { class.lock().give(kind, &self.source, given, limit) };
             }
             None => {
-                for run in given {
+                for run in given.iter().copied().filter_map(NonNull::new) {
                     // SAFETY: runs of this kind, free (invariant 2).
                     unsafe { self.free_pages(run, run_pages(kind)) };
                 }
@@ -433,7 +442,7 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
     unsafe fn free_behind(&self, memory: NonNull<u8>, kind: usize) {
         match self.classes.get(kind) {
             // SAFETY: the caller's promise.
-            Some(class) => unsafe { class.lock().give(kind, &self.source, memory) },
+            Some(class) => unsafe { class.lock().give_one(kind, &self.source, memory) },
             // SAFETY: the caller's promise.
             None => unsafe { self.free_pages(memory, run_pages(kind)) },
         }
