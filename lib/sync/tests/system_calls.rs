@@ -161,7 +161,7 @@ fn a_writer_that_waits_is_not_disturbed_by_readers() {
 }
 
 #[test]
-fn notify_all_wakes_one_and_moves_the_others() {
+fn notify_all_wakes_two_and_moves_the_others() {
     let waiting = Mutex::<u32, Counted, Plain>::new(0);
     let (come, go) = (Condvar::<Counted>::new(), Condvar::<Counted>::new());
     thread::scope(|scope| {
@@ -174,7 +174,7 @@ fn notify_all_wakes_one_and_moves_the_others() {
             });
         }
         drop(come.wait_while(waiting.lock(), |waiting| *waiting < 8));
-        // One to wake the first; the queue's own lock may cost two.
-        assert!(calls(|| go.notify_all()) <= 3);
+        // Two to wake the first two; the queue's own lock may cost two.
+        assert!(calls(|| go.notify_all()) <= 4);
     });
 }

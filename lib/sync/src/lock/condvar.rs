@@ -5,6 +5,7 @@
 //! ```text
 //!   WAITING --notify_one--> ALONE    go, there is nothing to hand on
 //!   WAITING --notify_all--> CHAIN    go, and let the next go when you have the mutex
+//!   WAITING --from before in a chain--> MOVED    the same, from the mutex
 //! ```
 //!
 //! The queue has two parts, `front .. first_waiting` and `first_waiting .. back`:
@@ -43,6 +44,15 @@ use crate::wait_list::{List, Node};
 const WAITING: u32 = 0;
 const ALONE: u32 = 1;
 const CHAIN: u32 = 2;
+const MOVED: u32 = 3;
+
+/// How many a `notify_all` lets go at once. A wake-up takes far longer than most
+/// hold a mutex, so waiting for one after the other takes that much longer; and
+/// these few can wait for the mutex without sleeping.
+///
+/// One under loom, whose models have no room for crowds in which somebody is
+/// left to hand on to.
+const AT_ONCE: usize = if cfg!(loom) { 1 } else { 2 };
 
 /// One that waits.
 struct Waiter<B> {
@@ -239,7 +249,8 @@ impl<B: Blocking> Condvar<B> {
         !self.first_waiting.load(Ordering::Relaxed).is_null() && self.wake_first()
     }
 
-    /// Lets all go that wait now, one after the other as they get the mutex.
+    /// Lets all go that wait now: two at once, and one more whenever one of them
+    /// gets the mutex.
     #[inline]
     pub fn notify_all(&self) {
         // ORDERING: Relaxed, as in `notify_one`.
@@ -269,18 +280,24 @@ impl<B: Blocking> Condvar<B> {
 
     #[cold]
     fn wake_chain(&self) {
-        let node = self.with_queue(|queue| {
+        let mut first = [ptr::null(); AT_ONCE];
+        let nodes = self.with_queue(|queue| {
             // ORDERING: Relaxed; the lock is held.
             if self.first_waiting.load(Ordering::Relaxed).is_null() {
-                return ptr::null();
+                return first;
             }
             self.first_waiting.store(ptr::null_mut(), Ordering::Relaxed);
-            let front = queue.front();
-            // SAFETY: the queue is not empty, so this is in it.
-            unsafe { self.take_out(queue, front) };
-            front
+            for place in &mut first {
+                *place = queue.front();
+                if place.is_null() {
+                    break;
+                }
+                // SAFETY: it is not null, so it is in the queue.
+                unsafe { self.take_out(queue, *place) };
+            }
+            first
         });
-        if !node.is_null() {
+        for node in nodes.into_iter().take_while(|node| !node.is_null()) {
             // SAFETY: this thread took it out of the queue.
             unsafe { Self::let_go(node, CHAIN) };
         }
@@ -308,10 +325,13 @@ impl<B: Blocking> Condvar<B> {
         unsafe { mutex.unlock() };
 
         let told = self.sleep_at(&node, deadline);
-        // Others may have been moved to the mutex, or be about to be: the word
-        // must say that somebody sleeps there.
-        mutex.lock_as_contended(None);
-        if told == CHAIN {
+        if told == MOVED {
+            // Who was moved to the mutex may leave others asleep there.
+            mutex.lock_as_contended(None);
+        } else {
+            mutex.lock();
+        }
+        if told == CHAIN || told == MOVED {
             self.hand_on(mutex);
         }
         told != WAITING
@@ -381,8 +401,8 @@ impl<B: Blocking> Condvar<B> {
         // The owner needs the mutex before it can leave, and this thread holds
         // it: the node stays even though its word is written.
         // ORDERING: Relaxed, for the same reason: the mutex orders.
-        waiter.word.store(CHAIN, Ordering::Relaxed);
-        if !mutex.move_sleepers_here(&waiter.word, CHAIN) {
+        waiter.word.store(MOVED, Ordering::Relaxed);
+        if !mutex.move_sleepers_here(&waiter.word, MOVED) {
             B::wake_one(&raw const waiter.word);
         }
     }
