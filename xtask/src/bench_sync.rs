@@ -5,10 +5,12 @@
 //! disturbance falls on all of them. A part that is measured alone replaces its
 //! rows in what is kept.
 
+use core::time::Duration;
 use std::ffi::OsString;
 use std::fs;
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tool::paths;
 
 use crate::run;
@@ -62,13 +64,24 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
     if measured.exists() {
         fs::remove_dir_all(&measured).with_context(|| measured.display().to_string())?;
     }
+    let bench = |more: &str| {
+        let bench = run::cargo(["bench"])?.args(package);
+        let bench = bench.args(["--bench", "sync", "--", "--quiet", more]);
+        Ok::<_, anyhow::Error>(bench.args(&options.only))
+    };
+    let list = bench("--list")?.output()?;
+    let rows = list.lines().filter(|line| line.ends_with(": benchmark"));
+    let mut progress = Progress::new(rows.count(), options.rounds)?;
     for round in 1..=options.rounds {
-        run::cargo(["bench"])?
+        bench("--noplot")?
             .env("CRITERION_HOME", measured.join(format!("round-{round}")))
-            .args(package)
-            .args(["--bench", "sync", "--", "--quiet"])
-            .args(&options.only)
-            .run()?;
+            .lines(|line| {
+                if line.contains(" time: ") {
+                    println!("{line} {}", progress.step());
+                } else {
+                    println!("{line}");
+                }
+            })?;
     }
     let mut keep = run::cargo(["run", "--quiet"])?
         .args(package)
@@ -82,6 +95,40 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
     keep.run()
 }
 
+/// How far a measurement is, as all rows take about as long.
+struct Progress {
+    done: usize,
+    all: usize,
+    start: Instant,
+}
+
+impl Progress {
+    fn new(rows: usize, rounds: u32) -> Result<Progress> {
+        ensure!(rows > 0, "no row has a name like that");
+        Ok(Progress {
+            done: 0,
+            all: rows * rounds as usize,
+            start: Instant::now(),
+        })
+    }
+
+    /// One more row is measured.
+    fn step(&mut self) -> String {
+        self.done += 1;
+        self.tell(self.start.elapsed())
+    }
+
+    fn tell(&self, elapsed: Duration) -> String {
+        let left = self.all.saturating_sub(self.done);
+        let left = elapsed.as_secs_f64() * left as f64 / self.done as f64;
+        let (minutes, seconds) = (left as u64 / 60, left as u64 % 60);
+        format!(
+            "[{} of {}, about {minutes}:{seconds:02} left]",
+            self.done, self.all
+        )
+    }
+}
+
 /// The date, as results are filed under it.
 pub(crate) fn today() -> Result<OsString> {
     let output = run::program("date", ["-u", "+%F"])?.output()?;
@@ -90,8 +137,10 @@ pub(crate) fn today() -> Result<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ROUNDS, parse};
+    use super::{Progress, ROUNDS, parse};
+    use core::time::Duration;
     use std::ffi::OsString;
+    use std::time::Instant;
 
     fn words(line: &str) -> Vec<OsString> {
         line.split_whitespace().map(OsString::from).collect()
@@ -110,5 +159,16 @@ mod tests {
         for line in ["--only", "mutex", "--rounds many"] {
             assert!(parse(&words(line)).is_err(), "{line}");
         }
+    }
+    #[test]
+    fn what_is_left_is_told_from_what_is_done() {
+        let progress = Progress {
+            done: 10,
+            all: 40,
+            start: Instant::now(),
+        };
+        let said = progress.tell(Duration::from_secs(25));
+        assert_eq!(said, "[10 of 40, about 1:15 left]");
+        assert!(Progress::new(0, 3).is_err(), "nothing to measure");
     }
 }

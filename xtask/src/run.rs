@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
+    io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
 };
@@ -73,6 +74,24 @@ impl Run {
             .status()
             .with_context(|| format!("running {shown}"))?;
         ensure!(status.success(), "{shown} failed");
+        Ok(())
+    }
+
+    /// Shows the command and runs it; each line it writes to standard output is
+    /// told as it comes.
+    pub(crate) fn lines(mut self, mut each: impl FnMut(&str)) -> Result<()> {
+        let shown = self.shown();
+        eprintln!("$ {shown}");
+        let mut child = self
+            .command
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("running {shown}"))?;
+        let output = child.stdout.take().context("a child with its output")?;
+        for line in BufReader::new(output).lines() {
+            each(&line?);
+        }
+        ensure!(child.wait()?.success(), "{shown} failed");
         Ok(())
     }
 
