@@ -147,10 +147,8 @@ impl<T, B: Blocking> Sender<'_, T, B> {
     pub fn send(self, message: T) -> Result<(), SendError<T>> {
         let (slot, on_heap) = (self.slot, self.on_heap);
         core::mem::forget(self);
-        // SAFETY: as in `slot`.
-        let place = unsafe { slot.as_ref() };
         // SAFETY: the only sender is used up by this.
-        let sent = unsafe { place.send(message) };
+        let sent = unsafe { Slot::send(slot, message) };
         sent.map_err(|message| {
             // SAFETY: the receiver is gone, and the sender has done.
             unsafe { free(slot, on_heap) };
@@ -168,7 +166,7 @@ impl<T, B: Blocking> Sender<'_, T, B> {
 impl<T, B: Blocking> Drop for Sender<'_, T, B> {
     fn drop(&mut self) {
         // SAFETY: the only sender goes.
-        let received = unsafe { self.slot().close() };
+        let received = unsafe { Slot::close(self.slot) };
         if !received {
             // SAFETY: the receiver is gone, and the sender has done.
             unsafe { free(self.slot, self.on_heap) };
@@ -266,7 +264,7 @@ impl<T, B: Blocking> Future for Receiver<'_, T, B> {
 impl<T, B: Blocking> Drop for Receiver<'_, T, B> {
     fn drop(&mut self) {
         // SAFETY: the only receiver goes.
-        let sender_is_done = unsafe { self.slot().leave() };
+        let sender_is_done = unsafe { Slot::leave(self.slot) };
         if sender_is_done {
             // SAFETY: so is the receiver.
             unsafe { free(self.slot, self.on_heap) };

@@ -15,8 +15,11 @@
 //! After `READY` and `CLOSED` the sender touches nothing any more (it wakes by an
 //! address, or with a waker that it has moved out), after `GONE` the receiver. So
 //! the half that finds the other done frees a channel on the heap, without a count.
+//! A half's last call gets a pointer, because a reference as an argument would
+//! say that the slot stays until the call returns.
 
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use core::task::{Context, Poll, Waker};
 
 use crate::backoff::Backoff;
@@ -70,14 +73,14 @@ impl<T, B> Slot<T, B> {
         // ORDERING: Relaxed; only a hint to the sender.
         self.state.load(Ordering::Relaxed) == GONE
     }
+}
 
-    /// One step of the protocol, with the ordering that its caller needs.
-    #[track_caller]
-    fn step(&self, from: u32, to: u32, ordering: Ordering) -> bool {
-        self.state
-            .compare_exchange(from, to, ordering, Ordering::Relaxed)
-            .is_ok()
-    }
+/// One step of the protocol, with the ordering that its caller needs.
+#[track_caller]
+fn step(state: &AtomicU32, from: u32, to: u32, ordering: Ordering) -> bool {
+    state
+        .compare_exchange(from, to, ordering, Ordering::Relaxed)
+        .is_ok()
 }
 
 /// The sender's side. All of it is called by the only sender.
@@ -86,38 +89,46 @@ impl<T, B: Blocking> Slot<T, B> {
     ///
     /// # Safety
     /// This is the sender's last call.
-    pub(super) unsafe fn send(&self, message: T) -> Result<(), T> {
+    pub(super) unsafe fn send(slot: NonNull<Self>, message: T) -> Result<(), T> {
+        // SAFETY: the slot is there until the last step.
+        let place = unsafe { &slot.as_ref().message };
         // SAFETY: the message's place is the sender's until it says READY.
-        unsafe { self.message.put(message) };
-        if self.finish(READY) {
+        unsafe { place.put(message) };
+        // SAFETY: the caller's promise.
+        if unsafe { Self::finish(slot, READY) } {
             return Ok(());
         }
-        // SAFETY: nobody was told of the message.
-        Err(unsafe { self.message.take() })
+        // SAFETY: nobody was told of the message, and the receiver is gone.
+        Err(unsafe { place.take() })
     }
 
     /// Tells the receiver that no message will come; false if it is gone.
     ///
     /// # Safety
     /// This is the sender's last call.
-    pub(super) unsafe fn close(&self) -> bool {
-        self.finish(CLOSED)
+    pub(super) unsafe fn close(slot: NonNull<Self>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { Self::finish(slot, CLOSED) }
     }
 
-    fn finish(&self, last: u32) -> bool {
-        let word = &raw const self.state;
+    /// # Safety
+    /// This is the sender's last call.
+    unsafe fn finish(slot: NonNull<Self>, last: u32) -> bool {
+        // SAFETY: the slot is there until the last step.
+        let this = unsafe { slot.as_ref() };
+        let word = &raw const this.state;
         loop {
             // ORDERING: Acquire pairs with the Release of the step to GONE: the
             // receiver has done with the channel when it is freed.
-            match self.state.load(Ordering::Acquire) {
+            match this.state.load(Ordering::Acquire) {
                 GONE => return false,
                 TASK => {
                     // ORDERING: Acquire pairs with the Release of the step to TASK.
-                    if self.step(TASK, BUSY, Ordering::Acquire) {
+                    if step(&this.state, TASK, BUSY, Ordering::Acquire) {
                         // SAFETY: in BUSY the waker is the sender's.
-                        let waker = self.waker.with_mut(|waker| unsafe { (*waker).take() });
+                        let waker = this.waker.with_mut(|waker| unsafe { (*waker).take() });
                         // ORDERING: Release publishes the message.
-                        self.state.store(last, Ordering::Release);
+                        this.state.store(last, Ordering::Release);
                         if let Some(waker) = waker {
                             waker.wake();
                         }
@@ -126,7 +137,7 @@ impl<T, B: Blocking> Slot<T, B> {
                 }
                 state => {
                     // ORDERING: Release publishes the message.
-                    if self.step(state, last, Ordering::Release) {
+                    if step(&this.state, state, last, Ordering::Release) {
                         if state == SLEEPING {
                             B::wake_one(word);
                         }
@@ -170,7 +181,7 @@ impl<T, B: Blocking> Slot<T, B> {
             }
             self.forget_task();
             // ORDERING: Relaxed for both steps; they publish nothing.
-            if !self.step(EMPTY, SLEEPING, Ordering::Relaxed) {
+            if !step(&self.state, EMPTY, SLEEPING, Ordering::Relaxed) {
                 continue;
             }
             let in_time = match deadline {
@@ -180,7 +191,7 @@ impl<T, B: Blocking> Slot<T, B> {
                 }
                 Some(deadline) => B::wait_until(&self.state, SLEEPING, deadline),
             };
-            if self.step(SLEEPING, EMPTY, Ordering::Relaxed) && !in_time {
+            if step(&self.state, SLEEPING, EMPTY, Ordering::Relaxed) && !in_time {
                 return Err(RecvTimeoutError::Timeout);
             }
         }
@@ -201,7 +212,7 @@ impl<T, B: Blocking> Slot<T, B> {
             .with_mut(|place| core::mem::replace(unsafe { &mut *place }, waker));
         drop(old);
         // ORDERING: Release publishes the waker.
-        if self.step(EMPTY, TASK, Ordering::Release) {
+        if step(&self.state, EMPTY, TASK, Ordering::Release) {
             return Poll::Pending;
         }
         // The sender was faster, and never saw the waker.
@@ -217,7 +228,7 @@ impl<T, B: Blocking> Slot<T, B> {
             // ORDERING: Relaxed; this thread set TASK.
             match self.state.load(Ordering::Relaxed) {
                 TASK => {
-                    if self.step(TASK, EMPTY, Ordering::Relaxed) {
+                    if step(&self.state, TASK, EMPTY, Ordering::Relaxed) {
                         // SAFETY: in EMPTY the waker is the receiver's.
                         let old = self.waker.with_mut(|waker| unsafe { (*waker).take() });
                         drop(old);
@@ -235,21 +246,23 @@ impl<T, B: Blocking> Slot<T, B> {
     ///
     /// # Safety
     /// This is the receiver's last call.
-    pub(super) unsafe fn leave(&self) -> bool {
+    pub(super) unsafe fn leave(slot: NonNull<Self>) -> bool {
+        // SAFETY: the slot is there until the last step.
+        let this = unsafe { slot.as_ref() };
         loop {
-            self.forget_task();
-            match self.try_recv() {
+            this.forget_task();
+            match this.try_recv() {
                 Ok(unread) => drop(unread),
                 Err(TryRecvError::Closed) => return true,
                 Err(TryRecvError::Empty) => {
                     // ORDERING: Release: the receiver has done with the channel.
-                    if self.step(EMPTY, GONE, Ordering::Release) {
+                    if step(&this.state, EMPTY, GONE, Ordering::Release) {
                         return false;
                     }
                     // A sleep that ended in a panic.
                     // ORDERING: Release, as above.
                     // UNMODELLED: the model's sleeps do not panic.
-                    if self.step(SLEEPING, GONE, Ordering::Release) {
+                    if step(&this.state, SLEEPING, GONE, Ordering::Release) {
                         return false;
                     }
                 }
