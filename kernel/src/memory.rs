@@ -1,7 +1,7 @@
 //! Programs' memory: address spaces, areas, faults, and copies to and from it.
 //!
 //! [`AddressSpace`] is the whole of it; its methods are spread over `space`
-//! (making, forking, copying), `fault`, `map`, `remap` and `advise` by what they
+//! (making, copying), `fork`, `fault`, `map`, `remap` and `advise` by what they
 //! do. [`area_map`](AreaMap) is the bookkeeping below, [`Backing`] what files
 //! offer to be mapped.
 
@@ -13,6 +13,7 @@ mod backing;
 pub mod elf;
 mod facts;
 mod fault;
+mod fork;
 #[cfg(all(target_os = "none", feature = "ktest"))]
 mod ktests;
 mod layout;
@@ -33,6 +34,7 @@ pub use area::{Anonymous, Area, AreaFlags, Source};
 pub use area_map::{AreaMap, MAX_AREAS};
 pub use backing::{Backing, Identity, ZeroBacking};
 pub use facts::Facts;
+pub use fork::Fork;
 pub use layout::{LOWEST, Layout, Randomness, randomised, set_randomised};
 pub use limits::{Limits, UNLIMITED};
 pub use map::{MapRequest, Placement};

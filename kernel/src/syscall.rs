@@ -47,7 +47,7 @@ use ochre_abi::signal::SignalSet;
 
 pub use argument::{Fd, FromArgument, Ptr};
 pub use dispatch::{dispatch, unknown_calls};
-pub use outcome::{Call, IntoOutcome, Outcome, SysResult};
+pub use outcome::{Call, IntoOutcome, Outcome, SysResult, uninstall};
 
 /// The signal mask argument of `ppoll` and its like: null is none.
 ///

@@ -9,7 +9,7 @@
 //! 2. A leaf entry is zero or names a frame of kind `USER` and owns one handle.
 //! 3. `resident` is the number of leaf entries that are not zero.
 
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
 
 use ochre_paging::{index, is_page_aligned, span};
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
@@ -30,6 +30,9 @@ const ROOT_LEVEL: u32 = 3;
 
 /// Entries of the root that are given up together.
 const TAKEN_AT_ONCE: usize = 16;
+
+/// What a table counts of [`PageTable::share_into`]'s budget besides its pages.
+const SHARED_TABLE: usize = 64;
 
 /// Shared frames that `unmap` collects before it makes processors forget them.
 const SHARED_AT_ONCE: usize = 64;
@@ -260,40 +263,68 @@ impl PageTable {
         range: Range<u64>,
         copy_on_write: bool,
     ) -> Result<Flush, OutOfMemory> {
+        let mut budget = usize::MAX;
+        let (flush, _) = self.share_some_into(child, range, copy_on_write, &mut budget)?;
+        Ok(flush)
+    }
+
+    /// [`share_into`](PageTable::share_into), but ends before the next table
+    /// once `budget`, counted down by what is done, is used up. The address is
+    /// where to go on: the range's end, or where what is left begins.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn share_some_into(
+        &mut self,
+        child: &mut PageTable,
+        range: Range<u64>,
+        copy_on_write: bool,
+        budget: &mut usize,
+    ) -> Result<(Flush, u64), OutOfMemory> {
         check_range(&range);
         let mut flush = Flush::new(self.space.root());
-        let mut result = Ok(());
-        descend(
+        let mut result = Ok(range.end);
+        let _ = descend_while(
             self.space.table(),
             &range,
             &mut FrameList::new(),
             &mut |base, leaf, at| {
-                if result.is_err() {
-                    return;
+                if *budget == 0 {
+                    result = Ok(base.max(range.start));
+                    return ControlFlow::Break(());
                 }
-                match child.leaf_or_new(base) {
-                    Ok(theirs) => {
-                        let (first, end) = (at.start, at.end);
-                        let copied = share_leaf(leaf, theirs, at, copy_on_write);
-                        if copied.changed {
-                            flush.cover(base + first as u64 * PAGE, base + end as u64 * PAGE);
-                        }
-                        if copied.count > 0 {
-                            theirs.note(first, end - 1, copied.count);
-                            child.resident += copied.count as usize;
-                        } else {
-                            child.prune(base);
-                        }
+                let theirs = match child.leaf_or_new(base) {
+                    Ok(theirs) => theirs,
+                    Err(error) => {
+                        result = Err(error);
+                        return ControlFlow::Break(());
                     }
-                    Err(error) => result = Err(error),
+                };
+                let (first, end) = (at.start, at.end);
+                let copied = share_leaf(leaf, theirs, at, copy_on_write);
+                if copied.changed {
+                    flush.cover(base + first as u64 * PAGE, base + end as u64 * PAGE);
                 }
+                if copied.count > 0 {
+                    theirs.note(first, end - 1, copied.count);
+                    child.resident += copied.count as usize;
+                } else {
+                    child.prune(base);
+                }
+                *budget = budget.saturating_sub(copied.count as usize + SHARED_TABLE);
+                ControlFlow::Continue(())
             },
         );
-        if let Err(error) = result {
-            flush.flush();
-            return Err(error);
+        match result {
+            Ok(next) => Ok((flush, next)),
+            Err(error) => {
+                flush.flush();
+                Err(error)
+            }
         }
-        Ok(flush)
     }
 
     /// Moves every mapped page of `from..from + len` to `to..to + len` (`mremap`).
@@ -457,13 +488,16 @@ impl Drop for PageTable {
                 // SAFETY: invariant 1 of the module.
                 let table = unsafe { Table::at(paging::frame(*entry)) };
                 // Addresses do not matter here: the lowest entry's do.
-                level(
+                let _ = level(
                     table,
                     ROOT_LEVEL - 1,
                     0,
                     &everything,
                     &mut tables,
-                    &mut |_, leaf, at| free_leaf(leaf, at),
+                    &mut |_, leaf, at| {
+                        free_leaf(leaf, at);
+                        ControlFlow::Continue(())
+                    },
                 );
                 tables.push(table.frame());
             }
@@ -647,27 +681,41 @@ fn descend(
     empty: &mut FrameList,
     visit: &mut impl FnMut(u64, Table, Range<usize>),
 ) {
-    if range.start < range.end {
-        level(root, ROOT_LEVEL, 0, range, empty, visit);
-    }
+    let _ = descend_while(root, range, empty, &mut |base, leaf, at| {
+        visit(base, leaf, at);
+        ControlFlow::Continue(())
+    });
 }
 
-/// [`descend`] at one level; calls itself three times deep and no deeper.
+/// [`descend`] whose visits may end it.
+fn descend_while(
+    root: Table,
+    range: &Range<u64>,
+    empty: &mut FrameList,
+    visit: &mut impl FnMut(u64, Table, Range<usize>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if range.start < range.end {
+        level(root, ROOT_LEVEL, 0, range, empty, visit)?;
+    }
+    ControlFlow::Continue(())
+}
+
+/// [`descend_while`] at one level; calls itself three times deep and no deeper.
 fn level(
     table: Table,
     depth: u32,
     base: u64,
     range: &Range<u64>,
     empty: &mut FrameList,
-    visit: &mut impl FnMut(u64, Table, Range<usize>),
-) {
+    visit: &mut impl FnMut(u64, Table, Range<usize>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let (used_first, used_last) = table.extent();
     // The table maps `base..=last`; the range may begin and end in it.
     let last = base + (span(depth + 1) - 1);
     let first = index(range.start.max(base), depth).max(used_first);
     let end = index((range.end - 1).min(last), depth).min(used_last) + 1;
     if first >= end {
-        return;
+        return ControlFlow::Continue(());
     }
     if depth == 0 {
         return visit(base, table, first..end);
@@ -680,12 +728,14 @@ fn level(
         // SAFETY: invariant 1 of the module.
         let next = unsafe { Table::at(paging::frame(entry)) };
         let next_base = base + at as u64 * span(depth);
-        level(next, depth - 1, next_base, range, empty, visit);
+        let flow = level(next, depth - 1, next_base, range, empty, visit);
         if next.used() == 0 {
             table.clear(at);
             empty.push(next.frame());
         }
+        flow?;
     }
+    ControlFlow::Continue(())
 }
 
 fn check(address: u64, len: u64) {

@@ -21,6 +21,7 @@ pub const MAX_AREAS: usize = 65_530;
 pub struct AreaMap {
     areas: BTreeMap<u64, Area>,
     searched: Searched,
+    changes: u64,
 }
 
 /// What is known of free ranges from searches: in `from..top` none is longer
@@ -44,7 +45,18 @@ impl AreaMap {
                 top: 0,
                 longest: 0,
             },
+            changes: 0,
         }
+    }
+
+    /// A number that is another one after each change.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    fn changed(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
     }
 
     /// How many.
@@ -189,6 +201,7 @@ impl AreaMap {
 
     /// Adds an area where none is, joined with its neighbours where it can be.
     pub fn insert(&mut self, mut area: Area) {
+        self.changed();
         debug_assert!(self.is_free(area.range()));
         if let Some((_, below)) = self.areas.range_mut(..area.start).next_back()
             && below.continues_into(&area)
@@ -212,6 +225,7 @@ impl AreaMap {
 
     /// Removes whatever lies in the range.
     pub fn remove(&mut self, range: Range<u64>) {
+        self.changed();
         // A hole gets longer; the next search has to look at it.
         let hole_end = self
             .areas
@@ -229,6 +243,7 @@ impl AreaMap {
     /// Changes whatever lies in the range, splitting areas at its edges.
     /// `change` must leave the addresses alone.
     pub fn update(&mut self, range: Range<u64>, mut change: impl FnMut(&mut Area)) {
+        self.changed();
         self.split(range.start);
         self.split(range.end);
         for (_, area) in self.areas.range_mut(range.clone()) {
@@ -255,6 +270,7 @@ impl AreaMap {
 
     /// Changes the area at `address` without joining it with its neighbours.
     pub fn change(&mut self, address: u64, change: impl FnOnce(&mut Area)) {
+        self.changed();
         if let Some((_, area)) = self.areas.range_mut(..=address).next_back()
             && address < area.end
         {
@@ -265,6 +281,7 @@ impl AreaMap {
     /// Moves the start of the area at `start` down to `new_start`, above which
     /// everything up to it is free.
     pub fn extend_down(&mut self, start: u64, new_start: u64) {
+        self.changed();
         if let Some(mut area) = self.areas.remove(&start) {
             area.origin = area.origin.wrapping_sub((start - new_start) / PAGE);
             area.start = new_start;
@@ -300,6 +317,7 @@ impl AreaMap {
         if let Some(area) = self.areas.get_mut(&start) {
             area.anonymous = own;
         }
+        self.changed();
         known.is_none()
     }
 

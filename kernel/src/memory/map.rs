@@ -105,7 +105,7 @@ impl AddressSpace {
         let accounted = area.is_private_writable() && !flags.contains(AreaFlags::NO_RESERVE);
         area.flags.set(AreaFlags::ACCOUNTED, accounted);
         inner.check_limits(&area)?;
-        AddressSpace::announce(self.me(), core::iter::once(&area));
+        self.announce(core::iter::once(&area));
         if area.is_shared()
             && let Some(source) = &area.source
         {

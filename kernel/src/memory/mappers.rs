@@ -36,7 +36,8 @@ pub enum Gone<'a> {
 /// The address spaces that map an object.
 #[derive(Debug, Default)]
 pub struct Mappers {
-    spaces: SpinLock<BTreeMap<usize, Weak<AddressSpace>>>,
+    /// By their numbers, the older first.
+    spaces: SpinLock<BTreeMap<u64, Weak<AddressSpace>>>,
 }
 
 impl Mappers {
@@ -49,12 +50,11 @@ impl Mappers {
     }
 
     /// A space is about to map the object.
-    pub(super) fn add(&self, space: &Weak<AddressSpace>) {
-        let key = space.as_ptr().addr();
+    pub(super) fn add(&self, space: &AddressSpace) {
         self.spaces
             .lock()
-            .entry(key)
-            .or_insert_with(|| Weak::clone(space));
+            .entry(space.number())
+            .or_insert_with(|| Weak::clone(space.me()));
     }
 
     /// How many spaces are in the list.
@@ -65,8 +65,7 @@ impl Mappers {
 
     /// A space ends.
     pub(super) fn remove(&self, space: &AddressSpace) {
-        let key = core::ptr::from_ref(space).addr();
-        let gone = self.spaces.lock().remove(&key);
+        let gone = self.spaces.lock().remove(&space.number());
         drop(gone);
     }
 
@@ -89,7 +88,8 @@ impl Mappers {
         self.each(|space| space.inner().forget(identity, &pages, gone));
     }
 
-    /// Visits the spaces that live.
+    /// Visits the spaces that live, the older first: who is forked meanwhile has
+    /// the pages that its parent has then, and its turn comes after the parent's.
     fn each(&self, mut see: impl FnMut(&AddressSpace)) {
         let mut after = Bound::Unbounded;
         loop {
@@ -112,7 +112,7 @@ impl Mappers {
 
 impl AddressSpace {
     /// Says to what is mapped that this space maps it.
-    pub(super) fn announce<'a>(me: &Weak<AddressSpace>, areas: impl Iterator<Item = &'a Area>) {
+    pub(super) fn announce<'a>(&self, areas: impl Iterator<Item = &'a Area>) {
         let mut last: Option<&Area> = None;
         for area in areas {
             let Some(source) = &area.source else {
@@ -123,7 +123,7 @@ impl AddressSpace {
                 .is_some_and(|last| Arc::ptr_eq(&last.backing, &source.backing));
             last = Some(area);
             if !is_same && let Some(mappers) = source.backing.mappers() {
-                mappers.add(me);
+                mappers.add(self);
             }
         }
     }

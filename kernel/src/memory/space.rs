@@ -14,11 +14,12 @@ use core::ops::Range;
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
 use ochre_hal::memory::{CopyFault, Flush, OutOfMemory, PAGE_SIZE, PageTable, SpaceRef};
-use ochre_hal::{memory, user::Access};
+use ochre_hal::user::Access;
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 use ochre_sync::{Once, SpinLock, SpinLockGuard};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::area::{Area, AreaFlags, PAGE};
+use super::area::{AreaFlags, PAGE};
 use super::area_map::AreaMap;
 use super::{Facts, Identity, Layout, Limits, Randomness, Usage};
 use crate::syscall::Ptr;
@@ -64,9 +65,14 @@ pub(super) struct Inner {
     pub(super) usage: Usage,
 }
 
+/// The number of the next address space.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 /// A program's address space.
 pub struct AddressSpace {
     me: Weak<AddressSpace>,
+    /// Larger than that of every older one.
+    number: u64,
     root: SpaceRef,
     inner: SpinLock<Inner>,
 }
@@ -77,11 +83,6 @@ impl core::fmt::Debug for AddressSpace {
             .field("root", &self.root)
             .finish_non_exhaustive()
     }
-}
-
-/// Bytes that the kernel's own records of a fork may need, in frames.
-fn frames_for_areas(areas: usize) -> usize {
-    4 + areas * size_of::<Area>() * 2 / PAGE_SIZE
 }
 
 /// Joins flushes of one address space.
@@ -167,6 +168,9 @@ impl AddressSpace {
         let table = PageTable::new()?;
         Ok(Arc::new_cyclic(|me| AddressSpace {
             me: Weak::clone(me),
+            // ORDERING: numbers only have to differ and to grow; who has one
+            // made of another has the other one's.
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             root: table.space().clone(),
             inner: SpinLock::new(Inner {
                 table,
@@ -185,6 +189,11 @@ impl AddressSpace {
     /// What an object keeps to find this space.
     pub(super) fn me(&self) -> &Weak<AddressSpace> {
         &self.me
+    }
+
+    /// What tells it from others, and which of two is older.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// The root, with which the program is run.
@@ -214,53 +223,6 @@ impl AddressSpace {
     /// Replaces the resource limits; `setrlimit(2)` calls it.
     pub fn set_limits(&self, limits: Limits) {
         self.inner().limits = limits;
-    }
-
-    /// A copy for a child process: private pages are shared until one side
-    /// writes, shared ones for good.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub fn fork(&self) -> Result<Arc<AddressSpace>, Errno> {
-        let mut guard = self.inner();
-        let inner = &mut *guard;
-        if !memory::has_headroom(frames_for_areas(inner.areas.len())) {
-            return Err(Errno::ENOMEM);
-        }
-        let child = AddressSpace::new(inner.limits).map_err(|OutOfMemory| Errno::ENOMEM)?;
-        // Before it has a page, and locked until it has all: who makes files
-        // shorter meanwhile waits, and finds both.
-        AddressSpace::announce(&child.me, inner.areas.iter());
-        let mut theirs = child.inner();
-        let mut areas = inner.areas.for_child(&mut theirs.next_set);
-        let mut flush = None;
-        let mut result = Ok(());
-        for area in inner.areas.iter() {
-            if area.flags.contains(AreaFlags::DONT_FORK) {
-                areas.remove(area.range());
-            } else if !area.flags.contains(AreaFlags::WIPE_ON_FORK) {
-                match inner
-                    .table
-                    .share_into(&mut theirs.table, area.range(), !area.is_shared())
-                {
-                    Ok(one) => join(&mut flush, one),
-                    Err(OutOfMemory) => {
-                        result = Err(Errno::ENOMEM);
-                        break;
-                    }
-                }
-            }
-        }
-        if let Some(flush) = flush {
-            flush.flush();
-        }
-        result?;
-        theirs.areas = areas;
-        theirs.layout = inner.layout;
-        theirs.heap = inner.heap.clone();
-        theirs.facts = Arc::clone(&inner.facts);
-        drop(theirs);
-        Ok(child)
     }
 
     /// Copies from the program's memory, faulting pages in.

@@ -13,9 +13,9 @@ use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 
 use super::table::{self, Table};
 use super::{Capability, Pid, PidFd, Process, Resource, Shares, Thread, ThreadState, Work};
-use crate::memory::AddressSpace;
+use crate::memory::{AddressSpace, Fork};
 use crate::sched;
-use crate::syscall::{Call, FromArgument, Outcome, Ptr, pidfd};
+use crate::syscall::{self, Call, FromArgument, Outcome, Ptr, pidfd};
 use crate::time::{cpu_limit, rt_limit};
 use crate::vfs::StatusFlags;
 use crate::wait::{self, Interrupted, PollTable};
@@ -197,35 +197,63 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
     if request.flags.contains(CloneFlags::SETTLS) && !user.set_thread_pointer(request.tls) {
         return Err(Errno::EPERM);
     }
+    let maker = Maker {
+        thread: call.thread,
+        space: call.space,
+    };
     let space = if request.flags.contains(CloneFlags::VM) {
         Arc::clone(call.space)
     } else {
-        call.space.fork()?
-    };
-    let child = if request.flags.contains(CloneFlags::THREAD) {
-        new_thread(call, request, user, space)?
-    } else {
-        new_process(call, request, user, space)?
-    };
-    let tid = child.tid();
-    if request.flags.contains(CloneFlags::PARENT_SETTID) {
-        // Like Linux: a bad address is the program's loss, the child exists.
-        let _ = call.space.write_value(request.parent_tid, &tid.0);
-    }
-    let gate = request
-        .flags
-        .contains(CloneFlags::VFORK)
-        .then(|| Arc::clone(&child.process));
-    child.wake();
-    Ok(match gate {
-        None => Outcome::Done(Ok(tid.as_usize())),
-        Some(child) => {
-            let thread = Arc::clone(call.thread);
-            Outcome::wait(async move {
-                wait_for_vfork(thread, &child).await;
-                Ok(tid.as_usize())
-            })
+        let (fork, is_over) = call.space.start_fork()?;
+        if !is_over {
+            return Ok(clone_by_parts(&maker, *request, user, fork));
         }
+        fork.into_child()
+    };
+    let child = maker.make(request, user, space)?;
+    let tid = child.tid();
+    Ok(if request.flags.contains(CloneFlags::VFORK) {
+        let (thread, child) = (Arc::clone(call.thread), Arc::clone(&child.process));
+        Outcome::wait(async move {
+            wait_for_vfork(thread, &child).await;
+            Ok(tid.as_usize())
+        })
+    } else {
+        Outcome::Done(Ok(tid.as_usize()))
+    })
+}
+
+/// Goes on with the copy of an address space so large that others have to run
+/// meanwhile; then makes the process.
+fn clone_by_parts(
+    maker: &Maker<'_>,
+    request: Request,
+    user: UserContext,
+    mut fork: Fork,
+) -> Outcome {
+    let (thread, space) = (Arc::clone(maker.thread), Arc::clone(maker.space));
+    Outcome::wait(async move {
+        loop {
+            sched::yield_now().await;
+            // Who is told to end needs no child.
+            if thread.work().contains(Work::EXIT) {
+                return Err(Errno::EINTR);
+            }
+            if fork.step(&space)? {
+                break;
+            }
+        }
+        let maker = Maker {
+            thread: &thread,
+            space: &space,
+        };
+        let child = maker.make(&request, user, fork.into_child())?;
+        let tid = child.tid().as_usize();
+        let child = Arc::clone(&child.process);
+        if request.flags.contains(CloneFlags::VFORK) {
+            wait_for_vfork(thread, &child).await;
+        }
+        Ok(tid)
     })
 }
 
@@ -249,6 +277,34 @@ fn check_task_limit(thread: &Thread) -> Result<(), Errno> {
         return Err(Errno::EAGAIN);
     }
     Ok(())
+}
+
+/// Who makes a process or a thread.
+struct Maker<'a> {
+    thread: &'a Arc<Thread>,
+    space: &'a Arc<AddressSpace>,
+}
+
+impl Maker<'_> {
+    /// Makes it, in this address space, and lets it run.
+    fn make(
+        &self,
+        request: &Request,
+        user: UserContext,
+        space: Arc<AddressSpace>,
+    ) -> Result<Arc<Thread>, Errno> {
+        let child = if request.flags.contains(CloneFlags::THREAD) {
+            new_thread(self, request, user, space)?
+        } else {
+            new_process(self, request, user, space)?
+        };
+        if request.flags.contains(CloneFlags::PARENT_SETTID) {
+            // Like Linux: a bad address is the program's loss, the child exists.
+            let _ = self.space.write_value(request.parent_tid, &child.tid().0);
+        }
+        child.wake();
+        Ok(child)
+    }
 }
 
 /// Waits for the child's memory; only the thread's own end cuts it short.
@@ -276,30 +332,32 @@ fn prepare_tid(thread: &Thread, request: &Request, space: &AddressSpace) {
 }
 
 fn new_thread(
-    call: &Call<'_>,
+    maker: &Maker<'_>,
     request: &Request,
     user: UserContext,
     space: Arc<AddressSpace>,
 ) -> Result<Arc<Thread>, Errno> {
-    let process = Arc::clone(call.process());
+    let process = Arc::clone(&maker.thread.process);
     process
         .threads
         .lock()
         .try_reserve(1)
         .map_err(|_| Errno::ENOMEM)?;
-    let shares = call.thread.child_shares(request.flags)?;
-    let tid = request.allocate(call.thread)?;
+    let shares = maker.thread.child_shares(request.flags)?;
+    let tid = request.allocate(maker.thread)?;
     let thread = Thread::new(
         tid,
         Arc::clone(&process),
         shares,
-        call.thread.child_signals(true),
-        *call.thread.name.lock(),
+        maker.thread.child_signals(true),
+        *maker.thread.name.lock(),
         ThreadState::new(user, Arc::clone(&space)),
-        call.thread.task().as_ref(),
+        maker.thread.task().as_ref(),
     );
     prepare_tid(&thread, request, &space);
-    match insert_with_pidfd(call, request, &thread, || join_group(call.thread, &thread)) {
+    match insert_with_pidfd(maker, request, &thread, || {
+        join_group(maker.thread, &thread)
+    }) {
         Ok(()) => Ok(thread),
         Err(errno) => {
             // The thread and its task hold each other; part them.
@@ -312,7 +370,7 @@ fn new_thread(
 /// Gives the caller a descriptor of what is made, if it wants one, and has it
 /// inserted where others see it. If that fails there is no descriptor.
 fn insert_with_pidfd(
-    call: &Call<'_>,
+    maker: &Maker<'_>,
     request: &Request,
     thread: &Arc<Thread>,
     insert: impl FnOnce() -> Result<(), Errno>,
@@ -321,11 +379,11 @@ fn insert_with_pidfd(
         return insert();
     }
     let file = PidFd::new(thread, request.flags.contains(CloneFlags::THREAD));
-    let fd = pidfd::install(call, file, StatusFlags::empty())?;
+    let fd = pidfd::install(maker.thread, file, StatusFlags::empty())?;
     // CAST: a descriptor's number.
-    let told = call.space.write_value(request.pidfd, &(fd as i32));
+    let told = maker.space.write_value(request.pidfd, &(fd as i32));
     told.and_then(|()| insert())
-        .inspect_err(|_| call.uninstall(fd))
+        .inspect_err(|_| syscall::uninstall(maker.thread, fd))
 }
 
 /// Puts a new thread into its process and the table. Whoever ends all threads
@@ -346,14 +404,14 @@ fn join_group(maker: &Thread, thread: &Arc<Thread>) -> Result<(), Errno> {
 }
 
 fn new_process(
-    call: &Call<'_>,
+    maker: &Maker<'_>,
     request: &Request,
     user: UserContext,
     space: Arc<AddressSpace>,
 ) -> Result<Arc<Thread>, Errno> {
-    let parent = call.process();
-    let shares = call.thread.child_shares(request.flags)?;
-    let pid = request.allocate(call.thread)?;
+    let parent = &maker.thread.process;
+    let shares = maker.thread.child_shares(request.flags)?;
+    let pid = request.allocate(maker.thread)?;
     let parent_pid = if request.flags.contains(CloneFlags::PARENT) {
         parent.parent_pid()
     } else {
@@ -377,22 +435,23 @@ fn new_process(
         pid,
         Arc::clone(&process),
         shares,
-        call.thread
+        maker
+            .thread
             .child_signals(request.flags.contains(CloneFlags::VM)),
-        *call.thread.name.lock(),
+        *maker.thread.name.lock(),
         ThreadState::new(user, Arc::clone(&space)),
-        call.thread.task().as_ref(),
+        maker.thread.task().as_ref(),
     );
     process.threads.lock().push(Arc::clone(&thread));
     if !request.flags.contains(CloneFlags::VM) {
-        thread.rseq.set(call.thread.rseq.get());
+        thread.rseq.set(maker.thread.rseq.get());
         thread.add_work(Work::RSEQ);
     }
     prepare_tid(&thread, request, &space);
-    let inserted = insert_with_pidfd(call, request, &thread, || {
+    let inserted = insert_with_pidfd(maker, request, &thread, || {
         let mut table = table::lock();
         table.check_free(pid)?;
-        insert(&mut table, call.thread, &process)?;
+        insert(&mut table, maker.thread, &process)?;
         table.insert_thread(Arc::clone(&thread));
         Ok(())
     });

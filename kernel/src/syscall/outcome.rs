@@ -119,8 +119,7 @@ impl Call<'_> {
 
     /// How many descriptors the process may have (`RLIMIT_NOFILE`).
     pub fn open_files_limit(&self) -> usize {
-        let limit = self.process().limits.soft(Resource::OpenFiles);
-        usize::try_from(limit).unwrap_or(usize::MAX)
+        open_files_limit(self.thread)
     }
 
     /// Gives an open file the lowest free descriptor.
@@ -128,16 +127,12 @@ impl Call<'_> {
     /// # Errors
     /// EMFILE, ENOMEM.
     pub fn install(&self, file: OpenFile, close_on_exec: bool) -> SysResult {
-        let limit = self.open_files_limit();
-        let fd = self.files().insert(Arc::new(file), close_on_exec, limit)?;
-        Ok(fd.cast_unsigned() as usize)
+        install(self.thread, file, close_on_exec)
     }
 
     /// Takes back a descriptor that was just given.
     pub fn uninstall(&self, fd: usize) {
-        // CAST: `install` gave it, so it fits.
-        let file = self.files().remove(fd as i32);
-        drop(file);
+        uninstall(self.thread, fd);
     }
 
     /// The calling process.
@@ -145,4 +140,28 @@ impl Call<'_> {
     pub fn process(&self) -> &Arc<Process> {
         &self.thread.process
     }
+}
+
+fn open_files_limit(thread: &Thread) -> usize {
+    let limit = thread.process.limits.soft(Resource::OpenFiles);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// [`Call::install`] where there is no call any more.
+///
+/// # Errors
+/// EMFILE, ENOMEM.
+pub(super) fn install(thread: &Thread, file: OpenFile, close_on_exec: bool) -> SysResult {
+    let limit = open_files_limit(thread);
+    let fd = thread
+        .files()
+        .insert(Arc::new(file), close_on_exec, limit)?;
+    Ok(fd.cast_unsigned() as usize)
+}
+
+/// [`Call::uninstall`] where there is no call any more.
+pub fn uninstall(thread: &Thread, fd: usize) {
+    // CAST: `install` gave it, so it fits.
+    let file = thread.files().remove(fd as i32);
+    drop(file);
 }

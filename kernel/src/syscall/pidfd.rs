@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 use ochre_abi::Errno;
 
 use super::signal::{queued_info, signal_or_none};
-use super::{Call, Fd, FromArgument, Ptr, SysResult};
-use crate::process::{Pid, PidFd, table};
+use super::{Call, Fd, FromArgument, Ptr, SysResult, outcome};
+use crate::process::{Pid, PidFd, Thread, table};
 use crate::signal::{self, Info};
 use crate::vfs::{OpenFile, StatusFlags};
 
@@ -24,9 +24,9 @@ const TO_GROUP: u32 = 4;
 ///
 /// # Errors
 /// EMFILE, ENOMEM.
-pub fn install(call: &Call<'_>, file: PidFd, status: StatusFlags) -> SysResult {
+pub fn install(thread: &Thread, file: PidFd, status: StatusFlags) -> SysResult {
     let file = OpenFile::new(Arc::new(file), true, true, status);
-    call.install(file, true)
+    outcome::install(thread, file, true)
 }
 
 /// `pidfd_open(2)`.
@@ -48,7 +48,7 @@ pub fn pidfd_open(call: &mut Call<'_>, pid: i32, flags: u32) -> SysResult {
     };
     let mut status = StatusFlags::empty();
     status.set(StatusFlags::NONBLOCK, flags & PIDFD_NONBLOCK != 0);
-    install(call, file, status)
+    install(call.thread, file, status)
 }
 
 /// `pidfd_send_signal(2)`.

@@ -176,6 +176,34 @@ fn sharing_a_part_shares_that_part_only() {
 }
 
 #[test]
+fn a_large_fork_stops_between_two_tables_and_goes_on() {
+    check(|| {
+        let mut parent = space();
+        for page in [0, 511, 513, 700, 1 << 18, (1 << 27) + 5] {
+            parent.map(page * PAGE, frame(3), rw()).expect("room");
+        }
+        let mut child = space();
+        let mut stops = Vec::new();
+        let mut next = 0;
+        while next < USER_END {
+            let answer = parent.share_some_into(&mut child, next..USER_END, true, &mut 1);
+            let (flush, end) = answer.expect("room");
+            flush.flush();
+            next = end;
+            stops.push((end / PAGE, child.resident_pages()));
+        }
+        let end = USER_END / PAGE;
+        assert_eq!(
+            stops,
+            [(512, 2), (1 << 18, 4), (1 << 27, 5), (end, 6)],
+            "a table at a time, and no time for those that are not there"
+        );
+        let nothing = parent.share_some_into(&mut child, 600 * PAGE..USER_END, true, &mut 0);
+        assert_eq!(nothing.map(|(_, end)| end / PAGE), Ok(600));
+    });
+}
+
+#[test]
 fn many_shared_pages_can_be_unmapped_at_once() {
     check(|| {
         let mut table = space();

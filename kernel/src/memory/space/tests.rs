@@ -710,6 +710,34 @@ fn a_hole_leaves_private_copies() {
 }
 
 #[test]
+fn who_is_forked_while_a_file_gets_shorter_does_not_keep_its_pages() {
+    let _memory = host::start();
+    // The children are where these were: not where an address would order them.
+    let before: Vec<_> = (0..8).map(|_| new_space()).collect();
+    let (file, spaces) = mapped_twice();
+    file.file.pages.lock().retain(|index, _| *index < 2);
+    drop(before);
+    let children = SpinLock::new(Vec::new());
+    let is_gone = |index: u64, _: &UserFrame| {
+        if children.lock().is_empty() {
+            // The first space is being looked at, the second one still has all.
+            let more = (0..8).map(|_| spaces[1].fork().expect("there is memory"));
+            *children.lock() = more.collect();
+        }
+        index >= 2
+    };
+    file.cut(2, Gone::Hole(&is_gone));
+    let children = core::mem::take(&mut *children.lock());
+    assert_eq!(children.len(), 8);
+    for child in &children {
+        assert_eq!(load(child, 1), Ok(7));
+        for page in [2, 3, 11] {
+            assert_eq!(load(child, page), Ok(0), "page {page}");
+        }
+    }
+}
+
+#[test]
 fn the_list_of_those_who_map_a_file_ends_with_them() {
     let _memory = host::start();
     let (file, spaces) = mapped_twice();
@@ -787,6 +815,62 @@ fn what_is_unmapped_between_two_parts_is_not_waited_for() {
     assert_eq!(space.inner().table.resident_pages(), 510);
     let mut pages = Population::advised(BASE..BASE + 1100 * PAGE, Access::Read);
     assert_eq!(pages.step(&space), Err(Errno::ENOMEM));
+}
+
+/// A space with a page in each of so many tables, and two areas.
+fn scattered(tables: u64) -> Arc<AddressSpace> {
+    let space = new_space();
+    let mut request = fixed(0..tables * 512, Protection::READ);
+    request.flags = AreaFlags::NO_RESERVE;
+    space.map(request).expect("there is room");
+    let last = tables * 512 + 1;
+    space.map(fixed(last..last + 1, RW)).expect("there is room");
+    store(&space, last, 7).expect("it is writable");
+    for table in 0..tables {
+        assert_eq!(load(&space, table * 512), Ok(0));
+    }
+    space
+}
+
+fn resident(space: &AddressSpace) -> usize {
+    space.inner().table.resident_pages()
+}
+
+#[test]
+fn a_large_space_is_forked_by_parts() {
+    let _memory = host::start();
+    let space = scattered(300);
+    let (mut fork, mut is_over) = space.start_fork().expect("there is memory");
+    let mut parts = 1;
+    while !is_over {
+        // What is touched meanwhile is shared, or not, but never twice.
+        store(&space, 300 * 512 + 1, parts).expect("it is writable");
+        is_over = fork.step(&space).expect("there is memory");
+        parts += 1;
+    }
+    assert_eq!(parts, 3);
+    let child = fork.into_child();
+    assert_eq!(resident(&child), 301);
+    store(&space, 300 * 512 + 1, 9).expect("it is writable");
+    assert_eq!(load(&child, 300 * 512 + 1), Ok(2));
+    assert_eq!(child.areas().len(), 2);
+}
+
+#[test]
+fn areas_that_change_during_a_fork_are_copied_as_they_are_then() {
+    let _memory = host::start();
+    let space = scattered(300);
+    let (mut fork, is_over) = space.start_fork().expect("there is memory");
+    assert!(!is_over);
+    space.unmap(BASE, 20 * 512 * PAGE).expect("a range");
+    space.map(fixed(5..6, RW)).expect("there is room");
+    store(&space, 5, 5).expect("it is writable");
+    assert_eq!(fork.step(&space), Ok(true));
+    let child = fork.into_child();
+    assert_eq!(child.areas().len(), 3);
+    assert_eq!(resident(&child), 282);
+    assert_eq!(load(&child, 5), Ok(5));
+    assert_eq!(signal(load(&child, 6)), (11, 1));
 }
 
 #[test]

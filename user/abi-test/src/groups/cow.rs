@@ -99,6 +99,28 @@ pub(crate) fn run() {
     let mut byte = [0_u8];
     let _ = call!(SYS_pread64, fd, &mut byte, 1, 0);
     check("file has", byte[0] as char);
+    // More pages than a fork copies before others may run.
+    let pages = 20_000;
+    let large = fresh(pages);
+    for page in 0..pages {
+        if page.is_multiple_of(500) {
+            sys::poke(large + page * PAGE, 1 + (page / 500) as u8);
+        } else {
+            sys::peek(large + page * PAGE);
+        }
+    }
+    let child = sys::fork(|| {
+        let is_right = |page: &usize| {
+            let mark = sys::peek(large + page * PAGE);
+            let is_marked = page.is_multiple_of(500);
+            usize::from(mark) == usize::from(is_marked) * (1 + page / 500)
+        };
+        i32::from((0..pages).filter(is_right).count() == pages)
+    });
+    for page in (0..pages).step_by(250) {
+        sys::poke(large + page * PAGE, 99);
+    }
+    check("a large space is as it was", wait(child));
     check("100 forks over dirty pages", {
         let mut right = 0;
         for round in 0..100_u8 {
