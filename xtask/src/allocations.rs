@@ -6,9 +6,9 @@
 //! No lint of the compiler's knows which is which, so this one counts: in each
 //! function of the kernel, tests apart, the calls that may allocate and cannot
 //! say no, unless the function has room made (`try_reserve`) or asks for it
-//! (`has_headroom`) itself. The counts are kept in [`LIST`], file by file;
-//! `cargo xtask tidy` refuses a file that has more than the list says, so the
-//! list only ever gets shorter without somebody noticing.
+//! (`has_headroom`, `check_headroom`) itself. The counts are kept in [`LIST`],
+//! file by file; `cargo xtask tidy` refuses a file that has more than the list
+//! says, so the list only ever gets shorter without somebody noticing.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -62,7 +62,8 @@ const METHODS: [&str; 14] = [
 const MAKING: [&str; 5] = ["collect", "split_off", "to_owned", "to_string", "to_vec"];
 
 /// What makes room, or asks for it.
-const ROOM: [&str; 5] = [
+const ROOM: [&str; 6] = [
+    "check_headroom",
     "has_headroom",
     "try_collect",
     "try_reserve",
@@ -244,9 +245,9 @@ pub(crate) fn write() -> Result<()> {
 const HEAD: &str = "\
 # Allocations that cannot fail politely
 
-`Box::new`, `vec!`, `push` and their like end the kernel if there is no memory. Everything whose size a program chooses goes through `try_reserve` and answers ENOMEM. What is left is below: small objects of a fixed size, and texts whose length the kernel chooses. They live from the reserve that is kept from programs' pages; the calls that make many of them (fork, mmap, new files) ask for headroom first (`memory::has_headroom`), the others do not yet.
+`Box::new`, `vec!`, `push` and their like end the kernel if there is no memory. Everything whose size a program chooses goes through `try_reserve` and answers ENOMEM. What is left is below: small objects of a fixed size, and texts whose length the kernel chooses. They live from the reserve that is kept from programs' pages; the calls that make many of them (fork, mmap, new files, pipes, timers, descriptors of events, what epoll watches) ask for headroom first (`memory::has_headroom`, `tree::check_headroom`), the others do not yet.
 
-`cargo xtask allocations` names each line; `cargo xtask allocations --write` writes this list; `cargo xtask tidy` refuses a file that has more of them than it says here. A function that makes room (`try_reserve`) or asks for it (`has_headroom`) itself is not counted, nor is what runs before the first program. Maps (`BTreeMap::insert`) have no way to fail and are not counted either: they grow by small nodes, behind the same headroom.
+`cargo xtask allocations` names each line; `cargo xtask allocations --write` writes this list; `cargo xtask tidy` refuses a file that has more of them than it says here. A function that makes room (`try_reserve`) or asks for it (`has_headroom`, `check_headroom`) itself is not counted, nor is what runs before the first program. Maps (`BTreeMap::insert`) have no way to fail and are not counted either: they grow by small nodes, behind the same headroom.
 
 ";
 

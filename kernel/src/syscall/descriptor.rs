@@ -13,7 +13,7 @@ use super::{Call, Fd, Ptr, SysResult};
 use crate::process::Capability;
 use crate::signal::SignalFd;
 use crate::time::{ClockSource, TimerFd};
-use crate::vfs::{File, OpenFile, StatusFlags};
+use crate::vfs::{File, OpenFile, StatusFlags, tree};
 
 const O_CLOEXEC: i32 = 0o2_000_000;
 const O_NONBLOCK: i32 = 0o4000;
@@ -55,6 +55,7 @@ pub fn signalfd4(
     let set = SignalSet(call.space.read_value(set)?);
     check_flags(flags)?;
     if fd == -1 {
+        tree::check_headroom()?;
         let file = Arc::new(SignalFd::new(set));
         return install(call, file, flags);
     }
@@ -76,7 +77,7 @@ pub fn timerfd_create(call: &mut Call<'_>, clock: i32, flags: i32) -> SysResult 
     if wakes_machine && !call.thread.credentials().has(Capability::WakeAlarm) {
         return Err(Errno::EPERM);
     }
-    install(call, TimerFd::new(source), flags)
+    install(call, TimerFd::new(source)?, flags)
 }
 
 fn spec((remaining, interval): (u64, u64)) -> ITimerSpec {

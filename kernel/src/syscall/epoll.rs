@@ -10,7 +10,7 @@ use super::{Call, Fd, Outcome, Ptr, SysResult, deadline, temporary_mask};
 use crate::ipc::epoll::{EPOLLEXCLUSIVE, EPOLLONESHOT, Epoll, Report};
 use crate::memory::AddressSpace;
 use crate::signal::with_temporary_mask;
-use crate::vfs::{OpenFile, StatusFlags};
+use crate::vfs::{OpenFile, StatusFlags, tree};
 use crate::wait::{self, Interrupted};
 
 const EPOLL_CLOEXEC: i32 = 0o2000000;
@@ -37,6 +37,7 @@ pub fn epoll_create1(call: &mut Call<'_>, flags: i32) -> SysResult {
     if flags & !EPOLL_CLOEXEC != 0 {
         return Err(Errno::EINVAL);
     }
+    tree::check_headroom()?;
     let file = OpenFile::new(Arc::new(Epoll::new()), true, true, StatusFlags::empty());
     call.install(file, flags & EPOLL_CLOEXEC != 0)
 }

@@ -15,6 +15,7 @@ use ochre_sync::SpinLock;
 use super::{Alarm, ClockSource, Schedule};
 use crate::process::{Process, Resource, SignalCharge, Thread};
 use crate::signal::{self, Info};
+use crate::vfs::tree;
 
 /// How long a timer whose signal is ignored sleeps at least.
 const IGNORED_PAUSE_NS: u64 = 4_000_000;
@@ -222,7 +223,7 @@ impl PosixTimers {
 /// Makes a timer that does not run yet; gives its number.
 ///
 /// # Errors
-/// EAGAIN over the limit of queued signals, or without a number.
+/// EAGAIN over the limit of queued signals, without a number or without memory.
 pub fn create(process: &Arc<Process>, clock: ClockSource, notify: Notify) -> Result<i32, Errno> {
     let limit = process.limits.soft(Resource::SigPending);
     let charge = process
@@ -230,6 +231,7 @@ pub fn create(process: &Arc<Process>, clock: ClockSource, notify: Notify) -> Res
         .user
         .charge_signal(limit)
         .ok_or(Errno::EAGAIN)?;
+    tree::check_headroom().map_err(|_| Errno::EAGAIN)?;
     let bell = Arc::new(Bell(SpinLock::new(Weak::new())));
     let mut table = process.posix_timers.table.lock();
     let id = table.next;

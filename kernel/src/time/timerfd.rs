@@ -9,7 +9,7 @@ use ochre_abi::Errno;
 use ochre_sync::SpinLock;
 
 use super::{Alarm, ClockSource, Schedule, wall};
-use crate::vfs::{Events, File, Sink};
+use crate::vfs::{Events, File, Sink, tree};
 use crate::wait::{PollTable, WaitQueue};
 
 /// See the module.
@@ -40,8 +40,11 @@ impl Wake for Bell {
 
 impl TimerFd {
     /// A timer on a clock that is no processor time.
-    #[must_use]
-    pub fn new(clock: ClockSource) -> Arc<TimerFd> {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new(clock: ClockSource) -> Result<Arc<TimerFd>, Errno> {
+        tree::check_headroom()?;
         let bell = Arc::new(Bell(SpinLock::new(Weak::new())));
         let timer = Arc::new(TimerFd {
             clock: clock.clone(),
@@ -53,7 +56,7 @@ impl TimerFd {
             changed: WaitQueue::new(),
         });
         *bell.0.lock() = Arc::downgrade(&timer);
-        timer
+        Ok(timer)
     }
 
     /// It may have expired, or the wall clock was set.
