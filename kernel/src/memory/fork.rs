@@ -52,7 +52,7 @@ impl Fork {
             self.child = parent.fork()?;
             return Ok(true);
         }
-        self.share(&mut inner, &mut AT_ONCE.clone())
+        self.share(&mut inner, AT_ONCE)
     }
 
     /// The child's space, once the last part is done.
@@ -62,17 +62,17 @@ impl Fork {
     }
 
     /// Shares pages while the budget lasts; whether that was all.
-    fn share(&mut self, parent: &mut Inner, budget: &mut usize) -> Result<bool, Errno> {
+    fn share(&mut self, parent: &mut Inner, mut budget: usize) -> Result<bool, Errno> {
         let mut theirs = self.child.inner();
         let mut flush = None;
         let mut result = Ok(true);
         for area in parent.areas.overlapping(self.next..u64::MAX) {
-            if *budget == 0 {
+            if budget == 0 {
                 result = Ok(false);
                 break;
             }
             let range = area.start.max(self.next)..area.end;
-            *budget = budget.saturating_sub(PER_AREA);
+            budget = budget.saturating_sub(PER_AREA);
             self.next = area.end;
             let not_shared = AreaFlags::DONT_FORK | AreaFlags::WIPE_ON_FORK;
             if area.flags.intersects(not_shared) {
@@ -82,7 +82,7 @@ impl Fork {
             let shared =
                 parent
                     .table
-                    .share_some_into(&mut theirs.table, range, copy_on_write, budget);
+                    .share_some_into(&mut theirs.table, range, copy_on_write, &mut budget);
             match shared {
                 Ok((one, next)) => {
                     join(&mut flush, one);
@@ -118,7 +118,7 @@ impl AddressSpace {
     pub fn fork(&self) -> Result<Arc<AddressSpace>, Errno> {
         let mut inner = self.inner();
         let mut fork = begin(&inner)?;
-        fork.share(&mut inner, &mut usize::MAX.clone())?;
+        fork.share(&mut inner, usize::MAX)?;
         Ok(fork.child)
     }
 
@@ -129,7 +129,7 @@ impl AddressSpace {
     pub fn start_fork(&self) -> Result<(Fork, bool), Errno> {
         let mut inner = self.inner();
         let mut fork = begin(&inner)?;
-        let is_over = fork.share(&mut inner, &mut AT_ONCE.clone())?;
+        let is_over = fork.share(&mut inner, AT_ONCE)?;
         Ok((fork, is_over))
     }
 }
