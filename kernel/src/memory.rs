@@ -40,6 +40,7 @@ pub use limits::{Limits, UNLIMITED};
 pub use map::{MapRequest, Placement};
 pub use mappers::{Gone, Mappers};
 pub use populate::Population;
+pub use pressure::check_headroom;
 pub use remap::RemapRequest;
 pub use report::{Residence, Sizes};
 pub use shared::SharedMemory;

@@ -245,7 +245,7 @@ pub(crate) fn write() -> Result<()> {
 const HEAD: &str = "\
 # Allocations that cannot fail politely
 
-`Box::new`, `vec!`, `push` and their like end the kernel if there is no memory. Everything whose size a program chooses goes through `try_reserve` and answers ENOMEM. What is left is below: small objects of a fixed size, and texts whose length the kernel chooses. They live from the reserve that is kept from programs' pages; the calls that make many of them (fork, mmap, new files, pipes, timers, descriptors of events, what epoll watches) ask for headroom first (`memory::has_headroom`, `tree::check_headroom`), the others do not yet.
+`Box::new`, `vec!`, `push` and their like end the kernel if there is no memory. Everything whose size a program chooses goes through `try_reserve` and answers ENOMEM. What is left is below: small objects of a fixed size, and texts whose length the kernel chooses. They live from the reserve that is kept from programs' pages; the calls that make many of them (fork, mmap, new files, pipes, timers, descriptors of events, what epoll watches) ask for headroom first (`memory::has_headroom`, `check_headroom`), the others do not yet.
 
 `cargo xtask allocations` names each line; `cargo xtask allocations --write` writes this list; `cargo xtask tidy` refuses a file that has more of them than it says here. A function that makes room (`try_reserve`) or asks for it (`has_headroom`, `check_headroom`) itself is not counted, nor is what runs before the first program. Maps (`BTreeMap::insert`) have no way to fail and are not counted either: they grow by small nodes, behind the same headroom.
 

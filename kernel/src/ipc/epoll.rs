@@ -21,7 +21,8 @@ use ochre_abi::Errno;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
-use crate::vfs::{Events, File, OpenFile, tree};
+use crate::memory;
+use crate::vfs::{Events, File, OpenFile};
 use crate::wait::{PollTable, WaitQueue};
 
 /// Wake one waiter only; accepted.
@@ -143,7 +144,7 @@ impl Epoll {
         if let Some(other) = file.file().as_any().downcast_ref::<Epoll>() {
             self.check_loop(other, 1)?;
         }
-        tree::check_headroom()?;
+        memory::check_headroom()?;
         let item = Arc::new(Item {
             shared: Arc::downgrade(&self.shared),
             file: Arc::downgrade(file),

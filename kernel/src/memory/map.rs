@@ -12,13 +12,11 @@ use super::area::{Area, AreaFlags, PAGE, Source};
 use super::fault::Refusal;
 use super::layout::LOWEST;
 use super::populate::Population;
+use super::pressure::HEADROOM;
 use super::space::{Inner, join};
 
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
-
-/// Frames that the kernel must have to spare before it makes new areas.
-const HEADROOM: usize = 4;
 
 /// Where a mapping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,17 +4,47 @@
 //! first), whoever asked: a small program that happens to ask last is not the
 //! culprit. The thread that asked lets others
 //! run and asks again.
+//!
+//! It does not come to that for the kernel's own objects: who makes one asks
+//! first ([`check_headroom`]), and leaves the reserve to those that cannot.
 
 use alloc::sync::Arc;
 
+use ochre_abi::Errno;
 use ochre_sync::primitive::atomic::Ordering;
 
 use crate::process::{ExitStatus, Process, table};
+
+/// Frames that must be free for a new object to be made.
+pub(super) const HEADROOM: usize = 4;
 
 const SIGKILL: u32 = 9;
 
 /// The adjustment of a process that is never killed for memory.
 const NEVER: i32 = -1000;
+
+/// Fails when the kernel has no memory left for another object.
+///
+/// # Errors
+/// ENOMEM.
+#[cfg(not(test))]
+pub fn check_headroom() -> Result<(), Errno> {
+    if ochre_hal::memory::has_headroom(HEADROOM) {
+        Ok(())
+    } else {
+        Err(Errno::ENOMEM)
+    }
+}
+
+/// Fails when the kernel has no memory left for another object; a host has.
+///
+/// # Errors
+/// None.
+#[cfg(test)]
+pub fn check_headroom() -> Result<(), Errno> {
+    let _ = HEADROOM;
+    Ok(())
+}
 
 /// Kills the process with the most memory, unless one that was killed before
 /// still has to give its memory back.

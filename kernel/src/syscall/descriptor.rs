@@ -10,10 +10,11 @@ use ochre_abi::time::{
 };
 
 use super::{Call, Fd, Ptr, SysResult};
+use crate::memory;
 use crate::process::Capability;
 use crate::signal::SignalFd;
 use crate::time::{ClockSource, TimerFd};
-use crate::vfs::{File, OpenFile, StatusFlags, tree};
+use crate::vfs::{File, OpenFile, StatusFlags};
 
 const O_CLOEXEC: i32 = 0o2_000_000;
 const O_NONBLOCK: i32 = 0o4000;
@@ -55,7 +56,7 @@ pub fn signalfd4(
     let set = SignalSet(call.space.read_value(set)?);
     check_flags(flags)?;
     if fd == -1 {
-        tree::check_headroom()?;
+        memory::check_headroom()?;
         let file = Arc::new(SignalFd::new(set));
         return install(call, file, flags);
     }

@@ -8,9 +8,9 @@ use ochre_abi::signal::SignalSet;
 
 use super::{Call, Fd, Outcome, Ptr, SysResult, deadline, temporary_mask};
 use crate::ipc::epoll::{EPOLLEXCLUSIVE, EPOLLONESHOT, Epoll, Report};
-use crate::memory::AddressSpace;
+use crate::memory::{self, AddressSpace};
 use crate::signal::with_temporary_mask;
-use crate::vfs::{OpenFile, StatusFlags, tree};
+use crate::vfs::{OpenFile, StatusFlags};
 use crate::wait::{self, Interrupted};
 
 const EPOLL_CLOEXEC: i32 = 0o2000000;
@@ -37,7 +37,7 @@ pub fn epoll_create1(call: &mut Call<'_>, flags: i32) -> SysResult {
     if flags & !EPOLL_CLOEXEC != 0 {
         return Err(Errno::EINVAL);
     }
-    tree::check_headroom()?;
+    memory::check_headroom()?;
     let file = OpenFile::new(Arc::new(Epoll::new()), true, true, StatusFlags::empty());
     call.install(file, flags & EPOLL_CLOEXEC != 0)
 }

@@ -7,7 +7,8 @@ use ochre_abi::Errno;
 use super::{Call, Ptr, SysResult};
 use crate::ipc::eventfd::EventFd;
 use crate::ipc::pipe::Pipe;
-use crate::vfs::{OpenFile, StatusFlags, tree};
+use crate::memory;
+use crate::vfs::{OpenFile, StatusFlags};
 
 const O_CLOEXEC: i32 = 0o2000000;
 const O_NONBLOCK: i32 = 0o4000;
@@ -30,7 +31,7 @@ pub fn pipe2(call: &mut Call<'_>, ends: Ptr<[i32; 2]>, flags: i32) -> SysResult 
         StatusFlags::empty()
     };
     let close_on_exec = flags & O_CLOEXEC != 0;
-    tree::check_headroom()?;
+    memory::check_headroom()?;
     let pipe = Pipe::new();
     let reader = OpenFile::new(pipe.open(true, false), true, false, status);
     let writer = OpenFile::new(pipe.open(false, true), false, true, status);
@@ -66,7 +67,7 @@ pub fn eventfd2(call: &mut Call<'_>, count: u32, flags: i32) -> SysResult {
     } else {
         StatusFlags::empty()
     };
-    tree::check_headroom()?;
+    memory::check_headroom()?;
     let file = Arc::new(EventFd::new(count, flags & EFD_SEMAPHORE != 0));
     let file = OpenFile::new(file, true, true, status);
     call.install(file, flags & O_CLOEXEC != 0)

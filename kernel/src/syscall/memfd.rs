@@ -8,8 +8,9 @@ use ochre_sync::Once;
 
 use super::{Call, Ptr, SysResult};
 use crate::fs::tmpfs::{self, Node, Tmpfs};
+use crate::memory;
 use crate::vfs::mount::{Mount, MountFlags};
-use crate::vfs::{Dentry, FileSystem, Kind, New, OpenFile, Path, StatusFlags, tree};
+use crate::vfs::{Dentry, FileSystem, Kind, New, OpenFile, Path, StatusFlags};
 
 /// Close at exec.
 const MFD_CLOEXEC: u32 = 1;
@@ -53,7 +54,7 @@ pub fn memfd_create(call: &mut Call<'_>, name: Ptr<u8>, flags: u32) -> SysResult
         .space
         .read_string(name.address(), NAME_MAX, Errno::EINVAL)?;
     call.files().check_room(call.open_files_limit())?;
-    tree::check_headroom()?;
+    memory::check_headroom()?;
     let (tmpfs, mount) = files()?;
     let access = call.thread.access();
     let node = tmpfs.nameless(&New {

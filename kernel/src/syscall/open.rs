@@ -11,7 +11,8 @@ use ochre_abi::fcntl::{
 
 use super::names::{HERE, Names, read_path};
 use super::{Call, Fd, Outcome, Ptr};
-use crate::vfs::{self, How, OpenFile, OpenOutcome, Opener, StatusFlags, tree};
+use crate::memory;
+use crate::vfs::{self, How, OpenFile, OpenOutcome, Opener, StatusFlags};
 
 /// Flags that `openat2` knows.
 const KNOWN: u32 = O_ACCMODE
@@ -55,7 +56,7 @@ pub fn openat(
     let files = call.files();
     let limit = call.open_files_limit();
     files.check_room(limit)?;
-    tree::check_headroom()?;
+    memory::check_headroom()?;
     let names = Names::of(call);
     let start = names.start(call, directory, &text)?;
     let opener = Opener {

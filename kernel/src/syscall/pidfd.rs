@@ -6,9 +6,10 @@ use ochre_abi::Errno;
 
 use super::signal::{queued_info, signal_or_none};
 use super::{Call, Fd, FromArgument, Ptr, SysResult, outcome};
+use crate::memory;
 use crate::process::{Pid, PidFd, Thread, table};
 use crate::signal::{self, Info};
-use crate::vfs::{OpenFile, StatusFlags, tree};
+use crate::vfs::{OpenFile, StatusFlags};
 
 /// Of `pidfd_open`: reads of its state do not wait.
 const PIDFD_NONBLOCK: u32 = 0o4000;
@@ -25,7 +26,7 @@ const TO_GROUP: u32 = 4;
 /// # Errors
 /// EMFILE, ENOMEM.
 pub fn install(thread: &Thread, file: PidFd, status: StatusFlags) -> SysResult {
-    tree::check_headroom()?;
+    memory::check_headroom()?;
     let file = OpenFile::new(Arc::new(file), true, true, status);
     outcome::install(thread, file, true)
 }

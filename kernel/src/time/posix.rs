@@ -13,9 +13,9 @@ use ochre_abi::signal::Signal;
 use ochre_sync::SpinLock;
 
 use super::{Alarm, ClockSource, Schedule};
+use crate::memory;
 use crate::process::{Process, Resource, SignalCharge, Thread};
 use crate::signal::{self, Info};
-use crate::vfs::tree;
 
 /// How long a timer whose signal is ignored sleeps at least.
 const IGNORED_PAUSE_NS: u64 = 4_000_000;
@@ -231,7 +231,7 @@ pub fn create(process: &Arc<Process>, clock: ClockSource, notify: Notify) -> Res
         .user
         .charge_signal(limit)
         .ok_or(Errno::EAGAIN)?;
-    tree::check_headroom().map_err(|_| Errno::EAGAIN)?;
+    memory::check_headroom().map_err(|_| Errno::EAGAIN)?;
     let bell = Arc::new(Bell(SpinLock::new(Weak::new())));
     let mut table = process.posix_timers.table.lock();
     let id = table.next;

@@ -9,7 +9,8 @@ use ochre_abi::Errno;
 use ochre_sync::SpinLock;
 
 use super::{Alarm, ClockSource, Schedule, wall};
-use crate::vfs::{Events, File, Sink, tree};
+use crate::memory;
+use crate::vfs::{Events, File, Sink};
 use crate::wait::{PollTable, WaitQueue};
 
 /// See the module.
@@ -44,7 +45,7 @@ impl TimerFd {
     /// # Errors
     /// ENOMEM.
     pub fn new(clock: ClockSource) -> Result<Arc<TimerFd>, Errno> {
-        tree::check_headroom()?;
+        memory::check_headroom()?;
         let bell = Arc::new(Bell(SpinLock::new(Weak::new())));
         let timer = Arc::new(TimerFd {
             clock: clock.clone(),

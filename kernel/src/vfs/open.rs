@@ -12,6 +12,7 @@ use super::mount::MountFlags;
 use super::tree::{self, Make};
 use super::walk::{Last, Walk};
 use super::{Access, Hold, Kind, Open, OpenFile, Opened, Path, StatusFlags, Want};
+use crate::memory;
 use crate::process::Thread;
 
 /// Who opens, and from where.
@@ -245,7 +246,7 @@ fn open_nameless(opener: &Opener<'_>, directory: &Path, how: How) -> Result<Open
         Kind::Directory,
         Want::WRITE | Want::EXECUTE,
     )?;
-    tree::check_headroom()?;
+    memory::check_headroom()?;
     let make = Make::plain(Kind::Regular, how.mode);
     let new = tree::inherit(opener.access, directory, &make);
     let inode = directory.inode().create_nameless(&new)?;

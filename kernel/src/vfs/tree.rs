@@ -13,32 +13,7 @@ use ochre_abi::fcntl::{RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISGID};
 
 use super::dentry::{lock_rename, lock_two, move_child, swap_children};
 use super::{Access, Dentry, Kind, New, Path, Rename, Want};
-
-/// Frames that must be free for a new object to be made.
-const HEADROOM: usize = 4;
-
-/// Fails when the kernel has no memory left for another object.
-///
-/// # Errors
-/// ENOMEM.
-#[cfg(not(test))]
-pub fn check_headroom() -> Result<(), Errno> {
-    if ochre_hal::memory::has_headroom(HEADROOM) {
-        Ok(())
-    } else {
-        Err(Errno::ENOMEM)
-    }
-}
-
-/// Fails when the kernel has no memory left for another object; a host has.
-///
-/// # Errors
-/// None.
-#[cfg(test)]
-pub fn check_headroom() -> Result<(), Errno> {
-    let _ = HEADROOM;
-    Ok(())
-}
+use crate::memory;
 
 /// What to make: kind, permission bits with the umask applied, device, target.
 #[derive(Clone, Copy, Debug)]
@@ -138,7 +113,7 @@ pub fn make(
     is_absent(directory, name)?;
     directory.mount.check_writable()?;
     may_create(access, directory)?;
-    check_headroom()?;
+    memory::check_headroom()?;
     let new = inherit(access, directory, make);
     let mut entries = directory.dentry.entries()?;
     if entries.get(name).is_some() {
@@ -173,7 +148,7 @@ pub fn link(
     if old.inode().metadata().links == 0 && !may_have_no_name {
         return Err(Errno::ENOENT);
     }
-    check_headroom()?;
+    memory::check_headroom()?;
     let mut entries = directory.dentry.entries()?;
     if entries.get(name).is_some() {
         return Err(Errno::EEXIST);
