@@ -14,16 +14,17 @@ pub(crate) fn each(times: u32, mut body: impl FnMut()) -> f64 {
         for _ in 0..times {
             body();
         }
+        times
     })
 }
 
-/// As [`each`], for a `body` that does its own loop.
-pub(crate) fn sampled(times: u32, mut body: impl FnMut(u32)) -> f64 {
+/// As [`each`], for a `body` that does its own loop and says how often it did.
+pub(crate) fn sampled(times: u32, mut body: impl FnMut(u32) -> u32) -> f64 {
     body(times.div_ceil(4));
     let mut samples = [0.0; SAMPLES];
     for sample in &mut samples {
         let start = counter();
-        body(times);
+        let times = body(times);
         let end = counter();
         let mut left = times;
         while black_box(left) > 0 {

@@ -6,13 +6,20 @@
 use core::{
     hint::black_box,
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
-use std::thread;
+use std::{thread, time::Instant};
 
 use crate::{clock, is_wanted, print_row, print_ticks, row, sys};
 
-/// How often two threads wake each other for a sample.
+/// How often two threads wake each other for a sample, at most.
 const ROUNDS: u32 = 500;
+
+/// How long a sample goes on in which threads on two processors wake each
+/// other. A host that does other work, too, may take milliseconds for each
+/// wake-up, in every round: a processor of the guest is a thread of the host
+/// that waits for another's time slice to end.
+const LIMIT: Duration = Duration::from_millis(250);
 
 /// How many steps independent work has.
 const WORK: u32 = 10_000_000;
@@ -115,44 +122,77 @@ fn once(body: impl FnOnce()) -> f64 {
     (sys::counter() - start) as f64
 }
 
-/// Two threads at two words: each wakes the other and waits.
-fn wake(rounds: u32, here: usize, there: usize) {
+/// Rounds that end after so many, or by the clock if they go from one processor
+/// to another. (With one, every run is to be the same.)
+struct Rounds {
+    most: u32,
+    end: Option<Instant>,
+}
+
+impl Rounds {
+    /// Looks at the clock are this far apart.
+    const STEP: u32 = 8;
+
+    fn new(most: u32, here: usize, there: usize) -> Self {
+        let end = (here != there).then(|| Instant::now() + LIMIT);
+        Self { most, end }
+    }
+
+    /// Whether this round, counted from 1, is the last.
+    fn ends_with(&self, round: u32) -> bool {
+        let is_late = || self.end.is_some_and(|end| Instant::now() >= end);
+        round >= self.most || round.is_multiple_of(Self::STEP) && is_late()
+    }
+}
+
+/// Two threads at two words: each wakes the other and waits. A word has the
+/// round, and in its lowest bit whether that is the last.
+fn wake(most: u32, here: usize, there: usize) -> u32 {
     let words = [const { AtomicU32::new(0) }; 2];
     let wait_for = |me: usize, round: u32| {
         loop {
             // ORDERING: Release and Acquire pair; the words are all that is
             // shared.
             let seen = words[me].load(Ordering::Acquire);
-            if seen == round {
-                return;
+            if seen >> 1 == round {
+                return seen & 1 == 1;
             }
             sys::futex_wait(&words[me], seen);
         }
     };
-    let wake = |other: usize, round: u32| {
-        words[other].store(round, Ordering::Release);
+    let wake = |other: usize, round: u32, is_last: bool| {
+        words[other].store(round << 1 | u32::from(is_last), Ordering::Release);
         sys::futex_wake(&words[other]);
     };
+    let mut done = 0;
     thread::scope(|scope| {
         scope.spawn(|| {
             sys::bind(there);
-            for round in 1..=rounds {
-                wait_for(1, round);
-                wake(0, round);
+            for round in 1.. {
+                let is_last = wait_for(1, round);
+                wake(0, round, is_last);
+                if is_last {
+                    break;
+                }
             }
         });
         sys::bind(here);
-        for round in 1..=rounds {
-            wake(1, round);
-            wait_for(0, round);
+        let rounds = Rounds::new(most, here, there);
+        let mut is_last = false;
+        while !is_last {
+            done += 1;
+            is_last = rounds.ends_with(done);
+            wake(1, done, is_last);
+            wait_for(0, done);
         }
     });
     sys::unbind();
+    done
 }
 
 /// Two threads on one processor that do nothing but yield: two switches for
 /// each round of one of them.
-fn switches(rounds: u32) {
+fn switches(rounds: u32) -> u32 {
     let yields = || {
         for _ in 0..rounds {
             sys::sched_yield();
@@ -162,23 +202,29 @@ fn switches(rounds: u32) {
         scope.spawn(yields);
         yields();
     });
+    rounds
 }
 
-/// A byte to a thread on another processor and back.
-fn pipes(rounds: u32, there: usize) {
+/// A byte to a thread on another processor and back; it says whether it is the
+/// last.
+fn pipes(most: u32, there: usize) -> u32 {
     let [there_read, there_write] = sys::pipe();
     let [back_read, back_write] = sys::pipe();
+    let mut done = 0;
     thread::scope(|scope| {
         scope.spawn(|| {
             sys::bind(there);
             let mut byte = [0];
-            for _ in 0..rounds {
+            while byte[0] == 0 {
                 sys::read(there_read, &mut byte);
                 sys::write(back_write, &byte);
             }
         });
-        let mut byte = [1];
-        for _ in 0..rounds {
+        let rounds = Rounds::new(most, 0, there);
+        let mut byte = [0];
+        while byte[0] == 0 {
+            done += 1;
+            byte[0] = u8::from(rounds.ends_with(done));
             sys::write(there_write, &byte);
             sys::read(back_read, &mut byte);
         }
@@ -186,6 +232,7 @@ fn pipes(rounds: u32, there: usize) {
     for end in [there_read, there_write, back_read, back_write] {
         sys::close(end);
     }
+    done
 }
 
 /// What independent work takes that each of `threads` does all of; the best
