@@ -16,12 +16,12 @@ use ochre_tool::{
 use crate::sample::{Reading, image_size};
 
 /// How long a guest may take to its first words.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often a guest that does not start is started again. Linux on `microvm`
 /// has nothing but the PIT to tell its clock by, and waits for ever if a busy
 /// host made that reading unsteady.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 8;
 
 /// How long a measurement may take.
 const LIMIT: Duration = Duration::from_secs(600);
