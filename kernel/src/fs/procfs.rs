@@ -7,6 +7,7 @@
 //! | module | what |
 //! |---|---|
 //! | `text` | the buffer that texts are made in |
+//! | `tree` | the whole: name, device number, root |
 //! | `node` | inodes of files and links; what an open file does |
 //! | `root` | the top, `/proc/sys`, `/proc/ochre`: tables of `Entry` |
 //! | `machine`, `sys`, `memory` | the files in those tables |
@@ -26,62 +27,24 @@ mod root;
 mod sys;
 pub mod sysfs;
 mod text;
+mod tree;
 
 pub(crate) use machine::set_command_line;
 
 use alloc::sync::Arc;
 
-use ochre_abi::stat::{PROC_SUPER_MAGIC, Statfs};
-use ochre_sync::SpinLock;
+use ochre_abi::stat::PROC_SUPER_MAGIC;
 
-use self::node::Device;
+use self::tree::Tree;
 use crate::vfs::mount::{Mount, MountFlags};
-use crate::vfs::{Dentry, FileSystem};
 
 /// The one file system.
-struct Procfs {
-    root: Arc<Dentry>,
-}
-
-/// The device number that files of it show.
-static DEVICE: Device = Device::new();
-
-static FILE_SYSTEM: SpinLock<Option<Arc<Procfs>>> = SpinLock::new(None);
-
-impl FileSystem for Procfs {
-    fn name(&self) -> &'static str {
-        "proc"
-    }
-
-    fn root(&self) -> Arc<Dentry> {
-        Arc::clone(&self.root)
-    }
-
-    fn statistics(&self) -> Statfs {
-        Statfs {
-            f_type: PROC_SUPER_MAGIC,
-            f_bsize: 4096,
-            f_namelen: 255,
-            f_frsize: 4096,
-            ..Statfs::default()
-        }
-    }
-
-    fn device(&self) -> u64 {
-        DEVICE.number()
-    }
-}
+static TREE: Tree = Tree::new("proc", PROC_SUPER_MAGIC, root::top);
 
 /// A new mount of the file system, to be attached somewhere.
 #[must_use]
 pub fn mount(source: &[u8], flags: MountFlags) -> Arc<Mount> {
-    let file_system = Arc::clone(FILE_SYSTEM.lock().get_or_insert_with(|| {
-        Arc::new(Procfs {
-            root: Dentry::root(root::top()),
-        })
-    }));
-    let root = file_system.root();
-    Mount::new(file_system, root, source, flags)
+    TREE.mount(source, flags)
 }
 
 #[cfg(test)]

@@ -119,40 +119,23 @@ impl VforkGate {
     }
 }
 
+/// What a process has from the one that made it, beside what they may share.
+struct Inherited {
+    signals: ProcessSignals,
+    limits: LimitTable,
+    control: Control,
+}
+
 impl Process {
     /// Process 1.
     #[must_use]
     pub fn first(space: Arc<AddressSpace>, shares: Shares) -> Process {
-        Process {
-            pid: Pid::INIT,
-            parent: AtomicU32::new(Pid::NONE.0),
-            started_ns: ochre_hal::clock::now_ns(),
-            last_name: SpinLock::default(),
-            threads: SpinLock::default(),
-            space: SpinLock::new(space),
-            files: SpinLock::new(shares.files),
-            fs: SpinLock::new(shares.fs),
+        let inherited = Inherited {
             signals: ProcessSignals::default(),
-            credentials: SpinLock::new(shares.credentials),
             limits: LimitTable::first(tasks_for_memory()),
-            account: CpuAccount::default(),
-            memory: MemoryAccount::default(),
             control: Control::default(),
-            interval_timers: IntervalTimers::default(),
-            cpu_limit: CpuLimit::default(),
-            rt_limit: RtLimit::default(),
-            posix_timers: PosixTimers::default(),
-            adopted: AtomicBool::new(false),
-            child_changed: WaitQueue::new(),
-            threads_changed: WaitQueue::new(),
-            report: SpinLock::default(),
-            vfork: VforkGate::default(),
-            end_told: AtomicBool::new(false),
-            is_reaped: AtomicBool::new(false),
-            exit_signal: 17,
-            exit: SpinLock::default(),
-            _counted: CountedProcess::new(),
-        }
+        };
+        Process::new(Pid::INIT, Pid::NONE, space, shares, inherited, 17)
     }
 
     /// What `clone` makes of `model`: shared or copied as the flags say.
@@ -165,21 +148,37 @@ impl Process {
         flags: CloneFlags,
         exit_signal: u32,
     ) -> Process {
+        let inherited = Inherited {
+            signals: model.signals.for_child(flags),
+            limits: model.limits.for_child(),
+            control: model.control.for_child(),
+        };
+        Process::new(pid, parent, space, shares, inherited, exit_signal)
+    }
+
+    fn new(
+        pid: Pid,
+        parent: Pid,
+        space: Arc<AddressSpace>,
+        shares: Shares,
+        inherited: Inherited,
+        exit_signal: u32,
+    ) -> Process {
         Process {
-            files: SpinLock::new(shares.files),
-            fs: SpinLock::new(shares.fs),
             pid,
             parent: AtomicU32::new(parent.0),
             started_ns: ochre_hal::clock::now_ns(),
             last_name: SpinLock::default(),
             threads: SpinLock::default(),
             space: SpinLock::new(space),
-            signals: model.signals.for_child(flags),
+            files: SpinLock::new(shares.files),
+            fs: SpinLock::new(shares.fs),
+            signals: inherited.signals,
             credentials: SpinLock::new(shares.credentials),
-            limits: model.limits.for_child(),
+            limits: inherited.limits,
             account: CpuAccount::default(),
             memory: MemoryAccount::default(),
-            control: model.control.for_child(),
+            control: inherited.control,
             interval_timers: IntervalTimers::default(),
             cpu_limit: CpuLimit::default(),
             rt_limit: RtLimit::default(),

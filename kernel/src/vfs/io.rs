@@ -8,8 +8,10 @@
 //! ([`Sink::recover`]) and asks again. A file consumes exactly what was moved:
 //! nothing is lost.
 
+use core::ops;
+
 use ochre_abi::Errno;
-use ochre_hal::memory::UserFrame;
+use ochre_hal::memory::{CopyFault, UserFrame};
 use ochre_hal::user::Access;
 
 use crate::memory::AddressSpace;
@@ -118,29 +120,43 @@ impl<'a> Cursor<'a> {
     }
 }
 
-enum SinkMemory<'a> {
+/// Where the bytes of a [`Movement`] lie: `B` is a kernel buffer, to write or
+/// to read.
+enum Memory<'a, B> {
     User(Cursor<'a>),
-    Kernel(&'a mut [u8]),
+    Kernel(B),
 }
 
-/// Destination of a read.
-pub struct Sink<'a> {
-    memory: SinkMemory<'a>,
+/// What one copy of a [`Movement`] works on.
+enum Part<'m, B> {
+    /// User memory from an address on.
+    User(&'m AddressSpace, u64),
+    /// The kernel's buffer from a place in it on.
+    Kernel(&'m mut B, usize),
+}
+
+/// The other side of a read or a write: a place, and how far it is used.
+pub struct Movement<'a, B> {
+    memory: Memory<'a, B>,
     remaining: usize,
     moved: usize,
+    /// Whether earlier operations moved bytes of the same call.
+    continues: bool,
     is_only_try: bool,
 }
 
-impl<'a> Sink<'a> {
+/// Destination of a read.
+pub type Sink<'a> = Movement<'a, &'a mut [u8]>;
+
+/// Source of a write.
+pub type Source<'a> = Movement<'a, &'a [u8]>;
+
+impl<'a, B> Movement<'a, B> {
     /// User memory; `ranges` sum up to at most `isize::MAX` (checked by the call).
     #[must_use]
-    pub fn user(space: &'a AddressSpace, ranges: &'a [Range]) -> Sink<'a> {
-        Sink {
-            remaining: ranges.iter().map(|range| range.len).sum(),
-            memory: SinkMemory::User(Cursor::new(space, ranges)),
-            moved: 0,
-            is_only_try: false,
-        }
+    pub fn user(space: &'a AddressSpace, ranges: &'a [Range]) -> Movement<'a, B> {
+        let sum = ranges.iter().map(|range| range.len).sum();
+        Movement::window(space, ranges, 0, sum)
     }
 
     /// `window` bytes of user memory from `skip` bytes into `ranges` on, which
@@ -151,118 +167,160 @@ impl<'a> Sink<'a> {
         ranges: &'a [Range],
         skip: usize,
         window: usize,
-    ) -> Sink<'a> {
+    ) -> Movement<'a, B> {
         let mut cursor = Cursor::new(space, ranges);
         if skip > 0 {
             cursor.skip(skip);
         }
-        Sink {
+        Movement {
             remaining: window,
-            memory: SinkMemory::User(cursor),
+            memory: Memory::User(cursor),
             moved: 0,
+            continues: skip > 0,
             is_only_try: false,
         }
     }
 
-    /// A kernel buffer.
-    #[must_use]
-    pub fn kernel(buffer: &'a mut [u8]) -> Sink<'a> {
-        Sink {
-            remaining: buffer.len(),
-            memory: SinkMemory::Kernel(buffer),
+    fn of_kernel(buffer: B, len: usize) -> Movement<'a, B> {
+        Movement {
+            remaining: len,
+            memory: Memory::Kernel(buffer),
             moved: 0,
+            continues: false,
             is_only_try: false,
         }
     }
 
-    /// Says whether the reader will not wait: what it is not given now, it
-    /// comes for later.
+    /// Says whether the caller will not wait: what is not moved now, it comes
+    /// for later.
     pub fn set_only_try(&mut self, is_only_try: bool) {
         self.is_only_try = is_only_try;
     }
 
-    /// Whether the reader will not wait.
+    /// Whether the caller will not wait.
     #[must_use]
     pub fn is_only_try(&self) -> bool {
         self.is_only_try
     }
 
-    /// Bytes that still fit.
+    /// Bytes still to be moved, or that still fit.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.remaining
     }
 
-    /// Bytes put so far.
+    /// Bytes moved so far.
     #[must_use]
     pub fn moved(&self) -> usize {
         self.moved
     }
 
-    /// Puts bytes; returns how many went.
-    pub fn put(&mut self, bytes: &[u8]) -> usize {
-        let want = bytes.len().min(self.remaining);
-        let count = match &mut self.memory {
-            SinkMemory::User(cursor) => cursor.advance(want, |space, address, offset, len| {
-                match space.root().copy_out(address, &bytes[offset..offset + len]) {
-                    Ok(()) => (len, None),
-                    Err(fault) => (fault.copied, Some(fault.address)),
-                }
-            }),
-            SinkMemory::Kernel(buffer) => {
-                buffer[self.moved..self.moved + want].copy_from_slice(&bytes[..want]);
-                want
-            }
-        };
-        self.moved += count;
-        self.remaining -= count;
-        count
-    }
-
-    /// Puts `len` bytes of a frame from `offset` on; returns how many went.
-    pub fn put_frame(&mut self, frame: &UserFrame, offset: usize, len: usize) -> usize {
-        let mut bounce = [0; BOUNCE];
-        let mut sum = 0;
-        while sum < len {
-            let part = (len - sum).min(BOUNCE).min(self.remaining);
-            if part == 0 {
-                break;
-            }
-            frame.read(offset + sum, &mut bounce[..part]);
-            let count = self.put(&bounce[..part]);
-            sum += count;
-            if count < part {
-                break;
-            }
-        }
-        sum
-    }
-
-    /// Puts `len` zeroes; returns how many went.
-    pub fn put_zeroes(&mut self, len: usize) -> usize {
-        let want = len.min(self.remaining);
-        let count = match &mut self.memory {
-            SinkMemory::User(cursor) => cursor.advance(want, |space, address, _, len| match space
-                .root()
-                .zero_out(address, len)
-            {
-                Ok(()) => (len, None),
-                Err(fault) => (fault.copied, Some(fault.address)),
-            }),
-            SinkMemory::Kernel(buffer) => {
-                buffer[self.moved..self.moved + want].fill(0);
-                want
-            }
-        };
-        self.moved += count;
-        self.remaining -= count;
-        count
+    /// Whether nothing of the call's bytes was moved yet.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.moved == 0 && !self.continues
     }
 
     /// Whether the last movement stopped at a fault.
     #[must_use]
     pub fn faulted(&self) -> bool {
-        matches!(&self.memory, SinkMemory::User(cursor) if cursor.fault.is_some())
+        matches!(&self.memory, Memory::User(cursor) if cursor.fault.is_some())
+    }
+
+    fn recover_for(&mut self, access: Access) -> Result<(), Errno> {
+        match &mut self.memory {
+            Memory::User(cursor) => cursor.recover(access),
+            Memory::Kernel(_) => Ok(()),
+        }
+    }
+
+    /// Moves up to `want` bytes; returns how many. `copy` moves those of the
+    /// bytes that its range names to or from the part of the memory it is given.
+    #[inline]
+    fn advance(
+        &mut self,
+        want: usize,
+        mut copy: impl FnMut(Part<'_, B>, ops::Range<usize>) -> Result<(), CopyFault>,
+    ) -> usize {
+        let want = want.min(self.remaining);
+        let answer = |len, copied: Result<(), CopyFault>| match copied {
+            Ok(()) => (len, None),
+            Err(fault) => (fault.copied, Some(fault.address)),
+        };
+        let count = match &mut self.memory {
+            Memory::User(cursor) => cursor.advance(want, |space, address, offset, len| {
+                answer(len, copy(Part::User(space, address), offset..offset + len))
+            }),
+            Memory::Kernel(buffer) => {
+                answer(want, copy(Part::Kernel(buffer, self.moved), 0..want)).0
+            }
+        };
+        self.moved += count;
+        self.remaining -= count;
+        count
+    }
+
+    /// Moves up to `len` bytes through a buffer on the stack; `part(self, at,
+    /// buffer)` moves those from `at` on and says how many went. Returns the sum.
+    #[inline]
+    fn by_parts(
+        &mut self,
+        len: usize,
+        mut part: impl FnMut(&mut Self, usize, &mut [u8]) -> usize,
+    ) -> usize {
+        let mut bounce = [0; BOUNCE];
+        let mut sum = 0;
+        while sum < len {
+            let want = (len - sum).min(BOUNCE).min(self.remaining);
+            if want == 0 {
+                break;
+            }
+            let count = part(self, sum, &mut bounce[..want]);
+            sum += count;
+            if count < want {
+                break;
+            }
+        }
+        sum
+    }
+}
+
+impl<'a> Sink<'a> {
+    /// A kernel buffer.
+    #[must_use]
+    pub fn kernel(buffer: &'a mut [u8]) -> Sink<'a> {
+        let len = buffer.len();
+        Movement::of_kernel(buffer, len)
+    }
+
+    /// Puts bytes; returns how many went.
+    pub fn put(&mut self, bytes: &[u8]) -> usize {
+        self.advance(bytes.len(), |part, which| match part {
+            Part::User(space, address) => space.root().copy_out(address, &bytes[which]),
+            Part::Kernel(buffer, at) => {
+                buffer[at..at + which.len()].copy_from_slice(&bytes[which]);
+                Ok(())
+            }
+        })
+    }
+
+    /// Puts `len` bytes of a frame from `offset` on; returns how many went.
+    pub fn put_frame(&mut self, frame: &UserFrame, offset: usize, len: usize) -> usize {
+        self.by_parts(len, |sink, at, bytes| {
+            frame.read(offset + at, bytes);
+            sink.put(bytes)
+        })
+    }
+
+    /// Puts `len` zeroes; returns how many went.
+    pub fn put_zeroes(&mut self, len: usize) -> usize {
+        self.advance(len, |part, which| match part {
+            Part::User(space, address) => space.root().zero_out(address, which.len()),
+            Part::Kernel(buffer, at) => {
+                buffer[at..at + which.len()].fill(0);
+                Ok(())
+            }
+        })
     }
 
     /// Resolves the fault that stopped the last movement, if there was one.
@@ -271,107 +329,36 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// EFAULT if the address is not the program's to write.
     pub fn recover(&mut self) -> Result<(), Errno> {
-        match &mut self.memory {
-            SinkMemory::User(cursor) => cursor.recover(Access::Write),
-            SinkMemory::Kernel(_) => Ok(()),
-        }
+        self.recover_for(Access::Write)
     }
-}
-
-enum SourceMemory<'a> {
-    User(Cursor<'a>),
-    Kernel(&'a [u8]),
-}
-
-/// Source of a write.
-pub struct Source<'a> {
-    memory: SourceMemory<'a>,
-    remaining: usize,
-    moved: usize,
-    /// Whether earlier operations took bytes of the same call.
-    continues: bool,
 }
 
 impl<'a> Source<'a> {
-    /// User memory; `ranges` sum up to at most `isize::MAX` (checked by the call).
-    #[must_use]
-    pub fn user(space: &'a AddressSpace, ranges: &'a [Range]) -> Source<'a> {
-        Source {
-            remaining: ranges.iter().map(|range| range.len).sum(),
-            memory: SourceMemory::User(Cursor::new(space, ranges)),
-            moved: 0,
-            continues: false,
-        }
-    }
-
-    /// `window` bytes of user memory from `skip` bytes into `ranges` on, which
-    /// hold that many.
-    #[must_use]
-    pub fn window(
-        space: &'a AddressSpace,
-        ranges: &'a [Range],
-        skip: usize,
-        window: usize,
-    ) -> Source<'a> {
-        let mut cursor = Cursor::new(space, ranges);
-        if skip > 0 {
-            cursor.skip(skip);
-        }
-        Source {
-            remaining: window,
-            memory: SourceMemory::User(cursor),
-            moved: 0,
-            continues: skip > 0,
-        }
-    }
-
     /// A kernel buffer.
     #[must_use]
     pub fn kernel(buffer: &'a [u8]) -> Source<'a> {
-        Source {
-            remaining: buffer.len(),
-            memory: SourceMemory::Kernel(buffer),
-            moved: 0,
-            continues: false,
-        }
-    }
-
-    /// Bytes still to be taken.
-    #[must_use]
-    pub fn remaining(&self) -> usize {
-        self.remaining
-    }
-
-    /// Bytes taken so far.
-    #[must_use]
-    pub fn moved(&self) -> usize {
-        self.moved
-    }
-
-    /// Whether nothing of the call's bytes was taken yet.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.moved == 0 && !self.continues
+        Movement::of_kernel(buffer, buffer.len())
     }
 
     /// Takes bytes into `to`; returns how many came.
     pub fn take(&mut self, to: &mut [u8]) -> usize {
-        let want = to.len().min(self.remaining);
-        let count = match &mut self.memory {
-            SourceMemory::User(cursor) => cursor.advance(want, |space, address, offset, len| {
-                match space.root().copy_in(address, &mut to[offset..offset + len]) {
-                    Ok(()) => (len, None),
-                    Err(fault) => (fault.copied, Some(fault.address)),
-                }
-            }),
-            SourceMemory::Kernel(buffer) => {
-                to[..want].copy_from_slice(&buffer[self.moved..self.moved + want]);
-                want
+        self.advance(to.len(), |part, which| match part {
+            Part::User(space, address) => space.root().copy_in(address, &mut to[which]),
+            Part::Kernel(buffer, at) => {
+                let len = which.len();
+                to[which].copy_from_slice(&buffer[at..at + len]);
+                Ok(())
             }
-        };
-        self.moved += count;
-        self.remaining -= count;
-        count
+        })
+    }
+
+    /// Takes `len` bytes into a frame from `offset` on; returns how many came.
+    pub fn take_frame(&mut self, frame: &UserFrame, offset: usize, len: usize) -> usize {
+        self.by_parts(len, |source, at, bytes| {
+            let count = source.take(bytes);
+            frame.write(offset + at, &bytes[..count]);
+            count
+        })
     }
 
     /// Passes over all that remains without looking at it, valid memory or
@@ -382,41 +369,13 @@ impl<'a> Source<'a> {
         count
     }
 
-    /// Takes `len` bytes into a frame from `offset` on; returns how many came.
-    pub fn take_frame(&mut self, frame: &UserFrame, offset: usize, len: usize) -> usize {
-        let mut bounce = [0; BOUNCE];
-        let mut sum = 0;
-        while sum < len {
-            let part = (len - sum).min(BOUNCE).min(self.remaining);
-            if part == 0 {
-                break;
-            }
-            let count = self.take(&mut bounce[..part]);
-            frame.write(offset + sum, &bounce[..count]);
-            sum += count;
-            if count < part {
-                break;
-            }
-        }
-        sum
-    }
-
-    /// Whether the last movement stopped at a fault.
-    #[must_use]
-    pub fn faulted(&self) -> bool {
-        matches!(&self.memory, SourceMemory::User(cursor) if cursor.fault.is_some())
-    }
-
     /// Resolves the fault that stopped the last movement, if there was one.
     /// Call it with no lock held.
     ///
     /// # Errors
     /// EFAULT if the address is not the program's to read.
     pub fn recover(&mut self) -> Result<(), Errno> {
-        match &mut self.memory {
-            SourceMemory::User(cursor) => cursor.recover(Access::Read),
-            SourceMemory::Kernel(_) => Ok(()),
-        }
+        self.recover_for(Access::Read)
     }
 }
 

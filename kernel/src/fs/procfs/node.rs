@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use ochre_abi::Errno;
-use ochre_sync::{Once, SpinLock};
+use ochre_sync::SpinLock;
 
-use super::DEVICE;
+use super::TREE;
 use super::text::{Made, Text};
-use crate::fs::tmpfs::anonymous_device;
+use super::tree::Tree;
 use crate::vfs::{
     File, Inode, Kind, Link, Metadata, Open, Opened, Permissions, Sink, Source, Timestamp, now,
 };
@@ -20,32 +20,10 @@ use crate::vfs::{
 /// Most bytes that a write to a file here takes.
 const WRITE_MAX: usize = 4096;
 
-/// The device number of a file system, taken when it is first asked for.
-#[derive(Debug)]
-pub(super) struct Device(Once<u64>);
-
-impl Device {
-    pub(super) const fn new() -> Device {
-        Device(Once::new())
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        match self.0.get() {
-            Some(number) => *number,
-            None => {
-                let number = anonymous_device();
-                // Whoever was faster has set one too.
-                let _ = self.0.set(number);
-                self.0.get().copied().unwrap_or(number)
-            }
-        }
-    }
-}
-
 /// Whom an inode belongs to, its number, and that of its file system.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Identity {
-    pub(super) device: &'static Device,
+    pub(super) tree: &'static Tree,
     pub(super) number: u64,
     pub(super) mode: u32,
     pub(super) uid: u32,
@@ -56,7 +34,7 @@ impl Identity {
     /// Something of the superuser's in procfs.
     pub(super) const fn of_root(number: u64, mode: u32) -> Identity {
         Identity {
-            device: &DEVICE,
+            tree: &TREE,
             number,
             mode,
             uid: 0,
@@ -65,8 +43,8 @@ impl Identity {
     }
 
     /// The same in another file system.
-    pub(super) const fn on(self, device: &'static Device) -> Identity {
-        Identity { device, ..self }
+    pub(super) const fn on(self, tree: &'static Tree) -> Identity {
+        Identity { tree, ..self }
     }
 
     pub(super) fn permissions(self) -> Permissions {
@@ -79,7 +57,7 @@ impl Identity {
 
     pub(super) fn metadata(self, kind: Kind, links: u32, size: u64, time: Timestamp) -> Metadata {
         Metadata {
-            device: self.device.number(),
+            device: self.tree.device(),
             inode: self.number,
             kind,
             permissions: self.permissions(),

@@ -8,17 +8,14 @@ use core::any::Any;
 use core::fmt::Write;
 
 use ochre_abi::Errno;
-use ochre_abi::stat::Statfs;
 use ochre_hal::cpu::{self, MAX_CPUS};
-use ochre_sync::SpinLock;
 
-use super::node::{Content, Device, Identity, Leaf, Listing};
+use super::node::{Content, Identity, Leaf, Listing};
 use super::root::{Digits, parse_number};
 use super::text::{Made, Text};
+use super::tree::Tree;
 use crate::vfs::mount::{Mount, MountFlags};
-use crate::vfs::{
-    Dentry, Entry as Listed, FileSystem, Inode, Kind, Metadata, Open, Opened, Permissions, now,
-};
+use crate::vfs::{Entry as Listed, Inode, Kind, Metadata, Open, Opened, Permissions, now};
 
 /// What `statfs` shows.
 const SUPER_MAGIC: i64 = 0x6265_6572;
@@ -140,7 +137,7 @@ impl Place {
     }
 
     fn identity(self) -> Identity {
-        Identity::of_root(self.number(), 0o755).on(&DEVICE)
+        Identity::of_root(self.number(), 0o755).on(&TREE)
     }
 
     fn directories(self) -> u32 {
@@ -164,7 +161,7 @@ struct Fact {
 
 impl Content for Fact {
     fn identity(&self) -> Identity {
-        Identity::of_root(self.number, 0o444).on(&DEVICE)
+        Identity::of_root(self.number, 0o444).on(&TREE)
     }
 
     fn render(&self, text: &mut Text) -> Made {
@@ -258,49 +255,12 @@ impl Inode for Place {
 }
 
 /// The one file system.
-struct Sysfs {
-    root: Arc<Dentry>,
-}
-
-/// The device number that files of it show.
-static DEVICE: Device = Device::new();
-
-static FILE_SYSTEM: SpinLock<Option<Arc<Sysfs>>> = SpinLock::new(None);
-
-impl FileSystem for Sysfs {
-    fn name(&self) -> &'static str {
-        "sysfs"
-    }
-
-    fn root(&self) -> Arc<Dentry> {
-        Arc::clone(&self.root)
-    }
-
-    fn statistics(&self) -> Statfs {
-        Statfs {
-            f_type: SUPER_MAGIC,
-            f_bsize: 4096,
-            f_namelen: 255,
-            f_frsize: 4096,
-            ..Statfs::default()
-        }
-    }
-
-    fn device(&self) -> u64 {
-        DEVICE.number()
-    }
-}
+static TREE: Tree = Tree::new("sysfs", SUPER_MAGIC, || Arc::new(Place::Top));
 
 /// A new mount of the file system, to be attached somewhere.
 #[must_use]
 pub fn mount(source: &[u8], flags: MountFlags) -> Arc<Mount> {
-    let file_system = Arc::clone(FILE_SYSTEM.lock().get_or_insert_with(|| {
-        Arc::new(Sysfs {
-            root: Dentry::root(Arc::new(Place::Top)),
-        })
-    }));
-    let root = file_system.root();
-    Mount::new(file_system, root, source, flags)
+    TREE.mount(source, flags)
 }
 
 #[cfg(test)]
