@@ -19,7 +19,8 @@ ps -e -o comm= | grep -c '^sleep$'; ps -C sleep -o args=; ps -p 999999 -o comm=;
 nice -n 5 sleep 1001 & other=$!
 until [ "$(ps -o args= -p $other)" = "sleep 1001" ]; do sleep 0.01; done
 ps -o ni=,pri= -p $other; ps -o args= --sort=-ni -p $pid,$other
-top -bn1 | head -n7 | awk '{print $1}'
+# A share of 100.0 leaves no space behind the colon.
+top -bn1 | head -n7 | sed 's/:.*/:/' | awk '{print $1}'
 top -bn1 -p $pid,$other | tail -n2 | awk '{print $2, $4, $8, $12}' | sort
 top -bHn1 -p $pid | tail -n1 | awk '{print $12}'
 [ "$(pgrep -P $$ -f 'sleep 1000')" = $pid ] && echo pgrep; pgrep -c -P $$ sleep; pgrep -l -P $$ sleep | cut -d' ' -f2
@@ -28,7 +29,8 @@ pwdx $pid | cut -d' ' -f2; pmap $pid | head -n1 | cut -d' ' -f2-; pmap -x $pid |
 pmap $pid | tail -n1 | awk '{print $1}'
 pkill -P $$ -STOP -f 'sleep 1001'; until [ "$(ps -o state= -p $other)" = T ]; do sleep 0.01; done; echo stopped
 pkill -P $$ -CONT -f 'sleep 1001'; until [ "$(ps -o state= -p $other)" = S ]; do sleep 0.01; done; echo goes on
-pkill -P $$ sleep; wait $pid; echo $?; wait $other; echo $?
+# A shell that notices an end before it waits for it says so.
+{ pkill -P $$ sleep; wait $pid; echo $?; wait $other; echo $?; } 2> /dev/null
 sh -c 'exit 3' & pid=$!; until [ "$(ps -o state= -p $pid)" = Z ]; do sleep 0.01; done; ps -o comm=,state=,args= -p $pid; wait $pid; echo $?
 free | awk '{print $1, (NR == 1 ? $0 : $2 >= $3)}'; free -h | wc -l
 uptime | grep -c 'load average'; uptime -p | cut -d' ' -f1
