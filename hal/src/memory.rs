@@ -12,6 +12,7 @@
 //! | `user_frame` | counted handles to programs' frames |
 //! | `heap` | the kernel's heap |
 //! | `config` | which allocators these are |
+//! | `shortage` | in a kernel for tests: allocations that fail to order |
 //! | `page_table`, `table`, `flush`, `space` | programs' address spaces |
 //! | `presence`, `quarantine` | what other processors remember of them |
 //! | `user_copy` | copies to and from programs |
@@ -36,6 +37,7 @@ mod page_table;
 pub(crate) mod presence;
 mod quarantine;
 pub(crate) mod registers;
+pub mod shortage;
 pub(crate) mod space;
 pub(crate) mod stacks;
 mod table;
@@ -90,7 +92,7 @@ pub fn reclaim() {
 /// System calls that create kernel objects ask first and answer ENOMEM.
 #[must_use]
 pub fn has_headroom(frames: usize) -> bool {
-    frames::has_headroom(frames)
+    frames::has_headroom(frames) && !shortage::strikes()
 }
 
 bitflags! {

@@ -3,6 +3,7 @@
 //! Written through the `log` crate. The ring is what `syslog(2)` and
 //! `/proc/kmsg` read.
 
+use crate::memory::MakeRoom;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
@@ -98,7 +99,7 @@ pub fn kept() -> Result<Vec<u8>, alloc::collections::TryReserveError> {
     let ring = KEPT.lock();
     let count = ring.written.min(RING);
     let mut copy = Vec::new();
-    copy.try_reserve_exact(count)?;
+    copy.make_room_exact(count)?;
     for index in ring.written - count..ring.written {
         copy.push(ring.bytes[index % RING]);
     }

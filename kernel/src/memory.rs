@@ -24,7 +24,9 @@ mod populate;
 pub mod pressure;
 mod remap;
 mod report;
+mod room;
 mod shared;
+pub mod shortage;
 mod space;
 
 pub mod vdso;
@@ -43,5 +45,6 @@ pub use populate::Population;
 pub use pressure::check_headroom;
 pub use remap::RemapRequest;
 pub use report::{Residence, Sizes};
+pub use room::{MakeRoom, try_box};
 pub use shared::SharedMemory;
 pub use space::{AddressSpace, Fault};

@@ -19,6 +19,7 @@ use core::task::{Context, Poll, Waker};
 use ochre_abi::Errno;
 use ochre_sync::SpinLock;
 
+use crate::memory::MakeRoom;
 use crate::objects::CountedWaiter;
 use crate::process::{Thread, Work};
 use crate::sched;
@@ -62,7 +63,7 @@ impl WaitQueue {
     /// ENOMEM.
     pub fn register(&self, waker: &Waker) -> Result<Registration, Errno> {
         let mut waiters = self.waiters.lock();
-        waiters.list.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        waiters.list.make_room(1).map_err(|_| Errno::ENOMEM)?;
         let key = waiters.next_key;
         waiters.next_key += 1;
         waiters.list.push((key, waker.clone()));
@@ -123,7 +124,7 @@ impl PollTable {
 
     /// Has the table's waker woken when `queue` changes.
     pub fn add(&mut self, queue: &WaitQueue) {
-        if self.first.is_some() && self.others.try_reserve(1).is_err() {
+        if self.first.is_some() && self.others.make_room(1).is_err() {
             self.failed = true;
             return;
         }

@@ -20,19 +20,30 @@ const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 /// How long an unfinished line is kept back; a longer one passes as it is.
 const MAX_LINE: usize = 4096;
 
-/// Passes a log on, line by line, with names added.
-pub struct NamingSink {
+/// The names of a kernel's functions.
+pub struct Names {
     kernel: PathBuf,
     /// What is cut off in front of file names.
     root: String,
     loader: Option<Loader>,
+}
+
+/// Passes a log on, line by line, with names added.
+pub struct NamingSink {
+    names: Names,
     line: Vec<u8>,
     sink: Sink,
 }
 
+impl core::fmt::Debug for Names {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Names").field(&self.kernel).finish()
+    }
+}
+
 impl core::fmt::Debug for NamingSink {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("NamingSink").field(&self.kernel).finish()
+        f.debug_tuple("NamingSink").field(&self.names).finish()
     }
 }
 
@@ -40,10 +51,7 @@ impl NamingSink {
     /// Names from this kernel's image; it is read at the first address.
     pub fn new(kernel: &Path, sink: Sink) -> Self {
         Self {
-            kernel: kernel.to_owned(),
-            root: paths::workspace()
-                .map_or_else(|_| String::new(), |root| format!("{}/", root.display())),
-            loader: None,
+            names: Names::new(kernel),
             line: Vec::new(),
             sink,
         }
@@ -57,14 +65,27 @@ impl NamingSink {
         };
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         self.sink.write_all(text)?;
-        for name in self.names(address) {
-            self.sink.write_all(name.as_bytes())?;
+        for (depth, name) in self.names.at(address).iter().enumerate() {
+            let separator = if depth == 0 { "  " } else { "\n      in " };
+            write!(self.sink, "{separator}{name}")?;
         }
         self.sink.write_all(b"\n")
     }
+}
 
-    /// The functions at an address, the innermost first, each ready to print.
-    fn names(&mut self, address: u64) -> Vec<String> {
+impl Names {
+    /// Those of this image, which is read at the first address.
+    pub fn new(kernel: &Path) -> Self {
+        Self {
+            kernel: kernel.to_owned(),
+            root: paths::workspace()
+                .map_or_else(|_| String::new(), |root| format!("{}/", root.display())),
+            loader: None,
+        }
+    }
+
+    /// The functions at an address, the innermost first, with their places.
+    pub fn at(&mut self, address: u64) -> Vec<String> {
         if self.loader.is_none() {
             self.loader = Loader::new(&self.kernel).ok();
         }
@@ -83,24 +104,13 @@ impl NamingSink {
                     let file = file.strip_prefix(&self.root).unwrap_or(file);
                     format!(" ({file}:{})", location.line.unwrap_or(0))
                 });
-                let separator = if names.is_empty() {
-                    "  "
-                } else {
-                    "\n      in "
-                };
-                names.push(format!(
-                    "{separator}{}{place}",
-                    function.as_deref().unwrap_or("?")
-                ));
+                names.push(format!("{}{place}", function.as_deref().unwrap_or("?")));
             }
         }
         if names.is_empty()
             && let Some(symbol) = loader.find_symbol(address)
         {
-            names.push(format!(
-                "  {}",
-                addr2line::demangle_auto(symbol.into(), None)
-            ));
+            names.push(addr2line::demangle_auto(symbol.into(), None).into_owned());
         }
         names
     }

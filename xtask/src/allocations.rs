@@ -1,11 +1,11 @@
 //! `cargo xtask allocations`: where the kernel allocates in a way that cannot fail politely.
 //!
 //! `Box::new`, `vec!`, `format!`, `push` and their like end the kernel when
-//! there is no memory. Behind a `try_reserve`, or for a few bytes behind a
+//! there is no memory. Behind a `make_room`, or for a few bytes behind a
 //! check of the headroom, they do not; anywhere else a program may drive them.
 //! No lint of the compiler's knows which is which, so this one counts: in each
 //! function of the kernel, tests apart, the calls that may allocate and cannot
-//! say no, unless the function has room made (`try_reserve`) or asks for it
+//! say no, unless the function has room made (`make_room`) or asks for it
 //! (`has_headroom`, `check_headroom`) itself. The counts are kept in [`LIST`],
 //! file by file; `cargo xtask tidy` refuses a file that has more than the list
 //! says, so the list only ever gets shorter without somebody noticing.
@@ -65,9 +65,9 @@ const MAKING: [&str; 5] = ["collect", "split_off", "to_owned", "to_string", "to_
 const ROOM: [&str; 6] = [
     "check_headroom",
     "has_headroom",
+    "make_room",
+    "make_room_exact",
     "try_collect",
-    "try_reserve",
-    "try_reserve_exact",
     "try_with_capacity",
 ];
 
@@ -245,9 +245,9 @@ pub(crate) fn write() -> Result<()> {
 const HEAD: &str = "\
 # Allocations that cannot fail politely
 
-`Box::new`, `vec!`, `push` and their like end the kernel if there is no memory. Everything whose size a program chooses goes through `try_reserve` and answers ENOMEM. What is left is below: small objects of a fixed size, and texts whose length the kernel chooses. They live from the reserve that is kept from programs' pages; the calls that make many of them (fork, mmap, new files, pipes, timers, descriptors of events, what epoll watches) ask for headroom first (`memory::has_headroom`, `check_headroom`), the others do not yet.
+`Box::new`, `vec!`, `push` and their like end the kernel if there is no memory. Everything whose size a program chooses goes through `make_room` (`try_reserve`, which can be made to fail in a test) and answers ENOMEM. What is left is below: small objects of a fixed size, and texts whose length the kernel chooses. They live from the reserve that is kept from programs' pages; the calls that make many of them (fork, mmap, new files, pipes, timers, descriptors of events, what epoll watches) ask for headroom first (`memory::has_headroom`, `check_headroom`), the others do not yet.
 
-`cargo xtask allocations` names each line; `cargo xtask allocations --write` writes this list; `cargo xtask tidy` refuses a file that has more of them than it says here. A function that makes room (`try_reserve`) or asks for it (`has_headroom`, `check_headroom`) itself is not counted, nor is what runs before the first program. Maps (`BTreeMap::insert`) have no way to fail and are not counted either: they grow by small nodes, behind the same headroom.
+`cargo xtask allocations` names each line; `cargo xtask allocations --measured` makes each system call in a guest and tells which of them come to such a place, the standard library's maps included; `cargo xtask allocations --write` writes this list; `cargo xtask tidy` refuses a file that has more of them than it says here. A function that makes room (`make_room`) or asks for it (`has_headroom`, `check_headroom`) itself is not counted, nor is what runs before the first program. Maps (`BTreeMap::insert`) have no way to fail and are not counted either: they grow by small nodes, behind the same headroom.
 
 ";
 
@@ -270,12 +270,12 @@ mod tests {
 
     #[test]
     fn what_has_room_made_is_none() {
-        check("fn f() { v.try_reserve(1)?; v.push(1); }", &[]);
+        check("fn f() { v.make_room(1)?; v.push(1); }", &[]);
         check(
             "fn f() { if !memory::has_headroom(4) { return; } Box::new(1); }",
             &[],
         );
-        check("fn f() { v.try_reserve(1)?; } fn g() { v.push(1); }", &[1]);
+        check("fn f() { v.make_room(1)?; } fn g() { v.push(1); }", &[1]);
     }
 
     #[test]

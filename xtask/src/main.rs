@@ -7,6 +7,7 @@ mod bench_sync;
 mod check;
 mod count_unsafe;
 mod fuzz;
+mod measured;
 mod metadata;
 mod model;
 mod run;
@@ -96,6 +97,9 @@ enum Command {
         /// Write docs/allocations.md, which the rules of the house keep to
         #[arg(long)]
         write: bool,
+        /// Where it does in calls of a program, measured in a guest
+        #[arg(long, conflicts_with = "write")]
+        measured: bool,
     },
     /// Writes docs/syscalls.md from the table of system calls
     Syscalls {
@@ -160,8 +164,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         }
         Command::CountUnsafe => count_unsafe::print()?,
         Command::Tidy => tidy::check()?,
-        Command::Allocations { write: true } => allocations::write()?,
-        Command::Allocations { write: false } => allocations::print()?,
+        Command::Allocations { write: true, .. } => allocations::write()?,
+        Command::Allocations { measured: true, .. } => measured::print()?,
+        Command::Allocations { .. } => allocations::print()?,
         Command::Syscalls { check: true } => syscalls::check()?,
         Command::Syscalls { check: false } => syscalls::write()?,
         Command::Doctor => return Ok(ochre_tool::doctor::print()),

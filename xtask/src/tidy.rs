@@ -89,7 +89,7 @@ fn infallible(house: &House, findings: &mut Findings) -> Result<()> {
                 &path,
                 format!(
                     "allocates in {} places (lines {lines:?}) without a way to fail; {limit} are in {}: \
-                     use try_reserve, try_new or has_headroom, or say there why not",
+                     use make_room, try_box or check_headroom, or say there why not",
                     lines.len(),
                     allocations::LIST
                 ),

@@ -43,3 +43,5 @@ mod trap;
 pub(crate) mod uart;
 pub(crate) mod usercopy;
 pub(crate) mod window;
+
+pub(crate) use report::callers;

@@ -31,7 +31,7 @@ use ochre_sync::{Counter, Processor, SpinLock};
 use crate::cpu::{self, MAX_CPUS};
 
 use super::config::{self, FRAMES};
-use super::{OutOfMemory, PAGE_SIZE, Stats, UserFrame, direct};
+use super::{OutOfMemory, PAGE_SIZE, Stats, UserFrame, direct, shortage};
 
 /// A program's page.
 pub(super) const USER: u8 = 3;
@@ -317,7 +317,7 @@ pub(super) fn is_memory(range: Range<u64>) -> bool {
 /// A program's frame with one handle, content unspecified.
 #[inline]
 pub(super) fn allocate_user() -> Result<u32, OutOfMemory> {
-    if !has_more_than(reserve()) {
+    if !has_more_than(reserve()) || shortage::strikes() {
         return Err(OutOfMemory);
     }
     let frame = one().ok_or(OutOfMemory)?;
@@ -337,7 +337,7 @@ pub(super) fn free_user(frame: u32) {
 /// A table of zero entries. Tables may use half of the reserve: programs make
 /// the kernel need them, but a fault that cannot have its table kills.
 pub(super) fn allocate_table() -> Result<u32, OutOfMemory> {
-    if !has_more_than(reserve() / 2) {
+    if !has_more_than(reserve() / 2) || shortage::strikes() {
         return Err(OutOfMemory);
     }
     let ready = ready().with(|hands| hands.tables.pop());

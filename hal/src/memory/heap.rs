@@ -17,6 +17,8 @@ use crate::cpu;
 #[cfg(target_os = "none")]
 use super::config;
 use super::frames;
+#[cfg(target_os = "none")]
+use super::shortage::Short;
 
 /// Frames as a heap's pages.
 #[derive(Debug)]
@@ -56,12 +58,12 @@ unsafe impl Place for Here {
 
 #[cfg(target_os = "none")]
 #[global_allocator]
-static HEAP: config::Heap = config::NEW_HEAP;
+static HEAP: Short<config::Heap> = Short::new(config::NEW_HEAP);
 
 /// Gives back what the heap keeps for this processor without need.
 pub(super) fn reclaim() {
     #[cfg(target_os = "none")]
-    HEAP.reclaim();
+    HEAP.heap().reclaim();
 }
 
 #[cfg(test)]

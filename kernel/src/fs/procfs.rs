@@ -24,6 +24,7 @@ mod memory;
 mod node;
 mod process;
 mod root;
+mod shortage;
 mod sys;
 pub mod sysfs;
 mod text;

@@ -22,6 +22,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
 use crate::memory;
+use crate::memory::MakeRoom;
 use crate::vfs::{Events, File, OpenFile};
 use crate::wait::{PollTable, WaitQueue};
 
@@ -168,7 +169,7 @@ impl Epoll {
             let mut ready = self.shared.ready.lock();
             let wanted = items.len() + 1;
             let missing = wanted.saturating_sub(ready.len());
-            ready.try_reserve(missing).map_err(|_| Errno::ENOMEM)?;
+            ready.make_room(missing).map_err(|_| Errno::ENOMEM)?;
             drop(ready);
             items.insert(key, Arc::clone(&item));
         }
@@ -249,7 +250,7 @@ impl Epoll {
             if events.is_empty() {
                 continue;
             }
-            if reports.try_reserve(1).is_err() {
+            if reports.make_room(1).is_err() {
                 item.list();
                 break;
             }
@@ -275,9 +276,7 @@ impl Epoll {
         }
         let mut watched = Vec::new();
         let items = other.items.lock();
-        watched
-            .try_reserve(items.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        watched.make_room(items.len()).map_err(|_| Errno::ENOMEM)?;
         watched.extend(items.values().filter_map(|item| item.file.upgrade()));
         drop(items);
         for file in watched {
@@ -297,7 +296,7 @@ impl Epoll {
         }
         items.retain(|_, item| {
             let lives = item.file.strong_count() > 0;
-            if !lives && gone.try_reserve(1).is_ok() {
+            if !lives && gone.make_room(1).is_ok() {
                 gone.push(Arc::clone(item));
                 return false;
             }
@@ -332,7 +331,7 @@ impl File for Epoll {
         }
         let mut listed = Vec::new();
         let ready = self.shared.ready.lock();
-        if listed.try_reserve(ready.len()).is_err() {
+        if listed.make_room(ready.len()).is_err() {
             // Whoever asks looks again, and for that there may be memory.
             return Events::READABLE;
         }

@@ -4,6 +4,7 @@
 //! page up to the capacity, and goes when the ring is dropped. Growing is the
 //! only allocation and may fail.
 
+use crate::memory::MakeRoom;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
@@ -52,7 +53,7 @@ impl Ring {
         if capacity < self.buffer.len() {
             let mut smaller = Vec::new();
             smaller
-                .try_reserve_exact(capacity)
+                .make_room_exact(capacity)
                 .map_err(|_| Errno::ENOMEM)?;
             smaller.resize(capacity, 0);
             self.move_into(smaller);
@@ -98,7 +99,7 @@ impl Ring {
         }
         let size = wanted.next_power_of_two().min(self.capacity);
         let mut larger = Vec::new();
-        if larger.try_reserve_exact(size).is_err() {
+        if larger.make_room_exact(size).is_err() {
             return if self.len < self.buffer.len() {
                 Ok(())
             } else {

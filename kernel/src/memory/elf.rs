@@ -16,6 +16,7 @@ use ochre_abi::mman::Protection;
 use ochre_hal::memory::USER_END;
 use zerocopy::FromBytes;
 
+use super::MakeRoom;
 use super::area::PAGE;
 
 /// The most bytes of program headers.
@@ -216,7 +217,7 @@ impl Program {
             self.table_address = (self.header.table_offset - raw.offset).checked_add(raw.address);
         }
         self.segments
-            .try_reserve(1)
+            .make_room(1)
             .map_err(|_| ElfError::OutOfMemory)?;
         self.segments.push(Segment {
             address: raw.address,

@@ -46,9 +46,12 @@ pub fn check_headroom() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Kills the process with the most memory, unless one that was killed before
-/// still has to give its memory back.
+/// Kills the process with the most memory, unless there is some again by now, or
+/// one that was killed before still has to give its memory back.
 pub fn relieve() {
+    if ochre_hal::memory::has_headroom(0) {
+        return;
+    }
     let mut largest: Option<(u64, usize, Arc<Process>)> = None;
     for relations in table::lock().iter() {
         let process = &relations.process;

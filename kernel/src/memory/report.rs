@@ -8,6 +8,7 @@ use ochre_abi::mman::Protection;
 use ochre_hal::memory::PAGE_SIZE;
 use ochre_hal::user::Access;
 
+use super::MakeRoom;
 use super::area::PAGE;
 use super::space::Inner;
 use super::{AddressSpace, Area, AreaFlags, Facts, Usage};
@@ -59,7 +60,7 @@ impl AddressSpace {
     pub fn areas(&self) -> Vec<Area> {
         let inner = self.inner();
         let mut areas = Vec::new();
-        if areas.try_reserve_exact(inner.areas.len()).is_ok() {
+        if areas.make_room_exact(inner.areas.len()).is_ok() {
             areas.extend(inner.areas.iter().cloned());
         }
         areas

@@ -19,6 +19,7 @@ use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 use ochre_sync::{Once, SpinLock, SpinLockGuard};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::MakeRoom;
 use super::area::{AreaFlags, PAGE};
 use super::area_map::AreaMap;
 use super::{Facts, Identity, Layout, Limits, Randomness, Usage};
@@ -330,7 +331,7 @@ impl AddressSpace {
             if room == 0 {
                 return Err(too_long);
             }
-            to.try_reserve(first + done + room - to.len())
+            to.make_room(first + done + room - to.len())
                 .map_err(|_| Errno::ENOMEM)?;
             to.resize(first + done + room, 0);
             let at = from.wrapping_add(done as u64);

@@ -21,6 +21,7 @@ use ochre_abi::Errno;
 pub use arguments::Arguments;
 
 use super::{Credentials, table};
+use crate::memory::MakeRoom;
 use crate::memory::{AddressSpace, Limits, Randomness};
 use crate::sched::account;
 use crate::syscall::{Call, Outcome};
@@ -154,7 +155,7 @@ pub fn prepare(mut request: Request, opener: &mut dyn Opener) -> Result<Prepared
         file = opener.open(line.interpreter)?;
         called.clear();
         called
-            .try_reserve(line.interpreter.len())
+            .make_room(line.interpreter.len())
             .map_err(|_| Errno::ENOMEM)?;
         called.extend_from_slice(line.interpreter);
         depth += 1;

@@ -19,6 +19,7 @@ use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState};
 use crate::device;
 use crate::ipc::futex::{self, Key, Scope};
 use crate::memory::AddressSpace;
+use crate::memory::MakeRoom;
 use crate::signal;
 use crate::tty;
 
@@ -148,7 +149,7 @@ fn newly_orphaned(
         .map(|child| child.group);
     // Without memory for the lists nobody is hung up: an end cannot fail.
     let mut groups: Vec<Pid> = Vec::new();
-    if groups.try_reserve(children.len() + 1).is_err() {
+    if groups.make_room(children.len() + 1).is_err() {
         return Vec::new();
     }
     groups.extend(of_children.chain(was_looked_after.then_some(own.group)));
@@ -165,7 +166,7 @@ fn newly_orphaned(
         })
         .flat_map(|group| table.group_processes(group));
     for member in found {
-        if members.try_reserve(1).is_ok() {
+        if members.make_room(1).is_ok() {
             members.push(Arc::clone(member));
         }
     }

@@ -15,6 +15,7 @@ use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 use ochre_sync::{SpinLock, SpinLockGuard};
 
 use super::{Pid, Process, Thread};
+use crate::memory::MakeRoom;
 
 /// Highest number plus one, unless [`set_pid_max`] says otherwise.
 const PID_MAX: u32 = 32768;
@@ -247,12 +248,12 @@ impl Table {
         self.groups
             .entry(group)
             .or_default()
-            .try_reserve(1)
+            .make_room(1)
             .map_err(|_| Errno::ENOMEM)?;
         let mut gave_up_terminal = false;
         if let Some(parent) = self.processes.get_mut(&parent) {
             gave_up_terminal = parent.gave_up_terminal && parent.session == session;
-            if parent.children.try_reserve(1).is_err() {
+            if parent.children.make_room(1).is_err() {
                 return Err(Errno::ENOMEM);
             }
             parent.children.push(pid);
@@ -335,7 +336,7 @@ impl Table {
             return Ok(());
         }
         let members = self.groups.entry(group).or_default();
-        members.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        members.make_room(1).map_err(|_| Errno::ENOMEM)?;
         members.push(pid);
         self.leave_group(pid, old);
         if let Some(of) = self.relations_mut(pid) {
@@ -380,7 +381,7 @@ impl Table {
             }
         }
         if let Some(of) = self.relations_mut(to)
-            && of.children.try_reserve(children.len()).is_ok()
+            && of.children.make_room(children.len()).is_ok()
         {
             of.children.extend_from_slice(&children);
         }

@@ -30,7 +30,7 @@ use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::thread_list::{Listed, Slot};
 use super::{ExitStatus, Pid, Process, Shares, rseq};
-use crate::memory::{AddressSpace, pressure};
+use crate::memory::{AddressSpace, pressure, shortage};
 use crate::objects::CountedThread;
 use crate::sched::{self, Step, TaskRef};
 use crate::signal::{self, Info, ThreadSignals};
@@ -114,6 +114,8 @@ pub struct Thread {
     pub started_ns: u64,
     /// The status that `exit(2)` gave.
     exit_code: AtomicU32,
+    /// What is to fail, and what came of it.
+    pub shortage: shortage::Order,
     /// Its place among the threads of the process.
     slot: Slot,
     _counted: CountedThread,
@@ -169,6 +171,7 @@ impl Thread {
             waited_at: AtomicU64::new(0),
             started_ns: clock::now_ns(),
             exit_code: AtomicU32::new(0),
+            shortage: shortage::Order::default(),
             slot: Slot::default(),
             _counted: CountedThread::new(),
         });
@@ -340,7 +343,7 @@ impl Thread {
             if self.process.rt_limit.is_watched() {
                 self.note_wait();
             }
-            if Self::go_on(state, task).is_pending() {
+            if self.go_on(state, task).is_pending() {
                 return Step::Wait;
             }
         }
@@ -370,6 +373,7 @@ impl Thread {
                 continue;
             }
             serving = state.user.syscall().number;
+            self.shortage.begin();
             let outcome = syscall::dispatch(
                 &mut Call {
                     thread: self,
@@ -378,6 +382,7 @@ impl Thread {
                 },
                 serving,
             );
+            self.shortage.pause();
             if let Outcome::Done(result) = outcome {
                 Self::finish(state, result);
                 continue;
@@ -390,7 +395,7 @@ impl Thread {
                 }
                 Outcome::Wait(future) => {
                     state.call = Some(future);
-                    if Self::go_on(state, task).is_pending() {
+                    if self.go_on(state, task).is_pending() {
                         return Step::Wait;
                     }
                 }
@@ -400,12 +405,15 @@ impl Thread {
 
     /// Goes on with the call in flight.
     #[inline(never)]
-    fn go_on(state: &mut ThreadState, task: &TaskRef) -> Poll<()> {
+    fn go_on(&self, state: &mut ThreadState, task: &TaskRef) -> Poll<()> {
         let Some(future) = &mut state.call else {
             return Poll::Ready(());
         };
         let waker = task.waker();
-        let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) else {
+        self.shortage.resume();
+        let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+        self.shortage.pause();
+        let Poll::Ready(result) = polled else {
             return Poll::Pending;
         };
         state.call = None;

@@ -16,6 +16,7 @@ use core::ops::Deref;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
 use super::Thread;
+use crate::memory::MakeRoom;
 
 /// What can be in a [`List`].
 pub trait Listed {
@@ -59,8 +60,8 @@ impl<T: Listed> List<T> {
     ///
     /// # Errors
     /// There is no memory.
-    pub fn try_reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
-        self.all.try_reserve(more)
+    pub fn make_room(&mut self, more: usize) -> Result<(), TryReserveError> {
+        self.all.make_room(more)
     }
 
     /// Adds one; there is room for it.
@@ -90,7 +91,7 @@ impl<T: Listed> List<T> {
     fn shrink(&mut self) {
         let mut smaller = Vec::new();
         // `Vec::shrink_to` has no way to fail.
-        if smaller.try_reserve_exact(self.all.len() * 2).is_ok() {
+        if smaller.make_room_exact(self.all.len() * 2).is_ok() {
             smaller.append(&mut self.all);
             self.all = smaller;
         }

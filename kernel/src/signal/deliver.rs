@@ -14,6 +14,7 @@ use ochre_vdso::SIGNAL_RETURN;
 use super::mask::refresh;
 use super::take::{Taken, take_next};
 use super::{AlternateStack, DefaultAction, Info, fault, mask, restart, stop};
+use crate::memory::MakeRoom;
 use crate::process::{ExitStatus, Next, Thread, ThreadState, Work, exit, rseq};
 use crate::syscall::Call;
 
@@ -83,7 +84,7 @@ fn wait_for_memory(
     state: &mut ThreadState,
     delivery: (Signal, Info, SigAction),
 ) -> Next {
-    if state.delivery.try_reserve(1).is_ok() {
+    if state.delivery.make_room(1).is_ok() {
         state.delivery.push(delivery);
     } else {
         frame_failed(thread, delivery.0);

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use ochre_abi::signal::{Signal, SignalSet};
 
 use super::Info;
+use crate::memory::MakeRoom;
 use crate::process::SignalCharge;
 
 /// See the module.
@@ -45,7 +46,7 @@ impl Pending {
         info: Info,
         charge: Option<SignalCharge>,
     ) -> Result<(), NoMemory> {
-        self.queue.try_reserve(1).map_err(|_| NoMemory)?;
+        self.queue.make_room(1).map_err(|_| NoMemory)?;
         self.queue.push(Entry {
             signal,
             info,

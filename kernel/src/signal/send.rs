@@ -11,6 +11,7 @@ use super::mask::refresh;
 use super::pending::Pending;
 use super::state::{Shared, StopState, ThreadSignals};
 use super::{DefaultAction, Info, may_signal, parent};
+use crate::memory::MakeRoom;
 use crate::process::table::{self, Broadcast};
 use crate::process::{ExitStatus, Pid, Process, Resource, Thread, Work};
 
@@ -65,7 +66,7 @@ fn members(group: Pid) -> Result<(Vec<Arc<Process>>, Broadcast), Errno> {
     let mut members = Vec::new();
     let mut table = table::lock();
     for process in table.group_processes(group) {
-        members.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        members.make_room(1).map_err(|_| Errno::ENOMEM)?;
         members.push(Arc::clone(process));
     }
     let broadcast = table.broadcast();

@@ -8,6 +8,7 @@ use ochre_abi::fcntl::MAX_RW_COUNT;
 use ochre_abi::signal::Signal;
 
 use super::{Call, Fd, Outcome, Ptr, SysResult};
+use crate::memory::MakeRoom;
 use crate::process::Thread;
 use crate::sched;
 use crate::signal::{self, Info};
@@ -60,7 +61,7 @@ enum Step {
 impl Copy {
     fn new(from: End, to: End, len: usize) -> Result<Copy, Errno> {
         let mut buffer = Vec::new();
-        buffer.try_reserve(BUFFER).map_err(|_| Errno::ENOMEM)?;
+        buffer.make_room(BUFFER).map_err(|_| Errno::ENOMEM)?;
         Ok(Copy {
             from,
             to,

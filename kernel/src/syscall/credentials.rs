@@ -9,6 +9,7 @@ use ochre_abi::credentials::{
 };
 
 use super::{Call, Ptr, SysResult};
+use crate::memory::MakeRoom;
 use crate::process::{Capability, Credentials, Ids, Pid, table};
 
 /// -1 leaves a number as it is.
@@ -161,7 +162,7 @@ pub fn setgroups(call: &mut Call<'_>, size: i32, from: Ptr<u32>) -> Result<(), E
         .filter(|size| *size <= NGROUPS_MAX)
         .ok_or(Errno::EINVAL)?;
     let mut groups = Vec::new();
-    groups.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    groups.make_room_exact(size).map_err(|_| Errno::ENOMEM)?;
     for index in 0..size as u64 {
         groups.push(valid(call.space.read_value(from.offset(4 * index))?)?);
     }

@@ -8,6 +8,7 @@ use ochre_abi::fcntl::PATH_MAX;
 
 use super::names::{HERE, Names, read_path};
 use super::{Call, Fd, Ptr, SysResult};
+use crate::memory::MakeRoom;
 use crate::process::Capability;
 use crate::vfs::{Kind, Path, Want, directory};
 
@@ -50,7 +51,7 @@ fn read_entries(call: &Call<'_>, fd: Fd, to: u64, limit: usize, layout: Layout) 
             failure = Some(Errno::EINVAL);
             return false;
         }
-        if buffer.try_reserve(len).is_err() {
+        if buffer.make_room(len).is_err() {
             failure = Some(Errno::ENOMEM);
             return false;
         }

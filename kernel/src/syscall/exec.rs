@@ -12,6 +12,7 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, Fd, Outcome};
 use crate::device::random;
+use crate::memory::MakeRoom;
 use crate::memory::{self, Randomness};
 use crate::process::Credentials;
 use crate::process::exec::{self, Arguments, Identity, Opener, Request};
@@ -67,7 +68,7 @@ pub fn execveat(
             (opener.open_place(place)?, name)
         } else {
             let mut name = format!("/dev/fd/{}/", directory.0).into_bytes();
-            name.try_reserve(text.len()).map_err(|_| Errno::ENOMEM)?;
+            name.make_room(text.len()).map_err(|_| Errno::ENOMEM)?;
             name.extend_from_slice(&text);
             (opener.open_from(place?, &text, flags)?, name)
         }

@@ -10,6 +10,7 @@ use ochre_abi::fcntl::{
 use ochre_hal::memory::USER_END;
 
 use super::{Call, Fd, Outcome, Ptr, SysResult};
+use crate::memory::MakeRoom;
 use crate::vfs::transfer::{self, At, Options, Ranges};
 use crate::vfs::{Kind, OpenFile, Range, Transfer};
 
@@ -53,7 +54,7 @@ fn many_ranges(call: &Call<'_>, vector: Ptr<Iovec>, count: usize) -> Result<Rang
         return Err(Errno::EINVAL);
     }
     let mut ranges = Vec::new();
-    ranges.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+    ranges.make_room(count).map_err(|_| Errno::ENOMEM)?;
     let mut sum = 0_usize;
     for index in 0..count {
         let entry = call

@@ -13,6 +13,7 @@ use ochre_hal::user::Access;
 use super::futex::{Waited, deadline_at, scope, wait};
 use super::{Call, Outcome, Ptr, SysResult};
 use crate::ipc::futex::{self, Deadline, Ended, Key, Move, Scope, Target, WaitMany};
+use crate::memory::MakeRoom;
 
 /// `FUTEX2_SIZE_MASK`.
 const SIZE: u32 = 3;
@@ -66,7 +67,7 @@ struct Word {
 fn read_words(call: &Call<'_>, from: Ptr<WaitV>, count: u32) -> Result<Vec<Word>, Errno> {
     let mut words = Vec::new();
     words
-        .try_reserve_exact(count as usize)
+        .make_room_exact(count as usize)
         .map_err(|_| Errno::ENOMEM)?;
     for at in 0..count {
         let entry = from.offset(u64::from(at) * size_of::<WaitV>() as u64);
@@ -99,7 +100,7 @@ pub fn futex_waitv(
     let words = read_words(call, words, count)?;
     let mut targets = Vec::new();
     targets
-        .try_reserve_exact(words.len())
+        .make_room_exact(words.len())
         .map_err(|_| Errno::ENOMEM)?;
     for word in &words {
         targets.push(Target {

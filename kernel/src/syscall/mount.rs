@@ -9,6 +9,7 @@ use ochre_hal::memory::PAGE_SIZE;
 use super::names::{HERE, Names, read_path};
 use super::{Call, Ptr};
 use crate::fs;
+use crate::memory::MakeRoom;
 use crate::process::Capability;
 use crate::vfs::Path;
 use crate::vfs::mount::{self, Mount, MountFlags};
@@ -139,7 +140,7 @@ fn bind(from: &Path, place: &Path, deep: bool) -> Result<(), Errno> {
     // Those below, looked for before the new mount is one of them.
     let all = mount::all();
     let mut below: Vec<(Arc<Mount>, Path)> = Vec::new();
-    below.try_reserve(all.len()).map_err(|_| Errno::ENOMEM)?;
+    below.make_room(all.len()).map_err(|_| Errno::ENOMEM)?;
     below.extend(
         all.into_iter()
             .filter_map(|mount| Some((Arc::clone(&mount), mount.place()?))),
@@ -165,7 +166,7 @@ fn bind(from: &Path, place: &Path, deep: bool) -> Result<(), Errno> {
                     mount: Arc::clone(&new),
                     dentry: Arc::clone(&at.dentry),
                 };
-                copied.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                copied.make_room(1).map_err(|_| Errno::ENOMEM)?;
                 copied.push((Arc::clone(mount), show(&root, &target)?));
             }
         }

@@ -9,7 +9,7 @@ use ochre_abi::Errno;
 use ochre_hal::user::UserContext;
 
 use super::Fd;
-use crate::memory::AddressSpace;
+use crate::memory::{self, AddressSpace};
 use crate::process::{Process, Resource, Thread};
 use crate::vfs::{FdTable, FsContext, OpenFile};
 
@@ -39,7 +39,7 @@ impl Outcome {
     /// Waits for a future of exactly its own size; without memory for it the
     /// call ends with ENOMEM before it has waited.
     pub fn wait(future: impl Future<Output = SysResult> + Send + 'static) -> Outcome {
-        match ochre_alloc::try_box(future) {
+        match memory::try_box(future) {
             Ok(future) => Outcome::Wait(Box::into_pin(future)),
             Err(_) => Outcome::error(Errno::ENOMEM),
         }

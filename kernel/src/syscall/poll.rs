@@ -13,6 +13,7 @@ use zerocopy::IntoBytes;
 
 use super::{Call, Fd, FromArgument, Outcome, Ptr, deadline, temporary_mask};
 use crate::memory::AddressSpace;
+use crate::memory::MakeRoom;
 use crate::process::Thread;
 use crate::signal::with_temporary_mask;
 use crate::vfs::{Events, OpenFile};
@@ -115,7 +116,7 @@ fn poll_until(
         return Err(Errno::EINVAL);
     }
     let mut given: Vec<PollFd> = Vec::new();
-    given.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+    given.make_room_exact(count).map_err(|_| Errno::ENOMEM)?;
     given.resize(
         count,
         PollFd {
@@ -126,9 +127,7 @@ fn poll_until(
     );
     call.space.read(fds.address(), given.as_mut_bytes())?;
     let mut watched = Vec::new();
-    watched
-        .try_reserve_exact(count)
-        .map_err(|_| Errno::ENOMEM)?;
+    watched.make_room_exact(count).map_err(|_| Errno::ENOMEM)?;
     let mut closed = 0;
     for one in &mut given {
         one.revents = 0;
@@ -227,7 +226,7 @@ impl Sets {
         let mut words = [Vec::new(), Vec::new(), Vec::new()];
         for (address, words) in addresses.iter().zip(&mut words) {
             words
-                .try_reserve_exact(count.div_ceil(64))
+                .make_room_exact(count.div_ceil(64))
                 .map_err(|_| Errno::ENOMEM)?;
             words.resize(count.div_ceil(64), 0);
             if *address != 0 {
@@ -247,7 +246,7 @@ impl Sets {
         for (set, meaning) in MEANING.iter().enumerate() {
             let mut result: Vec<u64> = Vec::new();
             let len = self.words[set].len();
-            result.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+            result.make_room_exact(len).map_err(|_| Errno::ENOMEM)?;
             result.resize(len, 0);
             for (fd, events) in found {
                 if self.has(set, *fd) && events.intersects(*meaning) {
@@ -345,8 +344,8 @@ fn select_until(
             wanted,
             found: Events::empty(),
         };
-        numbers.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        watched.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        numbers.make_room(1).map_err(|_| Errno::ENOMEM)?;
+        watched.make_room(1).map_err(|_| Errno::ENOMEM)?;
         numbers.push(fd);
         watched.push(watch);
     }

@@ -15,6 +15,7 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, Outcome, Ptr, SysResult};
 use crate::memory::AddressSpace;
+use crate::memory::MakeRoom;
 use crate::process::{Pid, table};
 use crate::sched;
 
@@ -108,7 +109,7 @@ fn ranges(
         return Err(Errno::EINVAL);
     }
     let mut ranges = Vec::new();
-    ranges.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+    ranges.make_room(count).map_err(|_| Errno::ENOMEM)?;
     for index in 0..count {
         let entry = vector.offset((index * size_of::<Iovec>()) as u64);
         let range = call.space.read_value(entry)?;

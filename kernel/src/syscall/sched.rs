@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Outcome, Ptr, SysResult};
 use crate::ipc::futex;
+use crate::memory::MakeRoom;
 use crate::process::{Capability, Pid, Resource, Thread, table};
 use crate::sched::{self, Attributes, Policy, SLICE_NS, TURN_NS};
 use crate::time::rt_limit;
@@ -79,7 +80,7 @@ fn selected(call: &Call<'_>, which: i32, who: i32) -> Result<Vec<Arc<Thread>>, E
             continue;
         }
         for thread in of.process.threads.lock().iter() {
-            found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            found.make_room(1).map_err(|_| Errno::ENOMEM)?;
             found.push(Arc::clone(thread));
         }
     }

@@ -14,6 +14,7 @@ use ochre_hal::clock;
 use zerocopy::IntoBytes;
 
 use super::{Call, Outcome, Ptr};
+use crate::memory::MakeRoom;
 use crate::process::table::{self, Broadcast};
 use crate::process::{Pid, Process, Thread};
 use crate::signal::{self, Info};
@@ -315,7 +316,7 @@ fn collect(
     let mut found = Vec::new();
     let mut table = table::lock();
     for of in table.iter().filter(|of| wanted(of)) {
-        found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        found.make_room(1).map_err(|_| Errno::ENOMEM)?;
         found.push(Arc::clone(&of.process));
     }
     let broadcast = table.broadcast();

@@ -12,6 +12,7 @@ use ochre_hal::cpu;
 use ochre_sync::SpinLock;
 
 use super::OpenFile;
+use crate::memory::MakeRoom;
 
 /// Highest descriptor plus one, whatever the limit says (`/proc/sys/fs/nr_open`).
 pub const DESCRIPTORS_MAX: usize = 1 << 20;
@@ -67,7 +68,7 @@ impl Inner {
     fn extend_to(&mut self, index: usize) -> Result<(), Errno> {
         if index >= self.slots.len() {
             let more = index + 1 - self.slots.len();
-            self.slots.try_reserve(more).map_err(|_| Errno::ENOMEM)?;
+            self.slots.make_room(more).map_err(|_| Errno::ENOMEM)?;
             self.slots.resize_with(index + 1, || None);
         }
         Ok(())
@@ -89,7 +90,7 @@ impl FdTable {
         let inner = self.inner.lock();
         let mut slots = Vec::new();
         slots
-            .try_reserve(inner.slots.len())
+            .make_room(inner.slots.len())
             .map_err(|_| Errno::ENOMEM)?;
         slots.extend(inner.slots.iter().cloned());
         Ok(Arc::new(FdTable {

@@ -20,6 +20,7 @@ use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 pub use ranges::{Held, Owner, RangeLocks, Span};
 
 use super::OpenFile;
+use crate::memory::MakeRoom;
 use crate::wait::WaitQueue;
 
 /// Steps that a search for a circle of waiting processes takes.
@@ -141,7 +142,7 @@ pub fn note_wait(key: usize, owner: Owner, span: Span, exclusive: bool) -> Resul
     }
     if let Owner::Process(_) = owner {
         table.waits.retain(|(waiter, _)| *waiter != owner);
-        table.waits.try_reserve(1).map_err(|_| Errno::ENOLCK)?;
+        table.waits.make_room(1).map_err(|_| Errno::ENOLCK)?;
         table.waits.push((owner, held.owner));
     }
     Ok(Waiting(owner))
@@ -180,7 +181,7 @@ pub fn lock_whole(key: usize, description: usize, exclusive: bool) -> Result<(),
         {
             return (Err(Errno::EAGAIN), queue);
         }
-        if file.whole.try_reserve(1).is_err() {
+        if file.whole.make_room(1).is_err() {
             return (Err(Errno::ENOLCK), queue);
         }
         file.whole.push((description, exclusive));

@@ -18,6 +18,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{Dentry, FileSystem, Path};
+use crate::memory::MakeRoom;
 
 bitflags! {
     /// Restrictions of a mount, with the numbers of mount(2).
@@ -194,7 +195,7 @@ pub fn attach(mount: &Arc<Mount>, place: &Path) -> Result<(), Errno> {
     if table.on.contains_key(&key(place)) {
         return Err(Errno::EBUSY);
     }
-    table.all.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    table.all.make_room(1).map_err(|_| Errno::ENOMEM)?;
     *mount.place.lock() = Some(place.clone());
     place.dentry.add_mount();
     table.on.insert(key(place), Arc::clone(mount));

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use ochre_abi::Errno;
 
 use super::{Access, Dentry, Kind, Link, Path, Want};
+use crate::memory::MakeRoom;
 
 /// Symbolic links followed in one walk.
 const LINKS_MAX: u32 = 40;
@@ -171,7 +172,7 @@ impl<'a> Walk<'a> {
         }
         let link = dentry.inode().link_target()?;
         if self.offset < self.text.bytes().len() {
-            self.rest.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            self.rest.make_room(1).map_err(|_| Errno::ENOMEM)?;
             let text = core::mem::replace(&mut self.text, Text::Given(b""));
             self.rest.push((text, self.offset));
         }

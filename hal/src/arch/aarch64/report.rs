@@ -238,27 +238,34 @@ pub(super) fn backtrace(
     if let Some(pc) = first {
         writeln!(out, "  at {pc:#x}")?;
     }
-    let mut frame = frame_pointer;
-    for _ in 0..DEPTH {
-        let (Some(next), Some(back)) = (
-            kernel_word(frame),
-            frame.checked_add(8).and_then(kernel_word),
-        ) else {
-            break;
-        };
-        if back == 0 {
-            break;
-        }
-        // The call, not what comes after it: a call that never returns may be
-        // its function's last instruction.
-        writeln!(out, "  at {:#x}", back.wrapping_sub(4))?;
-        // Stacks grow down, so callers are above.
-        if next <= frame {
-            break;
-        }
-        frame = next;
+    for place in calls(frame_pointer).take(DEPTH) {
+        writeln!(out, "  at {place:#x}")?;
     }
     Ok(())
+}
+
+/// The calls that led to here, innermost first; fills up as far as there are any.
+#[inline(never)]
+pub(crate) fn callers(places: &mut [u64]) {
+    for (place, call) in places.iter_mut().zip(calls(frame_pointer())) {
+        *place = call;
+    }
+}
+
+/// The calls that led to a frame, innermost first, by frame pointers.
+fn calls(mut frame: u64) -> impl Iterator<Item = u64> {
+    core::iter::from_fn(move || {
+        let back = frame.checked_add(8).and_then(kernel_word)?;
+        if back == 0 {
+            return None;
+        }
+        let next = kernel_word(frame)?;
+        // Stacks grow down, so callers are above.
+        frame = if next > frame { next } else { 0 };
+        // The call, not what comes after it: a call that never returns may be
+        // its function's last instruction.
+        Some(back.wrapping_sub(4))
+    })
 }
 
 /// This function's caller's frame pointer.

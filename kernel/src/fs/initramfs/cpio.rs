@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use ochre_hal::memory::{PAGE_SIZE, UserFrame};
 
 use super::source::{ArchiveError, Source};
+use crate::memory::MakeRoom;
 
 const HEADER: usize = 110;
 
@@ -184,7 +185,7 @@ impl<'a> Reader<'a> {
 fn zeroed(len: usize) -> Result<Vec<u8>, ArchiveError> {
     let mut bytes = Vec::new();
     bytes
-        .try_reserve_exact(len)
+        .make_room_exact(len)
         .map_err(|_| ochre_abi::Errno::ENOMEM)?;
     bytes.resize(len, 0);
     Ok(bytes)

@@ -7,6 +7,7 @@ use ochre_hal::cpu;
 use ochre_sync::Once;
 
 use super::text::{Made, Text};
+use crate::memory::MakeRoom;
 use crate::objects::{self, Kind};
 use crate::process::table;
 use crate::sched::account::{self, Activity};
@@ -162,7 +163,7 @@ struct Events {
 /// `/proc/stat`.
 pub(super) fn activity(text: &mut Text) -> Made {
     let mut each: Vec<Activity> = Vec::new();
-    each.try_reserve_exact(cpu::online())
+    each.make_room_exact(cpu::online())
         .map_err(|_| fmt::Error)?;
     each.extend(cpu::all().map(account::of));
     let made = table::lock().threads_made();

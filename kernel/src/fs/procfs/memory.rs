@@ -7,6 +7,7 @@ use ochre_abi::stat::TMPFS_MAGIC;
 use ochre_hal::memory::{self, Stats};
 
 use super::text::{Made, Text};
+use crate::memory::MakeRoom;
 use crate::vfs::mount;
 
 /// KiB in a frame.
@@ -19,7 +20,7 @@ fn file_frames() -> u64 {
     for mount in mount::all() {
         let file_system = mount.file_system();
         let device = file_system.device();
-        if seen.contains(&device) || seen.try_reserve(1).is_err() {
+        if seen.contains(&device) || seen.make_room(1).is_err() {
             continue;
         }
         seen.push(device);

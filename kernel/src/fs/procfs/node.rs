@@ -13,6 +13,7 @@ use ochre_sync::SpinLock;
 use super::TREE;
 use super::text::{Made, Text};
 use super::tree::Tree;
+use crate::memory::MakeRoom;
 use crate::vfs::{
     File, Inode, Kind, Link, Metadata, Open, Opened, Permissions, Sink, Source, Timestamp, now,
 };
@@ -183,7 +184,7 @@ impl<C: Content> File for Generated<C> {
         let mut bytes = core::mem::take(&mut *self.heard.lock());
         let before = bytes.len();
         let want = source.remaining().min(WRITE_MAX.saturating_sub(before));
-        bytes.try_reserve(want).map_err(|_| Errno::ENOMEM)?;
+        bytes.make_room(want).map_err(|_| Errno::ENOMEM)?;
         bytes.resize(before + want, 0);
         let count = source.take(&mut bytes[before..]);
         bytes.truncate(before + count);

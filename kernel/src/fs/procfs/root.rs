@@ -11,7 +11,8 @@ use ochre_abi::Errno;
 
 use super::node::{Arrow, Content, Identity, Leaf, Listing, Target};
 use super::text::{Made, Text};
-use super::{machine, memory, process, sys};
+use super::{machine, memory, process, shortage, sys};
+use crate::memory::shortage::AVAILABLE;
 use crate::process::{Pid, table};
 use crate::sched::account;
 use crate::vfs::{Entry as Listed, Inode, Kind, Link, Metadata, Open, Opened, Permissions, now};
@@ -111,11 +112,19 @@ const TOP: &[Entry] = &[
     Entry::text("vmstat", memory::counters),
 ];
 
-const OCHRE: &[Entry] = &[
+const OCHRE: &[Entry] = if AVAILABLE {
+    OCHRE_WITH_SHORTAGE
+} else {
+    OCHRE_WITH_SHORTAGE.split_last().expect("there are some").1
+};
+
+const OCHRE_WITH_SHORTAGE: &[Entry] = &[
     Entry::text("longest_poll", machine::longest_poll),
     Entry::text("memory", memory::frames),
     Entry::text("objects", machine::objects),
     Entry::text("unknown_syscalls", machine::unknown_calls),
+    // Of a kernel for tests.
+    Entry::directory("shortage", shortage::FILES),
 ];
 
 const TTY: &[Entry] = &[Entry::text("drivers", machine::terminal_drivers)];

@@ -134,7 +134,7 @@ fn set_domain_name(bytes: &[u8]) -> Result<(), Errno> {
 }
 
 /// A number that was written, with or without the line's end.
-fn number<T: core::str::FromStr>(bytes: &[u8]) -> Result<T, Errno> {
+pub(super) fn number<T: core::str::FromStr>(bytes: &[u8]) -> Result<T, Errno> {
     core::str::from_utf8(bytes)
         .ok()
         .and_then(|text| text.trim().parse().ok())

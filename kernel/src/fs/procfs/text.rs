@@ -1,5 +1,6 @@
 //! The buffer that a file's text is made in: grows by what there is memory for.
 
+use crate::memory::MakeRoom;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -59,7 +60,7 @@ impl Text {
     /// Adds bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Made {
         self.bytes
-            .try_reserve(bytes.len())
+            .make_room(bytes.len())
             .map_err(|_| Failure::Memory)?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -92,7 +93,7 @@ impl Text {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> Result<R, Failure> {
-        self.bytes.try_reserve(len).map_err(|_| Failure::Memory)?;
+        self.bytes.make_room(len).map_err(|_| Failure::Memory)?;
         let start = self.bytes.len();
         self.bytes.resize(start + len, 0);
         Ok(fill(&mut self.bytes[start..]))

@@ -25,6 +25,7 @@ use alloc::vec::Vec;
 use ochre_abi::Errno;
 
 use super::key::Key;
+use crate::memory::MakeRoom;
 use crate::process::Pid;
 
 /// Owners followed before a chain counts as a circle.
@@ -117,11 +118,11 @@ impl<T: Schedule, W> Graph<T, W> {
         let is_new = word.waiters.is_empty();
         // All that may fail comes first: room for the waiter, for the owner's
         // word, and for the waiter's own when it is given the word.
-        let mut has_room = word.waiters.try_reserve(1).is_ok();
+        let mut has_room = word.waiters.make_room(1).is_ok();
         let owning = member(&mut self.members, owner, owner_thread);
-        has_room &= owning.owns.try_reserve(1).is_ok();
+        has_room &= owning.owns.make_room(1).is_ok();
         let waiting = member(&mut self.members, tid, thread);
-        has_room &= waiting.owns.try_reserve(1).is_ok();
+        has_room &= waiting.owns.make_room(1).is_ok();
         if !has_room {
             if is_new {
                 self.words.remove(&key);

@@ -15,6 +15,7 @@ use ochre_abi::Errno;
 use super::key::Key;
 use super::table::{self, Place};
 use crate::memory::AddressSpace;
+use crate::memory::MakeRoom;
 use crate::process::Thread;
 use crate::sched::Timer;
 use crate::time::{self, SettingListener};
@@ -198,7 +199,7 @@ impl WaitMany {
             limit: deadline.map(|deadline| Box::new(Limit::new(deadline))),
         };
         wait.places
-            .try_reserve_exact(targets.len())
+            .make_room_exact(targets.len())
             .map_err(|_| Errno::ENOMEM)?;
         for target in targets {
             let place = table::place(Arc::clone(&task), None);

@@ -20,6 +20,7 @@ use ochre_hal::memory::PAGE_SIZE;
 
 use super::stack;
 use super::{Arguments, Identity, Opener};
+use crate::memory::MakeRoom;
 use crate::memory::elf::{ElfError, Header, Program};
 use crate::memory::{
     AddressSpace, AreaFlags, Facts, Limits, MapRequest, Placement, Randomness, Source, vdso,
@@ -150,7 +151,7 @@ impl Loader<'_> {
         let mut path = Vec::new();
         // CAST: the parser allows 4096 bytes at most.
         let len = (end - start) as usize;
-        path.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+        path.make_room_exact(len).map_err(|_| Errno::ENOMEM)?;
         path.resize(len, 0);
         if read_at(self.file, start, &mut path)? != len || path.pop() != Some(0) {
             return Err(Errno::ENOEXEC);
@@ -251,7 +252,7 @@ impl Loader<'_> {
         let mut auxiliary = Vec::new();
         let vector = image.head.get(image.auxiliary.clone()).unwrap_or_default();
         auxiliary
-            .try_reserve_exact(vector.len())
+            .make_room_exact(vector.len())
             .map_err(|_| Errno::ENOMEM)?;
         auxiliary.extend_from_slice(vector);
         Ok(Facts {
@@ -300,7 +301,7 @@ fn read_program(file: &OpenFile, start: &[u8]) -> Result<Program, Refusal> {
     let table = match short.get_mut(..len) {
         Some(table) => table,
         None => {
-            long.try_reserve_exact(len)
+            long.make_room_exact(len)
                 .map_err(|_| Refusal::Io(Errno::ENOMEM))?;
             long.resize(len, 0);
             &mut long

@@ -13,6 +13,7 @@ use ochre_abi::arch::MACHINE_NAME;
 use ochre_abi::auxv::{AT_EXECFN, AT_NULL, AT_PLATFORM, AT_RANDOM};
 
 use super::Arguments;
+use crate::memory::MakeRoom;
 
 /// Bytes of zero at the top.
 const TOP: u64 = 8;
@@ -62,7 +63,7 @@ impl<'a> Image<'a> {
         let mut head = Vec::new();
         // CAST: everything between is bounded by the limits on arguments.
         let len = (strings_at - pointer) as usize;
-        head.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+        head.make_room_exact(len).map_err(|_| Errno::ENOMEM)?;
         let mut word = |value: u64| head.extend_from_slice(&value.to_ne_bytes());
         word(strings.argument_count() as u64);
         let mut starts = strings.starts().map(|start| strings_at + start as u64);

@@ -3,6 +3,7 @@
 //! # Invariants
 //! Locks of one owner do not overlap, and neighbours of the same kind are one.
 
+use crate::memory::MakeRoom;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
@@ -101,7 +102,7 @@ impl RangeLocks {
     /// ENOLCK without memory; nothing is changed then.
     pub fn set(&mut self, owner: Owner, span: Span, exclusive: Option<bool>) -> Result<(), Errno> {
         // A split makes one more, the lock itself another.
-        self.held.try_reserve(2).map_err(|_| Errno::ENOLCK)?;
+        self.held.make_room(2).map_err(|_| Errno::ENOLCK)?;
         let mut new = span;
         let mut index = 0;
         while let Some(held) = self.held.get(index).copied() {

@@ -12,6 +12,7 @@ use ochre_sync::primitive::atomic::Ordering;
 use super::Subject;
 use super::stat::Standing;
 use crate::fs::procfs::text::{Made, Text, number, trimmed};
+use crate::memory::MakeRoom;
 use crate::memory::{AddressSpace, pressure};
 use crate::process::{Capability, Process, Resource, table};
 use crate::sched::account;
@@ -122,7 +123,7 @@ pub(super) fn children(subject: &Subject, text: &mut Text) -> Made {
         let of = table.relations(process.pid).ok_or(Errno::ESRCH)?;
         let mut children = Vec::new();
         children
-            .try_reserve_exact(of.children.len())
+            .make_room_exact(of.children.len())
             .map_err(|_| Errno::ENOMEM)?;
         children.extend_from_slice(&of.children);
         children

@@ -9,6 +9,7 @@ use ochre_abi::stat::{major, minor};
 
 use super::Subject;
 use crate::fs::procfs::text::{Made, Text};
+use crate::memory::MakeRoom;
 use crate::vfs::mount::{self, Mount, MountFlags};
 use crate::vfs::{Dentry, Path};
 
@@ -32,7 +33,7 @@ fn shown(subject: &Subject) -> Result<Vec<Shown>, Errno> {
         };
         let (place, reached) = top.text(&root);
         if reached {
-            shown.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            shown.make_room(1).map_err(|_| Errno::ENOMEM)?;
             shown.push(Shown { mount, place });
         }
     }

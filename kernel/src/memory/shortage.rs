@@ -1,0 +1,72 @@
+//! What a thread ordered: that an allocation of its next system call fails.
+//!
+//! | state | `next` | `now` | `left` |
+//! | --- | --- | --- | --- |
+//! | nothing ordered | 0 | false | what the last order came to |
+//! | ordered, by a write to `/proc/ochre/shortage/fail_nth` | n | false | of the order before |
+//! | the next call runs | 0 | true | what [`end`](machine::end) said when it waited last |
+//!
+//! The order is for one call, whether it comes to n allocations or not, so that
+//! what surrounds it (the order itself, the look at what came of it) is not
+//! counted. A kernel without the feature `shortage` takes no orders.
+
+use ochre_hal::memory::shortage as machine;
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
+
+pub use machine::AVAILABLE;
+
+/// A thread's order.
+///
+/// ORDERING: Relaxed throughout; only the thread's own poll touches it.
+#[derive(Debug, Default)]
+pub struct Order {
+    next: AtomicU32,
+    now: AtomicBool,
+    left: AtomicU32,
+}
+
+impl Order {
+    /// The `nth` allocation of the next call fails; none if that is 0.
+    pub fn set(&self, nth: u32) {
+        self.next.store(nth, Ordering::Relaxed);
+    }
+
+    /// How many allocations the call that was meant had left; 0 if one failed.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// A call begins.
+    #[inline]
+    pub fn begin(&self) {
+        if AVAILABLE {
+            let nth = self.next.swap(0, Ordering::Relaxed);
+            self.now.store(nth != 0, Ordering::Relaxed);
+            if nth != 0 {
+                self.left.store(nth, Ordering::Relaxed);
+            }
+            machine::begin(nth);
+        }
+    }
+
+    /// A call that waited goes on.
+    #[inline]
+    pub fn resume(&self) {
+        if AVAILABLE {
+            let is_meant = self.now.load(Ordering::Relaxed);
+            machine::begin(if is_meant { self.left() } else { 0 });
+        }
+    }
+
+    /// It ends, or waits.
+    #[inline]
+    pub fn pause(&self) {
+        if AVAILABLE {
+            let left = machine::end();
+            if self.now.load(Ordering::Relaxed) {
+                self.left.store(left, Ordering::Relaxed);
+            }
+        }
+    }
+}
