@@ -210,16 +210,32 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
         }
         fork.into_child()
     };
+    if request.flags.contains(CloneFlags::VFORK) {
+        return Ok(clone_and_wait(&maker, *request, user, space));
+    }
     let child = maker.make(request, user, space)?;
-    let tid = child.tid();
-    Ok(if request.flags.contains(CloneFlags::VFORK) {
-        let (thread, child) = (Arc::clone(call.thread), Arc::clone(&child.process));
-        Outcome::wait(async move {
-            wait_for_vfork(thread, &child).await;
-            Ok(tid.as_usize())
-        })
-    } else {
-        Outcome::Done(Ok(tid.as_usize()))
+    Ok(Outcome::Done(Ok(child.tid().as_usize())))
+}
+
+/// Makes a child and waits for its memory. That there is memory for the wait
+/// must be known before there is a child.
+fn clone_and_wait(
+    maker: &Maker<'_>,
+    request: Request,
+    user: UserContext,
+    space: Arc<AddressSpace>,
+) -> Outcome {
+    let (thread, own) = (Arc::clone(maker.thread), Arc::clone(maker.space));
+    Outcome::wait(async move {
+        let maker = Maker {
+            thread: &thread,
+            space: &own,
+        };
+        let child = maker.make(&request, user, space)?;
+        let tid = child.tid().as_usize();
+        let child = Arc::clone(&child.process);
+        wait_for_vfork(thread, &child).await;
+        Ok(tid)
     })
 }
 
@@ -341,7 +357,7 @@ fn new_thread(
     process
         .threads
         .lock()
-        .try_reserve(1)
+        .make_room(1)
         .map_err(|_| Errno::ENOMEM)?;
     let shares = maker.thread.child_shares(request.flags)?;
     let tid = request.allocate(maker.thread)?;
@@ -397,7 +413,7 @@ fn join_group(maker: &Thread, thread: &Arc<Thread>) -> Result<(), Errno> {
         return Err(Errno::ERESTARTNOINTR);
     }
     table.check_free(thread.tid())?;
-    threads.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    threads.make_room(1).map_err(|_| Errno::ENOMEM)?;
     threads.push(Arc::clone(thread));
     table.insert_thread(Arc::clone(thread));
     Ok(())
@@ -429,7 +445,7 @@ fn new_process(
     process
         .threads
         .lock()
-        .try_reserve(1)
+        .make_room(1)
         .map_err(|_| Errno::ENOMEM)?;
     let thread = Thread::new(
         pid,
