@@ -8,6 +8,7 @@
 mod abuse;
 mod archives;
 mod boot;
+mod shortage;
 
 use core::time::Duration;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     cases.extend(archives::cases());
     cases.extend(boot::cases());
     cases.extend(abuse::cases());
+    cases.extend(shortage::cases());
     run(cases)
 }
 

@@ -43,7 +43,9 @@ pub fn kernel() -> Result<PathBuf> {
 /// If it does not build.
 pub fn test_kernel() -> Result<PathBuf> {
     static KERNEL: Once<PathBuf> = OnceLock::new();
-    once(&KERNEL, || kernel_build::build(&["boottest", "ktest"]))
+    once(&KERNEL, || {
+        kernel_build::build(&["boottest", "ktest", "shortage"])
+    })
 }
 
 /// The kernel with other allocators, or whatever else these features say.

@@ -24,6 +24,7 @@ mod errno;
 mod groups;
 mod report;
 mod runner;
+mod shortage;
 mod sleeper;
 mod sys;
 

@@ -677,13 +677,13 @@ fn forks() {
 }
 
 /// The kernel's own count of what is alive.
-fn objects() -> String {
+pub(crate) fn objects() -> String {
     std::fs::read_to_string("/proc/ochre/objects").unwrap_or_default()
 }
 
 /// Has every processor give back what it keeps for reuse, and forget whose
 /// address space it ran last.
-fn drop_caches() {
+pub(crate) fn drop_caches() {
     let mut all = [0_u64; 16];
     let _ = call!(SYS_sched_getaffinity, 0, 128, &mut all);
     for processor in 0..1024 {
@@ -697,7 +697,7 @@ fn drop_caches() {
     let _ = call!(SYS_sched_setaffinity, 0, 128, &all);
 }
 
-fn free_kib() -> u64 {
+pub(crate) fn free_kib() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("MemFree:"));
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())

@@ -1,0 +1,293 @@
+//! Mappings.
+
+use super::Step;
+use crate::call;
+use crate::sys::{self, Ret};
+
+const PAGE: usize = 4096;
+const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
+const PRIVATE: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+const SHARED: i32 = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+
+/// The steps.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "mmap",
+        body: |lab| {
+            unmapped(
+                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, PRIVATE, -1, 0)),
+                4,
+            )
+        },
+    },
+    Step {
+        name: "mmap of much",
+        body: |lab| {
+            unmapped(
+                lab.meant(|| call!(SYS_mmap, 0, 1_usize << 24, RW, PRIVATE, -1, 0)),
+                1 << 12,
+            )
+        },
+    },
+    Step {
+        name: "mmap, populated",
+        body: |lab| {
+            let flags = PRIVATE | libc::MAP_POPULATE;
+            unmapped(
+                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, flags, -1, 0)),
+                4,
+            )
+        },
+    },
+    Step {
+        name: "mmap, locked",
+        body: |lab| {
+            let flags = PRIVATE | libc::MAP_LOCKED;
+            unmapped(
+                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, flags, -1, 0)),
+                4,
+            )
+        },
+    },
+    Step {
+        name: "mmap, shared",
+        body: |lab| {
+            unmapped(
+                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, SHARED, -1, 0)),
+                4,
+            )
+        },
+    },
+    Step {
+        name: "mmap of a file",
+        body: |lab| {
+            let file = call!(SYS_open, c"/proc/self/exe", libc::O_RDONLY, 0)?;
+            let flags = libc::MAP_PRIVATE | libc::MAP_POPULATE;
+            let answer =
+                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, libc::PROT_READ, flags, file, 0));
+            let _ = call!(SYS_close, file);
+            unmapped(answer, 4)
+        },
+    },
+    Step {
+        name: "mmap in the middle",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                let flags = PRIVATE | libc::MAP_FIXED;
+                lab.meant(|| call!(SYS_mmap, at + PAGE, PAGE, libc::PROT_READ, flags, -1, 0))
+            })
+        },
+    },
+    Step {
+        name: "munmap in the middle",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_munmap, at + PAGE, PAGE))
+            })
+        },
+    },
+    Step {
+        name: "munmap",
+        body: |lab| mapped(PRIVATE, |at| lab.meant(|| call!(SYS_munmap, at, 8 * PAGE))),
+    },
+    Step {
+        name: "mprotect in the middle",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_mprotect, at + PAGE, PAGE, libc::PROT_READ))
+            })
+        },
+    },
+    Step {
+        name: "mprotect",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_mprotect, at, 8 * PAGE, libc::PROT_NONE))
+            })
+        },
+    },
+    Step {
+        name: "mremap to more",
+        body: |lab| {
+            let at = map(PRIVATE);
+            let answer =
+                lab.meant(|| call!(SYS_mremap, at, 8 * PAGE, 64 * PAGE, libc::MREMAP_MAYMOVE));
+            match answer {
+                Ok(_) => unmapped(answer, 64),
+                Err(_) => unmapped(Ok(at as i64), 8).and(answer),
+            }
+        },
+    },
+    Step {
+        name: "mremap elsewhere",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                mapped(SHARED, |to| {
+                    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+                    lab.meant(|| call!(SYS_mremap, at + PAGE, 2 * PAGE, 2 * PAGE, flags, to + PAGE))
+                })
+            })
+        },
+    },
+    Step {
+        name: "mremap to less",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_mremap, at, 8 * PAGE, PAGE, 0))
+            })
+        },
+    },
+    Step {
+        name: "madvise DONTNEED",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_DONTNEED))
+            })
+        },
+    },
+    Step {
+        name: "madvise DONTFORK in the middle",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_DONTFORK))
+            })
+        },
+    },
+    Step {
+        name: "madvise POPULATE_WRITE",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_POPULATE_WRITE))
+            })
+        },
+    },
+    Step {
+        name: "madvise REMOVE",
+        body: |lab| {
+            mapped(SHARED, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_REMOVE))
+            })
+        },
+    },
+    Step {
+        name: "mlock in the middle",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_mlock, at + PAGE, PAGE))
+            })
+        },
+    },
+    Step {
+        name: "munlock",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                let _ = call!(SYS_mlock, at, 8 * PAGE);
+                lab.meant(|| call!(SYS_munlock, at + PAGE, PAGE))
+            })
+        },
+    },
+    Step {
+        name: "mincore",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                lab.meant(|| call!(SYS_mincore, at, 8 * PAGE, [0_u8; 8].as_mut_slice()))
+            })
+        },
+    },
+    Step {
+        name: "msync",
+        body: |lab| {
+            mapped(SHARED, |at| {
+                lab.meant(|| call!(SYS_msync, at, 8 * PAGE, libc::MS_SYNC))
+            })
+        },
+    },
+    Step {
+        name: "brk",
+        body: |lab| {
+            let old = sys::program_break(0);
+            let answer = lab.meant(|| call!(SYS_brk, old + 3 * PAGE));
+            let now = sys::program_break(0);
+            sys::program_break(old);
+            // It has no error to answer; it does not move.
+            answer.and(if now == old {
+                Err(crate::errno::Errno(libc::ENOMEM))
+            } else {
+                Ok(0)
+            })
+        },
+    },
+    Step {
+        name: "a copy to new pages",
+        body: |lab| fresh(|at| lab.meant(|| call!(SYS_getcwd, at + PAGE - 4, 2 * PAGE))),
+    },
+    Step {
+        name: "a read to new pages",
+        body: |lab| {
+            fresh(|at| {
+                let zero = call!(SYS_open, c"/dev/zero", libc::O_RDONLY, 0)?;
+                let answer = lab.meant(|| call!(SYS_read, zero, at, 8 * PAGE));
+                let _ = call!(SYS_close, zero);
+                answer
+            })
+        },
+    },
+    Step {
+        name: "process_vm_readv",
+        body: |lab| {
+            mapped(PRIVATE, |at| {
+                fresh(|to| {
+                    let part = |at: usize| libc::iovec {
+                        iov_base: core::ptr::with_exposed_provenance_mut(at),
+                        iov_len: 2 * PAGE,
+                    };
+                    let (me, here, there) = (call!(SYS_getpid)?, [part(to); 12], [part(at); 12]);
+                    lab.meant(|| {
+                        call!(
+                            SYS_process_vm_readv,
+                            me,
+                            here.as_slice(),
+                            12,
+                            there.as_slice(),
+                            12,
+                            0
+                        )
+                    })
+                })
+            })
+        },
+    },
+];
+
+/// Eight pages, some of them touched.
+fn map(flags: i32) -> usize {
+    let at = call!(SYS_mmap, 0, 8 * PAGE, RW, flags, -1, 0).unwrap_or(0) as usize;
+    for page in [0, 1, 5] {
+        sys::poke(at + page * PAGE, 1);
+    }
+    at
+}
+
+/// Does something with eight pages of its own.
+pub(super) fn mapped(flags: i32, body: impl FnOnce(usize) -> Ret) -> Ret {
+    let at = map(flags);
+    let answer = body(at);
+    let _ = call!(SYS_munmap, at, 8 * PAGE);
+    answer
+}
+
+/// The same with pages that were never touched.
+fn fresh(body: impl FnOnce(usize) -> Ret) -> Ret {
+    let at = call!(SYS_mmap, 0, 8 * PAGE, RW, PRIVATE, -1, 0)? as usize;
+    let answer = body(at);
+    let _ = call!(SYS_munmap, at, 8 * PAGE);
+    answer
+}
+
+/// Takes away what a call mapped.
+fn unmapped(answer: Ret, pages: usize) -> Ret {
+    if let Ok(at) = answer {
+        let _ = call!(SYS_munmap, at, pages * PAGE);
+    }
+    answer
+}
