@@ -62,6 +62,10 @@ pub const ELF_MACHINE: u16 = 62;
 #[cfg(target_arch = "aarch64")]
 pub const ELF_MACHINE: u16 = 183;
 
+/// `AUDIT_ARCH_*`: what filters of system calls know this machine by: its
+/// programs' `e_machine`, 64 bits wide, the low byte first.
+pub const AUDIT_ARCH: u32 = ELF_MACHINE as u32 | 0xc000_0000;
+
 /// The machine's name: `AT_PLATFORM` and uname(2).
 #[cfg(target_arch = "x86_64")]
 pub const MACHINE_NAME: &str = "x86_64";

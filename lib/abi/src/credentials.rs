@@ -48,6 +48,7 @@ pub mod pr {
     pub const SET_NAME: i32 = 15;
     pub const GET_NAME: i32 = 16;
     pub const GET_SECCOMP: i32 = 21;
+    pub const SET_SECCOMP: i32 = 22;
     pub const CAPBSET_READ: i32 = 23;
     pub const CAPBSET_DROP: i32 = 24;
     pub const GET_SECUREBITS: i32 = 27;

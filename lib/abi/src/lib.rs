@@ -18,6 +18,7 @@ pub mod poll;
 pub mod resource;
 pub mod rseq;
 pub mod sched;
+pub mod seccomp;
 pub mod signal;
 pub mod stat;
 pub mod system;

@@ -140,7 +140,7 @@ macro_rules! syscall_table {
             munlock = 150, 229: memory(address: u64, len: u64) "complete";
             mlockall = 151, 230: memory(flags: u32) "complete";
             munlockall = 152, 231: memory() "complete";
-            prctl = 157, 167: prctl(operation: i32, second: u64, third: u64, fourth: u64, fifth: u64) "names, signals, capabilities and switches; no seccomp, MM, TSC, SPECULATION, SET_VMA";
+            prctl = 157, 167: prctl(operation: i32, second: u64, third: u64, fourth: u64, fifth: u64) "names, signals, capabilities, seccomp and switches; no MM, TSC, SPECULATION, SET_VMA";
             arch_prctl = 158, -: system(operation: i32, address: u64) "FS and GS bases";
             adjtimex = 159, 171: time(buffer: Ptr<ochre_abi::time::Timex>) "reads only; the clock is never slewed";
             setrlimit = 160, 164: limits(resource: u32, from: Ptr<ochre_abi::resource::RLimit>) "kept for all; CORE, RSS, LOCKS and MSGQUEUE limits are not enforced";
@@ -232,6 +232,7 @@ macro_rules! syscall_table {
             sched_setattr = 314, 274: sched(pid: i32, attributes: Ptr<ochre_abi::system::SchedAttr>, flags: u32) "no SCHED_DEADLINE, no utilization clamps";
             sched_getattr = 315, 275: sched(pid: i32, to: Ptr<ochre_abi::system::SchedAttr>, size: u32, flags: u32) "complete";
             renameat2 = 316, 276: link(old_directory: Fd, old: Ptr<u8>, new_directory: Fd, new: Ptr<u8>, flags: u32) "no RENAME_WHITEOUT";
+            seccomp = 317, 277: seccomp(operation: u32, flags: u32, arguments: u64) "no SECCOMP_FILTER_FLAG_NEW_LISTENER; SECCOMP_RET_TRACE finds no tracer; strict mode leaves the time stamp counter";
             getrandom = 318, 278: random(buffer: u64, len: usize, flags: u32) "complete";
             memfd_create = 319, 279: memfd(name: Ptr<u8>, flags: u32) "no huge pages";
             execveat = 322, 281: exec(directory: Fd, path: u64, arguments: u64, environment: u64, flags: u32) "as execve";
