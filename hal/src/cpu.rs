@@ -82,6 +82,18 @@ pub fn lookup<T>(slice: &[T], index: usize) -> Option<&T> {
     slice.get(machine::speculation::clamp(index, slice.len()))
 }
 
+/// As [`lookup`], among the first `count` things of the table, which are all of
+/// them at most.
+#[must_use]
+#[inline(always)]
+pub fn lookup_among<T, const N: usize>(table: &[T; N], index: usize, count: usize) -> Option<&T> {
+    if index >= count {
+        return None;
+    }
+    // The remainder costs less than another comparison, and changes nothing.
+    Some(&table[machine::speculation::clamp(index, count) % N])
+}
+
 /// A counter of processor cycles, for statistics.
 #[must_use]
 pub fn cycles() -> u64 {

@@ -83,10 +83,20 @@ pub struct UserContext {
 /// A system call as the program made it.
 #[derive(Clone, Copy, Debug)]
 pub struct SyscallRequest {
-    /// The number.
+    /// The register that holds the number.
     pub number: u64,
     /// The six arguments.
     pub arguments: [u64; 6],
+}
+
+impl SyscallRequest {
+    /// The number without the register's high half, which does not count.
+    #[must_use]
+    #[inline]
+    pub fn number(&self) -> u32 {
+        // CAST: the low half.
+        self.number as u32
+    }
 }
 
 impl UserContext {

@@ -12,6 +12,7 @@ mod limits;
 mod pidfd;
 pub mod reap;
 pub mod rseq;
+pub mod seccomp;
 pub mod session;
 mod shares;
 pub mod table;

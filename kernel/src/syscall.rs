@@ -33,6 +33,7 @@ pub mod process_vm;
 pub mod random;
 pub mod rseq;
 pub mod sched;
+pub mod seccomp;
 pub mod session;
 pub mod signal;
 pub mod stat;

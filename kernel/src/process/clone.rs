@@ -414,6 +414,8 @@ fn join_group(maker: &Thread, thread: &Arc<Thread>) -> Result<(), Errno> {
     }
     table.check_free(thread.tid())?;
     threads.make_room(1).map_err(|_| Errno::ENOMEM)?;
+    // Under the lock: whoever restricts all threads finds it restricted.
+    thread.take_over_restrictions(maker);
     threads.push(Arc::clone(thread));
     table.insert_thread(Arc::clone(thread));
     Ok(())
@@ -459,6 +461,7 @@ fn new_process(
         maker.thread.task().as_ref(),
     );
     process.threads.lock().push(Arc::clone(&thread));
+    thread.take_over_restrictions(maker.thread);
     if !request.flags.contains(CloneFlags::VM) {
         thread.rseq.set(maker.thread.rseq.get());
         thread.add_work(Work::RSEQ);

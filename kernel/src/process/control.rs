@@ -13,8 +13,6 @@ pub struct Control {
     pub parent_death_signal: AtomicU32,
     /// `PR_SET_DUMPABLE`.
     pub dumpable: AtomicU32,
-    /// Whether `execve` may give privileges no more.
-    pub no_new_privileges: AtomicBool,
     /// Whether orphaned descendants become children of this process.
     pub is_subreaper: AtomicBool,
     /// `PR_SET_TIMERSLACK`; timers are exact all the same.
@@ -34,7 +32,6 @@ impl Default for Control {
         Control {
             parent_death_signal: AtomicU32::new(0),
             dumpable: AtomicU32::new(1),
-            no_new_privileges: AtomicBool::new(false),
             is_subreaper: AtomicBool::new(false),
             timer_slack_ns: AtomicU64::new(DEFAULT_SLACK_NS),
             no_huge_pages: AtomicBool::new(false),
@@ -52,7 +49,6 @@ impl Control {
         // ORDERING: Relaxed throughout; every value stands alone.
         Control {
             dumpable: AtomicU32::new(self.dumpable.load(Ordering::Relaxed)),
-            no_new_privileges: AtomicBool::new(self.no_new_privileges.load(Ordering::Relaxed)),
             timer_slack_ns: AtomicU64::new(self.timer_slack_ns.load(Ordering::Relaxed)),
             no_huge_pages: AtomicBool::new(self.no_huge_pages.load(Ordering::Relaxed)),
             personality: AtomicU32::new(self.personality.load(Ordering::Relaxed)),

@@ -28,6 +28,7 @@ use ochre_hal::{clock, cpu};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use super::seccomp::Seccomp;
 use super::thread_list::{Listed, Slot};
 use super::{ExitStatus, Pid, Process, Shares, rseq};
 use crate::memory::{AddressSpace, pressure, shortage};
@@ -91,6 +92,10 @@ pub struct Thread {
     /// the end breaks the circle.
     task: SpinLock<Option<TaskRef>>,
     work: AtomicU32,
+    /// What it may ask of the kernel.
+    pub seccomp: Seccomp,
+    /// Whether `execve` may give privileges no more.
+    no_new_privileges: AtomicBool,
     state: SpinLock<ThreadState>,
     /// Signals for this thread alone.
     pub signals: SpinLock<ThreadSignals>,
@@ -159,6 +164,8 @@ impl Thread {
             shares: SpinLock::new(Some(shares)),
             task: SpinLock::new(None),
             work: AtomicU32::new(0),
+            seccomp: Seccomp::default(),
+            no_new_privileges: AtomicBool::new(false),
             state: SpinLock::new(state),
             signals: SpinLock::new(signals),
             name: SpinLock::new(name),
@@ -298,6 +305,33 @@ impl Thread {
         self.add_work(Work::EXIT);
     }
 
+    /// Ends this thread alone, as if by a signal.
+    pub(super) fn begin_exit_by(&self, signal: Signal) {
+        let status = ExitStatus::signaled(signal.number(), false);
+        self.exit_code.store(status.raw(), Ordering::Relaxed);
+        self.add_work(Work::EXIT);
+    }
+
+    /// Whether `execve` may give it privileges no more (`PR_SET_NO_NEW_PRIVS`).
+    #[must_use]
+    pub fn has_no_new_privileges(&self) -> bool {
+        // ORDERING: Relaxed, here and below; it stands alone.
+        self.no_new_privileges.load(Ordering::Relaxed)
+    }
+
+    /// See [`has_no_new_privileges`](Thread::has_no_new_privileges); for good.
+    pub fn set_no_new_privileges(&self) {
+        self.no_new_privileges.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes over what its maker must not do; before it runs.
+    pub(super) fn take_over_restrictions(&self, maker: &Thread) {
+        if maker.has_no_new_privileges() {
+            self.set_no_new_privileges();
+        }
+        self.seccomp.take_over(&maker.seccomp);
+    }
+
     /// It waits, or did so by now: what it works from here on counts for
     /// `RLIMIT_RTTIME`. Said only while somebody watches.
     pub fn note_wait(&self) {
@@ -372,7 +406,8 @@ impl Thread {
                 }
                 continue;
             }
-            serving = state.user.syscall().number;
+            let number = state.user.syscall().number();
+            serving = u64::from(number);
             self.shortage.begin();
             let outcome = syscall::dispatch(
                 &mut Call {
@@ -380,7 +415,7 @@ impl Thread {
                     user: &mut state.user,
                     space: &mut state.space,
                 },
-                serving,
+                number,
             );
             self.shortage.pause();
             if let Outcome::Done(result) = outcome {

@@ -4,6 +4,7 @@
 //! keeps is the error number, the code and the eight words of the layout.
 
 use ochre_abi::Errno;
+use ochre_abi::seccomp::SYS_SECCOMP;
 use ochre_abi::signal::{
     SI_KERNEL, SI_TIMER, SI_TKILL, SI_USER, SIGINFO_SIZE, Signal, is_known_layout,
 };
@@ -67,6 +68,14 @@ impl Info {
     #[must_use]
     pub const fn fault(code: i32, address: u64) -> Info {
         Info::with_code(code).long(0, address)
+    }
+
+    /// Of a system call that a filter caught, at the instruction before `after`.
+    #[must_use]
+    pub const fn call(after: u64, number: u32, machine: u32, reason: u32) -> Info {
+        let mut info = Info::with_code(SYS_SECCOMP);
+        info.errno = reason.cast_signed();
+        info.long(0, after).word(2, number).word(3, machine)
     }
 
     /// Of a child that stopped, went on or ended; times in clock ticks.

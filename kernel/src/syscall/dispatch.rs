@@ -11,9 +11,10 @@ use ochre_hal::cpu;
 use ochre_sync::SpinLock;
 
 use super::{Call, Outcome};
+use crate::process::seccomp::{self, DIRECT_CALLS, Judged};
 
 /// Highest number in the table plus one.
-const LIMIT: usize = 512;
+const LIMIT: usize = DIRECT_CALLS as usize;
 
 /// Unknown numbers remembered one by one; more are counted under the last.
 const UNKNOWN_LIMIT: usize = 256;
@@ -42,15 +43,23 @@ macro_rules! dispatch_table {
             )*
         }
 
-        const fn handlers() -> [Option<Handler>; LIMIT] {
-            let mut table: [Option<Handler>; LIMIT] = [None; LIMIT];
+        const fn handlers() -> [Handler; LIMIT] {
+            let mut rows: [Option<Handler>; LIMIT] = [None; LIMIT];
             $(
                 let number: Option<usize> = ochre_abi::arch_number!($x86, $arm);
                 if let Some(number) = number {
-                    assert!(table[number].is_none(), "two rows have one number");
-                    table[number] = Some(shims::$name);
+                    assert!(rows[number].is_none(), "two rows have one number");
+                    rows[number] = Some(shims::$name);
                 }
             )*
+            let mut table: [Handler; LIMIT] = [missing; LIMIT];
+            let mut number = 0;
+            while number < LIMIT {
+                if let Some(handler) = rows[number] {
+                    table[number] = handler;
+                }
+                number += 1;
+            }
             table
         }
     };
@@ -58,26 +67,36 @@ macro_rules! dispatch_table {
 
 ochre_abi::syscall_table!(dispatch_table);
 
-static HANDLERS: [Option<Handler>; LIMIT] = handlers();
+static HANDLERS: [Handler; LIMIT] = handlers();
 
 static UNKNOWN: SpinLock<BTreeMap<u64, u64>> = SpinLock::new(BTreeMap::new());
 
 /// Handles the call of this number.
 #[inline]
-pub fn dispatch(call: &mut Call<'_>, number: u64) -> Outcome {
-    let handler = usize::try_from(number)
-        .ok()
-        .and_then(|number| cpu::lookup(&HANDLERS, number))
-        .copied()
-        .flatten();
-    match handler {
+pub fn dispatch(call: &mut Call<'_>, number: u32) -> Outcome {
+    let direct = call.thread.seccomp.direct_calls() as usize;
+    match cpu::lookup_among(&HANDLERS, number as usize, direct) {
         Some(handler) => handler(call),
-        None => unknown(number),
+        None => indirect(call, number),
     }
 }
 
+/// A call that is looked at first, or whose number is in no table.
 #[cold]
-fn unknown(number: u64) -> Outcome {
+fn indirect(call: &mut Call<'_>, number: u32) -> Outcome {
+    if seccomp::judge(call.thread, call.user, number) == Judged::Over {
+        return Outcome::Resume;
+    }
+    match cpu::lookup(&HANDLERS, number as usize) {
+        Some(handler) => handler(call),
+        None => missing(call),
+    }
+}
+
+/// Handles a call that there is not.
+#[cold]
+fn missing(call: &mut Call<'_>) -> Outcome {
+    let number = u64::from(call.user.syscall().number());
     let mut counts = UNKNOWN.lock();
     if counts.len() < UNKNOWN_LIMIT || counts.contains_key(&number) {
         let count = counts.entry(number).or_insert(0);

@@ -8,7 +8,6 @@ use ochre_abi::Errno;
 use ochre_abi::fcntl::{
     AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_LARGEFILE, S_ISGID, S_ISUID,
 };
-use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, Fd, Outcome};
 use crate::device::random;
@@ -131,11 +130,7 @@ impl ProcessOpener {
             working: fs.working(),
             old: call.thread.credentials(),
             credentials: None,
-            no_new_privileges: call
-                .process()
-                .control
-                .no_new_privileges
-                .load(Ordering::Relaxed),
+            no_new_privileges: call.thread.has_no_new_privileges(),
         }
     }
 

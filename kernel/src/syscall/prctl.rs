@@ -5,7 +5,7 @@ use ochre_abi::credentials::pr;
 use ochre_abi::signal::Signal;
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
-use super::{Call, FromArgument, Ptr, SysResult};
+use super::{Call, FromArgument, Ptr, SysResult, seccomp};
 use crate::process::{Capability, Control, Credentials, LAST_CAPABILITY};
 
 /// `prctl(2)`.
@@ -44,7 +44,9 @@ pub fn prctl(
             let name = *call.thread.name.lock();
             write(call, second, &name)
         }
-        pr::GET_SECCOMP | pr::GET_SECUREBITS => Ok(0),
+        pr::GET_SECCOMP => Ok(call.thread.seccomp.mode().0 as usize),
+        pr::SET_SECCOMP => seccomp::set(call, second, third),
+        pr::GET_SECUREBITS => Ok(0),
         pr::SET_TIMERSLACK => {
             let slack = if second.cast_signed() <= 0 {
                 Control::default_slack_ns()
@@ -61,11 +63,12 @@ pub fn prctl(
             write(call, second, &value)
         }
         pr::SET_NO_NEW_PRIVS if second == 1 && rest_is_zero => {
-            set(&control.no_new_privileges, true)
+            call.thread.set_no_new_privileges();
+            Ok(0)
         }
-        pr::GET_NO_NEW_PRIVS if second == 0 && rest_is_zero => Ok(usize::from(
-            control.no_new_privileges.load(Ordering::Relaxed),
-        )),
+        pr::GET_NO_NEW_PRIVS if second == 0 && rest_is_zero => {
+            Ok(usize::from(call.thread.has_no_new_privileges()))
+        }
         pr::SET_THP_DISABLE if rest_is_zero => set(&control.no_huge_pages, second != 0),
         pr::GET_THP_DISABLE if second == 0 && rest_is_zero => {
             Ok(usize::from(control.no_huge_pages.load(Ordering::Relaxed)))

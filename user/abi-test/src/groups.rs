@@ -38,6 +38,7 @@ mod real_time;
 mod rename;
 mod rseq;
 mod sched;
+pub(crate) mod seccomp;
 mod shared;
 mod signalfd;
 mod signals;
@@ -97,6 +98,7 @@ pub(crate) const ALL: &[Group] = groups![
     "faults" => faults::run,
     "attacks" => attacks::run,
     "attack-races" => attacks::races,
+    "seccomp" => seccomp::run,
     "placement" => placement::run,
     "jobcontrol" => jobcontrol::run,
     "brk" => memory::brk,

@@ -197,6 +197,14 @@ pub(crate) fn set_register(context: usize, register: i32, value: i64) {
     context.uc_mcontext.gregs[register as usize] = value;
 }
 
+/// A register in the context that a handler got as its third argument.
+pub(crate) fn register(context: usize, register: i32) -> i64 {
+    let context = core::ptr::with_exposed_provenance::<libc::ucontext_t>(context);
+    // SAFETY: handlers are given a pointer to their frame's context.
+    let context = unsafe { &*context };
+    context.uc_mcontext.gregs[register as usize]
+}
+
 /// Sets `signal` to `SIG_IGN` or `SIG_DFL`.
 pub(crate) fn set_disposition(signal: i32, disposition: usize) {
     let mut action: libc::sigaction = zeroed();

@@ -35,6 +35,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> i32 {
         }
         "--places" => super::placement::role(),
         "--rseq" => super::rseq::role(),
+        "--seccomp" => super::seccomp::role(),
         "--leader" => {
             let alone = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
             check("  alone", alone == 1);

@@ -2,8 +2,6 @@
 
 use core::fmt::Write;
 
-use ochre_sync::primitive::atomic::Ordering;
-
 use super::Subject;
 use super::stat::Standing;
 use crate::fs::procfs::text::{Made, Text, trimmed};
@@ -24,9 +22,7 @@ pub(super) fn status(subject: &Subject, text: &mut Text) -> Made {
     write_signals(&standing, text)?;
     let process = &standing.process;
     write_capabilities(text, &subject.credentials(process).capabilities)?;
-    let no_new = process.control.no_new_privileges.load(Ordering::Relaxed);
-    writeln!(text, "NoNewPrivs:\t{}", u8::from(no_new))?;
-    writeln!(text, "Seccomp:\t0")?;
+    write_restrictions(&standing, text)?;
     write_processors(text, standing.allowed() & sched::all_processors())
 }
 
@@ -138,6 +134,17 @@ fn write_capabilities(text: &mut Text, sets: &Capabilities) -> Made {
     ] {
         writeln!(text, "{name}:\t{set:016x}")?;
     }
+    Ok(())
+}
+
+/// What the thread may not do any more.
+fn write_restrictions(standing: &Standing, text: &mut Text) -> Made {
+    let (no_new, (mode, filters)) = standing.thread.as_ref().map_or((false, (0, 0)), |thread| {
+        (thread.has_no_new_privileges(), thread.seccomp.mode())
+    });
+    writeln!(text, "NoNewPrivs:\t{}", u8::from(no_new))?;
+    writeln!(text, "Seccomp:\t{mode}")?;
+    writeln!(text, "Seccomp_filters:\t{filters}")?;
     Ok(())
 }
 
