@@ -5,7 +5,7 @@
 //! its own stacks, tables and timer and enters the kernel.
 
 #[cfg(all(feature = "ktest", target_os = "none"))]
-mod ktests;
+pub(crate) mod ktests;
 pub mod watch;
 
 use crate::arch::machine::others as machine;

@@ -28,6 +28,8 @@ pub(crate) mod percpu;
 mod pic;
 mod port;
 pub(crate) mod power;
+#[cfg(all(feature = "ktest", target_os = "none"))]
+mod protections;
 pub(crate) mod pvh;
 pub(crate) mod random;
 pub(crate) mod registers;

@@ -72,6 +72,16 @@ impl Started {
     }
 }
 
+/// Does something on every processor, one after the other, this one last.
+pub(crate) fn on_each_processor(job: fn()) {
+    for cpu in others() {
+        let mut started = Started::default();
+        started.start(cpu, job);
+        started.wait();
+    }
+    job();
+}
+
 #[ktest]
 fn every_processor_knows_itself() {
     let seen: Arc<[AtomicUsize; MAX_CPUS]> = Arc::new([const { AtomicUsize::new(0) }; MAX_CPUS]);
@@ -88,6 +98,7 @@ fn every_processor_knows_itself() {
         let expected = usize::from((1..cpu::online()).contains(&index));
         assert_eq!(count.load(Ordering::Relaxed), expected, "processor {index}");
     }
+    on_each_processor(|| assert!(CpuId::from_index(cpu::current().index()).is_some()));
 }
 
 #[ktest]
