@@ -21,6 +21,8 @@ pub(crate) enum Root {
     Debian,
     /// Python and what it needs.
     Python,
+    /// What people build and keep things with: git, make, a C compiler, Perl, SQLite.
+    Tools,
     /// A static Rust program of ours, with a shell to run it.
     Rust,
     /// Multi-threaded programs of ours, with a shell to run them.
@@ -55,6 +57,24 @@ const PYTHON: [&str; 6] = [
     "python3-minimal",
     "libpython3-stdlib",
     "libpython3.11-testsuite",
+];
+
+/// The tools, and those libraries that they are linked to.
+const TOOLS: [&str; 14] = [
+    "git",
+    "libc6",
+    "libc6-dev",
+    "libcrypt1",
+    "libpcre2-8-0",
+    "libreadline8",
+    "libsqlite3-0",
+    "libtinfo6",
+    "make",
+    "perl-base",
+    "sqlite3",
+    "tcc",
+    "linux-libc-dev",
+    "zlib1g",
 ];
 
 /// Load generators and benchmarks, with those libraries that they are linked
@@ -113,10 +133,11 @@ const STRESS: [&str; 48] = [
 
 impl Root {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Busybox,
         Self::Debian,
         Self::Python,
+        Self::Tools,
         Self::Rust,
         Self::Threads,
         Self::Stress,
@@ -128,6 +149,7 @@ impl Root {
             Self::Busybox => "busybox",
             Self::Debian => "debian",
             Self::Python => "python",
+            Self::Tools => "tools",
             Self::Rust => "rust",
             Self::Threads => "threads",
             Self::Stress => "stress",
@@ -217,6 +239,12 @@ impl Root {
                 let dynamic = user_build::build_dynamic("pthreads")?;
                 copy_with_needs(&dynamic, Path::new("bin/pthreads-dynamic"), &dir)?;
             }
+            Self::Tools => {
+                copy_all(&Packages::new(TOOLS).fetch()?, &dir)?;
+                remove(&dir, &USELESS[..5]);
+                remove(&dir, &USELESS_IN_TOOLS);
+                busybox(&dir)?;
+            }
             Self::Stress => {
                 copy(&Packages::new(STRESS).fetch()?, &dir)?;
                 busybox(&dir)?;
@@ -277,6 +305,13 @@ fn copy_with_needs(program: &Path, to: &Path, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What the tools' packages bring that no script uses, and that is large.
+const USELESS_IN_TOOLS: [&str; 3] = [
+    "usr/lib/x86_64-linux-gnu/libc.a",
+    "usr/lib/x86_64-linux-gnu/libm-2.36.a",
+    "usr/lib/x86_64-linux-gnu/gconv",
+];
+
 /// What packages bring that no script reads. Perl comes with what the C
 /// library's package depends on.
 const USELESS: [&str; 9] = [
@@ -293,19 +328,28 @@ const USELESS: [&str; 9] = [
 
 /// Copies a folder of unpacked packages, but for what is of no use.
 fn copy(from: &Path, to: &Path) -> Result<()> {
+    copy_all(from, to)?;
+    remove(to, &USELESS);
+    Ok(())
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
     let status = Command::new("cp")
         .arg("-a")
         .arg(from.join("."))
         .arg(to)
         .status()?;
     ensure!(status.success(), "copying {} failed", from.display());
-    for useless in USELESS {
-        let path = to.join(useless);
+    Ok(())
+}
+
+fn remove(dir: &Path, useless: &[&str]) {
+    for useless in useless {
+        let path = dir.join(useless);
         let _ = if path.is_dir() {
             fs::remove_dir_all(&path)
         } else {
             fs::remove_file(&path)
         };
     }
-    Ok(())
 }
