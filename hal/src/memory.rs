@@ -14,6 +14,7 @@
 //! | `config` | which allocators these are |
 //! | `shortage` | in a kernel for tests: allocations that fail to order |
 //! | `page_table`, `table`, `flush`, `space` | programs' address spaces |
+//! | `walk` | tables entry by entry, for people who look at them |
 //! | `presence`, `quarantine` | what other processors remember of them |
 //! | `user_copy` | copies to and from programs |
 //! | `kernel_map`, `mmio`, `stacks` | what the kernel maps for itself |
@@ -43,12 +44,14 @@ pub(crate) mod stacks;
 mod table;
 mod user_copy;
 mod user_frame;
+mod walk;
 
 pub use flush::Flush;
 pub use page_table::PageTable;
 pub use space::SpaceRef;
 pub use user_copy::CopyFault;
 pub use user_frame::UserFrame;
+pub use walk::{Block, Step, Target, visit_kernel, walk_kernel};
 
 /// Bytes in a page and a frame.
 pub const PAGE_SIZE: usize = 4096;
@@ -86,6 +89,20 @@ pub fn stats() -> Stats {
 /// know what is in use.
 pub fn reclaim() {
     heap::reclaim();
+}
+
+/// Free blocks of `1 << order` frames, by order; frames that a processor keeps
+/// for its next allocation are in none.
+#[must_use]
+pub fn free_blocks() -> [usize; ochre_alloc::MAX_ORDER as usize + 1] {
+    config::blocks()
+}
+
+/// What the kernel's heap has of each size of objects: bytes, objects in a
+/// page, pages, objects in use. Sizes that it has not are 0 in all.
+pub fn object_sizes() -> impl Iterator<Item = [usize; 4]> {
+    let sizes = heap::sizes().into_iter();
+    sizes.map(|of| [of.size, of.per_page, of.pages, of.in_use])
 }
 
 /// Whether `frames` more frames may be had without touching the reserve.

@@ -26,8 +26,8 @@
 )]
 
 use ochre_alloc::{
-    Buddy, BuddyHeap, Bump, Cached, FirstFit, FixedBlocks, Frames, Growing, Locked, Magazines,
-    OneLock, Record, Slab,
+    Buddy, BuddyHeap, Bump, CLASSES, Cached, FirstFit, FixedBlocks, Frames, Growing, Locked,
+    MAX_ORDER, Magazines, OneLock, Record, SizeUse, Slab,
 };
 
 use crate::cpu::MAX_CPUS;
@@ -43,6 +43,22 @@ pub(super) const NEW_HEAP: Heap = <Choice<HEAP> as HeapDesign>::NEW;
 /// The machine's frames.
 pub(super) static FRAMES: <Choice<FRAME_DESIGN> as FrameDesign>::Frames =
     <Choice<FRAME_DESIGN> as FrameDesign>::NEW;
+
+/// Free blocks, by order.
+pub(super) type Blocks = [usize; MAX_ORDER as usize + 1];
+
+/// Free blocks of each order.
+pub(super) fn blocks() -> Blocks {
+    Choice::<FRAME_DESIGN>::blocks(&FRAMES)
+}
+
+/// What a heap has of each size of objects; a size of 0 is none.
+pub(super) type Sizes = [SizeUse; CLASSES];
+
+/// What a heap has of each size of objects.
+pub(super) fn sizes(heap: &Heap) -> Sizes {
+    Choice::<HEAP>::sizes(heap)
+}
 
 /// Says where the records are; once, before anything else.
 pub(super) fn start(records: &'static [Record]) {
@@ -82,16 +98,29 @@ pub(super) trait HeapDesign {
     type Heap;
     /// An empty heap.
     const NEW: Self::Heap;
+    /// What there is of each size of objects, where the design has sizes.
+    fn sizes(heap: &Self::Heap) -> Sizes {
+        let _ = heap;
+        Sizes::default()
+    }
 }
 
 impl HeapDesign for Choice<0> {
     type Heap = Magazines<Pages, Here, MAX_CPUS>;
     const NEW: Self::Heap = Magazines::new(Pages);
+
+    fn sizes(heap: &Self::Heap) -> Sizes {
+        heap.sizes()
+    }
 }
 
 impl HeapDesign for Choice<1> {
     type Heap = Locked<Slab<Pages>>;
     const NEW: Self::Heap = Locked::new(Slab::new(Pages));
+
+    fn sizes(heap: &Self::Heap) -> Sizes {
+        heap.with(|heap| heap.sizes())
+    }
 }
 
 impl HeapDesign for Choice<2> {
@@ -122,6 +151,8 @@ pub(super) trait FrameDesign {
     const NEW: Self::Frames;
     /// Says where the records are.
     fn start(frames: &Self::Frames, records: &'static [Record]);
+    /// Free blocks of each order.
+    fn blocks(frames: &Self::Frames) -> Blocks;
 }
 
 impl FrameDesign for Choice<0> {
@@ -132,6 +163,10 @@ impl FrameDesign for Choice<0> {
     fn start(frames: &Self::Frames, records: &'static [Record]) {
         frames.start(records);
     }
+
+    fn blocks(frames: &Self::Frames) -> Blocks {
+        frames.blocks_by_order().0
+    }
 }
 
 impl FrameDesign for Choice<1> {
@@ -141,6 +176,10 @@ impl FrameDesign for Choice<1> {
     fn start(frames: &Self::Frames, records: &'static [Record]) {
         frames.replace(Cached::new(records, Buddy::new(records)));
     }
+
+    fn blocks(frames: &Self::Frames) -> Blocks {
+        frames.with(|cached| cached.inner().blocks_by_order())
+    }
 }
 
 impl FrameDesign for Choice<2> {
@@ -149,5 +188,9 @@ impl FrameDesign for Choice<2> {
 
     fn start(frames: &Self::Frames, records: &'static [Record]) {
         frames.replace(Buddy::new(records));
+    }
+
+    fn blocks(frames: &Self::Frames) -> Blocks {
+        frames.with(|buddy| buddy.blocks_by_order())
     }
 }

@@ -14,7 +14,6 @@ use ochre_alloc::{PageSource, Place};
 
 use crate::cpu;
 
-#[cfg(target_os = "none")]
 use super::config;
 use super::frames;
 #[cfg(target_os = "none")]
@@ -64,6 +63,17 @@ static HEAP: Short<config::Heap> = Short::new(config::NEW_HEAP);
 pub(super) fn reclaim() {
     #[cfg(target_os = "none")]
     HEAP.heap().reclaim();
+}
+
+/// What the heap has of each size of objects.
+pub(super) fn sizes() -> config::Sizes {
+    #[cfg(target_os = "none")]
+    let heap = &HEAP;
+    #[cfg(not(target_os = "none"))]
+    let empty = config::NEW_HEAP;
+    #[cfg(not(target_os = "none"))]
+    let heap = &empty;
+    config::sizes(heap)
 }
 
 #[cfg(test)]

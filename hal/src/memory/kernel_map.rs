@@ -56,7 +56,7 @@ fn kernel(rights: Rights) -> Attributes {
 }
 
 /// Tables in the direct map.
-struct Direct;
+pub(super) struct Direct;
 
 impl TableMemory for Direct {
     fn read(&self, table: u64, index: usize) -> u64 {
@@ -79,7 +79,8 @@ impl TableMemory for Direct {
 fn at(table: u64) -> Table {
     // CAST: tables come from `allocate` or from entries, with 28-bit frame numbers.
     let frame = (table / PAGE_SIZE as u64) as u32;
-    // SAFETY: the kernel's tables are never freed.
+    // SAFETY: the kernel's tables are never freed; a program's are not while
+    // its owner lends them to `walk`.
     unsafe { Table::at(frame) }
 }
 

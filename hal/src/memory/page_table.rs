@@ -21,6 +21,7 @@ use super::frames::{self, FrameList};
 use super::space::{self, SpaceRef};
 use super::table::Table;
 use super::user_frame;
+use super::walk::{self, Step};
 use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame};
 use super::{presence, quarantine};
 
@@ -156,6 +157,12 @@ impl PageTable {
                 }
             },
         );
+    }
+
+    /// Shows each entry on the way to an address, the root's first.
+    pub fn walk(&self, address: u64, see: impl FnMut(&Step)) {
+        check(address & !(PAGE - 1), PAGE);
+        walk::walk(self.space.table(), address, see);
     }
 
     /// Changes the rights of every mapped page of a range; an empty set makes

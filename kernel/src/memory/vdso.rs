@@ -11,6 +11,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
@@ -39,6 +40,12 @@ impl Backing for Part {
             Ok(self.frame.clone())
         } else {
             Err(Errno::ENXIO)
+        }
+    }
+
+    fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
+        if pages.contains(&0) {
+            visit(0, self.frame.clone());
         }
     }
 

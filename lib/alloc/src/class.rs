@@ -36,7 +36,7 @@ pub(crate) const SIZES: [u16; 22] = [
 ];
 
 /// How many sizes there are.
-pub(crate) const CLASSES: usize = SIZES.len();
+pub const CLASSES: usize = SIZES.len();
 
 /// Requests above get whole pages.
 pub const LARGEST_OBJECT: usize = 2032;
@@ -71,6 +71,19 @@ pub(crate) struct Class {
     pages: usize,
 }
 
+/// What a heap has of one size of objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SizeUse {
+    /// Bytes in an object.
+    pub size: usize,
+    /// Objects in a page.
+    pub per_page: usize,
+    /// Pages that are cut into objects of the size.
+    pub pages: usize,
+    /// Objects handed out; those that lie in a processor's magazine are.
+    pub in_use: usize,
+}
+
 /// What a page of objects begins with.
 #[repr(C)]
 #[derive(Debug)]
@@ -100,6 +113,28 @@ impl Class {
     /// Pages taken from the source and not given back.
     pub(crate) fn pages(&self) -> usize {
         self.pages
+    }
+
+    /// What there is of the class of number `class`. Looks at every page that
+    /// has a free object.
+    pub(crate) fn usage(&self, class: usize) -> SizeUse {
+        let size = usize::from(size_of_class(class));
+        let per_page = (PAGE_SIZE - usize::from(first_object(class))) / size;
+        let mut in_use = self.pages * per_page;
+        let mut next = self.partial;
+        while let Some(page) = next {
+            // SAFETY: a page on a list has a valid header (invariant 1), which
+            // nobody changes while `self` is borrowed.
+            let header = unsafe { page.as_ref() };
+            in_use = in_use.saturating_sub(per_page.saturating_sub(usize::from(header.in_use)));
+            next = header.next;
+        }
+        SizeUse {
+            size,
+            per_page,
+            pages: self.pages,
+            in_use,
+        }
     }
 
     /// One object.

@@ -22,7 +22,7 @@
 
 use core::ptr::NonNull;
 
-use crate::class::Class;
+use crate::class::{Class, SizeUse};
 use crate::source::{PAGE_SIZE, PageSource};
 
 /// How many pointers a page holds.
@@ -52,6 +52,15 @@ impl Depot {
     /// Pages taken from the source and not given back.
     pub(crate) fn pages(&self) -> usize {
         self.class.pages() + usize::from(self.page.is_some())
+    }
+
+    /// What there is of the class; what lies on the stack is not in use.
+    pub(crate) fn usage(&self, class: usize) -> SizeUse {
+        let usage = self.class.usage(class);
+        SizeUse {
+            in_use: usage.in_use.saturating_sub(self.len),
+            ..usage
+        }
     }
 
     /// One object.

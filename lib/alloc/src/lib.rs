@@ -54,7 +54,7 @@ pub use buddy::Buddy;
 pub use buddy_heap::BuddyHeap;
 pub use bump::Bump;
 pub use cached::Cached;
-pub use class::LARGEST_OBJECT;
+pub use class::{CLASSES, LARGEST_OBJECT, SizeUse};
 pub use first_fit::FirstFit;
 pub use fixed_blocks::FixedBlocks;
 pub use frames::Frames;

@@ -54,7 +54,7 @@ use core::ptr::NonNull;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use crate::class::{CLASSES, SIZES, class_of};
+use crate::class::{CLASSES, SIZES, SizeUse, class_of};
 use crate::depot::Depot;
 use crate::heap::{self, OutOfMemory};
 use crate::slab::{pages_of, same_place};
@@ -287,6 +287,15 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         let in_classes: usize = self.classes.iter().map(|class| class.lock().pages()).sum();
         // ORDERING: Relaxed; a count.
         in_classes + self.whole.load(Ordering::Relaxed)
+    }
+
+    /// What there is of each size, the smallest first.
+    pub fn sizes(&self) -> [SizeUse; CLASSES] {
+        let mut sizes = [SizeUse::default(); CLASSES];
+        for (number, (class, size)) in self.classes.iter().zip(&mut sizes).enumerate() {
+            *size = class.lock().usage(number);
+        }
+        sizes
     }
 
     /// The caller's magazines, if there are any yet.

@@ -31,6 +31,11 @@ impl<S: FrameSource> OneLock<S> {
         *self.source.lock() = source;
     }
 
+    /// Does something with the allocator, alone.
+    pub fn with<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+        work(&mut self.source.lock())
+    }
+
     /// See [`FrameSource::add`].
     pub fn add(&self, frames: Range<u32>) {
         self.source.lock().add(frames);

@@ -18,7 +18,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::class::{CLASSES, Class, class_of};
+use crate::class::{CLASSES, Class, SizeUse, class_of};
 use crate::heap::{Heap, OutOfMemory};
 use crate::source::{PAGE_SIZE, PageSource};
 
@@ -44,6 +44,15 @@ impl<P: PageSource> Slab<P> {
     /// Pages taken from the source and not given back.
     pub fn pages(&self) -> usize {
         self.whole + self.classes.iter().map(Class::pages).sum::<usize>()
+    }
+
+    /// What there is of each size, the smallest first.
+    pub fn sizes(&self) -> [SizeUse; CLASSES] {
+        let mut sizes = [SizeUse::default(); CLASSES];
+        for (number, (class, size)) in self.classes.iter().zip(&mut sizes).enumerate() {
+            *size = class.usage(number);
+        }
+        sizes
     }
 
     /// Where the pages come from.

@@ -18,7 +18,7 @@
 //!
 //! Rights are in the leaf; table entries forbid nothing (the hierarchical bits stay 0).
 
-use crate::format::{Attributes, Entry, Format, Memory, Rights};
+use crate::format::{Attributes, Entry, Flag, Format, Memory, Rights};
 
 /// The format of AArch64 with a 4 KiB granule.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +97,23 @@ impl Format for Arm {
             _ => Entry::Empty,
         }
     }
+
+    const FLAGS: &'static [Flag] = &[
+        Flag::of_all(Arm::VALID, "valid"),
+        Flag {
+            value: Arm::DEVICE << Arm::ATTRIBUTE_SHIFT,
+            ..Flag::of_leaves(Arm::ATTRIBUTE_MASK, "device")
+        },
+        Flag::of_leaves(Arm::EL0, "el0"),
+        Flag::of_leaves(Arm::READ_ONLY, "read-only"),
+        Flag::of_leaves(Arm::INNER_SHAREABLE, "inner-shareable"),
+        Flag::of_leaves(Arm::ACCESSED, "accessed"),
+        Flag::of_leaves(Arm::NOT_GLOBAL, "not-global"),
+        Flag::of_leaves(Arm::NEVER_EL1, "never-el1"),
+        Flag::of_leaves(Arm::NEVER_EL0, "never-el0"),
+        Flag::of_leaves(Arm::KEPT, "kept"),
+        Flag::of_leaves(Arm::DIRTY, "dirty"),
+    ];
 }
 
 fn encode(address: u64, attributes: Attributes) -> u64 {

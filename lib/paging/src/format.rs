@@ -64,6 +64,39 @@ pub enum Entry {
     },
 }
 
+/// A bit of an entry and what it is called, for people who look at tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The bits that it stands for.
+    pub mask: u64,
+    /// What they are when it is so.
+    pub value: u64,
+    /// Whether it means something in entries that point to a table, too.
+    pub in_tables: bool,
+    /// Its name.
+    pub name: &'static str,
+}
+
+impl Flag {
+    /// A bit that has a meaning in pages and blocks only.
+    pub(crate) const fn of_leaves(mask: u64, name: &'static str) -> Flag {
+        Flag {
+            mask,
+            value: mask,
+            in_tables: false,
+            name,
+        }
+    }
+
+    /// A bit that has a meaning in every entry.
+    pub(crate) const fn of_all(mask: u64, name: &'static str) -> Flag {
+        Flag {
+            in_tables: true,
+            ..Flag::of_leaves(mask, name)
+        }
+    }
+}
+
 /// One machine's way to write entries.
 pub trait Format {
     /// Levels of tables; the root is at `LEVELS - 1`.
@@ -84,6 +117,19 @@ pub trait Format {
 
     /// What an entry of a table at `level` says.
     fn decode(entry: u64, level: u32) -> Entry;
+
+    /// The bits that have names, from the lowest on.
+    const FLAGS: &'static [Flag];
+
+    /// The names of the bits that are set in an entry of a table at `level`.
+    fn flags(entry: u64, level: u32) -> impl Iterator<Item = &'static str> {
+        let is_table = matches!(Self::decode(entry, level), Entry::Table(_));
+        Self::FLAGS
+            .iter()
+            .filter(move |flag| flag.in_tables || !is_table)
+            .filter(move |flag| entry != 0 && entry & flag.mask == flag.value)
+            .map(|flag| flag.name)
+    }
 }
 
 #[cfg(test)]

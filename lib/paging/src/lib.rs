@@ -23,7 +23,7 @@ pub use address::{
     sign_extend, span,
 };
 pub use arm::Arm;
-pub use format::{Attributes, Entry, Format, Memory, Rights};
+pub use format::{Attributes, Entry, Flag, Format, Memory, Rights};
 pub use mapper::{MapError, map};
 pub use walker::{Leaf, Step, TableMemory, Walk, visit, walk};
 pub use x86::X86;

@@ -16,7 +16,7 @@
 //! Whether the machine allows stores and fetches is the conjunction over all
 //! levels, so table entries allow everything and the leaf decides.
 
-use crate::format::{Attributes, Entry, Format, Memory, Rights};
+use crate::format::{Attributes, Entry, Flag, Format, Memory, Rights};
 
 /// The format of x86_64 with four levels.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +93,19 @@ impl Format for X86 {
             Entry::Empty
         }
     }
+
+    const FLAGS: &'static [Flag] = &[
+        Flag::of_all(X86::PRESENT, "present"),
+        Flag::of_all(X86::WRITE, "writable"),
+        Flag::of_all(X86::USER, "user"),
+        Flag::of_all(X86::WRITE_THROUGH, "write-through"),
+        Flag::of_all(X86::CACHE_DISABLE, "uncached"),
+        Flag::of_all(X86::ACCESSED, "accessed"),
+        Flag::of_leaves(X86::DIRTY, "dirty"),
+        Flag::of_leaves(X86::GLOBAL, "global"),
+        Flag::of_leaves(X86::KEPT, "kept"),
+        Flag::of_all(X86::NO_EXECUTE, "no-execute"),
+    ];
 }
 
 fn encode(address: u64, attributes: Attributes) -> u64 {

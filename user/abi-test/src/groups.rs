@@ -26,6 +26,7 @@ mod locks;
 mod memory;
 mod mounts;
 mod names;
+mod pagemap;
 mod permissions;
 mod pidfd;
 mod pipes;

@@ -14,6 +14,7 @@ use super::TREE;
 use super::text::{Made, Text};
 use super::tree::Tree;
 use crate::memory::MakeRoom;
+use crate::process::{Capability, Thread};
 use crate::vfs::{
     File, Inode, Kind, Link, Metadata, Open, Opened, Permissions, Sink, Source, Timestamp, now,
 };
@@ -75,6 +76,14 @@ impl Identity {
     }
 }
 
+/// Whether whoever opens a file may know where in memory things are
+/// (`CAP_SYS_ADMIN`, as Linux has it). What a program does with the open file
+/// is up to it: who reads is not asked again.
+pub(super) fn may_see_memory(open: &Open<'_>) -> bool {
+    let may = |thread: &Arc<Thread>| thread.credentials().has(Capability::SysAdmin);
+    open.thread.is_none_or(may)
+}
+
 /// What a file says and hears.
 pub(super) trait Content: Send + Sync + 'static {
     /// Number, mode, owner.
@@ -128,11 +137,7 @@ impl<C: Content> Inode for Leaf<C> {
 
     fn open(self: Arc<Self>, _open: &Open<'_>) -> Result<Opened, Errno> {
         self.0.check_open()?;
-        Ok(Opened::File(Arc::new(Generated {
-            content: Arc::clone(&self.0),
-            text: SpinLock::new(None),
-            heard: SpinLock::new(Vec::new()),
-        })))
+        Ok(Generated::opened(Arc::clone(&self.0)))
     }
 
     fn truncate(&self, _size: u64) -> Result<(), Errno> {
@@ -148,7 +153,7 @@ impl<C: Content> Inode for Leaf<C> {
 /// An open file: its text, made when it is read from the start, so that the
 /// pieces that a program reads fit together, and a program that rewinds sees
 /// what is true then.
-struct Generated<C> {
+pub(super) struct Generated<C> {
     content: Arc<C>,
     text: SpinLock<Option<Arc<Vec<u8>>>>,
     /// The first part of a write that met a fault.
@@ -156,6 +161,15 @@ struct Generated<C> {
 }
 
 impl<C: Content> Generated<C> {
+    /// The open file of a content.
+    pub(super) fn opened(content: Arc<C>) -> Opened {
+        Opened::File(Arc::new(Generated {
+            content,
+            text: SpinLock::new(None),
+            heard: SpinLock::new(Vec::new()),
+        }))
+    }
+
     fn text_at(&self, position: u64) -> Result<Arc<Vec<u8>>, Errno> {
         if position != 0
             && let Some(text) = &*self.text.lock()

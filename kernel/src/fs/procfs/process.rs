@@ -8,6 +8,8 @@ mod links;
 mod maps;
 mod misc;
 mod mounts;
+mod pagemap;
+pub(super) mod pagetable;
 mod stat;
 mod status;
 mod tasks;
@@ -35,6 +37,8 @@ const TASK: u64 = 1 << 31;
 const DESCRIPTOR: u64 = 1 << 30;
 /// Added for entries of `fdinfo`.
 const DESCRIPTOR_INFO: u64 = 1 << 29;
+/// Added for what is in `/proc/ochre/pagetable`.
+const PAGE_TABLE: u64 = 1 << 28;
 
 /// The number of the inode of `/proc/PID`.
 pub(super) fn directory_number(pid: Pid) -> u64 {
@@ -161,6 +165,7 @@ enum What {
     ),
     Link(links::Which),
     Descriptors(descriptors::Show),
+    Pagemap,
     Tasks,
 }
 
@@ -198,7 +203,7 @@ impl Entry {
 
     fn kind(&self) -> Kind {
         match self.what {
-            What::Text(_) | What::Setting(..) => Kind::Regular,
+            What::Text(_) | What::Setting(..) | What::Pagemap => Kind::Regular,
             What::Link(_) => Kind::Symlink,
             What::Descriptors(_) | What::Tasks => Kind::Directory,
         }
@@ -236,6 +241,7 @@ const ENTRIES: &[Entry] = &[
         0o644,
         What::Setting(misc::oom_adjustment, misc::set_oom_adjustment),
     ),
+    Entry::other("pagemap", 0o400, What::Pagemap),
     Entry::guarded("personality", 0o400, misc::personality),
     Entry::other("root", 0o777, What::Link(links::Which::Root)),
     Entry::guarded("smaps", 0o444, maps::detailed),
@@ -249,6 +255,12 @@ const ENTRIES: &[Entry] = &[
 /// The directory of a process by its name in `/proc`; threads are found too,
 /// though they are not listed.
 pub(super) fn look_up(name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+    let subject = named(name)?;
+    Ok(Arc::new(Directory { subject }))
+}
+
+/// The process, or that of the thread, with a number as its name.
+fn named(name: &[u8]) -> Result<Subject, Errno> {
     let pid = Pid(parse_number(name).ok_or(Errno::ENOENT)?);
     let (process, tid) = {
         let table = table::lock();
@@ -260,14 +272,12 @@ pub(super) fn look_up(name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
             }
         }
     };
-    Ok(Arc::new(Directory {
-        subject: Subject {
-            pid: process.pid,
-            process: Arc::downgrade(&process),
-            tid,
-            is_task: false,
-        },
-    }))
+    Ok(Subject {
+        pid: process.pid,
+        process: Arc::downgrade(&process),
+        tid,
+        is_task: false,
+    })
 }
 
 /// `/proc/PID`, or `/proc/PID/task/TID`.
@@ -335,6 +345,7 @@ impl Inode for Directory {
                 mode: entry.mode,
                 show,
             }),
+            What::Pagemap => Arc::new(pagemap::Inode { subject, number }),
             What::Tasks => Arc::new(tasks::Directory { subject, number }),
         })
     }
@@ -397,7 +408,7 @@ impl Content for Fixed {
     fn render(&self, text: &mut Text) -> Made {
         match self.entry.what {
             What::Text(make) | What::Setting(make, _) => make(&self.subject, text),
-            What::Link(_) | What::Descriptors(_) | What::Tasks => Ok(()),
+            What::Link(_) | What::Descriptors(_) | What::Pagemap | What::Tasks => Ok(()),
         }
     }
 

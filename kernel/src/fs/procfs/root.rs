@@ -40,6 +40,8 @@ pub(super) enum What {
     Directory(&'static [Entry]),
     /// A link to what the function says.
     Link(fn() -> Result<Vec<u8>, Errno>),
+    /// A directory that the function makes, with this number.
+    Made(fn(u64) -> Arc<dyn Inode>),
 }
 
 impl Entry {
@@ -71,6 +73,14 @@ impl Entry {
         }
     }
 
+    const fn made(name: &'static str, make: fn(u64) -> Arc<dyn Inode>) -> Entry {
+        Entry {
+            name,
+            mode: 0o555,
+            what: What::Made(make),
+        }
+    }
+
     const fn link(name: &'static str, target: fn() -> Result<Vec<u8>, Errno>) -> Entry {
         Entry {
             name,
@@ -82,7 +92,7 @@ impl Entry {
     fn kind(&self) -> Kind {
         match self.what {
             What::Text(_) | What::Setting(..) => Kind::Regular,
-            What::Directory(_) => Kind::Directory,
+            What::Directory(_) | What::Made(_) => Kind::Directory,
             What::Link(_) => Kind::Symlink,
         }
     }
@@ -91,6 +101,7 @@ impl Entry {
 const TOP: &[Entry] = &[
     Entry::link("self", own_directory),
     Entry::link("thread-self", own_thread_directory),
+    Entry::text("buddyinfo", memory::blocks),
     Entry::text("cmdline", machine::command_line),
     Entry::text("cpuinfo", machine::processors),
     Entry::text("devices", machine::devices),
@@ -103,6 +114,10 @@ const TOP: &[Entry] = &[
     Entry::link("mounts", || Ok(b"self/mounts".to_vec())),
     Entry::directory("ochre", OCHRE),
     Entry::text("partitions", machine::partitions),
+    Entry {
+        mode: 0o400,
+        ..Entry::text("slabinfo", memory::objects)
+    },
     Entry::text("stat", machine::activity),
     Entry::text("swaps", machine::swaps),
     Entry::directory("sys", sys::TOP),
@@ -122,6 +137,7 @@ const OCHRE_WITH_SHORTAGE: &[Entry] = &[
     Entry::text("longest_poll", machine::longest_poll),
     Entry::text("memory", memory::frames),
     Entry::text("objects", machine::objects),
+    Entry::made("pagetable", process::pagetable::directory),
     Entry::text("unknown_syscalls", machine::unknown_calls),
     // Of a kernel for tests.
     Entry::directory("shortage", shortage::FILES),
@@ -130,7 +146,7 @@ const OCHRE_WITH_SHORTAGE: &[Entry] = &[
 const TTY: &[Entry] = &[Entry::text("drivers", machine::terminal_drivers)];
 
 /// The reader's process, by its number.
-fn own_directory() -> Result<Vec<u8>, Errno> {
+pub(super) fn own_directory() -> Result<Vec<u8>, Errno> {
     let (process, _) = current()?;
     Ok(alloc::format!("{process}").into_bytes())
 }
@@ -175,7 +191,7 @@ impl Directory {
     }
 
     fn links(&self) -> u32 {
-        let below = |entry: &&Entry| matches!(entry.what, What::Directory(_));
+        let below = |entry: &&Entry| entry.kind() == Kind::Directory;
         let mut links = 2 + self.entries.iter().filter(below).count() as u32;
         if self.is_top {
             let processes = table::lock().iter().count();
@@ -219,6 +235,7 @@ impl Inode for Directory {
             What::Directory(entries) => Arc::new(Directory {
                 entries,
                 number,
+            What::Made(make) => make(number),
                 mode: entry.mode,
                 is_top: false,
             }),
@@ -243,7 +260,7 @@ impl Inode for Directory {
             }
         }
         if self.is_top {
-            list_processes(cursor.saturating_sub(PROCESSES), visit);
+            list_processes(cursor, 0, visit);
         }
         Ok(())
     }
@@ -257,9 +274,10 @@ impl Inode for Directory {
     }
 }
 
-/// Lists processes whose number is `from` or above.
-fn list_processes(from: u64, visit: &mut dyn FnMut(&Listed<'_>) -> bool) {
-    let mut from = u32::try_from(from).unwrap_or(u32::MAX);
+/// Lists processes behind the fixed names of a directory; `more` is added to
+/// the numbers of their inodes.
+pub(super) fn list_processes(cursor: u64, more: u64, visit: &mut dyn FnMut(&Listed<'_>) -> bool) {
+    let mut from = u32::try_from(cursor.saturating_sub(PROCESSES)).unwrap_or(u32::MAX);
     loop {
         // The table is free again before anybody is told.
         let pid = table::lock()
@@ -271,7 +289,7 @@ fn list_processes(from: u64, visit: &mut dyn FnMut(&Listed<'_>) -> bool) {
         from = pid.0.saturating_add(1);
         let mut digits = Digits::default();
         let listed = Listed {
-            inode: process::directory_number(pid),
+            inode: process::directory_number(pid) + more,
             next: PROCESSES + u64::from(from),
             kind: Kind::Directory,
             name: digits.of(pid.0),
@@ -323,7 +341,7 @@ impl Content for Fixed {
     fn render(&self, text: &mut Text) -> Made {
         match self.entry.what {
             What::Text(make) | What::Setting(make, _) => make(text),
-            What::Directory(_) | What::Link(_) => Ok(()),
+            What::Directory(_) | What::Link(_) | What::Made(_) => Ok(()),
         }
     }
 

@@ -35,11 +35,20 @@ fn keeps_one_empty_page_per_class_until_reclaimed() {
     let objects: Vec<_> = core::iter::from_fn(|| slab.allocate(layout).ok()).collect();
     assert_eq!(objects.len(), 40);
     assert_eq!(slab.pages(), 10);
-    for object in objects {
+    let use_of_the_size = |slab: &Slab<Pages>| {
+        let of = slab.sizes().into_iter().find(|of| of.size == 1008);
+        let of = of.expect("there is the size");
+        (of.per_page, of.pages, of.in_use)
+    };
+    assert_eq!(use_of_the_size(&slab), (4, 10, 40));
+    for (gone, object) in objects.into_iter().enumerate() {
         // SAFETY: allocated above with this layout.
         unsafe { slab.free(object, layout) };
+        let (_, pages, in_use) = use_of_the_size(&slab);
+        assert_eq!(in_use, 39 - gone, "of {pages} pages");
     }
     assert_eq!(slab.pages(), 1);
+    assert_eq!(use_of_the_size(&slab), (4, 1, 0));
     slab.reclaim();
     assert_eq!((slab.pages(), slab.source().held()), (0, 0));
 }

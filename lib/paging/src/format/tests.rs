@@ -40,6 +40,55 @@ fn reads_back<F: Format>(address: u64, level: u32, attributes: Attributes) {
     assert_eq!(F::decode(0, level), Entry::Empty);
 }
 
+fn names<F: Format>(entry: u64, level: u32) -> String {
+    F::flags(entry, level).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn bits_have_names() {
+    let page = Attributes {
+        rights: Rights::USER | Rights::WRITE,
+        accessed: true,
+        ..Attributes::default()
+    };
+    let device = Attributes {
+        rights: Rights::EXECUTE | Rights::GLOBAL,
+        memory: Memory::Device,
+        dirty: true,
+        ..Attributes::default()
+    };
+    let address = 0x1234_5000;
+    assert_eq!(
+        names::<X86>(X86::leaf(address, 0, page), 0),
+        "present writable user accessed no-execute"
+    );
+    assert_eq!(
+        names::<X86>(X86::leaf(0, 1, device), 1),
+        "present write-through uncached dirty global"
+    );
+    assert_eq!(
+        names::<X86>(X86::kept(address, page), 0),
+        "writable user accessed kept no-execute"
+    );
+    assert_eq!(
+        names::<X86>(X86::table(address, true), 3),
+        "present writable user"
+    );
+    assert_eq!(
+        names::<Arm>(Arm::leaf(address, 0, page), 0),
+        "valid el0 inner-shareable accessed not-global never-el1 never-el0"
+    );
+    assert_eq!(
+        names::<Arm>(Arm::leaf(0, 1, device), 1),
+        "valid device read-only inner-shareable never-el0 dirty"
+    );
+    assert_eq!(names::<Arm>(Arm::table(address, true), 3), "valid");
+    // Addresses have no names, and nothing has none.
+    assert_eq!(names::<X86>(X86::ADDRESS_MASK, 0), "");
+    assert_eq!(names::<X86>(0, 0), "");
+    assert_eq!(names::<Arm>(0, 0), "");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]

@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 /// The column at which names start.
 const NAME_COLUMN: usize = 73;
 
-fn space_of(subject: &Subject) -> Result<Arc<AddressSpace>, ochre_abi::Errno> {
+pub(super) fn space_of(subject: &Subject) -> Result<Arc<AddressSpace>, ochre_abi::Errno> {
     let process = subject.process()?;
     let space = Arc::clone(&process.space.lock());
     Ok(space)
@@ -89,7 +89,7 @@ pub(super) fn summed(subject: &Subject, text: &mut Text) -> Made {
 }
 
 /// The line of `maps`.
-fn write_area(text: &mut Text, area: &Area, names: &Names) -> Made {
+pub(super) fn write_area(text: &mut Text, area: &Area, names: &Names) -> Made {
     let mark = |flag: Protection, letter: char| {
         if area.protection.contains(flag) {
             letter
@@ -129,13 +129,13 @@ fn write_area(text: &mut Text, area: &Area, names: &Names) -> Made {
 }
 
 /// What has a name without being of a file.
-struct Names {
+pub(super) struct Names {
     heap: Range<u64>,
     stack: u64,
 }
 
 impl Names {
-    fn of(space: &AddressSpace) -> Names {
+    pub(super) fn of(space: &AddressSpace) -> Names {
         Names {
             heap: space.heap(),
             stack: space.facts().stack_start,
