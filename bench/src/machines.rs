@@ -142,6 +142,25 @@ impl Bench {
         .counted("smp1-counted")
     }
 
+    /// The rows about memory, with so many processors.
+    pub(crate) fn space(&self, system: System, processors: u32) -> Result<Vec<Reading>> {
+        finish(|| self.space_guest(system, processors))?.timed(&format!("memory{processors}"))
+    }
+
+    /// The same with one processor, in instructions.
+    pub(crate) fn space_counted(&self, system: System) -> Result<Vec<Reading>> {
+        finish(|| {
+            let guest = self.space_guest(system, 1)?;
+            Ok(guest.accelerator(Accelerator::Counted))
+        })?
+        .counted("memory1-counted")
+    }
+
+    fn space_guest(&self, system: System, processors: u32) -> Result<Guest> {
+        let smp = format!("smp={processors}");
+        Ok(self.guest(system, &["space", &smp])?.processors(processors))
+    }
+
     /// What many blocked threads cost.
     pub(crate) fn blocked(&self, system: System) -> Result<Vec<Reading>> {
         finish(|| self.guest(system, &["blocked"]))?.timed("blocked")

@@ -34,6 +34,8 @@ enum Group {
     Calls,
     /// Threads, on 1, 2 and 4 processors
     Threads,
+    /// Faults, mappings, large forks, on 1 and 2 processors
+    Memory,
 }
 
 /// Measures Ochre beside Debian's kernel and prints a table.
@@ -78,6 +80,9 @@ struct Options {
     /// Keep the results in this file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Put the tables about memory into README.md, in place of those there
+    #[arg(long)]
+    readme: bool,
     /// Fail if a target is missed
     #[arg(long)]
     strict: bool,
@@ -112,6 +117,9 @@ fn run(options: &Options) -> Result<()> {
     if wanted(Group::Threads) {
         threads(&bench, &systems, options, &mut samples)?;
     }
+    if wanted(Group::Memory) {
+        memory(&bench, &systems, options, &mut samples)?;
+    }
     let heading = Heading::new(options.date.clone())?;
     let path = match &options.output {
         Some(path) => path.clone(),
@@ -124,10 +132,49 @@ fn run(options: &Options) -> Result<()> {
     }
     let report = Report::new(&samples, heading);
     print!("{}", report.markdown());
+    if options.readme {
+        report.write_readme(&paths::workspace()?.join("README.md"))?;
+    }
     report.save(&path)?;
     say(format!("kept in {}", path.display()));
     if options.strict && report.missed() > 0 {
         bail!("{} targets are missed", report.missed());
+    }
+    Ok(())
+}
+
+fn memory(
+    bench: &Bench,
+    systems: &[System],
+    options: &Options,
+    samples: &mut Samples,
+) -> Result<()> {
+    let processors = rows::MEMORY_PROCESSORS;
+    let processors = processors
+        .iter()
+        .filter(|of| options.processors.contains(of));
+    if !options.no_wall {
+        for boot in 1..=options.boots {
+            for &processors in processors.clone() {
+                for &system in systems {
+                    say(format!(
+                        "{system}: memory on {processors}, {boot} of {}",
+                        options.boots
+                    ));
+                    samples.add(system, bench.space(system, processors)?);
+                }
+            }
+        }
+    }
+    if options.no_counted || !options.processors.contains(&1) {
+        return Ok(());
+    }
+    for &system in systems {
+        // Twice, as with calls.
+        for _ in 0..2 {
+            say(format!("{system}: counting instructions of memory"));
+            samples.add(system, bench.space_counted(system)?);
+        }
     }
     Ok(())
 }

@@ -97,7 +97,14 @@ impl<'a> Report<'a> {
             "{date} on {host}, {} MiB of memory, commit {commit}; {qemu}\n",
             MEMORY.bytes() >> 20,
         );
-        for (title, prefix) in rows::tables() {
+        text.push_str(&self.tables(rows::tables()));
+        text
+    }
+
+    /// Tables, by title and what the keys of their rows begin with.
+    fn tables(&self, tables: Vec<(String, String)>) -> String {
+        let mut text = String::new();
+        for (title, prefix) in tables {
             let lines: Vec<String> = self
                 .rows
                 .iter()
@@ -122,6 +129,18 @@ impl<'a> Report<'a> {
             text.push_str(&lines.concat());
         }
         text
+    }
+
+    /// Puts the tables about memory into the README, between the two lines that
+    /// are there for them.
+    pub(crate) fn write_readme(&self, path: &Path) -> Result<()> {
+        let tables = rows::MEMORY_TABLES.map(|(title, key)| (title.to_owned(), key.to_owned()));
+        let tables = self.tables(tables.into());
+        let text =
+            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text = between(&text, &tables)
+            .with_context(|| format!("no place for tables in {}", path.display()))?;
+        fs::write(path, text).with_context(|| format!("writing {}", path.display()))
     }
 
     fn line(&self, row: &Row) -> Option<String> {
@@ -206,6 +225,16 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The lines that the tables about memory stand between.
+const PLACE: [&str; 2] = ["<!-- bench memory -->\n", "<!-- end -->\n"];
+
+/// A text with something else between the two lines.
+fn between(text: &str, new: &str) -> Option<String> {
+    let (before, rest) = text.split_once(PLACE[0])?;
+    let (_, after) = rest.split_once(PLACE[1])?;
+    Some(format!("{before}{}{new}\n{}{after}", PLACE[0], PLACE[1]))
+}
+
 /// The first line of a command's output, if it works.
 fn first_line(command: &mut Command) -> Option<String> {
     let output = command
@@ -231,11 +260,21 @@ fn host() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Heading, Report};
+    use super::{Heading, Report, between};
     use crate::{
         machines::System,
         sample::{Reading, Samples},
     };
+
+    #[test]
+    fn tables_have_a_place() {
+        let text = "a\n<!-- bench memory -->\nold\n<!-- end -->\nb\n";
+        assert_eq!(
+            between(text, "new\n").as_deref(),
+            Some("a\n<!-- bench memory -->\nnew\n\n<!-- end -->\nb\n")
+        );
+        assert_eq!(between("a\nb\n", "new\n"), None);
+    }
 
     #[test]
     fn a_table_says_what_is_met() {

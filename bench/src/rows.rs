@@ -102,6 +102,38 @@ const THREADS: &[(&str, &str, On)] = &[
     ("work_all", "the same on each processor", On::Several),
 ];
 
+/// How many processors the rows about memory are measured with.
+pub(crate) const MEMORY_PROCESSORS: [u32; 2] = [1, 2];
+
+/// The rows about memory: name and title.
+const MEMORY: &[(&str, &str)] = &[
+    ("fault_zero", "load from a fresh page (4 KiB)"),
+    ("fault_anonymous", "store to a fresh page (4 KiB)"),
+    ("fault_file", "load from a file's page"),
+    ("fault_file_copy", "store to a private page of a file"),
+    ("fault_cow", "store to a page shared by a fork (4 KiB)"),
+    ("map_4_kib", "mmap + munmap 4 KiB"),
+    ("map_1_mib", "mmap + munmap 1 MiB"),
+    ("map_64_mib", "mmap + munmap 64 MiB"),
+    ("map_1_gib", "mmap + munmap 1 GiB"),
+    ("map_touch_8_mib", "mmap 8 MiB, touch, munmap"),
+    ("fork_1_mib", "fork + exit + wait, 1 MiB touched"),
+    ("fork_64_mib", "the same with 64 MiB"),
+    ("fork_512_mib", "the same with 512 MiB"),
+    ("brk", "brk up a page, touch, down"),
+    ("copy_1_mib", "`process_vm_readv` of 1 MiB"),
+];
+
+/// The rows about processors that do something at the same time: name, title.
+const TOGETHER: &[(&str, &str)] = &[
+    ("page_fault1_threads", "page_fault1, threads: a page"),
+    ("page_fault1_processes", "page_fault1, processes: a page"),
+    ("mmap1_threads", "mmap1, threads: mmap + munmap 128 MiB"),
+    ("mmap1_processes", "mmap1, processes"),
+    ("brk1_threads", "brk1, threads: brk up and down"),
+    ("brk1_processes", "brk1, processes"),
+];
+
 /// On how many processors a row makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum On {
@@ -190,6 +222,21 @@ pub(crate) fn all() -> Vec<Row> {
             },
         ));
     }
+    for (prefix, unit, is_one) in [
+        ("memory1-counted", Unit::Instructions, true),
+        ("memory1", Unit::Nanoseconds, true),
+        ("memory2", Unit::Nanoseconds, false),
+    ] {
+        let alone = if is_one { MEMORY } else { &[] };
+        for (name, title) in alone.iter().chain(TOGETHER) {
+            rows.push(row(
+                &format!("{prefix}:{name}"),
+                title,
+                unit,
+                Target::OfLinux(1.0),
+            ));
+        }
+    }
     rows.extend([
         row(
             "blocked:blocked_threads",
@@ -213,6 +260,16 @@ pub(crate) fn all() -> Vec<Row> {
     rows
 }
 
+/// The tables about memory: titles, and what the keys of their rows begin with.
+pub(crate) const MEMORY_TABLES: [(&str, &str); 3] = [
+    (
+        "Memory, guest instructions, 1 processor",
+        "memory1-counted:",
+    ),
+    ("Memory, 1 processor: median (least to most)", "memory1:"),
+    ("Memory, 2 processors: median (least to most)", "memory2:"),
+];
+
 /// The titles of the tables, and what the keys of their rows begin with.
 pub(crate) fn tables() -> Vec<(String, String)> {
     let mut tables = vec![
@@ -234,6 +291,9 @@ pub(crate) fn tables() -> Vec<(String, String)> {
         "Threads, guest instructions, 1 processor".to_owned(),
         "smp1-counted:".to_owned(),
     ));
+    for (title, prefix) in MEMORY_TABLES {
+        tables.push((title.to_owned(), prefix.to_owned()));
+    }
     tables.push((
         "Threads blocked on futexes, in 1 GiB".to_owned(),
         "blocked:".to_owned(),

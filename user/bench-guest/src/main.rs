@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Arguments: `boot` stops after the first line; `rows` measures; `threads`
-//! measures threads, on as many processors as `smp=N` says; `blocked` counts
+//! measures threads, on as many processors as `smp=N` says, and `space` memory,
+//! on as many; `blocked` counts
 //! the memory of many blocked threads; `memory` prints the memory line; `exit`
 //! leaves at once (what fork+exec executes). `only=ROW`, once or several times,
 //! leaves the other rows out.
@@ -37,6 +38,7 @@
 )]
 
 mod clock;
+mod memory;
 mod rows;
 mod sys;
 mod threads;
@@ -56,6 +58,7 @@ struct Options {
     boot: bool,
     rows: bool,
     threads: bool,
+    space: bool,
     blocked: bool,
     processors: usize,
     memory: bool,
@@ -76,6 +79,7 @@ pub extern "C" fn main() -> i32 {
             b"boot" => options.boot = true,
             b"rows" => options.rows = true,
             b"threads" => options.threads = true,
+            b"space" => options.space = true,
             b"blocked" => options.blocked = true,
             [b's', b'm', b'p', b'=', digit @ b'1'..=b'9'] => {
                 options.processors = usize::from(digit - b'0');
@@ -91,7 +95,7 @@ pub extern "C" fn main() -> i32 {
 
 fn run(options: Options) {
     let started = sys::counter();
-    if options.boot || options.rows || options.threads || options.blocked {
+    if options.boot || options.rows || options.threads || options.space || options.blocked {
         say(&format!("bench start {started}\n"));
     }
     if options.rows {
@@ -99,6 +103,9 @@ fn run(options: Options) {
     }
     if options.threads {
         threads::run(options.processors.max(1));
+    }
+    if options.space {
+        memory::run(options.processors.max(1));
     }
     if options.blocked {
         threads::blocked();

@@ -139,12 +139,51 @@ impl Mapping {
         } else {
             (libc::PROT_READ, libc::MAP_SHARED)
         };
+        Self::made(len, protection, flags, fd)
+    }
+
+    /// Maps `len` bytes of nothing, more than there may be.
+    pub(crate) fn reserved(len: usize) -> Self {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        Self::made(len, libc::PROT_READ | libc::PROT_WRITE, flags, -1)
+    }
+
+    /// Maps `len` bytes of a file, shared or private, that may be written.
+    pub(crate) fn of_file(fd: i32, len: usize, kind: i32) -> Self {
+        Self::made(len, libc::PROT_READ | libc::PROT_WRITE, kind, fd)
+    }
+
+    fn made(len: usize, protection: i32, flags: i32, fd: i32) -> Self {
         // The last goes over the stack, where what is above an `i32` is anything.
         let start = call!(SYS_mmap, 0_usize, len, protection, flags, fd, 0_i64);
         Self {
             start: start as usize,
             len,
         }
+    }
+
+    /// Asks for pages of 4 KiB.
+    pub(crate) fn decline_huge_pages(&self) {
+        call!(SYS_madvise, self.start, self.len, libc::MADV_NOHUGEPAGE);
+    }
+
+    /// Copies what a process has in a mapping that it inherited into this one.
+    pub(crate) fn copy_from(&self, process: i32, other: &Mapping) {
+        let range = |of: &Mapping| libc::iovec {
+            iov_base: core::ptr::with_exposed_provenance_mut(of.start),
+            iov_len: of.len.min(self.len),
+        };
+        let (to, from) = (range(self), range(other));
+        let copied = call!(
+            SYS_process_vm_readv,
+            process,
+            &raw const to,
+            1_usize,
+            &raw const from,
+            1_usize,
+            0_usize
+        );
+        assert_eq!(copied as usize, to.iov_len, "all of it is there");
     }
 
     /// Reads a byte.
@@ -167,6 +206,17 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         call!(SYS_munmap, self.start, self.len);
     }
+}
+
+/// Moves the end of the heap, or only tells where it is (0).
+pub(crate) fn brk(end: usize) -> usize {
+    call!(SYS_brk, end) as usize
+}
+
+/// Writes a byte of the heap, behind all that the library knows of it.
+pub(crate) fn poke(at: usize) {
+    // SAFETY: the caller made the heap end behind it; nothing else is there.
+    unsafe { core::ptr::with_exposed_provenance_mut::<u8>(at).write_volatile(1) }
 }
 
 extern "C" fn nothing(_: i32) {}
