@@ -1,4 +1,5 @@
-//! What threads tell each other with: pipes, event counters, epoll, futexes.
+//! What threads tell each other with: pipes, event counters, epoll, futexes,
+//! System V shared memory.
 
 pub mod epoll;
 pub mod eventfd;
@@ -6,3 +7,4 @@ pub mod fifo;
 pub mod futex;
 pub mod pipe;
 mod ring;
+pub mod sysv;

@@ -35,6 +35,7 @@ pub mod rseq;
 pub mod sched;
 pub mod seccomp;
 pub mod session;
+pub mod shm;
 pub mod signal;
 pub mod stat;
 pub mod sync;

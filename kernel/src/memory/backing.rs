@@ -67,6 +67,13 @@ pub trait Backing: Send + Sync {
         Ok(true)
     }
 
+    /// A space has it mapped, once more. Called with the space locked.
+    fn mapped(&self) {}
+
+    /// A space has an area of it less, or a smaller one. Called with the space
+    /// locked.
+    fn unmapped(&self) {}
+
     /// Makes pages a hole, for whoever has a mapping that may write.
     ///
     /// # Errors

@@ -7,13 +7,13 @@ use ochre_abi::mman::Protection;
 use ochre_hal::memory::{PAGE_SIZE, USER_END};
 use ochre_hal::{memory, user::Access};
 
-use super::AddressSpace;
 use super::area::{Area, AreaFlags, PAGE, Source};
 use super::fault::Refusal;
 use super::layout::LOWEST;
 use super::populate::Population;
 use super::pressure::HEADROOM;
 use super::space::{Inner, join};
+use super::{AddressSpace, Backing, Identity};
 
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
@@ -134,6 +134,43 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         inner.unmap(range);
+        Ok(())
+    }
+
+    /// Removes what is left at and behind an address of an object that was
+    /// mapped there as a whole. `whose` knows the kind of object: which one it
+    /// is, and its bytes.
+    ///
+    /// # Errors
+    /// EINVAL if nothing is.
+    pub fn unmap_object(
+        &self,
+        address: u64,
+        whose: impl Fn(&dyn Backing) -> Option<(Identity, u64)>,
+    ) -> Result<(), Errno> {
+        if !address.is_multiple_of(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        let mut inner = self.inner();
+        let shown = |area: &Area| {
+            let source = area.source.as_ref()?;
+            let is_at_place = source.first == area.start.checked_sub(address)? / PAGE;
+            whose(&*source.backing).filter(|_| is_at_place)
+        };
+        let (identity, size) = inner
+            .areas
+            .overlapping(address..USER_END)
+            .find_map(shown)
+            .ok_or(Errno::EINVAL)?;
+        let end = address.saturating_add(size).min(USER_END);
+        let mut at = address;
+        while let Some(area) = inner.areas.at_or_above(at).filter(|area| area.start < end) {
+            let range = area.range();
+            at = range.end;
+            if shown(area).is_some_and(|(of, _)| of == identity) {
+                inner.unmap(range);
+            }
+        }
         Ok(())
     }
 
@@ -348,6 +385,11 @@ impl Inner {
         if !self.areas.is_free(range.clone()) {
             self.note_peak();
             self.table.unmap(range.clone()).flush();
+            for area in self.areas.overlapping(range.clone()) {
+                if let Some(source) = &area.source {
+                    source.backing.unmapped();
+                }
+            }
             self.areas.remove(range);
         }
     }

@@ -82,6 +82,20 @@ impl Mappers {
         found
     }
 
+    /// Areas of the object `identity`, in all spaces. Call it with no space and no
+    /// lock of the object held.
+    pub fn count(&self, identity: Identity) -> usize {
+        let mut count: usize = 0;
+        self.each(|space| {
+            let inner = space.inner();
+            let sources = inner.areas.iter().filter_map(|area| area.source.as_ref());
+            count += sources
+                .filter(|source| source.backing.identity() == identity)
+                .count();
+        });
+        count
+    }
+
     /// Takes pages of the object `identity` out of every space. Call it with no
     /// space and no lock of the object held.
     pub fn forget(&self, identity: Identity, pages: Range<u64>, gone: Gone<'_>) {
@@ -122,8 +136,11 @@ impl AddressSpace {
                 .and_then(|last| last.source.as_ref())
                 .is_some_and(|last| Arc::ptr_eq(&last.backing, &source.backing));
             last = Some(area);
-            if !is_same && let Some(mappers) = source.backing.mappers() {
-                mappers.add(self);
+            if !is_same {
+                if let Some(mappers) = source.backing.mappers() {
+                    mappers.add(self);
+                }
+                source.backing.mapped();
             }
         }
     }

@@ -19,7 +19,8 @@ static NEXT_INODE: AtomicU64 = AtomicU64::new(1);
 
 /// Pages shared by everyone who maps the object, zero to begin with.
 pub struct SharedMemory {
-    inode: u64,
+    identity: Identity,
+    path: Vec<u8>,
     pages: u64,
     present: SpinLock<BTreeMap<u64, UserFrame>>,
     mappers: Mappers,
@@ -29,13 +30,30 @@ impl SharedMemory {
     /// An object of `pages` pages, none of which exists yet.
     #[must_use]
     pub fn new(pages: u64) -> SharedMemory {
-        SharedMemory {
+        let identity = Identity {
+            device: DEVICE,
             // ORDERING: Relaxed; only the number matters.
             inode: NEXT_INODE.fetch_add(1, Ordering::Relaxed),
+        };
+        SharedMemory::named(pages, identity, Vec::new())
+    }
+
+    /// As [`new`](SharedMemory::new), that is known as this.
+    #[must_use]
+    pub fn named(pages: u64, identity: Identity, path: Vec<u8>) -> SharedMemory {
+        SharedMemory {
+            identity,
+            path,
             pages,
             present: SpinLock::new(BTreeMap::new()),
             mappers: Mappers::new(),
         }
+    }
+
+    /// Pages that are there.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        self.present.lock().len() as u64
     }
 }
 
@@ -67,14 +85,14 @@ impl Backing for SharedMemory {
     }
 
     fn identity(&self) -> Identity {
-        Identity {
-            device: DEVICE,
-            inode: self.inode,
-        }
+        self.identity
     }
 
     fn path(&self) -> Vec<u8> {
-        b"/dev/zero (deleted)".to_vec()
+        if self.path.is_empty() {
+            return b"/dev/zero (deleted)".to_vec();
+        }
+        self.path.clone()
     }
 
     fn mappers(&self) -> Option<&Mappers> {

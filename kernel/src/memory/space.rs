@@ -355,8 +355,11 @@ impl Drop for AddressSpace {
     fn drop(&mut self) {
         let inner = self.inner();
         for area in inner.areas.iter() {
-            if let Some(mappers) = area.source.as_ref().and_then(|one| one.backing.mappers()) {
-                mappers.remove(self);
+            if let Some(source) = &area.source {
+                if let Some(mappers) = source.backing.mappers() {
+                    mappers.remove(self);
+                }
+                source.backing.unmapped();
             }
         }
     }

@@ -55,6 +55,7 @@ pub enum Capability {
     SetUid = 7,
     SetPcap = 8,
     IpcLock = 14,
+    IpcOwner = 15,
     SysRawIo = 17,
     SysChroot = 18,
     SysPtrace = 19,

@@ -30,12 +30,12 @@ const OBJECT_PAGES: u64 = i64::MAX as u64 / PAGE;
 
 /// Whether the caller may map at an address, as far as privilege goes: the
 /// lowest ones are not for everybody.
-fn may_map_at(call: &Call<'_>, address: u64) -> bool {
+pub(super) fn may_map_at(call: &Call<'_>, address: u64) -> bool {
     address >= LOWEST || call.thread.credentials().has(Capability::SysRawIo)
 }
 
 /// Whether the caller may lock as much as it likes.
-fn may_lock_all(call: &Call<'_>) -> bool {
+pub(super) fn may_lock_all(call: &Call<'_>) -> bool {
     call.thread.credentials().has(Capability::IpcLock)
 }
 
@@ -109,6 +109,14 @@ pub fn mmap(
     let wanted = is_wanted.then(|| Population::early(start..start + pages * PAGE));
     // CAST: a user address.
     Ok(populate(call, wanted, start as usize))
+}
+
+/// Answers where a mapping is, once its pages are there if it is locked.
+pub(super) fn populate_if_locked(call: &Call<'_>, start: u64, len: u64) -> Outcome {
+    let (_, is_locked) = call.space.is_mapped(start..start.saturating_add(1));
+    let wanted = is_locked.then(|| Population::early(start..start.saturating_add(len)));
+    // CAST: a user address.
+    populate(call, wanted, start as usize)
 }
 
 /// Faults in what is to be there before the call answers, letting others run

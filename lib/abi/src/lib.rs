@@ -13,6 +13,7 @@ pub mod dirent;
 pub mod elf;
 pub mod errno;
 pub mod fcntl;
+pub mod ipc;
 pub mod mman;
 pub mod poll;
 pub mod resource;

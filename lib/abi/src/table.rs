@@ -46,6 +46,9 @@ macro_rules! syscall_table {
             msync = 26, 227: memory(address: u64, len: u64, flags: u32) "complete";
             mincore = 27, 232: memory(address: u64, len: u64, vector: Ptr<u8>) "complete";
             madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "MADV_FREE frees at once; no MADV_COLLAPSE, MADV_HWPOISON";
+            shmget = 29, 194: shm(key: i32, size: u64, flags: u32) "no huge pages";
+            shmat = 30, 196: shm(number: i32, address: u64, flags: u32) "complete";
+            shmctl = 31, 195: shm(number: i32, command: i32, to: u64) "complete";
             dup = 32, 23: fcntl(fd: Fd) "complete";
             dup2 = 33, -: fcntl(old: Fd, new: Fd) "complete";
             pause = 34, -: signal() "complete";
@@ -63,6 +66,7 @@ macro_rules! syscall_table {
             wait4 = 61, 260: process(pid: i32, status: Ptr<u32>, options: u32, usage: u64) "complete";
             kill = 62, 129: signal(pid: i32, signal: i32) "complete";
             uname = 63, 160: system(to: Ptr<ochre_abi::system::UtsName>) "complete";
+            shmdt = 67, 197: shm(address: u64) "complete";
             fcntl = 72, 25: fcntl(fd: Fd, command: u32, argument: u64) "no leases, notification, owners of signal-driven input";
             flock = 73, 32: fcntl(fd: Fd, operation: u32) "complete";
             fsync = 74, 82: sync(fd: Fd) "complete; files are memory";

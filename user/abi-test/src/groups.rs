@@ -41,6 +41,7 @@ mod rseq;
 mod sched;
 pub(crate) mod seccomp;
 mod shared;
+mod shm;
 mod signalfd;
 mod signals;
 mod sigqueue;
@@ -111,6 +112,10 @@ pub(crate) const ALL: &[Group] = groups![
     "mmap-truncate" => truncated::run,
     "memfd-seals" => shared::sealed,
     "process-vm" => shared::other_memory,
+    "shm" => shm::run,
+    "shm-root"(root) => shm::as_root,
+    "pagemap" => pagemap::run,
+    "pagemap-root"(root) => pagemap::as_root,
     "cow" => cow::run,
     "open" => files::open,
     "read-write" => files::read_write,

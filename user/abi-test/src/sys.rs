@@ -133,6 +133,7 @@ plain!(
     libc::epoll_event,
     libc::sigaction,
     libc::iovec,
+    libc::shmid_ds,
 );
 
 /// A structure of zeroes for the kernel to fill.

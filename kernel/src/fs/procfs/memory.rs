@@ -3,11 +3,13 @@
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use ochre_abi::ipc::ShmIdDs;
 use ochre_abi::stat::TMPFS_MAGIC;
 use ochre_hal::memory::{self, Stats};
 
 use super::text::{Made, Text};
 use crate::memory::MakeRoom;
+use crate::ipc::sysv::shm;
 use crate::vfs::mount;
 
 /// KiB in a frame.
@@ -84,6 +86,88 @@ pub(super) fn counters(text: &mut Text) -> Made {
     Ok(())
 }
 
+/// `/proc/buddyinfo`: free blocks by order, from a page on.
+pub(super) fn blocks(text: &mut Text) -> Made {
+    write_blocks(text, &memory::free_blocks())?;
+    Ok(())
+}
+
+/// There is one zone, and one node.
+fn write_blocks(text: &mut Text, blocks: &[usize]) -> fmt::Result {
+    write!(text, "Node 0, zone {:>8} ", "Normal")?;
+    for count in blocks {
+        write!(text, "{count:6} ")?;
+    }
+    writeln!(text)
+}
+
+/// `/proc/slabinfo`: the sizes of objects of the kernel's heap.
+pub(super) fn objects(text: &mut Text) -> Made {
+    text.push(
+        b"slabinfo - version: 2.1\n\
+          # name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> \
+          : tunables <limit> <batchcount> <sharedfactor> \
+          : slabdata <active_slabs> <num_slabs> <sharedavail>\n",
+    )?;
+    for size in memory::object_sizes() {
+        write_objects(text, size)?;
+    }
+    Ok(())
+}
+
+/// A slab is a page. Nothing can be tuned.
+fn write_objects(text: &mut Text, [size, per_page, pages, in_use]: [usize; 4]) -> fmt::Result {
+    if size == 0 {
+        return Ok(());
+    }
+    let all = pages.saturating_mul(per_page);
+    let start = text.len();
+    write!(text, "kmalloc-{size}")?;
+    text.pad_to(start, 17).map_err(|_| fmt::Error)?;
+    writeln!(
+        text,
+        " {in_use:6} {all:6} {size:6} {per_page:4} {:4} \
+         : tunables {:4} {:4} {:4} : slabdata {pages:6} {pages:6} {:6}",
+        1, 0, 0, 0, 0,
+    )
+}
+
+/// `/proc/sysvipc/shm`: all segments, whoever asks.
+pub(super) fn segments(text: &mut Text) -> Made {
+    text.push(
+        b"       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  \
+          cgid      atime      dtime      ctime                   rss                  swap\n",
+    )?;
+    let mut place = 0;
+    while let Some((at, segment)) = shm::from_place(place) {
+        place = at.saturating_add(1);
+        write_segment(
+            text,
+            &segment.report(),
+            segment.number(),
+            segment.resident(),
+        )?;
+    }
+    Ok(())
+}
+
+fn write_segment(text: &mut Text, of: &ShmIdDs, number: i32, resident: u64) -> fmt::Result {
+    let perm = &of.perm;
+    write!(
+        text,
+        "{:10} {number:10}  {:4o} {:21} ",
+        perm.key, perm.mode, of.size
+    )?;
+    write!(text, "{:5} {:5}  {:5} ", of.creator, of.last, of.attaches)?;
+    for id in [perm.uid, perm.gid, perm.cuid, perm.cgid] {
+        write!(text, "{id:5} ")?;
+    }
+    for time in [of.attached, of.detached, of.changed] {
+        write!(text, "{time:10} ")?;
+    }
+    writeln!(text, "{resident:21} {:21}", 0)
+}
+
 /// `/proc/ochre/memory`: who has the frames.
 pub(super) fn frames(text: &mut Text) -> Made {
     let stats = memory::stats();
@@ -102,7 +186,50 @@ pub(super) fn frames(text: &mut Text) -> Made {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stats, Text, write_information};
+    use super::{
+        ShmIdDs, Stats, Text, write_blocks, write_information, write_objects, write_segment,
+    };
+
+    fn made(make: impl FnOnce(&mut Text) -> core::fmt::Result) -> String {
+        let mut text = Text::default();
+        make(&mut text).unwrap();
+        String::from_utf8(text.into_bytes()).unwrap()
+    }
+
+    #[test]
+    fn segments_are_in_columns() {
+        let mut of = ShmIdDs {
+            size: 8192,
+            creator: 7,
+            attaches: 2,
+            changed: 1_700_000_000,
+            ..ShmIdDs::default()
+        };
+        of.perm.key = -5;
+        of.perm.mode = 0o1600;
+        let mut expected = String::from("        -5         33  1600                  8192 ");
+        expected += "    7     0      2     0     0     0     0          0          0 1700000000 ";
+        expected += "                 4096                     0\n";
+        assert_eq!(made(|text| write_segment(text, &of, 33, 4096)), expected);
+    }
+
+    #[test]
+    fn blocks_are_in_columns() {
+        assert_eq!(
+            made(|text| write_blocks(text, &[12, 0, 1_234_567])),
+            "Node 0, zone   Normal     12      0 1234567 \n"
+        );
+    }
+
+    #[test]
+    fn sizes_are_in_columns() {
+        assert_eq!(
+            made(|text| write_objects(text, [64, 63, 10, 600])),
+            "kmalloc-64           600    630     64   63    1 \
+             : tunables    0    0    0 : slabdata     10     10      0\n"
+        );
+        assert_eq!(made(|text| write_objects(text, [0; 4])), "");
+    }
 
     #[test]
     fn lines_have_the_columns_of_linux() {

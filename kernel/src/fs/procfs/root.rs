@@ -121,6 +121,7 @@ const TOP: &[Entry] = &[
     Entry::text("stat", machine::activity),
     Entry::text("swaps", machine::swaps),
     Entry::directory("sys", sys::TOP),
+    Entry::directory("sysvipc", SYSVIPC),
     Entry::directory("tty", TTY),
     Entry::text("uptime", machine::uptime),
     Entry::text("version", machine::version),
@@ -142,6 +143,8 @@ const OCHRE_WITH_SHORTAGE: &[Entry] = &[
     // Of a kernel for tests.
     Entry::directory("shortage", shortage::FILES),
 ];
+
+const SYSVIPC: &[Entry] = &[Entry::text("shm", memory::segments)];
 
 const TTY: &[Entry] = &[Entry::text("drivers", machine::terminal_drivers)];
 
@@ -232,10 +235,10 @@ impl Inode for Directory {
         Ok(match entry.what {
             What::Text(_) | What::Setting(..) => Leaf::inode(Fixed { entry, number }),
             What::Link(_) => Arrow::inode(Fixed { entry, number }),
+            What::Made(make) => make(number),
             What::Directory(entries) => Arc::new(Directory {
                 entries,
                 number,
-            What::Made(make) => make(number),
                 mode: entry.mode,
                 is_top: false,
             }),

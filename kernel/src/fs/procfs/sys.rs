@@ -11,6 +11,7 @@ use super::root::Entry;
 use super::text::{Made, Text, trimmed};
 use crate::device::random;
 use crate::ipc::pipe;
+use crate::ipc::sysv::shm;
 use crate::memory;
 use crate::process::{LAST_CAPABILITY, OPEN_FILES_MAX, clone, table};
 use crate::syscall::system;
@@ -49,6 +50,21 @@ const KERNEL: &[Entry] = &[
         "randomize_va_space",
         |text| line(text, memory::randomised()),
         |bytes| memory::set_randomised(number(bytes)?),
+    ),
+    Entry::setting(
+        "shmall",
+        |text| line(text, shm::MOST_PAGES.get()),
+        set_all_pages,
+    ),
+    Entry::setting(
+        "shmmax",
+        |text| line(text, shm::MOST_BYTES.get()),
+        set_most_bytes,
+    ),
+    Entry::setting(
+        "shmmni",
+        |text| line(text, shm::MOST_SEGMENTS.get()),
+        set_segments,
     ),
     Entry::setting(
         "threads-max",
@@ -92,6 +108,26 @@ fn drop_caches(bytes: &[u8]) -> Result<(), Errno> {
             if what & 2 != 0 {
                 ochre_hal::memory::reclaim();
             }
+            Ok(())
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn set_all_pages(bytes: &[u8]) -> Result<(), Errno> {
+    shm::MOST_PAGES.set(number(bytes)?);
+    Ok(())
+}
+
+fn set_most_bytes(bytes: &[u8]) -> Result<(), Errno> {
+    shm::MOST_BYTES.set(number(bytes)?);
+    Ok(())
+}
+
+fn set_segments(bytes: &[u8]) -> Result<(), Errno> {
+    match number(bytes)? {
+        count @ 0..=shm::PLACES => {
+            shm::MOST_SEGMENTS.set(count);
             Ok(())
         }
         _ => Err(Errno::EINVAL),
