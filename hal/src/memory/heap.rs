@@ -68,7 +68,7 @@ pub(super) fn reclaim() {
 /// What the heap has of each size of objects.
 pub(super) fn sizes() -> config::Sizes {
     #[cfg(target_os = "none")]
-    let heap = &HEAP;
+    let heap = HEAP.heap();
     #[cfg(not(target_os = "none"))]
     let empty = config::NEW_HEAP;
     #[cfg(not(target_os = "none"))]

@@ -8,8 +8,8 @@ use ochre_abi::stat::TMPFS_MAGIC;
 use ochre_hal::memory::{self, Stats};
 
 use super::text::{Made, Text};
-use crate::memory::MakeRoom;
 use crate::ipc::sysv::shm;
+use crate::memory::MakeRoom;
 use crate::vfs::mount;
 
 /// KiB in a frame.

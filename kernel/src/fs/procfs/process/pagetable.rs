@@ -27,7 +27,7 @@ use crate::fs::procfs::node::{
 };
 use crate::fs::procfs::root::{list_processes, own_directory};
 use crate::fs::procfs::text::{Made, Text};
-use crate::memory::{AddressSpace, Area, AreaFlags, PageView};
+use crate::memory::{AddressSpace, Area, AreaFlags, MakeRoom, PageView};
 use crate::vfs::{Entry as Listed, Inode, Kind, Link, Metadata, Open, Opened, Permissions, now};
 
 /// Numbers of the fixed names come after the directory's, which is a multiple
@@ -314,7 +314,7 @@ const LEVELS: usize = 4;
 impl Walk {
     fn write_walk(&self, text: &mut Text, space: &AddressSpace, address: u64) -> Made {
         let mut steps = Vec::new();
-        steps.try_reserve(LEVELS).map_err(|_| Errno::ENOMEM)?;
+        steps.make_room(LEVELS).map_err(|_| Errno::ENOMEM)?;
         let mut note = |step: &Step| {
             if steps.len() < LEVELS {
                 steps.push(*step);
