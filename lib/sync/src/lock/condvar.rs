@@ -49,10 +49,7 @@ const MOVED: u32 = 3;
 /// How many a `notify_all` lets go at once. A wake-up takes far longer than most
 /// hold a mutex, so waiting for one after the other takes that much longer; and
 /// these few can wait for the mutex without sleeping.
-///
-/// One under loom, whose models have no room for crowds in which somebody is
-/// left to hand on to.
-const AT_ONCE: usize = if cfg!(loom) { 1 } else { 2 };
+const AT_ONCE: usize = 2;
 
 /// One that waits.
 struct Waiter<B> {
@@ -101,6 +98,9 @@ pub struct Condvar<B: Blocking> {
     /// The first that no notification has reached, or null. Written under
     /// `queue_lock`; others only look whether it is null.
     first_waiting: AtomicPtr<Node<Waiter<B>>>,
+    /// Takes the place of [`AT_ONCE`]: with one, smaller crowds hand on.
+    #[cfg(loom)]
+    at_once: usize,
 }
 
 // SAFETY: the nodes behind the pointers are reached under `queue_lock`, or by
@@ -142,8 +142,20 @@ impl<B: Blocking> Condvar<B> {
                 queue_lock: RawMutex::new(),
                 queue: UnsafeCell::new(List::new()),
                 first_waiting: AtomicPtr::new(ptr::null_mut()),
+                #[cfg(loom)]
+                at_once: 1,
             }
         }
+    }
+
+    #[cfg(not(loom))]
+    const fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    #[cfg(loom)]
+    fn at_once(&self) -> usize {
+        self.at_once
     }
 
     /// Gives the mutex back and sleeps until notified, as one step for who
@@ -287,7 +299,7 @@ impl<B: Blocking> Condvar<B> {
                 return first;
             }
             self.first_waiting.store(ptr::null_mut(), Ordering::Relaxed);
-            for place in &mut first {
+            for place in first.iter_mut().take(self.at_once()) {
                 *place = queue.front();
                 if place.is_null() {
                     break;

@@ -108,9 +108,12 @@ impl<B: Blocking> RawMutex<B> {
     pub(super) fn move_sleepers_here(&self, word: &AtomicU32, expected: u32) -> bool {
         let moved = B::requeue(word, expected, &raw const self.word);
         if moved {
+            // A swap, not a store: others swap at the same time, and who reads
+            // the word next then reads the last of them all (loom does not see
+            // that a store beside them comes to the same).
             // ORDERING: Relaxed; nobody else unlocks, and others only ever
             // write this same value while the mutex is held.
-            self.word.store(CONTENDED, Ordering::Relaxed);
+            self.word.swap(CONTENDED, Ordering::Relaxed);
         }
         moved
     }

@@ -6,6 +6,7 @@ use core::time::Duration;
 use loom::sync::Arc;
 use loom::thread;
 
+use super::AT_ONCE;
 use crate::blocking::Model;
 use crate::lock::{Condvar, Mutex, Plain};
 
@@ -15,9 +16,16 @@ struct Shared {
 }
 
 fn shared() -> Arc<Shared> {
+    shared_by(1)
+}
+
+/// With a condition variable that lets so many go at once.
+fn shared_by(at_once: usize) -> Arc<Shared> {
+    let mut changed = Condvar::new();
+    changed.at_once = at_once;
     Arc::new(Shared {
         tokens: Mutex::new(0),
-        changed: Condvar::new(),
+        changed,
     })
 }
 
@@ -51,22 +59,34 @@ fn a_notification_is_not_lost() {
     });
 }
 
+fn a_crowd_is_called(at_once: usize, crowd: u32) {
+    let shared = shared_by(at_once);
+    let waiters: Vec<_> = (0..crowd)
+        .map(|_| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.take())
+        })
+        .collect();
+    shared.put(crowd);
+    shared.changed.notify_all();
+    for waiter in waiters {
+        waiter.join().expect("the waiter finishes");
+    }
+}
+
 #[test]
 fn notify_all_reaches_all() {
-    loom::model(|| {
-        let shared = shared();
-        let waiters: Vec<_> = (0..2)
-            .map(|_| {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || shared.take())
-            })
-            .collect();
-        shared.put(2);
-        shared.changed.notify_all();
-        for waiter in waiters {
-            waiter.join().expect("the waiter finishes");
-        }
-    });
+    loom::model(|| a_crowd_is_called(1, 2));
+}
+
+#[test]
+fn notify_all_lets_two_go_at_once() {
+    loom::model(|| a_crowd_is_called(AT_ONCE, 2));
+}
+
+#[test]
+fn of_three_the_third_is_handed_on_to() {
+    loom::model(|| a_crowd_is_called(AT_ONCE, 3));
 }
 
 #[test]
