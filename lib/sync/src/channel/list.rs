@@ -19,6 +19,10 @@
 //!   has anything to do there, since each wrote its `full` last.
 //! - The only receiver of an MPSC channel (`single`) needs no compare-exchange
 //!   and no count: it looks at `full` at once, and frees a block when it leaves it.
+//! - A block that is free is kept as the `spare` one, if there is none, and the
+//!   sender that needs a block next takes it: while messages are received about
+//!   as fast as they come, two blocks go round, and no memory is allocated in
+//!   one thread and freed in another, which heaps are slow at.
 //!
 //! # Flags
 //! `tail`'s `CLOSED` and `AWAITED`, as in `ring.rs`. `head`'s `BEYOND`: `tail` has
@@ -96,30 +100,79 @@ impl<T> Block<T> {
         // SAFETY: allocated from the same heap with the layout of a block, and
         // the caller says that it is the only one who has it.
         let block = unsafe { Box::from_raw(block) };
+        block.assert_unused();
+    }
+
+    /// Takes the spare block, if there is one, and makes it as a new one is.
+    fn take(spare: &AtomicPtr<Block<T>>) -> Option<NonNull<Block<T>>> {
+        // ORDERING: Relaxed; a hint, which keeps the line shared while there is
+        // none.
+        if spare.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        // ORDERING: Acquire pairs with the Release of `keep`: nobody uses the
+        // block any more.
+        let found = NonNull::new(spare.swap(ptr::null_mut(), Ordering::Acquire))?;
+        // SAFETY: blocks that are kept are alive, and nobody has this one now.
+        let block = unsafe { found.as_ref() };
+        block.assert_unused();
+        // ORDERING: Relaxed throughout; who shows the block publishes it.
+        block.next.store(ptr::null_mut(), Ordering::Relaxed);
+        block.read.store(0, Ordering::Relaxed);
         for slot in &block.slots {
+            slot.full.store(false, Ordering::Relaxed);
+        }
+        Some(found)
+    }
+
+    /// Keeps a block as the spare one; frees it if there is one already.
+    ///
+    /// # Safety
+    /// As [`free`](Block::free).
+    unsafe fn keep(block: *mut Block<T>, spare: &AtomicPtr<Block<T>>) {
+        // SAFETY: the caller is the only one who has it.
+        unsafe { &*block }.assert_unused();
+        // ORDERING: Relaxed; a hint, as in `take`. Release: all uses of the block
+        // happen before it is taken.
+        let kept = spare.load(Ordering::Relaxed).is_null()
+            && spare
+                .compare_exchange(ptr::null_mut(), block, Ordering::Release, Ordering::Relaxed)
+                .is_ok();
+        if !kept {
+            // SAFETY: the caller's promise.
+            unsafe { Block::free(block) };
+        }
+    }
+
+    /// Nothing; but under loom, notices if somebody uses a place still.
+    fn assert_unused(&self) {
+        for slot in &self.slots {
             slot.message.assert_unused();
         }
     }
 }
 
-/// A block made before it is needed; freed if it is not.
-struct Spare<T>(Option<NonNull<Block<T>>>);
+/// A block made before it is needed; kept for another if it is not.
+struct Ready<'a, T> {
+    block: Option<NonNull<Block<T>>>,
+    spare: &'a AtomicPtr<Block<T>>,
+}
 
-impl<T> Spare<T> {
+impl<T> Ready<'_, T> {
     /// Makes sure that there is one; false if there is no memory.
     fn fill(&mut self) -> bool {
-        if self.0.is_none() {
-            self.0 = Block::allocate();
+        if self.block.is_none() {
+            self.block = Block::take(self.spare).or_else(Block::allocate);
         }
-        self.0.is_some()
+        self.block.is_some()
     }
 }
 
-impl<T> Drop for Spare<T> {
+impl<T> Drop for Ready<'_, T> {
     fn drop(&mut self) {
-        if let Some(block) = self.0.take() {
-            // SAFETY: it is ours and was never shown to anybody.
-            unsafe { Block::free(block.as_ptr()) };
+        if let Some(block) = self.block.take() {
+            // SAFETY: it is ours and nobody else's.
+            unsafe { Block::keep(block.as_ptr(), self.spare) };
         }
     }
 }
@@ -136,6 +189,8 @@ pub(super) struct List<T, B> {
     tail: Padded<End<T>>,
     /// Whether there is one receiver, which never receives twice at a time.
     single: bool,
+    /// A block that was read to its end, or null.
+    spare: AtomicPtr<Block<T>>,
     pub(super) receivers: Queue<B>,
 }
 
@@ -169,13 +224,17 @@ impl<T, B: Blocking> List<T, B> {
             head: end(),
             tail: end(),
             single,
+            spare: AtomicPtr::new(ptr::null_mut()),
             receivers: Queue::new(),
         }
     }
 
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let mut backoff = Backoff::<B>::for_messages();
-        let mut spare = Spare(None);
+        let mut ready = Ready {
+            block: None,
+            spare: &self.spare,
+        };
         loop {
             // ORDERING: Acquire pairs with the Release of the turn: the block read
             // next is not older than the position.
@@ -194,7 +253,7 @@ impl<T, B: Blocking> List<T, B> {
                 continue;
             }
             let last = offset + 1 == SLOTS;
-            if last && !spare.fill() {
+            if last && !ready.fill() {
                 return Err(TrySendError::Full(message));
             }
             // ORDERING: Relaxed; the slot orders the message, the queue's lock those
@@ -215,7 +274,7 @@ impl<T, B: Blocking> List<T, B> {
             }
             // SAFETY: a block is freed when all its slots were read, and ours was not.
             let block = unsafe { &*block };
-            if last && let Some(next) = spare.0.take() {
+            if last && let Some(next) = ready.block.take() {
                 self.turn_tail(block, next);
             }
             let slot = &block.slots[offset];
@@ -302,7 +361,7 @@ impl<T, B: Blocking> List<T, B> {
                 .store(head.wrapping_add(2 * STEP), Ordering::Relaxed);
             // SAFETY: each sender's last step in a block is to make its slot full,
             // and all slots were. This was the only receiver.
-            unsafe { Block::free(place) };
+            unsafe { Block::keep(place, &self.spare) };
         }
         Ok(message)
     }
@@ -360,7 +419,7 @@ impl<T, B: Blocking> List<T, B> {
             if block.read.fetch_add(1, Ordering::AcqRel) + 1 == SLOTS {
                 // SAFETY: all slots were read; senders and receivers have nothing
                 // to do in the block after that.
-                unsafe { Block::free(place) };
+                unsafe { Block::keep(place, &self.spare) };
             }
             return Ok(message);
         }
@@ -491,5 +550,11 @@ impl<T, B> Drop for List<T, B> {
         }
         // SAFETY: as above; the last block has no next.
         unsafe { Block::free(place) };
+        // ORDERING: Relaxed, as above.
+        let spare = self.spare.load(Ordering::Relaxed);
+        if !spare.is_null() {
+            // SAFETY: it came from `allocate`, and it is in no list.
+            unsafe { Block::free(spare) };
+        }
     }
 }

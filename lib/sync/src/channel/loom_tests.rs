@@ -332,6 +332,66 @@ fn the_only_receiver_follows_the_turn() {
     });
 }
 
+/// A block that was read goes back to the senders, whoever read in it.
+#[test]
+fn list_takes_its_blocks_again() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (sender, receiver) = unbounded::<_, Model>();
+        for number in 1..=5 {
+            assert!(sender.send(Watched::new(number, &dropped)).is_ok());
+        }
+        // One slot of the first block is read here and two by the other.
+        assert_eq!(receiver.try_recv().map(|message| message.number()), Ok(1));
+        let taker = receiver.clone();
+        let thread = thread::spawn(move || {
+            for number in 2..=3 {
+                assert_eq!(taker.try_recv().map(|message| message.number()), Ok(number));
+            }
+        });
+        for number in 6..=7 {
+            assert!(sender.send(Watched::new(number, &dropped)).is_ok());
+        }
+        thread.join().expect("the taker ends");
+        drop(sender);
+        let mut rest = core::iter::from_fn(|| receiver.recv().ok());
+        for number in 4..=7 {
+            assert_eq!(rest.next().map(|message| message.number()), Some(number));
+        }
+        assert!(rest.next().is_none());
+        assert_eq!(dropped.load(Ordering::Relaxed), 7);
+    });
+}
+
+/// The same of the only receiver, with two senders that may want the block.
+#[test]
+fn the_only_receiver_gives_blocks_back() {
+    check(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (sender, mut receiver) = mpsc::unbounded::<_, Model>();
+        for number in 1..=5 {
+            assert!(sender.send(Watched::new(number, &dropped)).is_ok());
+        }
+        for number in 1..=2 {
+            assert_eq!(
+                receiver.try_recv().map(|message| message.number()),
+                Ok(number)
+            );
+        }
+        let (other, counter) = (sender.clone(), Arc::clone(&dropped));
+        let thread = thread::spawn(move || {
+            assert!(other.send(Watched::new(6, &counter)).is_ok());
+        });
+        assert_eq!(receiver.try_recv().map(|message| message.number()), Ok(3));
+        assert!(sender.send(Watched::new(6, &dropped)).is_ok());
+        drop(sender);
+        let sum: usize = receiver.iter().map(|message| message.number()).sum();
+        assert_eq!(sum, 4 + 5 + 6 + 6);
+        thread.join().expect("the other ends");
+        assert_eq!(dropped.load(Ordering::Relaxed), 7);
+    });
+}
+
 /// The sender waits in a task, the receiver in a thread.
 fn mixed(make: fn() -> Halves) {
     check(move || {
