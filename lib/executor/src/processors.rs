@@ -251,8 +251,7 @@ impl<B: Body, M: Machine, const N: usize> Processors<B, M, N> {
             return self.requeue_anywhere(task, how, here, now_ns);
         }
         let allowed = task.node.allowed.load(Ordering::Relaxed);
-        queue.push(task, how, now_ns);
-        let next = queue.pop(now_ns);
+        let next = queue.exchange(task, how, now_ns);
         self.begin(here, &queue);
         let is_one_left = queue.waiting() > 0;
         let slice_end_ns = queue.slice_end();

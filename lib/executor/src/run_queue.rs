@@ -217,10 +217,7 @@ impl<B> RunQueue<B> {
     pub(crate) fn push(&mut self, task: Arc<Task<B>>, how: How, now_ns: u64) -> bool {
         let packed = task.node.packed();
         let rank = packed.rank();
-        self.waiting += 1;
-        let weight = packed.weight();
-        self.load += weight;
-        task.node.weight.store(weight as u32, Ordering::Relaxed);
+        self.count(&task, packed);
         if rank.is_fair() {
             let runtime = self.push_fair(task, how, now_ns);
             return how == How::Woken && self.is_overtaken(packed, runtime, now_ns);
@@ -242,15 +239,31 @@ impl<B> RunQueue<B> {
         rank > self.rank()
     }
 
-    /// Puts a fair one in; its virtual time.
-    fn push_fair(&mut self, task: Arc<Task<B>>, how: How, now_ns: u64) -> u64 {
-        self.follow_current(now_ns);
+    /// Counts one among those that wait.
+    #[inline]
+    fn count(&mut self, task: &Arc<Task<B>>, packed: Packed) {
+        self.waiting += 1;
+        let weight = packed.weight();
+        self.load += weight;
+        task.node.weight.store(weight as u32, Ordering::Relaxed);
+    }
+
+    /// Sets the virtual time at which a fair one comes in.
+    #[inline]
+    fn place(&self, task: &Arc<Task<B>>) -> u64 {
         let runtime = if task.node.place().is_new() {
             self.minimum
         } else {
             self.placement(task.node.runtime.load(Ordering::Relaxed))
         };
         task.node.runtime.store(runtime, Ordering::Relaxed);
+        runtime
+    }
+
+    /// Puts a fair one in; its virtual time.
+    fn push_fair(&mut self, task: Arc<Task<B>>, how: How, now_ns: u64) -> u64 {
+        self.follow_current(now_ns);
+        let runtime = self.place(&task);
         let mut day = runtime >> SPAN;
         if how == How::Yielded {
             // Behind those that would be next.
@@ -301,6 +314,31 @@ impl<B> RunQueue<B> {
             None => self.current = None,
         }
         task
+    }
+
+    /// Puts in the one that ran and takes the next, which may be the same.
+    pub(crate) fn exchange(
+        &mut self,
+        task: Arc<Task<B>>,
+        how: How,
+        now_ns: u64,
+    ) -> Option<Arc<Task<B>>> {
+        let packed = task.node.packed();
+        // A fair one that lets others run comes behind the next fair one, so that
+        // one can be taken out first; between two, no list has more than one then.
+        if how == How::Yielded
+            && packed.rank().is_fair()
+            && self.above == 0
+            && let Some(day) = self.next_day()
+        {
+            let runtime = self.place(&task);
+            let next = self.pop(now_ns);
+            self.count(&task, packed);
+            self.file(task, day.max(runtime >> SPAN));
+            return next;
+        }
+        self.push(task, how, now_ns);
+        self.pop(now_ns)
     }
 
     /// Makes `task`, which is in no queue, the one that runs.

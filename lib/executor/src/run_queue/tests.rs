@@ -272,3 +272,41 @@ fn what_is_taken_out_is_taken_out_of_the_sums() {
     assert!(queue.steal(32, true, |_| true).is_none());
     assert_eq!(queue.waiting(), 19);
 }
+
+/// Taking out before putting in is a short cut: it must not show.
+#[test]
+fn an_exchange_is_putting_in_and_taking_out() {
+    for others in 0..4 {
+        let mut queues = [queue(), queue()];
+        for queue in &mut queues {
+            let fifo = (others > 2).then(|| of_policy(9, Policy::Fifo, 5));
+            let nice = [0, 5, -5].into_iter().take(others as usize + 1);
+            let fair = nice.zip(0..).map(|(nice, name)| fair(name, nice));
+            for task in fair.chain(fifo) {
+                queue.push(task, How::Woken, 0);
+            }
+        }
+        let [short, long] = &mut queues;
+        let (mut now, mut ran) = (0, [short.pop(0), long.pop(0)]);
+        for step in 0..3000_u64 {
+            let ours = step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            now += ours;
+            let how = if step % 3 == 0 {
+                How::Preempted
+            } else {
+                How::Yielded
+            };
+            let [a, b] = ran.map(|task| task.expect("somebody always wants to run"));
+            for task in [&a, &b] {
+                task.charge(ours);
+            }
+            let first = short.exchange(a, how, now);
+            long.push(b, how, now);
+            ran = [first, long.pop(now)];
+            let names = ran.each_ref().map(|task| task.as_ref().map(name));
+            assert_eq!(names[0], names[1], "step {step} beside {others}");
+            assert_eq!(short.waiting(), long.waiting());
+            assert_eq!(short.load(), long.load());
+        }
+    }
+}
