@@ -51,6 +51,7 @@ pub(crate) fn run() {
     });
     let me = sys::getpid();
     row("signal_deliver", || {
+        sys::install_handler(signal);
         clock::each(5_000, || sys::raise(me, signal))
     });
     if is_wanted(&["pipe_round_trip", "pipe_alone", "context_switch"]) {
