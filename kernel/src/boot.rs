@@ -25,7 +25,7 @@ use crate::memory::{AddressSpace, vdso};
 use crate::process::exec::Prepared;
 use crate::process::{Thread, ThreadState, clone};
 use crate::syscall::exec::first_program;
-use crate::syscall::system;
+use crate::syscall::{system, trace};
 use crate::vfs::mount::{self, Mount, MountFlags};
 use crate::vfs::tree::{self, Make};
 use crate::vfs::{Access, FileSystem, FsContext, Kind, OpenFile, Path, StatusFlags, walk};
@@ -117,6 +117,9 @@ fn write_all(port: &mut SerialPort, mut bytes: &[u8]) {
 }
 
 fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
+    if config.trace {
+        trace::start();
+    }
     if !config.randomise {
         crate::memory::set_randomised(0).map_err(|errno| format!("{errno}"))?;
     }

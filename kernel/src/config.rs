@@ -70,6 +70,8 @@ pub struct Config {
     pub hostname: Vec<u8>,
     /// In-kernel tests to run instead of a program.
     pub tests: Option<TestSelection>,
+    /// Whether system calls are told on the log.
+    pub trace: bool,
     /// Whether addresses of programs are random.
     pub randomise: bool,
     /// Words that were not for Ochre.
@@ -92,6 +94,7 @@ impl Default for Config {
             window: None,
             hostname: b"ochre".to_vec(),
             tests: None,
+            trace: false,
             randomise: true,
             passed_over: Vec::new(),
         }
@@ -145,6 +148,7 @@ impl Config {
             b"ochre.loglevel" => self.log_level = level(&value()?)?,
             b"ochre.status" => self.status_port = Some(port(&value()?)?),
             b"ochre.exit" => self.exit_port = Some(port(&value()?)?),
+            b"ochre.trace" => self.trace = true,
             // As on Linux, for runs that repeat exactly.
             b"norandmaps" => self.randomise = false,
             b"init" => self.init = Some(value()?),
@@ -250,8 +254,9 @@ mod tests {
             "ochre.stdio=pipe ochre.mode=system ochre.log=0x402 ochre.loglevel=debug \
              ochre.status=1027 ochre.exit=0xf4 init=/bin/sh ochre.arg=sh ochre.arg=-c \
              ochre.arg=echo%20a%25b ochre.env=A=b%0Ac ochre.cwd=/tmp ochre.winsize=50x132 \
-             ochre.hostname=box ochre.ktest=list quiet console=ttyS0",
+             ochre.hostname=box ochre.ktest=list ochre.trace quiet console=ttyS0",
         );
+        assert!(config.trace);
         assert_eq!(config.stdio, Stdio::Pipe);
         assert_eq!(config.mode, Mode::System);
         assert_eq!(config.log_port, Some(0x402));

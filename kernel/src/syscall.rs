@@ -42,6 +42,7 @@ pub mod sync;
 pub mod system;
 pub mod time;
 pub mod timer;
+pub mod trace;
 pub mod xattr;
 
 use ochre_abi::Errno;

@@ -7,6 +7,7 @@
 
 mod init;
 mod machines;
+mod trace;
 
 use core::time::Duration;
 use std::process::ExitCode;
@@ -133,6 +134,7 @@ fn main() -> ExitCode {
             .chain(with_others)
             .chain(machines::cases())
             .chain(init::cases())
+            .chain(trace::cases())
             .collect(),
     )
 }

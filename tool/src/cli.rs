@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use self::options::{FileToPack, MachineOptions, Variable};
-use crate::{doctor, report, status};
+use crate::{doctor, report, status, trace};
 
 /// Runs Linux programs on the Ochre kernel, in a machine of their own.
 ///
@@ -35,6 +35,7 @@ Examples:
   ochre run ls -l /                   a program of this host, its libraries packed in
   ochre run --memory 64M --smp 2 -- python3 -c 'print(1)'
   ochre run --root ./rootfs /bin/sh   a program of a folder that is the guest's root
+  ochre trace ls /                    the system calls that a program makes
 
 Exit status: that of the guest's program (128+n if signal n killed it);
 124 if its time was up, 125 if the machine gave no status, 127 if the program
@@ -52,6 +53,12 @@ enum Command {
         override_usage = "ochre run [OPTIONS] PROGRAM [ARGS]...",
     )]
     Run(RunOptions),
+    /// Runs a program as `run` does and prints its system calls
+    #[command(
+        after_help = TRACE_EXAMPLES,
+        override_usage = "ochre trace [OPTIONS] PROGRAM [ARGS]...",
+    )]
+    Trace(TraceOptions),
     /// Says what is there and what is missing
     Doctor,
 }
@@ -66,6 +73,40 @@ serves all other commands. What it opens by itself is added with --file:
   seq 10 | ochre run --timeout 10 sort -rn | head -3
 
 With --root DIR, DIR is the whole root file system and PROGRAM is inside it.";
+
+const TRACE_EXAMPLES: &str = "\
+Each call is a line on standard error, when it returns: name, arguments,
+result, and the time it took by the guest's clock. With more than one thread
+the line begins with the thread's number. A call that never returned has '= ?'.
+
+  ochre trace ls /
+  ochre trace --only openat,execve sh -c 'cat /etc/hosts | wc -l'
+  ochre trace --count find / -name hosts
+  ochre trace --output calls.txt python3 -c 'print(1)'";
+
+#[derive(Debug, Args)]
+struct TraceOptions {
+    /// Write the calls to this file instead of standard error
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Show calls of these names only, separated by commas
+    #[arg(short = 'e', long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Count calls, errors and time instead of showing each call
+    #[arg(short, long)]
+    count: bool,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+impl TraceOptions {
+    fn what(&self) -> trace::Options {
+        trace::Options {
+            only: self.only.clone(),
+            count: self.count,
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 struct RunOptions {
@@ -100,6 +141,7 @@ pub fn main() -> ExitCode {
         None => run::shell(&cli.machine),
         Some(Command::Shell(machine)) => run::shell(&machine),
         Some(Command::Run(options)) => run::program(&options),
+        Some(Command::Trace(options)) => run::traced(&options),
         Some(Command::Doctor) => Ok(doctor::print()),
     };
     done.unwrap_or_else(|error| {
@@ -134,6 +176,28 @@ mod tests {
         assert!(!run.machine.verbose);
         assert!(Cli::try_parse_from(["ochre", "run", "--bogus", "ls"]).is_err());
         assert!(Cli::try_parse_from(["ochre", "run"]).is_err());
+    }
+
+    #[test]
+    fn a_trace_has_the_options_of_a_run() {
+        let cli = Cli::parse_from([
+            "ochre",
+            "trace",
+            "-c",
+            "-e",
+            "read,write",
+            "--smp",
+            "2",
+            "ls",
+            "-c",
+        ]);
+        let Some(Command::Trace(trace)) = cli.command else {
+            panic!("not trace");
+        };
+        assert!(trace.count);
+        assert_eq!(trace.only, ["read", "write"]);
+        assert_eq!(trace.run.machine.smp, 2);
+        assert_eq!(trace.run.command, ["ls", "-c"]);
     }
 
     #[test]

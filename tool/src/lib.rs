@@ -37,6 +37,7 @@ pub mod size;
 pub mod status;
 pub mod symbols;
 pub mod terminal;
+pub mod trace;
 pub mod tree;
 pub mod user_build;
 

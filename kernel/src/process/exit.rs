@@ -21,6 +21,7 @@ use crate::ipc::futex::{self, Key, Scope};
 use crate::memory::AddressSpace;
 use crate::memory::MakeRoom;
 use crate::signal;
+use crate::syscall::trace;
 use crate::tty;
 
 /// Ends the calling thread, and its process if it is the last.
@@ -70,6 +71,7 @@ pub(super) fn release_tid(thread: &Thread, space: &Arc<AddressSpace>, for_good: 
 
 fn end_process(process: &Arc<Process>, status: ExitStatus) {
     process.begin_group_exit(status);
+    trace::end(process.pid, status);
     process.release_resources();
     process.vfork.open();
     if process.pid == Pid::INIT {

@@ -4,6 +4,7 @@
 //! [`direct_calls`](Seccomp::direct_calls), which is every number for a thread
 //! without restrictions and none for one with them: looking a number up, which
 //! compares it with something anyway, costs an unrestricted thread nothing more.
+//! Where calls are told ([`trace`]), all threads have none.
 //!
 //! # Who may change what
 //! | from | to | by |
@@ -30,6 +31,7 @@ use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::{ExitStatus, Pid, Thread};
 use crate::memory;
 use crate::signal::{self, Info};
+use crate::syscall::trace;
 
 mod filter;
 
@@ -66,7 +68,7 @@ impl State {
 impl Default for Seccomp {
     fn default() -> Seccomp {
         Seccomp {
-            direct: AtomicU32::new(DIRECT_CALLS),
+            direct: AtomicU32::new(if trace::is_on() { 0 } else { DIRECT_CALLS }),
             state: SpinLock::default(),
         }
     }

@@ -7,6 +7,7 @@ use super::mask::refresh;
 use super::state::{Shared, ThreadSignals};
 use super::{DefaultAction, Info};
 use crate::process::Thread;
+use crate::syscall::trace;
 use crate::time;
 
 /// What a thread has to do about a signal that it took.
@@ -50,6 +51,9 @@ pub(super) fn take_next(thread: &Thread) -> Taken {
         (signal, info, taken)
     };
     time::signal_taken(&thread.process, signal, &mut info);
+    if !matches!(taken, Taken::Ignored) {
+        trace::signal(thread.tid(), signal);
+    }
     match taken {
         Taken::Handler(signal, _, action) => Taken::Handler(signal, info, action),
         other => other,

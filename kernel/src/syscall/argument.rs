@@ -7,6 +7,10 @@ use core::marker::PhantomData;
 
 /// A type that an argument register can be read as.
 pub trait FromArgument {
+    /// Bytes of what it is the address of; 0 if it is none, or of nobody knows
+    /// what. One byte is where a string begins.
+    const POINTEE: usize = 0;
+
     /// Reads the register.
     fn from_argument(raw: u64) -> Self;
 }
@@ -111,6 +115,8 @@ impl<T> Ptr<T> {
 }
 
 impl<T> FromArgument for Ptr<T> {
+    const POINTEE: usize = size_of::<T>();
+
     #[inline]
     fn from_argument(raw: u64) -> Ptr<T> {
         Ptr {

@@ -10,11 +10,11 @@ use ochre_abi::Errno;
 use ochre_hal::cpu;
 use ochre_sync::SpinLock;
 
-use super::{Call, Outcome};
+use super::{Call, Outcome, trace};
 use crate::process::seccomp::{self, DIRECT_CALLS, Judged};
 
 /// Highest number in the table plus one.
-const LIMIT: usize = DIRECT_CALLS as usize;
+pub(super) const LIMIT: usize = DIRECT_CALLS as usize;
 
 /// Unknown numbers remembered one by one; more are counted under the last.
 const UNKNOWN_LIMIT: usize = 256;
@@ -84,12 +84,17 @@ pub fn dispatch(call: &mut Call<'_>, number: u32) -> Outcome {
 /// A call that is looked at first, or whose number is in no table.
 #[cold]
 fn indirect(call: &mut Call<'_>, number: u32) -> Outcome {
+    let begun = trace::begin(call, number);
     if seccomp::judge(call.thread, call.user, number) == Judged::Over {
         return Outcome::Resume;
     }
-    match cpu::lookup(&HANDLERS, number as usize) {
+    let outcome = match cpu::lookup(&HANDLERS, number as usize) {
         Some(handler) => handler(call),
         None => missing(call),
+    };
+    match begun {
+        Some(begun) => begun.end(outcome),
+        None => outcome,
     }
 }
 

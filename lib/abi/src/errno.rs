@@ -175,6 +175,13 @@ impl Errno {
         self.0
     }
 
+    /// The error of a number that has a name.
+    #[must_use]
+    pub fn named(number: u16) -> Option<Errno> {
+        let row = NAMES.iter().find(|row| row.0 == number)?;
+        Some(Errno(row.0))
+    }
+
     /// Whether this is one of the internal restart codes.
     #[must_use]
     pub const fn is_restart(self) -> bool {

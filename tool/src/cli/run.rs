@@ -10,13 +10,13 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
 };
 
-use super::{RunOptions, options::MachineOptions};
+use super::{RunOptions, TraceOptions, options::MachineOptions};
 use crate::{
     arch::Arch,
     bridge::{Event, Sink},
@@ -25,6 +25,7 @@ use crate::{
     rootfs::{self, GUEST_PATH, Program},
     setup,
     terminal::{self, RawLines, RawMode},
+    trace,
     tree::Tree,
 };
 
@@ -65,11 +66,43 @@ pub(super) fn shell(options: &MachineOptions) -> Result<ExitCode> {
     if interactive {
         report::say(terminal::LEAVE_HINT);
     }
-    run(guest, options)
+    run(guest, options, None)
 }
 
 /// A program of the host or of a folder.
 pub(super) fn program(options: &RunOptions) -> Result<ExitCode> {
+    run(program_guest(options)?, &options.machine, None)
+}
+
+/// The same, with its system calls told.
+pub(super) fn traced(options: &TraceOptions) -> Result<ExitCode> {
+    let what = options.what();
+    if let Some(name) = what.unknown_name() {
+        bail!("there is no system call `{name}`; docs/syscalls.md has the names");
+    }
+    let to: Sink = match &options.output {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+            Box::new(BufWriter::new(file))
+        }
+        None => shown_on_stderr(),
+    };
+    let machine = &options.run.machine;
+    let guest = program_guest(&options.run)?.words("ochre.trace");
+    run(guest, machine, Some((what, to)))
+}
+
+/// Standard error, of a terminal that may be raw.
+fn shown_on_stderr() -> Sink {
+    if terminal::is_interactive() {
+        Box::new(RawLines(io::stderr()))
+    } else {
+        Box::new(io::stderr())
+    }
+}
+
+/// The guest for a program of the host or of a folder.
+fn program_guest(options: &RunOptions) -> Result<Guest> {
     let arch = options.machine.machine().arch();
     setup::ensure_qemu(arch)?;
     let (name, arguments) = options
@@ -123,7 +156,7 @@ pub(super) fn program(options: &RunOptions) -> Result<ExitCode> {
             guest = guest.env(&variable.name, value);
         }
     }
-    run(guest, &options.machine)
+    Ok(guest)
 }
 
 /// The shell's root for an architecture.
@@ -154,8 +187,13 @@ fn guest(options: &MachineOptions) -> Result<Guest> {
     })
 }
 
-/// Runs the guest on our own standard input, output and error.
-fn run(mut guest: Guest, options: &MachineOptions) -> Result<ExitCode> {
+/// Runs the guest on our own standard input, output and error, its system
+/// calls going where `trace` says.
+fn run(
+    mut guest: Guest,
+    options: &MachineOptions,
+    trace: Option<(trace::Options, Sink)>,
+) -> Result<ExitCode> {
     let interactive = terminal::is_interactive();
     if interactive {
         let (rows, columns) = terminal::window_size().unwrap_or((24, 80));
@@ -165,16 +203,15 @@ fn run(mut guest: Guest, options: &MachineOptions) -> Result<ExitCode> {
     let log_path = paths::new_log()?;
     let log = File::create(&log_path)
         .with_context(|| format!("making the log {}", log_path.display()))?;
-    let log: Sink = if options.verbose {
-        let shown: Sink = if interactive {
-            Box::new(RawLines(io::stderr()))
-        } else {
-            Box::new(io::stderr())
-        };
-        Box::new(Both(log, shown))
+    let mut log: Sink = if options.verbose {
+        Box::new(Both(log, shown_on_stderr()))
     } else {
         Box::new(log)
     };
+    if let Some((what, to)) = trace {
+        let arch = options.machine().arch();
+        log = Box::new(trace::Splitter::new(arch, what, log, to));
+    }
     let guest = guest
         .stdout_to(Box::new(BufWriter::with_capacity(64 << 10, io::stdout())))
         .stderr_to(Box::new(io::stderr()))
