@@ -38,7 +38,7 @@ pub use inode::{
 };
 pub use io::{Range, Sink, Source};
 pub use open::{How, OpenOutcome, Opener, open, open_path};
-pub use path::Path;
+pub use path::{Path, put_reversed};
 pub use time::now;
 pub use writers::{Hold, WriterCount};
 

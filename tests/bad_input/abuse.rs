@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 const PROCESSORS: [u32; 2] = [1, 2];
 
 /// The cases: name, memory in MiB, script, expected output.
-const CASES: [(&str, u64, &str, &str); 14] = [
+const CASES: [(&str, u64, &str, &str); 15] = [
     (
         "fork bomb",
         64,
@@ -94,6 +94,12 @@ const CASES: [(&str, u64, &str, &str); 14] = [
         96,
         "cd /tmp; abi-test --storms; echo alive",
         "runs: true\nobjects were counted: true\nno object is left: true\nmemory is back: true\nalive\n",
+    ),
+    (
+        "every kind of thing until memory runs out",
+        40,
+        "abi-test --exhaust; echo alive",
+        include_str!("exhaust.out"),
     ),
     (
         "wild calls on a small machine",

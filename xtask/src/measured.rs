@@ -81,6 +81,9 @@ pub(crate) fn print() -> Result<()> {
             println!("    {function}");
         }
     }
-    println!("{} places", places.len());
+    println!(
+        "{} places; in parentheses: how often the call asks in a way that can fail",
+        places.len()
+    );
     Ok(())
 }

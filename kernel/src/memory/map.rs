@@ -123,14 +123,16 @@ impl AddressSpace {
     /// Removes every mapping from a range.
     ///
     /// # Errors
-    /// EINVAL for a bad range, ENOMEM if that would make too many areas.
+    /// EINVAL for a bad range, ENOMEM for a hole if there would be too many areas
+    /// or memory is short.
     pub fn unmap(&self, start: u64, len: u64) -> Result<(), Errno> {
         let range = page_range(start, len, Errno::EINVAL)?;
         if range.is_empty() {
             return Err(Errno::EINVAL);
         }
         let mut inner = self.inner();
-        if !inner.areas.has_room() && !inner.is_edge(range.start) && !inner.is_edge(range.end) {
+        let makes_two = !inner.is_edge(range.start) && !inner.is_edge(range.end);
+        if makes_two && !(inner.areas.has_room() && memory::has_headroom(HEADROOM)) {
             return Err(Errno::ENOMEM);
         }
         inner.unmap(range);

@@ -224,7 +224,7 @@ impl Inner {
                     .checked_add(old_len)
                     .filter(|end| *end <= USER_END)
                     .ok_or(Errno::EINVAL)?;
-                if !self.areas.has_room() {
+                if !self.areas.has_room() || !memory::has_headroom(4) {
                     return Err(Errno::ENOMEM);
                 }
                 self.unmap(address + new_len..end);

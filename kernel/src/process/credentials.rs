@@ -7,6 +7,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
@@ -99,7 +100,7 @@ pub struct Credentials {
     /// Groups.
     pub gid: Ids,
     /// Supplementary groups.
-    pub groups: Option<Arc<[u32]>>,
+    pub groups: Option<Arc<Vec<u32>>>,
     /// Capabilities.
     pub capabilities: Capabilities,
     /// Whether capabilities outlive the last user 0 (`PR_SET_KEEPCAPS`).
@@ -172,7 +173,7 @@ impl Credentials {
     /// The supplementary groups.
     #[must_use]
     pub fn groups(&self) -> &[u32] {
-        self.groups.as_deref().unwrap_or(&[])
+        self.groups.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 

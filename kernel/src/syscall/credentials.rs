@@ -1,5 +1,6 @@
 //! Calls about users, groups and capabilities.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
@@ -170,7 +171,7 @@ pub fn setgroups(call: &mut Call<'_>, size: i32, from: Ptr<u32>) -> Result<(), E
     become_these(
         call,
         Credentials {
-            groups: (!groups.is_empty()).then(|| groups.into()),
+            groups: (!groups.is_empty()).then(|| Arc::new(groups)),
             ..(*old).clone()
         },
     );

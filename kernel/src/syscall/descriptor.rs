@@ -106,6 +106,9 @@ pub fn timerfd_settime(
     let interval = new.interval.to_ns()?;
     let open = call.file(fd)?;
     let timer = open.file().as_any().downcast_ref::<TimerFd>();
+    if value != 0 {
+        memory::check_headroom()?;
+    }
     let before = timer.ok_or(Errno::EINVAL)?.set(
         flags & ABSOLUTE != 0,
         flags & CANCEL_ON_SET != 0,

@@ -88,12 +88,13 @@ pub fn getcwd(call: &mut Call<'_>, to: u64, size: usize) -> SysResult {
     if working.dentry.is_deleted() {
         return Err(Errno::ENOENT);
     }
-    let (text, reached) = working.text(&context.root());
-    let mut path = Vec::new();
+    const UNREACHABLE: &[u8] = b"(unreachable)";
+    let (mut path, reached) = working.text(&context.root())?;
+    path.make_room(UNREACHABLE.len() + 1)
+        .map_err(|_| Errno::ENOMEM)?;
     if !reached {
-        path.extend_from_slice(b"(unreachable)");
+        path.splice(..0, UNREACHABLE.iter().copied());
     }
-    path.extend_from_slice(&text);
     path.push(0);
     if path.len() > PATH_MAX {
         return Err(Errno::ENAMETOOLONG);

@@ -122,7 +122,7 @@ pub fn readlinkat(
     }
     let target: Vec<u8> = match found.inode().link_target()? {
         Link::Text(text) => text.to_vec(),
-        Link::Jump(place) => place.text(&names.root).0,
+        Link::Jump(place) => place.text(&names.root)?.0,
     };
     found.inode().record_access();
     let len = target.len().min(size);

@@ -9,7 +9,7 @@ use ochre_hal::memory::PAGE_SIZE;
 use super::names::{HERE, Names, read_path};
 use super::{Call, Ptr};
 use crate::fs;
-use crate::memory::MakeRoom;
+use crate::memory::{self, MakeRoom};
 use crate::process::Capability;
 use crate::vfs::Path;
 use crate::vfs::mount::{self, Mount, MountFlags};
@@ -110,6 +110,7 @@ pub fn mount(
     if kind.is_empty() {
         return Err(Errno::EINVAL);
     }
+    memory::check_headroom()?;
     let mount = fs::mount(&kind, &source, kept, &data)?;
     mount::attach(&mount, &place)
 }
@@ -128,6 +129,7 @@ fn remount(place: &Path, flags: MountFlags, all: u64, data: &[u8]) -> Result<(),
 /// Shows the tree at `from` at `place` too, with the mounts below it if `deep`.
 fn bind(from: &Path, place: &Path, deep: bool) -> Result<(), Errno> {
     let show = |what: &Path, at: &Path| {
+        memory::check_headroom()?;
         let mount = Mount::new(
             Arc::clone(what.mount.file_system()),
             Arc::clone(&what.dentry),
@@ -138,7 +140,7 @@ fn bind(from: &Path, place: &Path, deep: bool) -> Result<(), Errno> {
         Ok::<_, Errno>(mount)
     };
     // Those below, looked for before the new mount is one of them.
-    let all = mount::all();
+    let all = mount::all()?;
     let mut below: Vec<(Arc<Mount>, Path)> = Vec::new();
     below.make_room(all.len()).map_err(|_| Errno::ENOMEM)?;
     below.extend(

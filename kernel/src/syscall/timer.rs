@@ -10,6 +10,7 @@ use ochre_abi::time::{
 };
 
 use super::{Call, Ptr, SysResult};
+use crate::memory;
 use crate::process::{Pid, table};
 use crate::time::ClockId;
 use crate::time::itimer::{self, Which};
@@ -164,6 +165,9 @@ pub fn timer_settime(
     let value = new.value.to_ns()?;
     let interval = new.interval.to_ns()?;
     let is_absolute = flags & TIMER_ABSTIME != 0;
+    if value != 0 {
+        memory::check_headroom()?;
+    }
     let before = call
         .process()
         .posix_timers

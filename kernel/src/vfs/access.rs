@@ -1,6 +1,7 @@
 //! Who asks: the identity that file permissions are checked against.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bitflags::bitflags;
 use ochre_abi::Errno;
@@ -29,7 +30,7 @@ pub struct Access {
     /// The group.
     pub gid: u32,
     /// Further groups.
-    pub groups: Option<Arc<[u32]>>,
+    pub groups: Option<Arc<Vec<u32>>>,
     /// Whether permissions do not apply (`CAP_DAC_OVERRIDE`, `CAP_FOWNER`,
     /// `CAP_CHOWN` and their kin, which go together here).
     pub privileged: bool,
@@ -124,7 +125,7 @@ mod tests {
         Access {
             uid,
             gid,
-            groups: Some(groups.into()),
+            groups: Some(groups.to_vec().into()),
             privileged: false,
         }
     }

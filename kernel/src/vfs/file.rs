@@ -402,10 +402,10 @@ impl Backing for NamedBacking {
     }
 
     fn path(&self) -> Vec<u8> {
-        match mount::root() {
-            Some(root) => self.path.text(&root).0,
-            None => Vec::new(),
-        }
+        // Without memory for its name it has none.
+        mount::root()
+            .and_then(|root| self.path.text(&root).ok())
+            .map_or_else(Vec::new, |(text, _)| text)
     }
 }
 

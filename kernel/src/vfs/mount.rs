@@ -261,7 +261,14 @@ pub fn relocate(mount: &Arc<Mount>, to: &Path) -> Result<(), Errno> {
 }
 
 /// Every mount in the table, in the order of mounting.
-#[must_use]
-pub fn all() -> Vec<Arc<Mount>> {
-    TABLE.lock().all.clone()
+///
+/// # Errors
+/// ENOMEM.
+pub fn all() -> Result<Vec<Arc<Mount>>, Errno> {
+    let table = TABLE.lock();
+    let mut all = Vec::new();
+    all.make_room_exact(table.all.len())
+        .map_err(|_| Errno::ENOMEM)?;
+    all.extend_from_slice(&table.all);
+    Ok(all)
 }

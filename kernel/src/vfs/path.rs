@@ -3,8 +3,11 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use ochre_abi::Errno;
+
 use super::mount::{self, Mount};
 use super::{Dentry, Inode};
+use crate::memory::MakeRoom;
 
 /// A dentry as seen through a mount.
 #[derive(Clone, Debug)]
@@ -77,8 +80,10 @@ impl Path {
 
     /// The path's text as seen from `root`, and whether `root` is above it.
     /// Removed files show " (deleted)".
-    #[must_use]
-    pub fn text(&self, root: &Path) -> (Vec<u8>, bool) {
+    ///
+    /// # Errors
+    /// ENOMEM: a path has no longest length.
+    pub fn text(&self, root: &Path) -> Result<(Vec<u8>, bool), Errno> {
         let mut reversed = Vec::new();
         let mut at = self.clone();
         let mut reached = true;
@@ -94,28 +99,39 @@ impl Path {
                 continue;
             }
             at.dentry
-                .with_name(|name| reversed.extend(name.iter().rev()));
+                .with_name(|name| put_reversed(&mut reversed, name))?;
             match at.dentry.parent() {
                 Some(parent) => {
-                    reversed.push(b'/');
+                    put_reversed(&mut reversed, b"/")?;
                     at.dentry = parent;
                 }
                 None => {
                     // A place outside every directory: a memory file, a pipe.
                     if at.dentry.is_deleted() {
-                        reversed.push(b'/');
+                        put_reversed(&mut reversed, b"/")?;
                     }
                     break;
                 }
             }
         }
         if reversed.is_empty() {
-            reversed.push(b'/');
+            put_reversed(&mut reversed, b"/")?;
         }
         reversed.reverse();
         if self.dentry.is_deleted() {
-            reversed.extend_from_slice(b" (deleted)");
+            const DELETED: &[u8] = b" (deleted)";
+            reversed
+                .make_room(DELETED.len())
+                .map_err(|_| Errno::ENOMEM)?;
+            reversed.extend_from_slice(DELETED);
         }
-        (reversed, reached)
+        Ok((reversed, reached))
     }
+}
+
+/// Puts a part of a path behind those below it, last byte first.
+pub fn put_reversed(reversed: &mut Vec<u8>, part: &[u8]) -> Result<(), Errno> {
+    reversed.make_room(part.len()).map_err(|_| Errno::ENOMEM)?;
+    reversed.extend(part.iter().rev());
+    Ok(())
 }

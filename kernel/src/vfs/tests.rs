@@ -104,7 +104,7 @@ impl World {
     }
 
     fn text(&self, path: &Path) -> String {
-        String::from_utf8(path.text(&self.root).0).unwrap()
+        String::from_utf8(path.text(&self.root).unwrap().0).unwrap()
     }
 
     fn number(&self, path: &str) -> Result<u64, Errno> {

@@ -21,6 +21,7 @@
 
 mod abuse;
 mod errno;
+mod exhaust;
 mod groups;
 mod report;
 mod runner;

@@ -19,7 +19,7 @@ const FRAME_KIB: u64 = 4;
 fn file_frames() -> u64 {
     let mut seen: Vec<u64> = Vec::new();
     let mut frames: u64 = 0;
-    for mount in mount::all() {
+    for mount in mount::all().unwrap_or_default() {
         let file_system = mount.file_system();
         let device = file_system.device();
         if seen.contains(&device) || seen.make_room(1).is_err() {

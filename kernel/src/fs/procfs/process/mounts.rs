@@ -11,7 +11,7 @@ use super::Subject;
 use crate::fs::procfs::text::{Made, Text};
 use crate::memory::MakeRoom;
 use crate::vfs::mount::{self, Mount, MountFlags};
-use crate::vfs::{Dentry, Path};
+use crate::vfs::{Dentry, Path, put_reversed};
 
 /// Bytes that a field must not have as they are.
 const SPECIAL: &[u8] = b" \t\n\\#";
@@ -26,12 +26,12 @@ struct Shown {
 fn shown(subject: &Subject) -> Result<Vec<Shown>, Errno> {
     let root = subject.fs()?.root();
     let mut shown = Vec::new();
-    for mount in mount::all() {
+    for mount in mount::all()? {
         let top = Path {
             dentry: Arc::clone(mount.root()),
             mount: Arc::clone(&mount),
         };
-        let (place, reached) = top.text(&root);
+        let (place, reached) = top.text(&root)?;
         if reached {
             shown.make_room(1).map_err(|_| Errno::ENOMEM)?;
             shown.push(Shown { mount, place });
@@ -66,7 +66,7 @@ pub(super) fn information(subject: &Subject, text: &mut Text) -> Made {
             major(device),
             minor(device)
         )?;
-        text.push_escaped(&place_in_file_system(mount.root()), SPECIAL)?;
+        text.push_escaped(&place_in_file_system(mount.root())?, SPECIAL)?;
         text.push(b" ")?;
         text.push_escaped(&place, SPECIAL)?;
         text.push(b" ")?;
@@ -108,19 +108,19 @@ fn write_flags(text: &mut Text, flags: MountFlags) -> Made {
 }
 
 /// Where a dentry is in its own file system.
-fn place_in_file_system(dentry: &Arc<Dentry>) -> Vec<u8> {
+fn place_in_file_system(dentry: &Arc<Dentry>) -> Result<Vec<u8>, Errno> {
     let mut reversed = Vec::new();
     let mut at = Arc::clone(dentry);
     while let Some(parent) = at.parent() {
-        at.with_name(|name| reversed.extend(name.iter().rev()));
-        reversed.push(b'/');
+        at.with_name(|name| put_reversed(&mut reversed, name))?;
+        put_reversed(&mut reversed, b"/")?;
         at = parent;
     }
     if reversed.is_empty() {
-        reversed.push(b'/');
+        put_reversed(&mut reversed, b"/")?;
     }
     reversed.reverse();
-    reversed
+    Ok(reversed)
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ mod tests {
             none,
             "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n"
         );
-        credentials.groups = Some([4, 20].into());
+        credentials.groups = Some(alloc::vec![4, 20].into());
         let two = made(|text| write_users(text, &credentials, 64).unwrap());
         assert!(two.ends_with("Groups:\t4 20 \n"), "{two}");
     }
