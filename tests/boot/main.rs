@@ -5,6 +5,7 @@
 //! does for each name is in `kernel/src/boottest.rs`.
 #![forbid(unsafe_code)]
 
+mod debugger;
 mod init;
 mod machines;
 mod trace;
@@ -135,6 +136,7 @@ fn main() -> ExitCode {
             .chain(machines::cases())
             .chain(init::cases())
             .chain(trace::cases())
+            .chain(debugger::cases())
             .collect(),
     )
 }

@@ -59,6 +59,12 @@ enum Command {
         override_usage = "ochre trace [OPTIONS] PROGRAM [ARGS]...",
     )]
     Trace(TraceOptions),
+    /// Runs a program as `run` does, in a machine that gdb has in its hands
+    #[command(
+        after_help = DEBUG_EXAMPLES,
+        override_usage = "ochre debug [OPTIONS] PROGRAM [ARGS]...",
+    )]
+    Debug(DebugOptions),
     /// Says what is there and what is missing
     Doctor,
 }
@@ -108,6 +114,25 @@ impl TraceOptions {
     }
 }
 
+const DEBUG_EXAMPLES: &str = "\
+In a terminal, gdb starts here, with the kernel's symbols, at the kernel's
+first safe function; the program has no input then, and its output comes
+between gdb's. Leaving gdb ends the machine. Without a terminal, or with
+--socket, the machine waits before its first instruction until a gdb connects,
+and you are told the command for it; the program keeps its input and output.
+
+  ochre debug ls /
+  ochre debug --socket /tmp/gdb sh        # and in another terminal, what it says";
+
+#[derive(Debug, Args)]
+struct DebugOptions {
+    /// Wait for a debugger at this socket instead of starting one
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
 #[derive(Debug, Args)]
 struct RunOptions {
     #[command(flatten)]
@@ -142,6 +167,7 @@ pub fn main() -> ExitCode {
         Some(Command::Shell(machine)) => run::shell(&machine),
         Some(Command::Run(options)) => run::program(&options),
         Some(Command::Trace(options)) => run::traced(&options),
+        Some(Command::Debug(options)) => run::debugged(&options),
         Some(Command::Doctor) => Ok(doctor::print()),
     };
     done.unwrap_or_else(|error| {

@@ -58,6 +58,7 @@ pub struct Guest {
     log_level: Option<&'static str>,
     console: Option<Console>,
     protect_init: bool,
+    debugger: Option<PathBuf>,
     own_group: bool,
     stdin: Stdin,
     timeout: Option<Duration>,
@@ -131,6 +132,7 @@ impl Guest {
             log_level: None,
             console: None,
             protect_init: false,
+            debugger: None,
             own_group: false,
             stdin: Stdin::Bytes(Vec::new()),
             timeout: None,
@@ -147,6 +149,11 @@ impl Guest {
         let mut guest = Self::with_kernel(kernel);
         guest.foreign_command_line = Some(command_line.to_owned());
         guest
+    }
+
+    /// Its kernel.
+    pub fn kernel(&self) -> &Path {
+        &self.kernel
     }
 
     /// The kind of machine.
@@ -271,6 +278,13 @@ impl Guest {
         self
     }
 
+    /// Waits at this socket for a debugger that speaks gdb's remote protocol,
+    /// before the first instruction.
+    pub fn debugger(mut self, socket: impl Into<PathBuf>) -> Self {
+        self.debugger = Some(socket.into());
+        self
+    }
+
     /// Keeps the terminal's signals (Ctrl-C) from QEMU. Whoever asks for this
     /// has to pass them on, as [`crate::bridge::Event::Signal`].
     pub fn own_group(mut self) -> Self {
@@ -356,6 +370,7 @@ impl Guest {
             initrd: initrd.as_deref(),
             command_line: command_line.as_str(),
             second_serial: escaped,
+            debugger: self.debugger.as_deref(),
             own_group: self.own_group,
             dir,
         })?;

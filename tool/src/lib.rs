@@ -21,6 +21,7 @@ pub mod cli;
 pub mod cmdline;
 pub mod cpio;
 pub mod debian;
+pub mod debugger;
 pub mod doctor;
 pub mod elf_needs;
 pub mod escape;

@@ -122,6 +122,9 @@ pub struct Wiring<'a> {
     pub log: &'a Path,
     /// The file that the status byte is written to.
     pub status: &'a Path,
+    /// The socket at which a debugger is waited for, before the first
+    /// instruction.
+    pub debugger: Option<&'a Path>,
 }
 
 impl Hardware {
@@ -182,6 +185,11 @@ impl Hardware {
             arguments.pair("-initrd", initrd);
         }
         arguments.pair("-append", wiring.command_line);
+        if let Some(debugger) = wiring.debugger {
+            arguments.flags("-S");
+            arguments.chardev("socket,id=debugger,server=on,wait=off,path=", debugger);
+            arguments.pair("-gdb", "chardev:debugger");
+        }
         arguments.socket("com1", wiring.com1);
     }
 
@@ -258,6 +266,7 @@ mod tests {
             com2: None,
             log: Path::new("/l"),
             status: Path::new("/st"),
+            debugger: None,
         });
         let arguments: Vec<_> = arguments.iter().map(|a| a.to_str().unwrap()).collect();
         let has = |name, value| arguments.windows(2).any(|pair| pair == [name, value]);
@@ -265,7 +274,7 @@ mod tests {
         assert!(has("-chardev", "socket,id=com1,path=/s,,1"));
         assert!(has("-append", "a=b c"));
         assert!(has("-device", "isa-debug-exit,iobase=0xf4,iosize=4"));
-        assert!(!arguments.contains(&"-initrd"));
+        assert!(!arguments.contains(&"-initrd") && !arguments.contains(&"-S"));
         assert!(!arguments.iter().any(|argument| argument.contains("com2")));
     }
 }

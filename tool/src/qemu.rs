@@ -64,6 +64,8 @@ pub struct Start<'a> {
     pub command_line: &'a str,
     /// Whether there is a second serial line.
     pub second_serial: bool,
+    /// The socket at which a debugger is waited for, if one is.
+    pub debugger: Option<&'a Path>,
     /// Whether keys like Ctrl-C are kept from QEMU, because we see to its end
     /// when they come.
     pub own_group: bool,
@@ -108,6 +110,7 @@ impl Emulator {
             com2: com2.as_ref().map(|(path, _)| path.as_path()),
             log: &log_path,
             status: &dir.path().join("status"),
+            debugger: start.debugger,
         });
         let mut command = command(&qemu);
         if start.own_group {

@@ -16,12 +16,13 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{RunOptions, TraceOptions, options::MachineOptions};
+use super::{DebugOptions, RunOptions, TraceOptions, options::MachineOptions};
 use crate::{
     arch::Arch,
     bridge::{Event, Sink},
+    debugger::Gdb,
     guest::{End, Guest, Outcome, Running},
-    host, kernel_build, paths, report,
+    host, kernel_build, paths, qemu, report,
     rootfs::{self, GUEST_PATH, Program},
     setup,
     terminal::{self, RawLines, RawMode},
@@ -90,6 +91,39 @@ pub(super) fn traced(options: &TraceOptions) -> Result<ExitCode> {
     let machine = &options.run.machine;
     let guest = program_guest(&options.run)?.words("ochre.trace");
     run(guest, machine, Some((what, to)))
+}
+
+/// The same, with a debugger that holds the machine.
+pub(super) fn debugged(options: &DebugOptions) -> Result<ExitCode> {
+    let machine = &options.run.machine;
+    // Addresses are what the kernel's symbols say.
+    let guest = program_guest(&options.run)?.words("nokaslr");
+    let dir = qemu::run_dir()?;
+    let socket = match &options.socket {
+        Some(socket) => std::path::absolute(socket)?,
+        None => dir.path().join("gdb"),
+    };
+    let gdb = Gdb::new(machine.machine().arch(), guest.kernel(), &socket);
+    let guest = guest.debugger(&socket);
+    if options.socket.is_some() || !terminal::is_interactive() {
+        report::say(format!("the machine waits for a debugger:\n  {gdb}"));
+        return run(guest, machine, None);
+    }
+    let mut gdb = gdb.command()?;
+    let running = guest
+        .stdin("")
+        .stdout_to(Box::new(io::stdout()))
+        .stderr_to(Box::new(io::stderr()))
+        .start()?;
+    // Ctrl-C is gdb's, which stops the machine by it.
+    let _signals = Signals::new([SIGINT, SIGQUIT])?;
+    let status = gdb.status().context("running gdb")?;
+    drop(running);
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Standard error, of a terminal that may be raw.
