@@ -141,7 +141,7 @@ impl AddressSpace {
 
     /// Removes what is left at and behind an address of an object that was
     /// mapped there as a whole. `whose` knows the kind of object: which one it
-    /// is, and its bytes.
+    /// is, and its bytes. Which object it was.
     ///
     /// # Errors
     /// EINVAL if nothing is.
@@ -149,7 +149,7 @@ impl AddressSpace {
         &self,
         address: u64,
         whose: impl Fn(&dyn Backing) -> Option<(Identity, u64)>,
-    ) -> Result<(), Errno> {
+    ) -> Result<Identity, Errno> {
         if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
@@ -173,7 +173,7 @@ impl AddressSpace {
                 inner.unmap(range);
             }
         }
-        Ok(())
+        Ok(identity)
     }
 
     /// Changes what the program may do with a range; with `grows_down` from

@@ -84,12 +84,13 @@ pub fn shmat(call: &mut Call<'_>, number: i32, address: u64, flags: u32) -> Resu
             Errno::EEXIST => Errno::EINVAL,
             other => other,
         })?;
+    segment.attached_by(call.thread.process.pid);
     Ok(memory::populate_if_locked(call, start, len))
 }
 
 /// `shmdt(2)`.
 pub fn shmdt(call: &mut Call<'_>, address: u64) -> Result<(), Errno> {
-    shm::detach(call.space, address)
+    shm::detach(call.space, address, call.thread.process.pid)
 }
 
 /// `shmctl(2)`.

@@ -36,7 +36,7 @@ use crate::fs::tmpfs::anonymous_device;
 use crate::memory::{
     AddressSpace, Backing, Identity, Mappers, SharedMemory, check_headroom, may_promise,
 };
-use crate::process::{Capability, Credentials, Pid, table};
+use crate::process::{Capability, Credentials, Pid};
 use crate::sched::account;
 use crate::vfs;
 
@@ -103,10 +103,11 @@ fn seconds() -> i64 {
     vfs::now().seconds
 }
 
-/// The process that runs; `otherwise` where none does.
-fn current_process(otherwise: Pid) -> Pid {
-    let thread = account::current_thread().and_then(table::thread);
-    thread.map_or(otherwise, |thread| thread.process.pid)
+/// The first thread of the process that runs, mostly: which process a thread is
+/// of, the table of processes knows, and its lock comes before that of an
+/// address space, which is held here. `otherwise` where no thread runs.
+fn who_runs(otherwise: Pid) -> Pid {
+    account::current_thread().unwrap_or(otherwise)
 }
 
 /// The segment of a key, made if the flags say so; its number.
@@ -295,6 +296,11 @@ impl Segment {
         Ok(attachment)
     }
 
+    /// Says which process attached it just now.
+    pub fn attached_by(&self, pid: Pid) {
+        self.state.lock().last = pid;
+    }
+
     /// Removes it, at once or with its last attachment.
     ///
     /// # Errors
@@ -418,16 +424,21 @@ fn device() -> u64 {
     }
 }
 
-/// Detaches the segment that was attached at an address.
+/// Detaches the segment that was attached at an address, for a process.
 ///
 /// # Errors
 /// EINVAL if none was.
-pub fn detach(space: &AddressSpace, address: u64) -> Result<(), Errno> {
+pub fn detach(space: &AddressSpace, address: u64, pid: Pid) -> Result<(), Errno> {
     let device = device();
-    space.unmap_object(address, |backing| {
+    let which = space.unmap_object(address, |backing| {
         let identity = backing.identity();
         (identity.device == device).then(|| (identity, backing.size()))
-    })
+    })?;
+    let number = i32::try_from(which.inode).unwrap_or(-1);
+    if let Ok(segment) = find(number) {
+        segment.state.lock().last = pid;
+    }
+    Ok(())
 }
 
 /// What areas hold of a segment.
@@ -474,13 +485,13 @@ impl Backing for Attachment {
     fn mapped(&self) {
         let mut state = self.0.state.lock();
         state.attached = seconds();
-        state.last = current_process(state.last);
+        state.last = who_runs(state.last);
     }
 
     fn unmapped(&self) {
         let mut state = self.0.state.lock();
         state.detached = seconds();
-        state.last = current_process(state.last);
+        state.last = who_runs(state.last);
     }
 
     fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
