@@ -22,6 +22,17 @@ pub struct AreaMap {
     areas: BTreeMap<u64, Area>,
     searched: Searched,
     changes: u64,
+    /// Bytes of areas that are counted against what memory there is.
+    accounted: u64,
+}
+
+/// What an area counts against what memory there is, in bytes.
+fn weight(area: &Area) -> u64 {
+    if area.flags.contains(AreaFlags::ACCOUNTED) {
+        area.bytes()
+    } else {
+        0
+    }
 }
 
 /// What is known of free ranges from searches: in `from..top` none is longer
@@ -46,7 +57,15 @@ impl AreaMap {
                 longest: 0,
             },
             changes: 0,
+            accounted: 0,
         }
+    }
+
+    /// Pages that are counted against what memory there is.
+    #[inline]
+    #[must_use]
+    pub fn accounted_pages(&self) -> u64 {
+        self.accounted / PAGE
     }
 
     /// A number that is another one after each change.
@@ -203,6 +222,7 @@ impl AreaMap {
     pub fn insert(&mut self, mut area: Area) {
         self.changed();
         debug_assert!(self.is_free(area.range()));
+        self.accounted += weight(&area);
         if let Some((_, below)) = self.areas.range_mut(..area.start).next_back()
             && below.continues_into(&area)
         {
@@ -235,7 +255,8 @@ impl AreaMap {
         self.searched.from = self.searched.from.max(hole_end).min(self.searched.top);
         self.split(range.start);
         self.split(range.end);
-        while let Some((&start, _)) = self.areas.range(range.clone()).next() {
+        while let Some((&start, area)) = self.areas.range(range.clone()).next() {
+            self.accounted -= weight(area);
             self.areas.remove(&start);
         }
     }
@@ -247,7 +268,9 @@ impl AreaMap {
         self.split(range.start);
         self.split(range.end);
         for (_, area) in self.areas.range_mut(range.clone()) {
+            self.accounted -= weight(area);
             change(area);
+            self.accounted += weight(area);
         }
         let mut start = self
             .below(range.start)
@@ -274,7 +297,9 @@ impl AreaMap {
         if let Some((_, area)) = self.areas.range_mut(..=address).next_back()
             && address < area.end
         {
+            self.accounted -= weight(area);
             change(area);
+            self.accounted += weight(area);
         }
     }
 
@@ -284,7 +309,9 @@ impl AreaMap {
         self.changed();
         if let Some(mut area) = self.areas.remove(&start) {
             area.origin = area.origin.wrapping_sub((start - new_start) / PAGE);
+            self.accounted -= weight(&area);
             area.start = new_start;
+            self.accounted += weight(&area);
             // As on Linux, it does not become one with what is below it now.
             self.areas.insert(new_start, area);
         }

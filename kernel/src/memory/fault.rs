@@ -19,7 +19,7 @@ use ochre_hal::user::Access;
 
 use super::area::{Area, AreaFlags, GUARD_GAP, PAGE, Source};
 use super::space::Inner;
-use super::{AddressSpace, Fault, UNLIMITED};
+use super::{AddressSpace, Fault, UNLIMITED, may_promise};
 
 const SIGBUS: u32 = 7;
 pub(super) const SIGKILL: u32 = 9;
@@ -146,10 +146,14 @@ impl Inner {
         if page < gap || limit != UNLIMITED && is_beyond() {
             return Err(Refusal::NotMapped);
         }
+        if !may_promise((start - page) / PAGE) {
+            return Err(Refusal::NotMapped);
+        }
         if self.areas.own_pages(start, self.next_set) {
             self.next_set = self.next_set.wrapping_add(1);
         }
         self.areas.extend_down(start, page);
+        self.settle();
         Ok(())
     }
 }

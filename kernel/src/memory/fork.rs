@@ -20,9 +20,10 @@ use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_hal::memory::{self, OutOfMemory, PAGE_SIZE};
 
-use super::AddressSpace;
 use super::area::{Area, AreaFlags};
+use super::commit::Overcommit;
 use super::space::{Inner, join};
+use super::{AddressSpace, may_promise};
 
 /// Pages that one part shares, about.
 const AT_ONCE: usize = 8192;
@@ -139,6 +140,11 @@ fn begin(parent: &Inner) -> Result<Fork, Errno> {
     if !memory::has_headroom(frames_for_areas(parent.areas.len())) {
         return Err(Errno::ENOMEM);
     }
+    // Otherwise none of the areas is too large by itself.
+    let is_strict = Overcommit::now() == Overcommit::Never;
+    if is_strict && !may_promise(parent.areas.accounted_pages()) {
+        return Err(Errno::ENOMEM);
+    }
     let child = AddressSpace::new(parent.limits).map_err(|OutOfMemory| Errno::ENOMEM)?;
     child.announce(parent.areas.iter());
     let mut inner = child.inner();
@@ -149,6 +155,7 @@ fn begin(parent: &Inner) -> Result<Fork, Errno> {
         }
     }
     inner.areas = areas;
+    inner.settle();
     inner.layout = parent.layout;
     inner.heap = parent.heap.clone();
     inner.facts = Arc::clone(&parent.facts);

@@ -122,12 +122,15 @@ fn changes_are_seen_at_once() {
     let space = space();
     let at = map(&space, 4, None);
     assert_eq!(space.write(at, &[1]), Ok(()));
-    assert_eq!(space.protect(at, PAGE, Protection::READ, false), Ok(()));
+    assert_eq!(space.protect(at, PAGE, Protection::READ, false), Ok(None));
     assert_eq!(space.write(at, &[2]), Err(Errno::EFAULT));
     assert_eq!(byte(&space, at), Ok(1));
-    assert_eq!(space.protect(at, PAGE, Protection::empty(), false), Ok(()));
+    assert_eq!(
+        space.protect(at, PAGE, Protection::empty(), false),
+        Ok(None)
+    );
     assert_eq!(byte(&space, at), Err(Errno::EFAULT));
-    assert_eq!(space.protect(at, PAGE, RW, false), Ok(()));
+    assert_eq!(space.protect(at, PAGE, RW, false), Ok(None));
     assert_eq!(space.write(at, &[3]), Ok(()));
     let moved = space.remap(&RemapRequest {
         address: at,

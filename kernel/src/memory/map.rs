@@ -8,12 +8,13 @@ use ochre_hal::memory::{PAGE_SIZE, USER_END};
 use ochre_hal::{memory, user::Access};
 
 use super::area::{Area, AreaFlags, PAGE, Source};
+use super::commit::Overcommit;
 use super::fault::Refusal;
 use super::layout::LOWEST;
 use super::populate::Population;
 use super::pressure::HEADROOM;
 use super::space::{Inner, join};
-use super::{AddressSpace, Backing, Identity};
+use super::{AddressSpace, Backing, Identity, may_promise};
 
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
@@ -98,6 +99,10 @@ impl AddressSpace {
         if let Some(errno) = request.refusal {
             return Err(errno);
         }
+        let mut flags = flags;
+        if Overcommit::now() == Overcommit::Never {
+            flags.remove(AreaFlags::NO_RESERVE);
+        }
         let mut area = Area::new(start..start + len, request.protection, flags);
         area.source = request.source;
         let accounted = area.is_private_writable() && !flags.contains(AreaFlags::NO_RESERVE);
@@ -117,6 +122,7 @@ impl AddressSpace {
             inner.unmap(area.range());
         }
         inner.areas.insert(area);
+        inner.settle();
         Ok(start)
     }
 
@@ -177,7 +183,8 @@ impl AddressSpace {
     }
 
     /// Changes what the program may do with a range; with `grows_down` from
-    /// the start of the stack-like area that holds `start`.
+    /// the start of the stack-like area that holds `start`. What is to be faulted
+    /// in then: locked memory that became writable is there for writing, too.
     ///
     /// # Errors
     /// As mprotect(2): EINVAL, EACCES, ENOMEM. What comes before the culprit
@@ -188,10 +195,10 @@ impl AddressSpace {
         len: u64,
         protection: Protection,
         grows_down: bool,
-    ) -> Result<(), Errno> {
+    ) -> Result<Option<Population>, Errno> {
         let mut range = page_range(start, len, Errno::ENOMEM)?;
         if range.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -250,15 +257,21 @@ impl AddressSpace {
             inner
                 .areas
                 .update(range.start..reached, |area| area.protect(protection));
+            inner.settle();
         }
-        if let Some(range) = became_writable.filter(|_| protection.contains(Protection::WRITE)) {
-            inner.touch_locked(range);
-        }
-        result?;
+        drop(guard);
+        let mut wanted = became_writable
+            .filter(|_| protection.contains(Protection::WRITE))
+            .map(Population::still_locked);
         if reached < range.end {
-            return Err(Errno::ENOMEM);
+            // What was changed before the culprit comes now, as far as a poll
+            // has time for it; the rest comes when it is used.
+            if let Some(wanted) = &mut wanted {
+                let _ = wanted.step(self);
+            }
+            return Err(result.err().unwrap_or(Errno::ENOMEM));
         }
-        Ok(())
+        Ok(wanted)
     }
 
     /// Moves the end of the heap as brk(2) does and returns where it is then,
@@ -336,21 +349,6 @@ impl Inner {
             .is_none_or(|area| area.start == address)
     }
 
-    /// Locked memory that became writable is to be there for writing too.
-    fn touch_locked(&mut self, range: Range<u64>) {
-        let mut address = range.start;
-        while let Some(area) = self.areas.get(address).filter(|_| address < range.end) {
-            let end = area.end.min(range.end);
-            let is_wanted = area.flags.contains(AreaFlags::LOCKED)
-                && !area.flags.contains(AreaFlags::LOCK_ON_FAULT)
-                && area.is_private_writable();
-            while is_wanted && address < end && self.resolve(address, Access::Write).is_ok() {
-                address += PAGE;
-            }
-            address = end;
-        }
-    }
-
     /// Whether so many bytes more may be locked.
     pub(super) fn check_locked(&self, more: u64) -> Result<(), Errno> {
         if self.locked().saturating_add(more) > self.limits.locked {
@@ -379,6 +377,14 @@ impl Inner {
         {
             return Err(Errno::ENOMEM);
         }
+        changed.flags.remove(AreaFlags::ACCOUNTED);
+        changed.protection = area.protection;
+        changed.protect(protection);
+        let is_promised = area.flags.contains(AreaFlags::ACCOUNTED)
+            || !changed.flags.contains(AreaFlags::ACCOUNTED);
+        if !is_promised && !may_promise(area.bytes() / PAGE) {
+            return Err(Errno::ENOMEM);
+        }
         Ok(())
     }
 
@@ -393,6 +399,7 @@ impl Inner {
                 }
             }
             self.areas.remove(range);
+            self.settle();
         }
     }
 
@@ -472,15 +479,25 @@ impl Inner {
             {
                 return Err(Errno::ENOMEM);
             }
-            // What could never be backed is refused at once; the rest is a
-            // promise that may be broken, as with Linux's heuristic.
-            if !area.flags.contains(AreaFlags::NO_RESERVE)
-                && area.bytes() / PAGE > memory::stats().total as u64
-            {
+            // What it replaces was promised before.
+            let replaced = match Overcommit::now() {
+                Overcommit::Never => self.accounted_in(area.range()),
+                _ => 0,
+            };
+            let pages = (area.bytes() / PAGE).saturating_sub(replaced);
+            if !area.flags.contains(AreaFlags::NO_RESERVE) && !may_promise(pages) {
                 return Err(Errno::ENOMEM);
             }
         }
         Ok(())
+    }
+
+    /// Pages of a range that are counted against what memory there is.
+    fn accounted_in(&self, range: Range<u64>) -> u64 {
+        let areas = self.areas.overlapping(range.clone());
+        let counted = areas.filter(|area| area.flags.contains(AreaFlags::ACCOUNTED));
+        let bytes = counted.map(|area| area.end.min(range.end) - area.start.max(range.start));
+        bytes.sum::<u64>() / PAGE
     }
 
     fn move_heap_end(&mut self, end: u64) -> Result<(), Errno> {
@@ -510,6 +527,7 @@ impl Inner {
             );
             self.check_limits(&area)?;
             self.areas.insert(area);
+            self.settle();
         }
         self.heap.end = end;
         Ok(())

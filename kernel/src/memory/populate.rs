@@ -28,6 +28,9 @@ enum Wish {
     /// The pages are only wanted early: an error comes again when they are
     /// used, and what comes after the area is wanted all the same.
     Early,
+    /// Of mprotect(2): locked memory that may be written now. The rest of the
+    /// range is none of it.
+    StillLocked,
     /// Of mlock(2): what could not be had is told, what was unmapped since is not.
     Locked,
     /// Of madvise(2), for this access: everything has to be there.
@@ -46,6 +49,12 @@ impl Population {
     /// Pages that are wanted early: `MAP_POPULATE`, mlockall(2).
     pub fn early(range: Range<u64>) -> Population {
         let wish = Wish::Early;
+        Population { rest: range, wish }
+    }
+
+    /// Pages that are locked and may be written now.
+    pub(super) fn still_locked(range: Range<u64>) -> Population {
+        let wish = Wish::StillLocked;
         Population { rest: range, wish }
     }
 
@@ -92,6 +101,13 @@ impl Population {
                 }
                 access
             }
+            Wish::StillLocked
+                if !area.flags.contains(AreaFlags::LOCKED) || !area.is_private_writable() =>
+            {
+                *left -= 1;
+                *address = end;
+                return Ok(());
+            }
             _ if area.flags.contains(AreaFlags::LOCK_ON_FAULT) => {
                 *left -= 1;
                 *address = end;
@@ -116,12 +132,12 @@ impl Population {
     fn meet(&mut self, space: &AddressSpace, refusal: Refusal) -> Result<(), Errno> {
         let rest = &mut self.rest;
         match (self.wish, refusal) {
-            (Wish::Early | Wish::Locked, Refusal::NotMapped) => {
+            (Wish::Early | Wish::StillLocked | Wish::Locked, Refusal::NotMapped) => {
                 let next = space.inner().areas.above(rest.start).map(|area| area.start);
                 rest.start = next.unwrap_or(rest.end);
             }
-            (Wish::Early, Refusal::OutOfMemory) => rest.start = rest.end,
-            (Wish::Early, _) => {
+            (Wish::Early | Wish::StillLocked, Refusal::OutOfMemory) => rest.start = rest.end,
+            (Wish::Early | Wish::StillLocked, _) => {
                 let inner = space.inner();
                 rest.start = match inner.areas.get(rest.start) {
                     Some(area) => area.end,

@@ -9,7 +9,7 @@ use ochre_hal::memory::{self, OutOfMemory, USER_END};
 use super::area::{Anonymous, Area, AreaFlags, PAGE};
 use super::map::Placement;
 use super::space::Inner;
-use super::{AddressSpace, Population};
+use super::{AddressSpace, Population, may_promise};
 
 /// An mremap(2) to be done.
 #[derive(Clone, Copy, Debug)]
@@ -78,15 +78,10 @@ impl AddressSpace {
         request.check()?;
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if request.flags.contains(RemapFlags::FIXED) && request.old_len == request.new_len {
-            return Ok((inner.move_all(&request)?, None));
-        }
-        inner.check_remap(&request)?;
-        let (start, grown) = if request.must_move() {
-            inner.remap_to(&request)?
-        } else {
-            inner.remap_at(&request)?
-        };
+        let remapped = inner.remap(&request);
+        // Also what was done before an error.
+        inner.settle();
+        let (start, grown) = remapped?;
         Ok((start, grown.map(Population::early)))
     }
 }
@@ -95,6 +90,18 @@ impl AddressSpace {
 type Remapped = (u64, Option<Range<u64>>);
 
 impl Inner {
+    fn remap(&mut self, request: &RemapRequest) -> Result<Remapped, Errno> {
+        if request.flags.contains(RemapFlags::FIXED) && request.old_len == request.new_len {
+            return Ok((self.move_all(request)?, None));
+        }
+        self.check_remap(request)?;
+        if request.must_move() {
+            self.remap_to(request)
+        } else {
+            self.remap_at(request)
+        }
+    }
+
     /// Moves whatever is in a range; gaps stay gaps.
     fn move_all(&mut self, request: &RemapRequest) -> Result<u64, Errno> {
         let mut at = request.address;
@@ -198,7 +205,7 @@ impl Inner {
         }
         let area = self.areas.get(address).ok_or(Errno::EFAULT)?;
         let is_accounted = area.flags.contains(AreaFlags::ACCOUNTED);
-        if is_accounted && delta / PAGE > memory::stats().total as u64 {
+        if is_accounted && !may_promise(delta / PAGE) {
             // Linux counts the difference, whatever its sign.
             return Err(Errno::ENOMEM);
         }

@@ -10,7 +10,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::area::PAGE;
-use super::{Backing, Gone, Identity, Mappers};
+use super::{Backing, Gone, Identity, Mappers, Promise};
 
 /// The device number that such objects have (Linux: that of its hidden tmpfs).
 const DEVICE: u64 = 1;
@@ -22,6 +22,8 @@ pub struct SharedMemory {
     identity: Identity,
     path: Vec<u8>,
     pages: u64,
+    /// Given back when the object ends.
+    _promise: Promise,
     present: SpinLock<BTreeMap<u64, UserFrame>>,
     mappers: Mappers,
 }
@@ -38,6 +40,15 @@ impl SharedMemory {
         SharedMemory::named(pages, identity, Vec::new())
     }
 
+    /// The same, with what is promised of it.
+    #[must_use]
+    pub fn promised(self, promise: Promise) -> SharedMemory {
+        SharedMemory {
+            _promise: promise,
+            ..self
+        }
+    }
+
     /// As [`new`](SharedMemory::new), that is known as this.
     #[must_use]
     pub fn named(pages: u64, identity: Identity, path: Vec<u8>) -> SharedMemory {
@@ -45,6 +56,7 @@ impl SharedMemory {
             identity,
             path,
             pages,
+            _promise: Promise::default(),
             present: SpinLock::new(BTreeMap::new()),
             mappers: Mappers::new(),
         }

@@ -22,7 +22,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::MakeRoom;
 use super::area::{AreaFlags, PAGE};
 use super::area_map::AreaMap;
-use super::{Facts, Identity, Layout, Limits, Randomness, Usage};
+use super::{Facts, Identity, Layout, Limits, Promise, Randomness, Usage};
 use crate::syscall::Ptr;
 
 /// A fault that cannot be resolved, as a signal tells of it.
@@ -64,6 +64,16 @@ pub(super) struct Inner {
     pub(super) next_set: u64,
     /// Pages that were there when some were last given up, and faults.
     pub(super) usage: Usage,
+    /// What is promised of the areas.
+    pub(super) promise: Promise,
+}
+
+impl Inner {
+    /// Counts what is promised anew, after a change of the areas.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        self.promise.set(self.areas.accounted_pages());
+    }
 }
 
 /// The number of the next address space.
@@ -183,6 +193,7 @@ impl AddressSpace {
                 facts: Arc::new(Facts::default()),
                 next_set: 1,
                 usage: Usage::default(),
+                promise: Promise::default(),
             }),
         }))
     }

@@ -12,9 +12,10 @@ use ochre_abi::mman::{
 use ochre_hal::memory::{PAGE_SIZE, USER_END};
 
 use super::{Call, Fd, Outcome, Ptr};
+use crate::memory::commit::Overcommit;
 use crate::memory::{
-    AreaFlags, Backing, LOWEST, MapRequest, Placement, Population, RemapRequest, SharedMemory,
-    Source,
+    AreaFlags, Backing, LOWEST, MapRequest, Placement, Population, Promise, RemapRequest,
+    SharedMemory, Source,
 };
 use crate::process::{Capability, Work};
 use crate::sched;
@@ -198,7 +199,7 @@ fn file_source(
         area_flags.remove(AreaFlags::NEVER_WRITE);
         return Ok(area_flags
             .contains(AreaFlags::SHARED)
-            .then(|| shared_source(OBJECT_PAGES)));
+            .then(|| shared_source(OBJECT_PAGES, Promise::default())));
     }
     Ok(Some(Source {
         backing,
@@ -225,14 +226,17 @@ fn anonymous_source(
         }
         MAP_SHARED if !area_flags.contains(AreaFlags::GROWS_DOWN) => {
             area_flags.insert(AreaFlags::SHARED);
-            Ok(Some(shared_source(pages)))
+            let is_counted = !area_flags.contains(AreaFlags::NO_RESERVE)
+                || Overcommit::now() == Overcommit::Never;
+            let promise = Promise::new(if is_counted { pages } else { 0 })?;
+            Ok(Some(shared_source(pages, promise)))
         }
         _ => Err(Errno::EINVAL),
     }
 }
 
-fn shared_source(pages: u64) -> Source {
-    let backing: Arc<dyn Backing> = Arc::new(SharedMemory::new(pages));
+fn shared_source(pages: u64, promise: Promise) -> Source {
+    let backing: Arc<dyn Backing> = Arc::new(SharedMemory::new(pages).promised(promise));
     Source { backing, first: 0 }
 }
 
@@ -242,14 +246,19 @@ pub fn munmap(call: &mut Call<'_>, address: u64, len: u64) -> Result<(), Errno> 
 }
 
 /// `mprotect(2)`.
-pub fn mprotect(call: &mut Call<'_>, address: u64, len: u64, protection: u32) -> Result<(), Errno> {
+pub fn mprotect(
+    call: &mut Call<'_>,
+    address: u64,
+    len: u64,
+    protection: u32,
+) -> Result<Outcome, Errno> {
     let grows = protection & (PROT_GROWSDOWN | PROT_GROWSUP);
     let protection = protection & !(PROT_GROWSDOWN | PROT_GROWSUP);
     if grows == PROT_GROWSDOWN | PROT_GROWSUP || !address.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     if len == 0 {
-        return Ok(());
+        return Ok(Outcome::Done(Ok(0)));
     }
     if address
         .checked_add(len)
@@ -268,8 +277,10 @@ pub fn mprotect(call: &mut Call<'_>, address: u64, len: u64, protection: u32) ->
             Errno::ENOMEM
         });
     }
-    call.space
-        .protect(address, len, protection, grows == PROT_GROWSDOWN)
+    let wanted = call
+        .space
+        .protect(address, len, protection, grows == PROT_GROWSDOWN)?;
+    Ok(populate(call, wanted, 0))
 }
 
 /// `mremap(2)`.

@@ -10,6 +10,7 @@ use ochre_hal::memory::{self, Stats};
 use super::text::{Made, Text};
 use crate::ipc::sysv::shm;
 use crate::memory::MakeRoom;
+use crate::memory::commit;
 use crate::vfs::mount;
 
 /// KiB in a frame.
@@ -64,6 +65,8 @@ fn write_information(text: &mut Text, stats: &Stats, files: u64) -> fmt::Result 
         ("SReclaimable:", 0),
         ("SUnreclaim:", heap),
         ("PageTables:", stats.page_tables as u64),
+        ("CommitLimit:", commit::limit()),
+        ("Committed_AS:", commit::promised()),
     ] {
         writeln!(text, "{name:<16}{:8} kB", frames.saturating_mul(FRAME_KIB))?;
     }

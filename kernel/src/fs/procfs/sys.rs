@@ -13,6 +13,7 @@ use crate::device::random;
 use crate::ipc::pipe;
 use crate::ipc::sysv::shm;
 use crate::memory;
+use crate::memory::commit::{self, Overcommit};
 use crate::process::{LAST_CAPABILITY, OPEN_FILES_MAX, clone, table};
 use crate::syscall::system;
 
@@ -88,9 +89,21 @@ const VM: &[Entry] = &[
     },
     Entry::text("max_map_count", |text| line(text, memory::MAX_AREAS)),
     Entry::text("mmap_min_addr", |text| line(text, memory::LOWEST)),
-    // Memory is promised to whoever asks for what there is, and given at the
-    // first touch.
-    Entry::text("overcommit_memory", |text| line(text, 0)),
+    Entry::setting(
+        "overcommit_kbytes",
+        |text| line(text, commit::kib()),
+        |bytes| number(bytes).map(commit::set_kib),
+    ),
+    Entry::setting(
+        "overcommit_memory",
+        |text| line(text, Overcommit::now() as u32),
+        |bytes| Overcommit::from_number(number(bytes)?).map(Overcommit::set),
+    ),
+    Entry::setting(
+        "overcommit_ratio",
+        |text| line(text, commit::ratio()),
+        |bytes| number(bytes).map(commit::set_ratio),
+    ),
 ];
 
 /// Who stands for users that cannot be named.

@@ -33,8 +33,9 @@ use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 use super::ids::{Ids, MOST};
 use super::permission::Permission;
 use crate::fs::tmpfs::anonymous_device;
+use crate::memory::commit::Overcommit;
 use crate::memory::{
-    AddressSpace, Backing, Identity, Mappers, SharedMemory, check_headroom, may_promise,
+    AddressSpace, Backing, Identity, Mappers, Promise, SharedMemory, check_headroom,
 };
 use crate::process::{Capability, Credentials, Pid};
 use crate::sched::account;
@@ -143,14 +144,16 @@ pub fn get(key: i32, size: u64, flags: u32, who: &Credentials, pid: Pid) -> Resu
         return Err(Errno::EINVAL);
     }
     // No huge pages are kept for those who want them.
-    let is_promised = flags & SHM_NORESERVE != 0 || may_promise(pages);
-    if flags & SHM_HUGETLB != 0 || !is_promised {
+    if flags & SHM_HUGETLB != 0 {
         return Err(Errno::ENOMEM);
     }
+    let is_counted = flags & SHM_NORESERVE == 0 || Overcommit::now() == Overcommit::Never;
+    let promise = Promise::new(if is_counted { pages } else { 0 })?;
     let permission = Permission::new(key, flags, who);
     let limit = u32::try_from(MOST_SEGMENTS.get()).unwrap_or(u32::MAX);
     let made = segments.add(key, limit, |number| {
-        Ok(Arc::new(Segment::new(number, size, permission, pid)))
+        let segment = Segment::new(number, size, permission, pid, promise);
+        Ok(Arc::new(segment))
     })?;
     Ok(made.number)
 }
@@ -229,7 +232,13 @@ impl core::fmt::Debug for Segment {
 }
 
 impl Segment {
-    fn new(number: i32, size: u64, permission: Permission, creator: Pid) -> Segment {
+    fn new(
+        number: i32,
+        size: u64,
+        permission: Permission,
+        creator: Pid,
+        promise: Promise,
+    ) -> Segment {
         let identity = Identity {
             device: device(),
             inode: u64::from(number.unsigned_abs()),
@@ -240,7 +249,7 @@ impl Segment {
             number,
             size,
             creator,
-            memory: SharedMemory::named(pages, identity, path.into_bytes()),
+            memory: SharedMemory::named(pages, identity, path.into_bytes()).promised(promise),
             state: SpinLock::new(State {
                 permission,
                 attachment: Weak::new(),

@@ -97,6 +97,12 @@ fn check(map: &mut AreaMap, model: &BTreeMap<u64, Page>) {
         }
         previous = Some(area);
     }
+    let counted = map
+        .iter()
+        .filter(|area| area.flags.contains(AreaFlags::ACCOUNTED))
+        .map(Area::bytes)
+        .sum::<u64>();
+    assert_eq!(map.accounted_pages(), counted / PAGE);
     for start in (0..PAGES).step_by(5) {
         for end in (start + 1..PAGES).step_by(3) {
             let pages = start..end;

@@ -65,6 +65,34 @@ fn a_large_range_is_faulted_in_by_parts() {
 }
 
 #[test]
+fn locked_memory_that_becomes_writable_is_faulted_in_by_parts() {
+    let _memory = host::start();
+    let space = new_space();
+    space
+        .map(fixed(0..1100, Protection::READ))
+        .expect("there is room");
+    // The last pages are not locked.
+    let range = BASE..BASE + 1000 * PAGE;
+    let _ = space.lock(range, false, true).expect("no limit counts");
+    let pages = space
+        .protect(BASE, 1100 * PAGE, RW, false)
+        .expect("it is mapped");
+    assert_eq!(space.resident_pages(), 0);
+    let pages = pages.expect("some of it is locked");
+    assert_eq!(parts(&space, pages), [512, 1000]);
+    // An error comes at once, with a part of what came before it.
+    let space = new_space();
+    space
+        .map(fixed(0..1100, Protection::READ))
+        .expect("there is room");
+    let range = BASE..BASE + 1100 * PAGE;
+    let _ = space.lock(range, false, true).expect("no limit counts");
+    let refused = space.protect(BASE, 1101 * PAGE, RW, false);
+    assert_eq!(refused, Err(Errno::ENOMEM));
+    assert_eq!(space.resident_pages(), 512);
+}
+
+#[test]
 fn what_is_unmapped_between_two_parts_is_not_waited_for() {
     let _memory = host::start();
     let space = new_space();
