@@ -5,12 +5,18 @@
 //! the first serial line in both cases.
 
 use core::{fmt, time::Duration};
-use std::{fs, path::PathBuf, process::Command, time::Instant};
+use std::{fs, path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result};
 use ochre_tool::{
-    Arch, Guest, Machine, Outcome, Running, cpio, debian::Packages, kernel_build,
-    machine::Accelerator, paths, report, rootfs, setup, size::Size, tree::Tree, user_build,
+    Arch, Guest, Machine, Outcome, Running, cpio,
+    debian::{self, Packages},
+    kernel_build,
+    machine::Accelerator,
+    paths, report, rootfs, setup,
+    size::Size,
+    tree::Tree,
+    user_build,
 };
 
 use crate::sample::{Reading, image_size};
@@ -28,9 +34,6 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 /// The memory of every guest.
 pub(crate) const MEMORY: Size = Size::from_mib(1024);
-
-/// Debian's kernel for virtual machines.
-const LINUX_PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// Words that make Linux quiet and let the guest's end be seen.
 const LINUX_WORDS: &str = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=t norandmaps";
@@ -78,7 +81,7 @@ impl Bench {
         setup::ensure_qemu(Arch::X86_64)?;
         let linux = systems
             .contains(&System::Linux)
-            .then(linux_kernel)
+            .then(|| debian::linux_kernel(Arch::X86_64))
             .transpose()?;
         let ochre = systems
             .contains(&System::Ochre)
@@ -317,33 +320,6 @@ fn started(words: &str, guest: impl Fn() -> Result<Guest>) -> Result<Running> {
             }
         }
     }
-}
-
-/// Debian's newest kernel. The package with the stable name holds nothing but
-/// a dependency on the one that has it; of that one, nothing but the kernel is
-/// wanted, so its own dependencies are left out.
-fn linux_kernel() -> Result<PathBuf> {
-    let output = Command::new("apt-cache")
-        .args(["depends", "--important", LINUX_PACKAGE])
-        .output()
-        .context("running apt-cache")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let package = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Depends: "))
-        .with_context(|| {
-            format!("{LINUX_PACKAGE} depends on no kernel; are there package lists?")
-        })?;
-    let boot = Packages::new([package]).fetch()?.join("boot");
-    fs::read_dir(&boot)
-        .with_context(|| format!("reading {}", boot.display()))?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| {
-            path.file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"vmlinuz-"))
-        })
-        .with_context(|| format!("no vmlinuz in {}", boot.display()))
 }
 
 /// The root that both boot from: busybox and the benchmark, nothing else.

@@ -45,6 +45,7 @@ pub mod irq;
 pub mod ktest;
 pub mod memory;
 pub mod power;
+pub mod rtc;
 pub mod serial;
 pub mod smp;
 pub mod user;

@@ -54,12 +54,14 @@ pub enum ExceptionKind {
     IntegerDivide,
     /// A floating-point error; the value is the `si_code` (`FPE_*`).
     FloatingPoint(i32),
-    /// A breakpoint instruction (SIGTRAP, `SI_KERNEL`).
-    Breakpoint,
+    /// A breakpoint instruction (SIGTRAP); the value is the `si_code`, which
+    /// tells whether an address goes with it (`TRAP_BRKPT`) or not (`SI_KERNEL`).
+    Breakpoint(i32),
     /// A single step or hardware breakpoint (SIGTRAP, `TRAP_TRACE`).
     Step,
-    /// An instruction that does not exist or is not allowed (SIGILL, `ILL_ILLOPN`).
-    IllegalInstruction,
+    /// An instruction that does not exist or is not allowed (SIGILL); the value
+    /// is the `si_code` (`ILL_*`).
+    IllegalInstruction(i32),
     /// A privileged or otherwise protected operation (SIGSEGV, `SI_KERNEL`).
     Protection,
     /// A misaligned access (SIGBUS, `BUS_ADRALN`).
@@ -188,7 +190,7 @@ impl UserContext {
 
     /// Moves the instruction pointer on, past an instruction of a test.
     #[cfg(all(feature = "ktest", target_os = "none"))]
-    fn skip(&mut self, bytes: u64) {
+    pub(crate) fn skip(&mut self, bytes: u64) {
         self.context.skip(bytes);
     }
 

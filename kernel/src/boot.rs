@@ -134,6 +134,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     drop(AddressSpace::empty());
     vdso::start().map_err(|_| String::from("no memory for the vDSO"))?;
     sched::bring_up().map_err(|errno| format!("the run queue: {errno}"))?;
+    device::rtc::start().map_err(|errno| format!("the battery-backed clock: {errno}"))?;
     let root = make_root(archive)?;
     let access = Access::root();
     let working =

@@ -17,6 +17,7 @@ mod line;
 pub mod memory;
 mod number;
 pub mod random;
+pub mod rtc;
 mod standard;
 
 pub use channel::Channel;
@@ -43,7 +44,17 @@ const fn node(name: &'static str, major: u32, minor: u32, mode: u32) -> Node {
     }
 }
 
-/// The nodes of `/dev`.
+/// The nodes of `/dev` on this machine.
+pub fn nodes() -> impl Iterator<Item = &'static Node> {
+    let rtc = rtc::exists().then_some(&RTC);
+    NODES.iter().chain(rtc)
+}
+
+/// The battery-backed clock, where there is one. (Linux gives it a number that
+/// is free.)
+pub const RTC: Node = node("rtc0", 254, 0, 0o600);
+
+/// The nodes of `/dev` that every machine has.
 pub const NODES: &[Node] = &[
     node("null", 1, 3, 0o666),
     node("zero", 1, 5, 0o666),
@@ -86,6 +97,7 @@ pub fn open(
             }
             Arc::new(TerminalFile::new(Arc::clone(terminal), false))
         }
+        (254, 0) => rtc::open()?,
         _ => return Err(Errno::ENXIO),
     })
 }

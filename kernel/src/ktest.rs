@@ -38,11 +38,7 @@ pub(crate) fn run(boot: &BootInfo) {
     let Some(selected) = selected else {
         return;
     };
-    let configured = power::configure(power::ExitPorts {
-        status: Some(0x403),
-        exit: Some(0xf4),
-    });
-    assert!(configured, "the ports of the host's tool");
+    crate::end_by_the_tools_ports();
     smp::start_for_tests();
     match selected {
         "list" => {

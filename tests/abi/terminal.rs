@@ -1,4 +1,5 @@
-//! The groups about terminals: on a pseudo-terminal here, on the console there.
+//! The groups about terminals: on a pseudo-terminal here, on the console there
+//! (on either machine: what is asked is none of the machine's).
 //!
 //! The program asks for keys with lines like `type "ab\x03"`; they are typed
 //! when the line is there, on both sides in the same way, so what is echoed
@@ -15,14 +16,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use ochre_tests::{Running, archive, guest, once, rootfs};
+use ochre_tests::{Arch, Running, guest_on, once, rootfs};
 use ochre_tool::{bridge::Capture, user_build};
 use rustix::{
     pty::{self, OpenptFlags},
     termios::{self, Winsize},
 };
 
-use crate::{Outputs, TIMEOUT, groups};
+use crate::{Outputs, TIMEOUT, groups, program_archive};
 
 /// How long the program may take for a line.
 const PATIENCE: Duration = Duration::from_secs(80);
@@ -53,12 +54,12 @@ pub(crate) fn linux() -> Result<Outputs> {
 }
 
 /// What Ochre prints.
-pub(crate) fn ochre() -> Result<Outputs> {
-    static OUTPUTS: OnceLock<core::result::Result<Outputs, String>> = OnceLock::new();
-    once(&OUTPUTS, || {
-        let root = archive("abi-test", crate::root)?;
-        let mut running = guest()?
-            .archive(root)
+pub(crate) fn ochre(arch: Arch) -> Result<Outputs> {
+    static OUTPUTS: [OnceLock<core::result::Result<Outputs, String>>; 2] =
+        [OnceLock::new(), OnceLock::new()];
+    once(&OUTPUTS[arch as usize], || {
+        let mut running = guest_on(arch)?
+            .archive(program_archive(arch)?)
             .program("/bin/abi-test")
             .args(arguments())
             .console(WINDOW.0, WINDOW.1)

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use anyhow::{Result, ensure};
-use ochre_tests::{Case, Guest, Size, archive, check_output, describe, rootfs, test_kernel};
+use ochre_tests::{Arch, Case, Guest, Size, archive, check_output, describe, rootfs, test_kernel};
 use ochre_tool::user_build;
 
 use crate::alive;
@@ -34,7 +34,7 @@ fn check(processors: u32) -> Result<()> {
         tree.host_file("/bin/abi-test", &user_build::build("abi-test")?)?;
         Ok(tree)
     })?;
-    let outcome = Guest::with_kernel(test_kernel()?)
+    let outcome = Guest::with_kernel(test_kernel(Arch::X86_64)?)
         .archive(root)
         .memory(Size::from_mib(96))
         .processors(processors)

@@ -1,16 +1,19 @@
 //! A program runs on every kind of machine, with little memory and with much.
 
 use anyhow::Result;
-use ochre_tests::{Case, Machine, Size, check_output, shell};
+use ochre_tests::{Case, Extent, Machine, Size, check_output, extent, prefix, shell_on};
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let sizes = [
         ("32 MiB", Size::from_mib(32)),
         ("16 GiB", Size::from_mib(16 << 10)),
     ];
-    Machine::ALL.into_iter().flat_map(move |machine| {
+    let machines = Machine::ALL.into_iter().chain([Machine::Virt]);
+    let machines = machines.filter(|machine| extent(machine.arch()) > Extent::Nothing);
+    machines.flat_map(move |machine| {
         sizes.into_iter().map(move |(text, size)| {
-            Case::new(format!("{} with {text}", machine.name()), move || {
+            let arch = prefix(machine.arch());
+            Case::new(format!("{arch}{} with {text}", machine.name()), move || {
                 check(machine, size)
             })
         })
@@ -18,7 +21,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
 }
 
 fn check(machine: Machine, memory: Size) -> Result<()> {
-    let outcome = shell("echo hello; exit 7")?
+    let outcome = shell_on(machine.arch(), "echo hello; exit 7")?
         .machine(machine)
         .memory(memory)
         .run()?;

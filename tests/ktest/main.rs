@@ -7,7 +7,7 @@
 //!
 //! One machine runs them all; the tests that it did not come to, because one
 //! before them failed, get a machine of their own each. All of it is done on
-//! one processor and on several.
+//! one processor and on several, on every machine ([`Extent`]).
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -18,7 +18,10 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, bail, ensure};
-use ochre_tests::{Case, Guest, Outcome, QemuExit, describe, ended_with, test_kernel};
+use ochre_tests::{
+    Arch, Case, Extent, Guest, Outcome, QemuExit, describe, ended_on, extent, machine, prefix,
+    test_kernel,
+};
 
 /// How long a machine may take, for one test or for all.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -27,31 +30,37 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const PROCESSORS: [u32; 2] = [1, 4];
 
 fn main() -> ExitCode {
-    let names = match list() {
+    let machines = [Arch::X86_64, Arch::Aarch64].into_iter();
+    let machines = machines.filter(|arch| extent(*arch) > Extent::Nothing);
+    ochre_tests::run(machines.flat_map(cases).collect())
+}
+
+fn cases(arch: Arch) -> Vec<Case> {
+    let names = match list(arch) {
         Ok(names) => names,
         Err(error) => {
-            let failure = Case::new("list of tests", move || Err(error));
-            return ochre_tests::run(vec![failure]);
+            let name = format!("{}list of tests", prefix(arch));
+            return vec![Case::new(name, move || Err(error))];
         }
     };
     let cases = PROCESSORS.into_iter().flat_map(|processors| {
-        let common = Arc::new(CommonRun::new(processors));
+        let common = Arc::new(CommonRun::new(arch, processors));
         names.iter().map(move |name| {
             let (name, common) = (name.clone(), Arc::clone(&common));
             let title = match processors {
-                1 => name.clone(),
-                several => format!("{name} on {several}"),
+                1 => format!("{}{name}", prefix(arch)),
+                several => format!("{}{name} on {several}", prefix(arch)),
             };
             Case::new(title, move || check(&name, &common))
         })
     });
-    ochre_tests::run(cases.collect())
+    cases.collect()
 }
 
 /// Asks the kernel which tests it has.
-fn list() -> Result<Vec<String>> {
-    let outcome = boot("list", 1)?;
-    ended_with(&outcome, QemuExit::Ordered)?;
+fn list(arch: Arch) -> Result<Vec<String>> {
+    let outcome = boot(arch, "list", 1)?;
+    ended_on(arch, &outcome, QemuExit::Ordered)?;
     let names: Vec<_> = outcome
         .log
         .lines()
@@ -76,8 +85,9 @@ fn check(name: &str, common: &CommonRun) -> Result<()> {
         bail!("{}", run.description);
     }
     // The run did not come to this test.
-    let outcome = boot(name, common.processors)?;
-    if passed(&outcome).contains(name) && ended_with(&outcome, QemuExit::Ordered).is_ok() {
+    let outcome = boot(common.arch, name, common.processors)?;
+    if passed(&outcome).contains(name) && ended_on(common.arch, &outcome, QemuExit::Ordered).is_ok()
+    {
         return Ok(());
     }
     bail!("{}", describe(&outcome));
@@ -85,6 +95,7 @@ fn check(name: &str, common: &CommonRun) -> Result<()> {
 
 /// The machine that runs all tests, started by the first case that asks.
 struct CommonRun {
+    arch: Arch,
     processors: u32,
     result: Mutex<Option<core::result::Result<Arc<AllTests>, String>>>,
 }
@@ -98,8 +109,9 @@ struct AllTests {
 }
 
 impl CommonRun {
-    fn new(processors: u32) -> Self {
+    fn new(arch: Arch, processors: u32) -> Self {
         Self {
+            arch,
             processors,
             result: Mutex::default(),
         }
@@ -109,7 +121,8 @@ impl CommonRun {
         let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
         result
             .get_or_insert_with(|| {
-                let outcome = boot("all", self.processors).map_err(|error| format!("{error:#}"))?;
+                let outcome = boot(self.arch, "all", self.processors)
+                    .map_err(|error| format!("{error:#}"))?;
                 let passed = passed(&outcome);
                 let begun = outcome
                     .log
@@ -138,8 +151,9 @@ fn passed(outcome: &Outcome) -> BTreeSet<String> {
         .collect()
 }
 
-fn boot(what: &str, processors: u32) -> Result<Outcome> {
-    Guest::with_kernel(test_kernel()?)
+fn boot(arch: Arch, what: &str, processors: u32) -> Result<Outcome> {
+    Guest::with_kernel(test_kernel(arch)?)
+        .machine(machine(arch))
         .processors(processors)
         .words(format!("ochre.ktest={what}"))
         .timeout(TIMEOUT)

@@ -1,7 +1,7 @@
 //! Judging an outcome, with everything a person needs to see when it is not the expected one.
 
 use anyhow::{Result, bail};
-use ochre_tool::{Outcome, guest::End, status::QemuExit};
+use ochre_tool::{Arch, Outcome, guest::End, status::QemuExit};
 
 /// How many lines of the log are shown.
 const LOG_LINES: usize = 40;
@@ -29,6 +29,23 @@ pub fn ended_with(outcome: &Outcome, exit: QemuExit) -> Result<()> {
         return Ok(());
     }
     bail!("expected that {exit}\n{}", describe(outcome));
+}
+
+/// The same on a machine of an architecture. One that ends by its firmware
+/// (AArch64) tells no more than that; a status then says that it was in order.
+///
+/// # Errors
+/// If it ended otherwise.
+pub fn ended_on(arch: Arch, outcome: &Outcome, exit: QemuExit) -> Result<()> {
+    let told = match exit {
+        QemuExit::Ordered => outcome.status.is_some(),
+        QemuExit::Panicked => outcome.status.is_none() && outcome.log.contains("kernel "),
+        _ => false,
+    };
+    match arch {
+        Arch::Aarch64 if told => ended_with(outcome, QemuExit::PoweredOff),
+        _ => ended_with(outcome, exit),
+    }
 }
 
 /// An outcome for a person.

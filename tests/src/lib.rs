@@ -19,13 +19,15 @@
 
 mod compare;
 mod diff;
+mod extent;
 mod shared;
 mod suite;
 
-pub use compare::{check_output, describe, ended_with};
+pub use compare::{check_output, describe, ended_on, ended_with};
 pub use diff::diff;
+pub use extent::{Extent, extent, prefix};
 pub use ochre_tool::{
-    Guest, Machine, Outcome,
+    Arch, Guest, Machine, Outcome,
     debian::Packages,
     guest::{End, Running},
     machine::Accelerator,
@@ -34,5 +36,8 @@ pub use ochre_tool::{
     status::QemuExit,
     tree::Tree,
 };
-pub use shared::{archive, busybox, guest, kernel, kernel_with, once, shell, test_kernel};
+pub use shared::{
+    archive, busybox, guest, guest_on, kernel, kernel_with, machine, once, shell, shell_on,
+    test_kernel,
+};
 pub use suite::{Case, run};

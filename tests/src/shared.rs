@@ -8,7 +8,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use ochre_tool::{Guest, cpio, kernel_build, paths, rootfs, setup, tree::Tree};
+use ochre_tool::{Arch, Guest, Machine, cpio, kernel_build, paths, rootfs, setup, tree::Tree};
+
+use crate::extent::{Extent, extent};
 
 /// How long a guest may run unless its test says otherwise: generous, for a
 /// machine that compiles at the same time.
@@ -28,23 +30,39 @@ pub fn once<T: Clone>(cell: &Once<T>, make: impl FnOnce() -> Result<T>) -> Resul
         .map_err(|error| anyhow!(error))
 }
 
-/// The kernel as people run it.
+/// The kernel as people run it; of a machine of which only a share is tested,
+/// one that builds quickly.
 ///
 /// # Errors
 /// If it does not build.
-pub fn kernel() -> Result<PathBuf> {
-    static KERNEL: Once<PathBuf> = OnceLock::new();
-    once(&KERNEL, || kernel_build::build(&[]))
+pub fn kernel(arch: Arch) -> Result<PathBuf> {
+    static KERNELS: [Once<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
+    once(&KERNELS[arch as usize], || build(arch, &[]))
+}
+
+fn build(arch: Arch, features: &[&str]) -> Result<PathBuf> {
+    match extent(arch) {
+        Extent::All => kernel_build::build_for(arch, features),
+        Extent::Share | Extent::Nothing => kernel_build::build_quickly_for(arch, features),
+    }
+}
+
+/// The machine that guests of an architecture have unless told otherwise.
+pub fn machine(arch: Arch) -> Machine {
+    match arch {
+        Arch::X86_64 => Machine::default(),
+        Arch::Aarch64 => Machine::Virt,
+    }
 }
 
 /// The kernel with the in-kernel tests and the one-property tests in it.
 ///
 /// # Errors
 /// If it does not build.
-pub fn test_kernel() -> Result<PathBuf> {
-    static KERNEL: Once<PathBuf> = OnceLock::new();
-    once(&KERNEL, || {
-        kernel_build::build(&["boottest", "ktest", "shortage"])
+pub fn test_kernel(arch: Arch) -> Result<PathBuf> {
+    static KERNELS: [Once<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
+    once(&KERNELS[arch as usize], || {
+        build(arch, &["boottest", "ktest", "shortage"])
     })
 }
 
@@ -56,7 +74,7 @@ pub fn kernel_with(features: &[&str]) -> Result<PathBuf> {
     kernel_build::build_quickly(features)
 }
 
-/// A static busybox on the host.
+/// A static busybox of the host's architecture.
 ///
 /// # Errors
 /// If it cannot be had.
@@ -65,13 +83,32 @@ pub fn busybox() -> Result<PathBuf> {
     once(&BUSYBOX, setup::ensure_busybox)
 }
 
+/// A root with busybox and nothing else.
+fn busybox_root(arch: Arch) -> Result<PathBuf> {
+    match arch {
+        Arch::X86_64 => archive("busybox", || rootfs::shell(&busybox()?)),
+        Arch::Aarch64 => archive("busybox-aarch64", || {
+            rootfs::foreign_shell(&setup::ensure_busybox_of(arch)?, &busybox()?)
+        }),
+    }
+}
+
 /// A guest with the kernel and the environment that all suites start from;
 /// root and program are up to the caller.
 ///
 /// # Errors
 /// If the kernel does not build.
 pub fn guest() -> Result<Guest> {
-    Ok(Guest::with_kernel(kernel()?)
+    guest_on(Arch::X86_64)
+}
+
+/// The same of an architecture.
+///
+/// # Errors
+/// As [`guest`].
+pub fn guest_on(arch: Arch) -> Result<Guest> {
+    Ok(Guest::with_kernel(kernel(arch)?)
+        .machine(machine(arch))
         .timeout(TIMEOUT)
         .env("PATH", rootfs::GUEST_PATH)
         .env("HOME", "/root"))
@@ -82,9 +119,16 @@ pub fn guest() -> Result<Guest> {
 /// # Errors
 /// If something cannot be had.
 pub fn shell(script: &str) -> Result<Guest> {
-    let root = archive("busybox", || rootfs::shell(&busybox()?))?;
-    Ok(guest()?
-        .archive(root)
+    shell_on(Arch::X86_64, script)
+}
+
+/// The same of an architecture.
+///
+/// # Errors
+/// As [`shell`].
+pub fn shell_on(arch: Arch, script: &str) -> Result<Guest> {
+    Ok(guest_on(arch)?
+        .archive(busybox_root(arch)?)
         .program("/bin/sh")
         .name("sh")
         .args(["-c", script]))

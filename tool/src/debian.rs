@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{host, paths, report::Task};
+use crate::{arch::Arch, host, paths, report::Task};
 
 /// The file that marks a folder as complete; it holds the names and versions
 /// unpacked there.
@@ -122,6 +122,18 @@ impl Packages {
 /// # Errors
 /// As [`Packages::fetch`].
 pub fn foreign(architecture: &str, package: &str) -> Result<PathBuf> {
+    know(architecture)?;
+    Packages::new([format!("{package}:{architecture}")])
+        .fetch()
+        .with_context(|| {
+            format!(
+                "if dpkg does not know {architecture}: sudo dpkg --add-architecture {architecture}"
+            )
+        })
+}
+
+/// Tells the host's `dpkg` of an architecture, where it may be told.
+fn know(architecture: &str) -> Result<()> {
     let known = Command::new("dpkg")
         .arg("--print-foreign-architectures")
         .output();
@@ -136,13 +148,68 @@ pub fn foreign(architecture: &str, package: &str) -> Result<PathBuf> {
             .status();
         status.context("running dpkg --add-architecture")?;
     }
-    Packages::new([format!("{package}:{architecture}")])
-        .fetch()
-        .with_context(|| {
-            format!(
-                "if dpkg does not know {architecture}: sudo dpkg --add-architecture {architecture}"
-            )
+    Ok(())
+}
+
+/// Debian's newest Linux for virtual machines. The package with the stable name
+/// holds nothing but a dependency on the one that has it; of that one, nothing
+/// but the kernel is wanted, so its own dependencies are left out.
+///
+/// # Errors
+/// As [`Packages::fetch`]; and without package lists.
+pub fn linux_kernel(arch: Arch) -> Result<PathBuf> {
+    let (architecture, name) = match arch {
+        Arch::X86_64 => ("amd64", "linux-image-cloud-amd64"),
+        Arch::Aarch64 => ("arm64", "linux-image-cloud-arm64"),
+    };
+    let foreign = arch != Arch::X86_64;
+    if foreign {
+        know(architecture)?;
+    }
+    let suffix = format!(":{architecture}");
+    let stable = if foreign {
+        format!("{name}{suffix}")
+    } else {
+        name.to_owned()
+    };
+    let depends = || {
+        let mut command = Command::new("apt-cache");
+        command.args(["depends", "--important", &stable]);
+        command
+    };
+    let find = |text: &str| {
+        let package = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Depends: "))?;
+        Some(package.trim_end_matches(&suffix).to_owned())
+    };
+    let task = Task::new(format!("looking for {stable}"));
+    let package = match apt(&mut depends(), &task).ok().as_deref().and_then(find) {
+        Some(package) => Some(package),
+        // The lists may be older than the architecture.
+        None if rustix::process::geteuid().is_root() => {
+            apt(Command::new("apt-get").arg("update"), &task)?;
+            find(&apt(&mut depends(), &task)?)
+        }
+        None => None,
+    };
+    let package = package
+        .with_context(|| format!("{stable} depends on no kernel; are there package lists?"))?;
+    let dir = if foreign {
+        self::foreign(architecture, &package)?
+    } else {
+        Packages::new([package]).fetch()?
+    };
+    let boot = dir.join("boot");
+    fs::read_dir(&boot)
+        .with_context(|| format!("reading {}", boot.display()))?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"vmlinuz-"))
         })
+        .with_context(|| format!("no vmlinuz in {}", boot.display()))
 }
 
 /// The packages unpacked in a folder that [`Packages::fetch`] gave.

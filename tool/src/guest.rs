@@ -122,6 +122,8 @@ impl Guest {
                 accelerator: Accelerator::best(),
                 memory: DEFAULT_MEMORY,
                 processors: 1,
+                model: None,
+                properties: None,
             },
             root: Root::None,
             program: None,
@@ -171,6 +173,18 @@ impl Guest {
     /// The number of processors.
     pub fn processors(mut self, processors: u32) -> Self {
         self.hardware.processors = processors;
+        self
+    }
+
+    /// Another model of processor than the usual one, by QEMU's name.
+    pub fn processor_model(mut self, model: &'static str) -> Self {
+        self.hardware.model = Some(model);
+        self
+    }
+
+    /// More properties of the machine, as QEMU's `-M` has them.
+    pub fn machine_properties(mut self, properties: &'static str) -> Self {
+        self.hardware.properties = Some(properties);
         self
     }
 

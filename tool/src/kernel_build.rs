@@ -49,7 +49,15 @@ pub fn build(features: &[&str]) -> Result<PathBuf> {
 /// # Errors
 /// As [`build`].
 pub fn build_quickly(features: &[&str]) -> Result<PathBuf> {
-    build_as("quick", Arch::X86_64, features)
+    build_quickly_for(Arch::X86_64, features)
+}
+
+/// [`build_quickly`] for an architecture.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_quickly_for(arch: Arch, features: &[&str]) -> Result<PathBuf> {
+    build_as("quick", arch, features)
 }
 
 /// The same for an architecture. Beside an ELF file for AArch64 lies, with the

@@ -103,6 +103,10 @@ pub struct Hardware {
     pub memory: Size,
     /// How many processors it has.
     pub processors: u32,
+    /// Another model of processor than the usual one (QEMU's name).
+    pub model: Option<&'static str>,
+    /// More properties of the machine (QEMU's `-M`), like `virtualization=on`.
+    pub properties: Option<&'static str>,
 }
 
 /// The files and sockets that QEMU opens.
@@ -141,15 +145,12 @@ impl Hardware {
             (Machine::Microvm, Accelerator::Kvm) => "microvm,rtc=on",
             (machine, _) => machine.name(),
         };
-        arguments.pair("-M", machine);
-        match self.accelerator {
-            Accelerator::Kvm => arguments.flags("-accel kvm -cpu host"),
-            Accelerator::Tcg => arguments.flags("-accel tcg -cpu max"),
-            Accelerator::Counted => arguments.flags(
-                "-accel tcg -cpu max -icount shift=0,sleep=off -seed 1 \
-                 -rtc base=2026-01-01,clock=vm",
-            ),
-        }
+        arguments.pair("-M", self.with_properties(machine.to_owned()));
+        let model = match self.accelerator {
+            Accelerator::Kvm => "host",
+            Accelerator::Tcg | Accelerator::Counted => "max",
+        };
+        self.processor(model, &mut arguments);
         self.common(wiring, &mut arguments);
         arguments.pair("-device", "isa-serial,iobase=0x3f8,irq=4,chardev=com1");
         if let Some(com2) = wiring.com2 {
@@ -176,6 +177,26 @@ impl Hardware {
         arguments.0
     }
 
+    fn with_properties(&self, mut machine: String) -> String {
+        if let Some(properties) = self.properties {
+            machine.push(',');
+            machine.push_str(properties);
+        }
+        machine
+    }
+
+    /// What executes instructions, and which; `usual` unless told otherwise.
+    fn processor(&self, usual: &str, arguments: &mut Arguments) {
+        arguments.flags(match self.accelerator {
+            Accelerator::Kvm => "-accel kvm",
+            Accelerator::Tcg => "-accel tcg",
+            Accelerator::Counted => {
+                "-accel tcg -icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm"
+            }
+        });
+        arguments.pair("-cpu", self.model.unwrap_or(usual));
+    }
+
     /// What all machines have.
     fn common(&self, wiring: &Wiring<'_>, arguments: &mut Arguments) {
         arguments.pair("-m", format!("{}k", self.memory.kib_rounded_up()));
@@ -198,11 +219,18 @@ impl Hardware {
     fn virt(&self, wiring: &Wiring<'_>, arguments: &mut Arguments) {
         // The older interrupt controller has eight processors at most.
         let controller = if self.processors > 8 { 3 } else { 2 };
-        arguments.pair("-M", format!("virt,gic-version={controller}"));
-        arguments.flags("-accel tcg -cpu cortex-a57");
-        if self.accelerator == Accelerator::Counted {
-            arguments.flags("-icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm");
-        }
+        let machine = format!("virt,gic-version={controller}");
+        arguments.pair("-M", self.with_properties(machine));
+        // The host's processor could run it only if it were one of these.
+        let accelerator = match self.accelerator {
+            Accelerator::Kvm => Accelerator::Tcg,
+            other => other,
+        };
+        let hardware = Self {
+            accelerator,
+            ..*self
+        };
+        hardware.processor("cortex-a57", arguments);
         self.common(wiring, arguments);
         arguments.pair("-serial", "chardev:com1");
         match wiring.com2 {
@@ -257,6 +285,8 @@ mod tests {
             accelerator: Accelerator::Tcg,
             memory: Size::from_mib(64),
             processors: 2,
+            model: None,
+            properties: None,
         };
         let arguments = hardware.arguments(&Wiring {
             kernel: Path::new("/k"),

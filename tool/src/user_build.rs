@@ -10,6 +10,7 @@ use std::{env, path::PathBuf, process::Command};
 use anyhow::{Context as _, Result};
 
 use crate::{
+    arch::Arch,
     kernel_build::{self, NOT_FOR_GUESTS},
     paths,
     report::Task,
@@ -21,6 +22,11 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The same with another C library, which Rust brings along.
 const MUSL_TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// Programs for AArch64: with musl, because Rust brings all of it along, and
+/// its own linker.
+const ARM_TARGET: &str = "aarch64-unknown-linux-musl";
+const ARM_LINKER: &str = "rust-lld";
 
 /// How they are linked: static, and without what nobody reads in a guest.
 const FLAGS: &str = "-C target-feature=+crt-static -C strip=symbols";
@@ -56,6 +62,21 @@ pub fn build_musl(name: &str) -> Result<PathBuf> {
     build_with(name, MUSL_TARGET, "user-musl", FLAGS)
 }
 
+/// Builds it as a static program for an architecture: with glibc for the
+/// host's, else with musl.
+///
+/// # Errors
+/// As [`build_musl`].
+pub fn build_for(arch: Arch, name: &str) -> Result<PathBuf> {
+    match arch {
+        Arch::X86_64 => build(name),
+        Arch::Aarch64 => {
+            setup::ensure_target(ARM_TARGET)?;
+            build_with(name, ARM_TARGET, "user-aarch64", FLAGS)
+        }
+    }
+}
+
 fn build_with(name: &str, target: &str, folder: &str, flags: &str) -> Result<PathBuf> {
     let target_dir = paths::cache(folder)?;
     let _held = paths::lock(folder)?;
@@ -71,6 +92,9 @@ fn build_with(name: &str, target: &str, folder: &str, flags: &str) -> Result<Pat
     }
     let variable = target.to_uppercase().replace('-', "_");
     command.env(format!("CARGO_TARGET_{variable}_RUSTFLAGS"), flags);
+    if target == ARM_TARGET {
+        command.env(format!("CARGO_TARGET_{variable}_LINKER"), ARM_LINKER);
+    }
     kernel_build::run(&mut command, &task)
         .with_context(|| format!("the guest program {name} does not build"))?;
     Ok(target_dir.join(target).join("release").join(name))

@@ -35,6 +35,10 @@ enum Command {
     Check,
     /// All tests: the same as 'cargo test'
     Test {
+        /// Only on machines of this architecture, and there all: x86_64,
+        /// aarch64, or all for both
+        #[arg(long, value_parser = ["x86_64", "aarch64", "all"])]
+        arch: Option<String>,
         /// Passed on to 'cargo test'
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
@@ -124,7 +128,13 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Check => check::check()?,
-        Command::Test { args } => run::cargo(["test"])?.args(args).run()?,
+        Command::Test { arch, args } => {
+            let mut command = run::cargo(["test"])?.args(args);
+            if let Some(arch) = arch {
+                command = command.env("OCHRE_TEST_ARCH", arch);
+            }
+            command.run()?;
+        }
         Command::Miri { crates, seeds } => model::miri(&crates, seeds)?,
         Command::Loom {
             crates,

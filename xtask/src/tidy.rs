@@ -7,6 +7,7 @@ mod crates;
 mod documents;
 mod files;
 mod locks;
+mod machines;
 
 use std::{
     collections::BTreeSet,
@@ -68,6 +69,7 @@ pub(crate) fn check() -> Result<()> {
     crates::check(&house, &mut findings)?;
     documents::check(&house, &mut findings)?;
     locks::check(&house, &mut findings)?;
+    machines::check(&house, &mut findings);
     infallible(&house, &mut findings)?;
     if findings.0.is_empty() {
         return Ok(());

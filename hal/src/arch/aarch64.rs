@@ -1,6 +1,8 @@
 //! AArch64: Linux's boot protocol, the device tree, exception levels, GIC, the generic timer.
 
 mod area;
+#[cfg(feature = "boottest")]
+pub(crate) mod boottest;
 pub(crate) mod bytes;
 pub(crate) mod clock;
 pub(crate) mod console;
@@ -14,6 +16,8 @@ pub(crate) mod features;
 pub(crate) mod fpu;
 mod gic;
 pub(crate) mod interrupts;
+#[cfg(all(feature = "ktest", target_os = "none"))]
+pub(crate) mod ktests;
 pub(crate) mod layout;
 pub(crate) mod others;
 pub(crate) mod paging;
@@ -26,7 +30,7 @@ mod psci;
 pub(crate) mod random;
 pub(crate) mod registers;
 mod report;
-mod rtc;
+pub(crate) mod rtc;
 mod sigframe;
 pub(crate) mod speculation;
 mod start;

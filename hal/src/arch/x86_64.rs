@@ -3,10 +3,11 @@
 mod acpi;
 mod apic;
 mod area;
+#[cfg(feature = "boottest")]
+pub(crate) mod boottest;
 pub(crate) mod bytes;
 mod calibrate;
 pub(crate) mod clock;
-mod cmos;
 pub(crate) mod console;
 pub(crate) mod context;
 pub(crate) mod cpuinfo;
@@ -20,6 +21,8 @@ pub(crate) mod gdt;
 mod idt;
 pub(crate) mod interrupts;
 mod ioapic;
+#[cfg(all(feature = "ktest", target_os = "none"))]
+pub(crate) mod ktests;
 pub(crate) mod layout;
 pub(crate) mod others;
 pub(crate) mod paging;
@@ -34,6 +37,7 @@ pub(crate) mod pvh;
 pub(crate) mod random;
 pub(crate) mod registers;
 mod report;
+pub(crate) mod rtc;
 mod sigframe;
 pub(crate) mod speculation;
 mod start;

@@ -15,11 +15,12 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 use ochre_sync::primitive::spin_loop;
 
+use crate::arch::machine::ktests::{reader, wanderer, writer};
 use crate::cpu::{self, CpuId, MAX_CPUS};
 use crate::irq;
 use crate::ktest;
 use crate::memory::{self, PAGE_SIZE, PageTable, Rights, SpaceRef, UserFrame, presence};
-use crate::user::ktests::{CODE, DATA, Guest, program};
+use crate::user::ktests::{CODE, DATA, Guest};
 use crate::user::{Trap, UserContext};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -138,13 +139,6 @@ fn clocks_agree() {
     }
 }
 
-program!(wanderer:
-    "movq xmm1, rbx",
-    "2: inc rbx", "movq rdi, xmm1", "mov rsi, fs:[0]", "movq xmm1, rbx",
-    "mov rdx, [0x500000]", "mov [0x500008], rbx",
-    "mov eax, 7", "syscall", "jmp 2b",
-);
-
 /// A thread goes from processor to processor with all it has.
 #[ktest]
 fn a_thread_takes_its_state_along() {
@@ -178,16 +172,6 @@ fn a_thread_takes_its_state_along() {
 
 /// What a frame that was taken away is filled with.
 const GONE: u64 = 0x5a5a_5a5a_5a5a_5a5a;
-
-program!(reader:
-    "mov rbx, 0x5a5a5a5a5a5a5a5a",
-    "2: mov rax, [0x500000]", "cmp rax, rbx", "jne 2b",
-    "mov eax, 99", "syscall",
-);
-
-program!(writer:
-    "2: inc qword ptr [0x500000]", "jmp 2b",
-);
 
 /// Processors that use one address space while the test changes it.
 struct Crowd {

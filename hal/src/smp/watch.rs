@@ -12,7 +12,7 @@
 //! kernel (AArch64), who watches tells of it, and the processor itself once it
 //! goes on.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -66,7 +66,10 @@ pub(crate) fn look(now_ns: u64) -> u64 {
         asked.tell.store(true, Ordering::Relaxed);
         if !interrupts::interrupt_anywhere(next) {
             let ms = now_ns.saturating_sub(since_ns) / 1_000_000;
-            log::error!("processor {next} is stuck: in the kernel for {ms} ms, nobody knows where");
+            let _ = writeln!(
+                Log,
+                "processor {next} is stuck: in the kernel for {ms} ms, nobody knows where"
+            );
         }
     }
     now_ns.saturating_add(limit_ns / 4)
@@ -83,7 +86,7 @@ pub(crate) fn give_sign() -> irq::Event {
 /// This processor was interrupted where it is: has `tell` tell of it, if that
 /// was why.
 pub(crate) fn tell_if_asked(
-    tell: impl FnOnce(&mut dyn fmt::Write, fmt::Arguments<'_>) -> fmt::Result,
+    tell: impl FnOnce(&mut dyn Write, fmt::Arguments<'_>) -> fmt::Result,
 ) -> bool {
     let me = cpu::current().index();
     let asked = &ASKED[me];

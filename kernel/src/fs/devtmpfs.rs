@@ -89,7 +89,7 @@ fn fill(tree: &Path) -> Result<(), Errno> {
         let directory = Make::plain(Kind::Directory, mode);
         tree::make(&root, tree, name.as_bytes(), &directory)?;
     }
-    for node in device::NODES {
+    for node in device::nodes() {
         let make = Make {
             device: u64::from(node.number.encode()),
             ..Make::plain(Kind::CharacterDevice, node.mode)

@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 
 use ochre_abi::signal::{
-    BUS_ADRALN, FPE_INTDIV, ILL_ILLOPN, SEGV_ACCERR, SIG_DFL, SIG_IGN, Signal, TRAP_TRACE,
+    BUS_ADRALN, FPE_INTDIV, SEGV_ACCERR, SI_KERNEL, SIG_DFL, SIG_IGN, Signal, TRAP_TRACE,
 };
 use ochre_hal::user::{Access, Exception, ExceptionKind};
 
@@ -52,9 +52,10 @@ fn describe(kind: ExceptionKind, instruction: u64) -> (Signal, Info) {
     match kind {
         ExceptionKind::IntegerDivide => (Signal::SIGFPE, Info::fault(FPE_INTDIV, instruction)),
         ExceptionKind::FloatingPoint(code) => (Signal::SIGFPE, Info::fault(code, instruction)),
-        ExceptionKind::Breakpoint => (Signal::SIGTRAP, Info::KERNEL),
+        ExceptionKind::Breakpoint(SI_KERNEL) => (Signal::SIGTRAP, Info::KERNEL),
+        ExceptionKind::Breakpoint(code) => (Signal::SIGTRAP, Info::fault(code, instruction)),
         ExceptionKind::Step => (Signal::SIGTRAP, Info::fault(TRAP_TRACE, instruction)),
-        ExceptionKind::IllegalInstruction => (Signal::SIGILL, Info::fault(ILL_ILLOPN, instruction)),
+        ExceptionKind::IllegalInstruction(code) => (Signal::SIGILL, Info::fault(code, instruction)),
         ExceptionKind::Protection | ExceptionKind::Overflow => (Signal::SIGSEGV, Info::KERNEL),
         ExceptionKind::Alignment => (Signal::SIGBUS, Info::fault(BUS_ADRALN, 0)),
         ExceptionKind::Bus => (Signal::SIGBUS, Info::KERNEL),

@@ -18,6 +18,7 @@ pub mod mman;
 pub mod poll;
 pub mod resource;
 pub mod rseq;
+pub mod rtc;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;

@@ -38,6 +38,7 @@ mod procfs;
 mod real_time;
 mod rename;
 mod rseq;
+mod rtc;
 mod sched;
 pub(crate) mod seccomp;
 mod shared;
@@ -148,6 +149,7 @@ pub(crate) const ALL: &[Group] = groups![
     "clocks" => clocks::run,
     "nanosleep" => clocks::nanosleep,
     "devices" => devices::run,
+    "rtc"(root) => rtc::run,
     "system" => system::run,
     "prctl" => system::prctl,
     "identity" => identity::run,

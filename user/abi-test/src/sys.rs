@@ -7,7 +7,7 @@
 //!
 //! # Safety
 //!
-//! This is the one module of the program with `unsafe`. [`raw`] hands words to
+//! This module and `arch` have the program's `unsafe`. [`raw`] hands words to
 //! the kernel; memory stays sound because a pointer only becomes a word
 //! through [`Arg`] (from a live borrow, mutable where the kernel writes) or is
 //! a number that is no address of ours: zero, [`BAD`], [`KERNEL`],
@@ -17,6 +17,7 @@
 use core::ffi::CStr;
 use core::fmt;
 
+use crate::arch;
 use crate::errno::Errno;
 
 /// An address that is never mapped: page zero.
@@ -81,16 +82,23 @@ impl<T: Copy> Arg for &mut T {
 #[macro_export]
 macro_rules! call {
     ($nr:ident $(, $arg:expr)* $(,)?) => {
-        $crate::sys::raw(libc::$nr, &[$($crate::sys::Arg::word($arg)),*])
+        $crate::sys::raw($crate::arch::numbers::$nr, &[$($crate::sys::Arg::word($arg)),*])
     };
 }
 
-/// Makes the call `nr` with up to six argument words.
+/// Makes the call `nr` with up to six argument words. What the machine has no
+/// number for is made as its C libraries make it (`arch`).
 pub(crate) fn raw(nr: i64, words: &[usize]) -> Ret {
     let at = |i: usize| words.get(i).copied().unwrap_or(0);
+    arch::call(nr, [at(0), at(1), at(2), at(3), at(4), at(5)])
+}
+
+/// Makes a call that the machine has.
+pub(crate) fn direct(nr: i64, words: [usize; 6]) -> Ret {
+    let [a, b, c, d, e, f] = words;
     // SAFETY: see the module's section; pointers are live borrows or no
     // address of ours.
-    let answer = unsafe { libc::syscall(nr, at(0), at(1), at(2), at(3), at(4), at(5)) };
+    let answer = unsafe { libc::syscall(nr, a, b, c, d, e, f) };
     if answer == -1 {
         Err(Errno::last())
     } else {
@@ -188,29 +196,15 @@ pub(crate) fn on_signal_masking(
     install(signal, &action);
 }
 
-/// Changes a register in the context that a handler got as its third argument:
-/// what the program goes on with.
-pub(crate) fn set_register(context: usize, register: i32, value: i64) {
-    let context = core::ptr::with_exposed_provenance_mut::<libc::ucontext_t>(context);
-    // SAFETY: handlers are given a pointer to their frame's context, which is
-    // theirs to change.
-    let context = unsafe { &mut *context };
-    context.uc_mcontext.gregs[register as usize] = value;
-}
-
-/// A register in the context that a handler got as its third argument.
-pub(crate) fn register(context: usize, register: i32) -> i64 {
-    let context = core::ptr::with_exposed_provenance::<libc::ucontext_t>(context);
-    // SAFETY: handlers are given a pointer to their frame's context.
-    let context = unsafe { &*context };
-    context.uc_mcontext.gregs[register as usize]
-}
-
 /// Sets `signal` to `SIG_IGN` or `SIG_DFL`.
 pub(crate) fn set_disposition(signal: i32, disposition: usize) {
-    let mut action: libc::sigaction = zeroed();
-    action.sa_sigaction = disposition;
-    install(signal, &action);
+    // The kernel's own structure: C libraries keep some signals to themselves.
+    let action = [disposition, 0, 0, 0];
+    let answer = raw(
+        libc::SYS_rt_sigaction,
+        &[signal as usize, (&action).word(), 0, 8],
+    );
+    assert_eq!(answer, Ok(0), "sigaction({signal})");
 }
 
 fn install(signal: i32, action: &libc::sigaction) {
@@ -273,66 +267,6 @@ pub(crate) fn jump(addr: usize) -> u64 {
     // SAFETY: the case wrote a function there, or means to fault.
     let function: extern "C" fn() -> u64 = unsafe { core::mem::transmute(addr) };
     function()
-}
-
-/// Executes an instruction that faults by design.
-#[derive(Clone, Copy)]
-pub(crate) enum Fault {
-    /// `ud2`.
-    Illegal,
-    /// An integer division by zero.
-    Divide,
-    /// A privileged instruction.
-    Privileged,
-    /// `int3`.
-    Breakpoint,
-    /// A load from an address in neither half.
-    NonCanonical,
-    /// `cli`, which takes rights to ports.
-    InterruptsOff,
-}
-
-/// Does `fault`.
-pub(crate) fn fault(fault: Fault) {
-    match fault {
-        Fault::Illegal => {
-            // SAFETY: traps before it changes anything.
-            unsafe { core::arch::asm!("ud2") }
-        }
-        Fault::Privileged => {
-            // SAFETY: not allowed in user mode, so it traps.
-            unsafe { core::arch::asm!("hlt") }
-        }
-        Fault::Breakpoint => {
-            // SAFETY: traps, changes nothing.
-            unsafe { core::arch::asm!("int3") }
-        }
-        Fault::Divide => {
-            // SAFETY: traps; would change only the registers it names.
-            unsafe {
-                core::arch::asm!(
-                    "div {zero:e}",
-                    zero = in(reg) 0_u32,
-                    inout("eax") 1_u32 => _,
-                    inout("edx") 0_u32 => _,
-                );
-            }
-        }
-        Fault::InterruptsOff => {
-            // SAFETY: not allowed in user mode, so it traps.
-            unsafe { core::arch::asm!("cli") }
-        }
-        Fault::NonCanonical => {
-            // SAFETY: the load traps; would change only the register it names.
-            unsafe {
-                core::arch::asm!(
-                    "mov {byte}, byte ptr [{addr}]",
-                    byte = out(reg_byte) _,
-                    addr = in(reg) NONCANONICAL,
-                );
-            }
-        }
-    }
 }
 
 /// `clone` of a thread or process on a stack of its own; the child runs
@@ -434,37 +368,6 @@ impl RseqArea {
         // SAFETY: two live words of ours, aligned to 8 as the second of them
         // is the fourth of an aligned area.
         unsafe { word.cast::<u64>().write_volatile(section) }
-    }
-}
-
-/// Goes into a section of `area` that has no end, and comes back when the
-/// kernel aborted it. The mark in front of the abort address is `RSEQ_SIG` of
-/// x86, and part of an instruction that is never executed.
-pub(crate) fn spin_in_section(area: &mut RseqArea, signature: u32) {
-    assert_eq!(signature, 0x5305_3053, "the mark below");
-    let at = area.words.as_mut_ptr();
-    // SAFETY: stores to the area's third and fourth words, then loops until the
-    // kernel moves the instruction pointer to `4:`, with all registers as they
-    // are; the structure that is named is in this program's data.
-    unsafe {
-        core::arch::asm!(
-            "lea {scratch}, [rip + 7f]",
-            "mov [{area} + 8], {scratch}",
-            "2: pause",
-            "jmp 2b",
-            "3: .byte 0x0f, 0xb9, 0x3d",
-            ".long 0x53053053",
-            "4:",
-            ".pushsection .data.rel.ro.abi_test_rseq, \"aw\", @progbits",
-            ".balign 32",
-            "7: .long 0, 0",
-            ".quad 2b",
-            ".quad 3b - 2b",
-            ".quad 4b",
-            ".popsection",
-            area = in(reg) at,
-            scratch = out(reg) _,
-        );
     }
 }
 

@@ -11,8 +11,8 @@ pub(super) fn init(platform: &Platform) {
     }
     uart::init(platform);
     interrupts::init(platform);
-    if let Some(address) = platform.rtc {
-        rtc::init(address);
+    if let Some(place) = &platform.rtc {
+        rtc::init(place);
     }
     clock::init();
     others::prepare(platform.processors);

@@ -52,7 +52,7 @@ pub(crate) static mut OCHRE_BOOT_STACK: Stack<STACK_BYTES> = Stack::new();
 /// The boot processor's exception stack.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.pages")]
-pub(crate) static mut OCHRE_BOOT_EXCEPTION_STACK: Stack<EXCEPTION_STACK_BYTES> = Stack::new();
+pub(super) static mut OCHRE_BOOT_EXCEPTION_STACK: Stack<EXCEPTION_STACK_BYTES> = Stack::new();
 
 /// The lowest addresses of the boot stacks' guard pages.
 pub(super) fn stack_guards() -> [u64; 2] {
@@ -95,7 +95,8 @@ pub(super) const SCTLR: u64 = SCTLR_OFF
     | 1 << 26;
 
 core::arch::global_asm!(
-    ".pushsection .text.boot, \"ax\", %progbits",
+    // Whatever else is boot code, and in whatever order it was compiled: this is first.
+    ".pushsection .text.boot.header, \"ax\", %progbits",
     ".balign 8",
     ".global ochre_image_header",
     "ochre_image_header:",
@@ -108,7 +109,9 @@ core::arch::global_asm!(
     ".quad 0, 0, 0",
     ".ascii \"ARM\\x64\"",
     ".long 0",
+    ".popsection",
 
+    ".pushsection .text.boot, \"ax\", %progbits",
     "ochre_entry:",
     "mov x21, x0",
     "bl ochre_to_el1",

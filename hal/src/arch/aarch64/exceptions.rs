@@ -68,6 +68,11 @@ pub(super) fn fault(syndrome: u64) -> &'static str {
     }
 }
 
+/// Whether it was the page's rights that refused an access.
+pub(super) fn is_about_rights(syndrome: u64) -> bool {
+    (0x0c..=0x0f).contains(&(syndrome & 0x3f))
+}
+
 /// What kind of access a fault was.
 #[inline]
 pub(super) fn access(syndrome: u64) -> Access {
@@ -77,6 +82,12 @@ pub(super) fn access(syndrome: u64) -> Access {
         _ => Access::Read,
     }
 }
+
+/// Linux's `si_code` of a breakpoint, which is where the program stands.
+const TRAP_BRKPT: i32 = 1;
+
+/// Linux's `si_code` of an instruction that is none, or is not allowed.
+const ILL_ILLOPC: i32 = 1;
 
 /// A program's synchronous exception in Linux's terms.
 pub(super) fn classify(syndrome: u64, address: u64) -> Trap {
@@ -95,8 +106,8 @@ pub(super) fn classify(syndrome: u64, address: u64) -> Trap {
         0x22 | 0x26 => ExceptionKind::Alignment,
         0x2c => ExceptionKind::FloatingPoint(floating_point(syndrome)),
         0x30 | 0x32 | 0x34 => ExceptionKind::Step,
-        0x38 | classes::BREAKPOINT => ExceptionKind::Breakpoint,
-        _ => ExceptionKind::IllegalInstruction,
+        0x38 | classes::BREAKPOINT => ExceptionKind::Breakpoint(TRAP_BRKPT),
+        _ => ExceptionKind::IllegalInstruction(ILL_ILLOPC),
     };
     Trap::Exception(Exception {
         kind,

@@ -7,8 +7,6 @@ use ochre_sync::Once;
 use super::system::{mrs, msr};
 use super::{entry, trap};
 
-/// SCTLR_EL1: memory that can be written cannot be executed.
-const WRITABLE_IS_NO_CODE: u64 = 1 << 19;
 /// SCTLR_EL1: an exception does *not* set PAN.
 const KEEP_ACCESS_PREVENTION: u64 = 1 << 23;
 
@@ -112,17 +110,16 @@ pub(super) unsafe fn enable() {
     set_access_prevention(get().access_prevention, true);
 }
 
-/// Forbids the kernel to execute what it can write, once its final tables are in use.
+/// Has each exception keep the kernel from user memory, where the processor can.
 ///
-/// # Safety
-/// The tables have no page that is both.
-pub(super) unsafe fn close_code() {
-    let mut control = entry::SCTLR | WRITABLE_IS_NO_CODE;
+/// That what can be written is no code is said by the tables, page by page: the
+/// bit for all of it (WXN) would be the programs' too, and some of them write
+/// code where they run it.
+pub(super) fn close_user_memory() {
     if get().access_prevention {
-        control &= !KEEP_ACCESS_PREVENTION;
+        // SAFETY: all else is as the boot code set it.
+        unsafe { msr!("sctlr_el1", entry::SCTLR & !KEEP_ACCESS_PREVENTION) };
     }
-    // SAFETY: the caller's promise; all else is as the boot code set it.
-    unsafe { msr!("sctlr_el1", control) };
 }
 
 /// Keeps the kernel from user memory, or lets it touch it; nothing where the

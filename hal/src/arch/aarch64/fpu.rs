@@ -17,7 +17,7 @@ unsafe extern "C" {
 }
 
 /// Fills an image with the state of a fresh program.
-pub(crate) fn initialise(image: &mut [u8]) {
+pub(super) fn initialise(image: &mut [u8]) {
     image.fill(0);
 }
 

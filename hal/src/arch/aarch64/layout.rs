@@ -22,7 +22,7 @@ pub(super) const EARLY_BYTES: u64 = 1 << 30;
 pub(crate) const STACK_BYTES: usize = 64 << 10;
 
 /// Bytes of the stack on which exceptions in the kernel are handled.
-pub(crate) const EXCEPTION_STACK_BYTES: usize = 16 << 10;
+pub(super) const EXCEPTION_STACK_BYTES: usize = 16 << 10;
 
 /// An image address minus this is its physical address. Written by the boot
 /// code, before anything reads it.

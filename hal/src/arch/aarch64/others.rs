@@ -206,8 +206,7 @@ extern "C" fn come(slot: &'static Slot) -> ! {
     let cpu = percpu::current();
     // SAFETY: once; the block is installed and nothing has touched user pages.
     unsafe { features::enable() };
-    // SAFETY: the assembly loaded the final tables.
-    unsafe { features::close_code() };
+    features::close_user_memory();
     if !features::are_those_here() {
         end_call(slot, UNFIT);
         power::halt()

@@ -44,6 +44,14 @@ pub(super) struct Serial {
     pub(super) interrupt: u32,
 }
 
+/// A PL031.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    pub(super) address: u64,
+    /// Its interrupt among those that processors share, where it has one.
+    pub(super) interrupt: Option<u32>,
+}
+
 /// A PCI bus.
 #[derive(Debug)]
 pub(super) struct Bus {
@@ -83,8 +91,7 @@ pub(super) struct Platform {
     pub(super) initramfs: Option<Range<u64>>,
     pub(super) controller: Option<Controller>,
     pub(super) serial: Option<Serial>,
-    /// The real-time clock's address (PL031).
-    pub(super) rtc: Option<u64>,
+    pub(super) rtc: Option<Clock>,
     pub(super) conduit: Option<Conduit>,
     pub(super) bus: Option<Bus>,
     /// The number of the virtual timer's interrupt.
@@ -203,18 +210,17 @@ impl Platform {
                 });
             }
         } else if is(&[b"arm,pl011"]) && self.serial.is_none() {
-            // Kind (0: shared), number, how it is driven.
-            let mut interrupt = node.words(b"interrupts");
-            if let (Some(region), Some(0), Some(number)) =
-                (regions.next(), interrupt.next(), interrupt.next())
-            {
+            if let (Some(region), Some(interrupt)) = (regions.next(), shared_interrupt(node)) {
                 self.serial = Some(Serial {
                     address: region.start,
-                    interrupt: number,
+                    interrupt,
                 });
             }
         } else if is(&[b"arm,pl031"]) {
-            self.rtc = regions.next().map(|region| region.start);
+            self.rtc = regions.next().map(|region| Clock {
+                address: region.start,
+                interrupt: shared_interrupt(node),
+            });
         } else if is(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
             self.conduit = match node.text(b"method") {
                 Some(b"hvc") => Some(Conduit::Hypervisor),
@@ -233,6 +239,13 @@ impl Platform {
             self.timer = number.map_or(self.timer, |number| number + 16);
         }
     }
+}
+
+/// A device's first interrupt, if it is one that processors share.
+fn shared_interrupt(node: &Node<'_>) -> Option<u32> {
+    // Kind (0: shared), number, how it is driven.
+    let mut words = node.words(b"interrupts");
+    (words.next() == Some(0)).then(|| words.next()).flatten()
 }
 
 /// A bus with configuration at `configuration`, if it has ports.

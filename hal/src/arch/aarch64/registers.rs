@@ -64,6 +64,14 @@ impl Registers {
     }
 }
 
+/// Whether a frame's state is one that a program may go on with: EL0 with 64
+/// bits and nothing masked. (Bits without a meaning are passed over.)
+pub(crate) const fn is_programs(state: u64) -> bool {
+    const MODE: u64 = 0x1f;
+    const MASKED: u64 = 0xf << 6;
+    state & (MODE | MASKED) == 0
+}
+
 /// A program's state made safe: EL0, interrupts on.
 pub(crate) const fn sanitize_state(wanted: u64) -> u64 {
     wanted & PROGRAM

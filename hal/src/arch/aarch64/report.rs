@@ -113,8 +113,26 @@ fn explain_fault(out: &mut impl Write, frame: &Registers) -> fmt::Result {
         out,
         "{what} of {} at {address:#x}: {}",
         region(address),
-        exceptions::fault(frame.syndrome)
+        refusal(frame.syndrome, address)
     )
+}
+
+/// Why an access of the kernel's own was refused.
+fn refusal(syndrome: u64, address: u64) -> &'static str {
+    if !exceptions::is_about_rights(syndrome) {
+        return exceptions::fault(syndrome);
+    }
+    match exceptions::access(syndrome) {
+        Access::Execute if address < crate::memory::USER_END => {
+            "the page is not executable for the kernel (PXN)"
+        }
+        Access::Execute => "the page is not executable",
+        Access::Read | Access::Write if address < crate::memory::USER_END => {
+            "the kernel is kept from it (PAN)"
+        }
+        Access::Write => "the page is read-only",
+        Access::Read => exceptions::fault(syndrome),
+    }
 }
 
 /// What an address belongs to.

@@ -7,14 +7,15 @@
 //! sp ────────► siginfo, 128 bytes                  16-byte aligned
 //! ```
 //! The frame comes back from a program that may have forged all of it. General
-//! and floating-point registers may hold anything, the state is sanitised.
+//! and floating-point registers may hold anything; a state that is no
+//! program's is refused.
 
 use crate::memory::OutOfMemory;
 use crate::user::{ReadUser, SignalDelivery, SignalRestore, WriteUser};
 
 use super::context::Context;
 use super::fpu;
-use super::registers::{Registers, sanitize_state};
+use super::registers::{Registers, is_programs, sanitize_state};
 
 const SIGINFO_BYTES: usize = 128;
 /// Where records begin in the ucontext.
@@ -78,6 +79,9 @@ impl Context {
         let at = self.area.registers().sp.wrapping_add(SIGINFO_BYTES as u64);
         let mut context = [0; RECORDS];
         read(at, &mut context).map_err(Some)?;
+        if !is_programs(u64_at(&context, UC_REGISTERS + 33 * 8)) {
+            return Err(None);
+        }
         self.leave().map_err(|OutOfMemory| None)?;
         self.read_floating(at.wrapping_add(RECORDS as u64), read)?;
         self.disown();

@@ -42,8 +42,7 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
         memory.is_ok(),
         "too little memory for the kernel's own tables"
     );
-    // SAFETY: the final tables have no page that is written and executed.
-    unsafe { features::close_code() };
+    features::close_user_memory();
     devices::init(platform);
     ochre_kernel_main(BootInfo {
         cmdline: platform.cmdline(),

@@ -26,10 +26,10 @@
 
 use core::arch::asm;
 
+use ochre_sync::Once;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
-use ochre_sync::{Once, SpinLock};
 
-use super::{apic, calibrate, cmos};
+use super::{apic, calibrate, rtc};
 use crate::clock::CounterScale;
 use crate::cpu::{self, MAX_CPUS};
 use crate::irq::Event;
@@ -91,9 +91,6 @@ struct Clock {
 
 static CLOCK: Once<Clock> = Once::new();
 static BOOT_WALL: Once<u64> = Once::new();
-
-/// Held while the battery-backed clock is read.
-static READING: SpinLock<()> = SpinLock::new(());
 
 /// One processor's alarm; see the module's table.
 #[repr(align(64))]
@@ -170,11 +167,7 @@ pub(crate) fn counter_hz() -> u64 {
 /// Reads the battery-backed clock at the first call only.
 pub(crate) fn boot_wall_ns() -> u64 {
     if BOOT_WALL.get().is_none() {
-        // Its two ports belong together, and another processor may ask too.
-        let _reading = READING.lock();
-        let now = cmos::read_seconds()
-            .unwrap_or(0)
-            .saturating_mul(NANOSECONDS);
+        let now = rtc::read_seconds().unwrap_or(0).saturating_mul(NANOSECONDS);
         let _ = BOOT_WALL.set(now.saturating_sub(now_ns()));
     }
     BOOT_WALL.get().copied().unwrap_or(0)

@@ -40,7 +40,7 @@ pub(crate) static mut OCHRE_EARLY_TABLES: EarlyTables = EarlyTables {
 pub(crate) static mut OCHRE_BOOT_STACK: Stack<STACK_BYTES> = Stack::new();
 
 /// The lowest address of the boot stack's guard page.
-pub(crate) fn boot_stack_guard() -> u64 {
+pub(super) fn boot_stack_guard() -> u64 {
     (&raw const OCHRE_BOOT_STACK).addr() as u64
 }
 

@@ -60,6 +60,12 @@ pub(super) fn name(vector: u64) -> &'static str {
     }
 }
 
+/// Linux's `si_code` of a breakpoint, after which the program stands.
+const SI_KERNEL: i32 = 0x80;
+
+/// Linux's `si_code` of an instruction that is none, or is not allowed.
+const ILL_ILLOPN: i32 = 2;
+
 /// A program's exception in Linux's terms. `x87` and `sse` give the status of
 /// the two floating-point units, asked only for their exceptions.
 pub(super) fn classify(
@@ -70,9 +76,9 @@ pub(super) fn classify(
     let kind = match vector {
         0 => ExceptionKind::IntegerDivide,
         1 => ExceptionKind::Step,
-        3 => ExceptionKind::Breakpoint,
+        3 => ExceptionKind::Breakpoint(SI_KERNEL),
         4 | 5 => ExceptionKind::Overflow,
-        6 => ExceptionKind::IllegalInstruction,
+        6 => ExceptionKind::IllegalInstruction(ILL_ILLOPN),
         11 | 12 => ExceptionKind::Bus,
         16 | 19 => ExceptionKind::FloatingPoint(floating_point().si_code(vector)),
         17 => ExceptionKind::Alignment,

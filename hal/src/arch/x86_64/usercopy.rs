@@ -263,7 +263,7 @@ impl UserAccess {
 
     /// For copies on a host, where all memory is the test's own.
     #[cfg(test)]
-    pub(crate) fn on_a_host() -> UserAccess {
+    pub(super) fn on_a_host() -> UserAccess {
         UserAccess {
             smap: false,
             here: percpu::presence(),

@@ -45,11 +45,12 @@ pub(super) fn processors(text: &mut Text) -> Made {
 }
 
 /// Major numbers and the names that `/proc/devices` gives them.
-const CHARACTER_DEVICES: [(u32, &str); 4] = [
+const CHARACTER_DEVICES: [(u32, &str); 5] = [
     (1, "mem"),
     (4, "ttyS"),
     (5, "/dev/tty"),
     (5, "/dev/console"),
+    (254, "rtc"),
 ];
 
 /// `/proc/devices`.
@@ -328,7 +329,7 @@ mod tests {
 
     #[test]
     fn every_node_has_a_driver_in_the_list() {
-        for node in device::NODES {
+        for node in device::NODES.iter().chain([&device::RTC]) {
             let major = node.number.major();
             assert!(CHARACTER_DEVICES.iter().any(|(other, _)| *other == major));
         }

@@ -5,9 +5,10 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
+use crate::arch::{self, Fault};
 use crate::call;
 use crate::report::{check, check_child};
-use crate::sys::{self, Fault, NONCANONICAL};
+use crate::sys::{self, NONCANONICAL};
 
 const PAGE: usize = 4096;
 const AT_SYSINFO_EHDR: u64 = 33;
@@ -55,14 +56,11 @@ extern "C" fn forge_target(_: i32, _: &libc::siginfo_t, context: usize) {
     let [high, low] = TARGET
         .each_ref()
         .map(|part| u64::from(part.load(Ordering::Relaxed)));
-    let target = (high << 32 | low).cast_signed();
-    sys::set_register(context, libc::REG_RCX, target);
-    sys::set_register(context, libc::REG_RIP, target);
+    arch::set_return(context, high << 32 | low);
 }
 
 extern "C" fn forge_flags(_: i32, _: &libc::siginfo_t, context: usize) {
-    // All of them: rights to ports, virtual interrupts, nested tasks.
-    sys::set_register(context, libc::REG_EFL, 0x3d_7000 | 0x202);
+    arch::set_all_flags(context);
 }
 
 /// Ways back into user mode that would not be taken there.
@@ -86,7 +84,7 @@ fn returns() {
     check_child("return with all flags", || {
         sys::on_signal(libc::SIGUSR1, 0, forge_flags);
         let _ = call!(SYS_kill, call!(SYS_getpid).unwrap_or(0), libc::SIGUSR1);
-        sys::fault(Fault::InterruptsOff);
+        arch::fault(Fault::InterruptsOff);
         0
     });
     check_child("a call at the end of the address space", || {
@@ -94,11 +92,11 @@ fn returns() {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
         let mapped = call!(SYS_mmap, at, PAGE, RW | libc::PROT_EXEC, flags, -1, 0);
         check("  mapped", mapped.is_ok());
-        // `mov eax, 39; syscall`: the next instruction would be beyond.
-        let code = [0xb8, 39, 0, 0, 0, 0x0f, 0x05];
+        // The next instruction would be beyond.
+        let code = arch::A_CALL;
         let start = at + PAGE - code.len();
-        for (offset, byte) in code.into_iter().enumerate() {
-            sys::poke(start + offset, byte);
+        for (offset, byte) in code.iter().enumerate() {
+            sys::poke(start + offset, *byte);
         }
         sys::jump(start) as i32
     });

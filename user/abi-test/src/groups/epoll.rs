@@ -7,23 +7,23 @@ use crate::sys::{self, BAD, Ret};
 use libc::{EPOLL_CTL_ADD as ADD, EPOLL_CTL_DEL as DEL, EPOLL_CTL_MOD as MOD};
 
 fn control(epoll: i64, operation: i32, fd: i64, events: i32, data: u64) -> Ret {
-    // The structure is packed on this machine: twelve bytes.
-    let mut bytes = [0_u8; 12];
-    bytes[..4].copy_from_slice(&events.to_ne_bytes());
-    bytes[4..].copy_from_slice(&data.to_ne_bytes());
-    call!(SYS_epoll_ctl, epoll, operation, fd, &bytes)
+    let event = libc::epoll_event {
+        events: events as u32,
+        u64: data,
+    };
+    call!(SYS_epoll_ctl, epoll, operation, fd, &event)
 }
 
 /// Waits and answers `count` and each event's bits and data, sorted.
 fn wait_for(epoll: i64, room: usize, timeout: i32) -> Result<String, crate::errno::Errno> {
-    let mut bytes = [0_u8; 12 * 8];
-    let count = call!(SYS_epoll_wait, epoll, &mut bytes, room, timeout)?;
-    let mut events: Vec<String> = bytes
-        .chunks(12)
+    let mut told = [libc::epoll_event { events: 0, u64: 0 }; 8];
+    let count = call!(SYS_epoll_wait, epoll, &mut told, room, timeout)?;
+    let mut events: Vec<String> = told
+        .iter()
         .take(count as usize)
         .map(|event| {
-            let bits = u32::from_ne_bytes([event[0], event[1], event[2], event[3]]);
-            let data = u64::from_ne_bytes(event[4..12].try_into().expect("eight bytes"));
+            // (Packed on some machines.)
+            let (bits, data) = (event.events, event.u64);
             format!("{bits:#x}:{data}")
         })
         .collect();

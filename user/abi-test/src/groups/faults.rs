@@ -2,9 +2,10 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::arch::{self, Fault};
 use crate::call;
 use crate::report::{check, check_child, line, signal_name};
-use crate::sys::{self, Fault, KERNEL};
+use crate::sys::{self, KERNEL};
 
 static EXPECTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -89,7 +90,7 @@ pub(crate) fn run() {
     case("read of the kernel's half", KERNEL, || {
         sys::peek(KERNEL);
     });
-    case("non-canonical", 0, || sys::fault(Fault::NonCanonical));
+    case("non-canonical", 0, || arch::fault(Fault::NonCanonical));
     let hole = map(libc::PROT_NONE);
     case("read of PROT_NONE", hole + 5, || {
         sys::peek(hole + 5);
@@ -113,13 +114,13 @@ pub(crate) fn run() {
     case("ud2", 0, || {
         // The address is the instruction's; only that it is not zero is known.
         EXPECTED.store(usize::MAX, Ordering::SeqCst);
-        sys::fault(Fault::Illegal);
+        arch::fault(Fault::Illegal);
     });
-    case("hlt", 0, || sys::fault(Fault::Privileged));
-    case("int3", 0, || sys::fault(Fault::Breakpoint));
+    case("hlt", 0, || arch::fault(Fault::Privileged));
+    case("int3", 0, || arch::fault(Fault::Breakpoint));
     case("division by zero", 0, || {
         EXPECTED.store(usize::MAX, Ordering::SeqCst);
-        sys::fault(Fault::Divide);
+        arch::fault(Fault::Divide);
     });
     let fd = call!(SYS_open, c"short", libc::O_RDWR | libc::O_CREAT, 0o644).unwrap_or(-1);
     let _ = call!(SYS_write, fd, b"hello", 5);

@@ -11,9 +11,9 @@ fn touch(name: &CStr) {
     let _ = call!(SYS_close, call!(SYS_creat, name, 0o644).unwrap_or(-1));
 }
 
-fn links(name: &CStr) -> Result<u64, crate::errno::Errno> {
+fn links(name: &CStr) -> Result<i64, crate::errno::Errno> {
     let mut stat: libc::stat = sys::zeroed();
-    call!(SYS_lstat, name, &mut stat).map(|_| stat.st_nlink)
+    call!(SYS_lstat, name, &mut stat).map(|_| i64::try_from(stat.st_nlink).unwrap_or(-1))
 }
 
 /// `link`, `linkat`, `unlink`.

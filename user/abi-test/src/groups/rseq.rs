@@ -3,11 +3,12 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::arch;
 use crate::call;
 use crate::report::{check, check_child};
 use crate::sys::{self, BAD, KERNEL, Ret, RseqArea};
 
-const SIGNATURE: u32 = 0x5305_3053;
+const SIGNATURE: u32 = arch::RSEQ_SIGNATURE;
 
 /// The cases: glibc's own registration stands.
 pub(crate) fn run() {
@@ -117,7 +118,7 @@ fn sections(area: &mut RseqArea) {
     let _ = call!(SYS_setitimer, libc::ITIMER_REAL, &soon, 0);
     // It has no end of its own: what ends it is the signal, or another
     // thread's turn on the processor.
-    sys::spin_in_section(area, SIGNATURE);
+    arch::spin_in_section(area);
     check("an endless section was aborted", true);
     check("it is named no more", area.read(2) + area.read(3));
     for (name, change) in [

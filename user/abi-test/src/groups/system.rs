@@ -8,11 +8,11 @@ use crate::sys::{self, BAD};
 pub(crate) fn run() {
     let mut names: libc::utsname = sys::zeroed();
     check("uname", call!(SYS_uname, &mut names));
-    let text = |field: &[i8; 65]| -> String {
+    let text = |field: &[libc::c_char; 65]| -> String {
         field
             .iter()
             .take_while(|byte| **byte != 0)
-            .map(|byte| char::from(byte.cast_unsigned()))
+            .map(|byte| char::from(byte.to_ne_bytes()[0]))
             .collect()
     };
     check("sysname", text(&names.sysname));
@@ -36,7 +36,7 @@ pub(crate) fn run() {
     );
     check("unit", info.mem_unit);
     check("processes", info.procs > 0);
-    check("uptime", info.uptime >= 0);
+    check("uptime", !info.uptime.to_string().starts_with('-'));
     check("sysinfo bad pointer", call!(SYS_sysinfo, BAD));
     let (mut one, mut two) = ([0_u8; 64], [0_u8; 64]);
     check("getrandom", call!(SYS_getrandom, &mut one, 64, 0));

@@ -6,6 +6,7 @@
 //! end, stop or pause the caller, or that act on the whole machine, are left
 //! out. A number the kernel does not know answers ENOSYS, which is fine too.
 
+use crate::arch::numbers as n;
 use crate::call;
 use crate::report::{check, line, wait_with};
 use crate::sys::{self, BAD, KERNEL, NONCANONICAL};
@@ -16,32 +17,32 @@ const LAST: i64 = 470;
 /// Numbers that are not tried, with the reason.
 const SKIPPED: &[i64] = &[
     // They end, stop or pause the caller by design.
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-    libc::SYS_pause,
-    libc::SYS_rt_sigsuspend,
-    libc::SYS_rt_sigreturn,
+    n::SYS_exit,
+    n::SYS_exit_group,
+    n::SYS_pause,
+    n::SYS_rt_sigsuspend,
+    n::SYS_rt_sigreturn,
     // Another process answers for what they start.
-    libc::SYS_fork,
-    libc::SYS_vfork,
-    libc::SYS_clone,
-    libc::SYS_clone3,
+    n::SYS_fork,
+    n::SYS_vfork,
+    n::SYS_clone,
+    n::SYS_clone3,
     // -1 and small numbers are processes: everybody's.
-    libc::SYS_kill,
-    libc::SYS_tkill,
-    libc::SYS_tgkill,
-    libc::SYS_rt_sigqueueinfo,
-    libc::SYS_rt_tgsigqueueinfo,
-    libc::SYS_pidfd_send_signal,
-    libc::SYS_ptrace,
+    n::SYS_kill,
+    n::SYS_tkill,
+    n::SYS_tgkill,
+    n::SYS_rt_sigqueueinfo,
+    n::SYS_rt_tgsigqueueinfo,
+    n::SYS_pidfd_send_signal,
+    n::SYS_ptrace,
     // The whole machine's.
-    libc::SYS_reboot,
-    libc::SYS_vhangup,
-    libc::SYS_sync,
-    libc::SYS_syslog,
-    libc::SYS_setpriority,
-    libc::SYS_ioprio_set,
-    libc::SYS_sched_setaffinity,
+    n::SYS_reboot,
+    n::SYS_vhangup,
+    n::SYS_sync,
+    n::SYS_syslog,
+    n::SYS_setpriority,
+    n::SYS_ioprio_set,
+    n::SYS_sched_setaffinity,
 ];
 
 const WORDS: &[usize] = &[
@@ -128,31 +129,31 @@ fn ended(child: i32) -> Option<String> {
 /// Calls whose first argument is a path or a structure: EFAULT, by name.
 fn names() {
     for (name, number) in [
-        ("open", libc::SYS_open),
-        ("stat", libc::SYS_stat),
-        ("lstat", libc::SYS_lstat),
-        ("creat", libc::SYS_creat),
-        ("unlink", libc::SYS_unlink),
-        ("mkdir", libc::SYS_mkdir),
-        ("rmdir", libc::SYS_rmdir),
-        ("chdir", libc::SYS_chdir),
-        ("rename", libc::SYS_rename),
-        ("link", libc::SYS_link),
-        ("symlink", libc::SYS_symlink),
-        ("chmod", libc::SYS_chmod),
-        ("chown", libc::SYS_chown),
-        ("lchown", libc::SYS_lchown),
-        ("truncate", libc::SYS_truncate),
-        ("access", libc::SYS_access),
-        ("statfs", libc::SYS_statfs),
-        ("execve", libc::SYS_execve),
-        ("mknod", libc::SYS_mknod),
-        ("utime", libc::SYS_utime),
-        ("utimes", libc::SYS_utimes),
-        ("uname", libc::SYS_uname),
-        ("sysinfo", libc::SYS_sysinfo),
-        ("times", libc::SYS_times),
-        ("pipe", libc::SYS_pipe),
+        ("open", n::SYS_open),
+        ("stat", n::SYS_stat),
+        ("lstat", n::SYS_lstat),
+        ("creat", n::SYS_creat),
+        ("unlink", n::SYS_unlink),
+        ("mkdir", n::SYS_mkdir),
+        ("rmdir", n::SYS_rmdir),
+        ("chdir", n::SYS_chdir),
+        ("rename", n::SYS_rename),
+        ("link", n::SYS_link),
+        ("symlink", n::SYS_symlink),
+        ("chmod", n::SYS_chmod),
+        ("chown", n::SYS_chown),
+        ("lchown", n::SYS_lchown),
+        ("truncate", n::SYS_truncate),
+        ("access", n::SYS_access),
+        ("statfs", n::SYS_statfs),
+        ("execve", n::SYS_execve),
+        ("mknod", n::SYS_mknod),
+        ("utime", n::SYS_utime),
+        ("utimes", n::SYS_utimes),
+        ("uname", n::SYS_uname),
+        ("sysinfo", n::SYS_sysinfo),
+        ("times", n::SYS_times),
+        ("pipe", n::SYS_pipe),
     ] {
         for word in [BAD, KERNEL, NONCANONICAL, usize::MAX] {
             check(name, sys::raw(number, &[word, 0, 0, 0, 0, 0]));

@@ -1,0 +1,173 @@
+//! AArch64: calls of the first days are made by their successors.
+
+use core::arch::asm;
+
+use super::{Fault, legacy};
+use crate::sys::{self, NONCANONICAL, Ret, RseqArea};
+
+/// The calls' numbers: Linux's, and behind them those that this machine lacks.
+#[expect(
+    non_upper_case_globals,
+    reason = "they stand for constants of the C library, which are named so"
+)]
+pub(crate) mod numbers {
+    pub(crate) use libc::*;
+
+    /// The first number that is none of the kernel's.
+    pub(crate) const FIRST: i64 = 1 << 16;
+
+    macro_rules! lacking {
+        ($($name:ident = $number:literal),* $(,)?) => { $(
+            pub(crate) const $name: i64 = FIRST + $number;
+        )* };
+    }
+    lacking!(
+        SYS_open = 2,
+        SYS_stat = 4,
+        SYS_lstat = 6,
+        SYS_poll = 7,
+        SYS_access = 21,
+        SYS_pipe = 22,
+        SYS_select = 23,
+        SYS_dup2 = 33,
+        SYS_pause = 34,
+        SYS_alarm = 37,
+        SYS_fork = 57,
+        SYS_vfork = 58,
+        SYS_rename = 82,
+        SYS_mkdir = 83,
+        SYS_rmdir = 84,
+        SYS_creat = 85,
+        SYS_link = 86,
+        SYS_unlink = 87,
+        SYS_symlink = 88,
+        SYS_readlink = 89,
+        SYS_chmod = 90,
+        SYS_chown = 92,
+        SYS_lchown = 94,
+        SYS_getpgrp = 111,
+        SYS_utime = 132,
+        SYS_mknod = 133,
+        SYS_time = 201,
+        SYS_epoll_create = 213,
+        SYS_epoll_wait = 232,
+        SYS_utimes = 235,
+        SYS_signalfd = 282,
+        SYS_eventfd = 284,
+    );
+}
+
+/// In front of an address where `rseq` goes on (`RSEQ_SIG`).
+pub(crate) const RSEQ_SIGNATURE: u32 = 0xd428_bc00;
+
+/// `mov x8, #172; svc #0`: asks for the process's number.
+pub(crate) const A_CALL: &[u8] = &[0x88, 0x15, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4];
+
+/// Makes a call, by another where there is none.
+pub(crate) fn call(nr: i64, words: [usize; 6]) -> Ret {
+    if nr >= numbers::FIRST {
+        return legacy::call(nr, words);
+    }
+    sys::direct(nr, words)
+}
+
+/// Executes an instruction that faults by design. (A division by zero does not.)
+pub(crate) fn fault(fault: Fault) {
+    match fault {
+        Fault::Illegal => {
+            // SAFETY: traps before it changes anything.
+            unsafe { asm!("udf #0") }
+        }
+        Fault::Privileged => {
+            // SAFETY: not allowed in user mode, so it traps.
+            unsafe { asm!("mrs {}, sctlr_el1", out(reg) _) }
+        }
+        Fault::Breakpoint => {
+            // SAFETY: traps, changes nothing.
+            unsafe { asm!("brk #0") }
+        }
+        Fault::Divide => {
+            // SAFETY: changes only the register it names.
+            unsafe { asm!("udiv {0}, {0}, xzr", inout(reg) 1_u64 => _) }
+        }
+        Fault::InterruptsOff => {
+            // SAFETY: not allowed in user mode, so it traps.
+            unsafe { asm!("msr daifset, #2") }
+        }
+        Fault::NonCanonical => {
+            // SAFETY: the load traps; would change only the register it names.
+            unsafe { asm!("ldrb {0:w}, [{0}]", inout(reg) NONCANONICAL => _) }
+        }
+    }
+}
+
+/// What the program goes on with when the handler, which got `context` as its
+/// third argument, returns: at `target`.
+pub(crate) fn set_return(context: usize, target: u64) {
+    // SAFETY: handlers are given a pointer to their frame's context, which is
+    // theirs to change.
+    unsafe { machine_context(context) }.pc = target;
+}
+
+/// Where the program was interrupted.
+pub(crate) fn instruction(context: usize) -> u64 {
+    // SAFETY: as above.
+    unsafe { machine_context(context) }.pc
+}
+
+/// The number of the call that it was about to make.
+pub(crate) fn call_number(context: usize) -> i64 {
+    // SAFETY: as above.
+    unsafe { machine_context(context) }.regs[8].cast_signed()
+}
+
+/// What the call is to answer instead.
+pub(crate) fn set_answer(context: usize, value: i64) {
+    // SAFETY: as above.
+    unsafe { machine_context(context) }.regs[0] = value.cast_unsigned();
+}
+
+/// The same with every bit of the processor's state: masks, the kernel's level
+/// and its stack, 32-bit code.
+pub(crate) fn set_all_flags(context: usize) {
+    // SAFETY: as above.
+    unsafe { machine_context(context) }.pstate = u64::MAX;
+}
+
+/// # Safety
+/// `context` is a handler's third argument.
+unsafe fn machine_context<'a>(context: usize) -> &'a mut libc::mcontext_t {
+    let context = core::ptr::with_exposed_provenance_mut::<libc::ucontext_t>(context);
+    // SAFETY: the caller's promise.
+    unsafe { &mut (*context).uc_mcontext }
+}
+
+/// Goes into a section of `area` that has no end, and comes back when the
+/// kernel aborted it. The mark in front of the abort address is
+/// [`RSEQ_SIGNATURE`], a breakpoint that is never executed.
+pub(crate) fn spin_in_section(area: &mut RseqArea) {
+    let at = area.words.as_mut_ptr();
+    // SAFETY: stores to the area's third and fourth words, then loops until the
+    // kernel moves the instruction pointer to `4:`, with all registers as they
+    // are; the structure that is named is in this program's data.
+    unsafe {
+        asm!(
+            "adrp {scratch}, 7f",
+            "add {scratch}, {scratch}, :lo12:7f",
+            "str {scratch}, [{area}, #8]",
+            "2: yield",
+            "b 2b",
+            "3: .inst 0xd428bc00",
+            "4:",
+            ".pushsection .data.rel.ro.abi_test_rseq, \"aw\", @progbits",
+            ".balign 32",
+            "7: .long 0, 0",
+            ".quad 2b",
+            ".quad 3b - 2b",
+            ".quad 4b",
+            ".popsection",
+            area = in(reg) at,
+            scratch = out(reg) _,
+        );
+    }
+}

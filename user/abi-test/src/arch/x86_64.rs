@@ -1,0 +1,135 @@
+//! x86_64: every call has a number of its own.
+
+use core::arch::asm;
+
+use super::Fault;
+use crate::sys::{self, NONCANONICAL, Ret, RseqArea};
+
+/// The calls' numbers.
+pub(crate) mod numbers {
+    pub(crate) use libc::*;
+}
+
+/// In front of an address where `rseq` goes on (`RSEQ_SIG`).
+pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
+
+/// `mov eax, 39; syscall`: asks for the process's number.
+pub(crate) const A_CALL: &[u8] = &[0xb8, 39, 0, 0, 0, 0x0f, 0x05];
+
+/// Makes a call.
+pub(crate) fn call(nr: i64, words: [usize; 6]) -> Ret {
+    sys::direct(nr, words)
+}
+
+/// Executes an instruction that faults by design.
+pub(crate) fn fault(fault: Fault) {
+    match fault {
+        Fault::Illegal => {
+            // SAFETY: traps before it changes anything.
+            unsafe { asm!("ud2") }
+        }
+        Fault::Privileged => {
+            // SAFETY: not allowed in user mode, so it traps.
+            unsafe { asm!("hlt") }
+        }
+        Fault::Breakpoint => {
+            // SAFETY: traps, changes nothing.
+            unsafe { asm!("int3") }
+        }
+        Fault::Divide => {
+            // SAFETY: traps; would change only the registers it names.
+            unsafe {
+                asm!(
+                    "div {zero:e}",
+                    zero = in(reg) 0_u32,
+                    inout("eax") 1_u32 => _,
+                    inout("edx") 0_u32 => _,
+                );
+            }
+        }
+        Fault::InterruptsOff => {
+            // SAFETY: not allowed in user mode, so it traps.
+            unsafe { asm!("cli") }
+        }
+        Fault::NonCanonical => {
+            // SAFETY: the load traps; would change only the register it names.
+            unsafe {
+                asm!(
+                    "mov {byte}, byte ptr [{addr}]",
+                    byte = out(reg_byte) _,
+                    addr = in(reg) NONCANONICAL,
+                );
+            }
+        }
+    }
+}
+
+/// What the program goes on with when the handler, which got `context` as its
+/// third argument, returns: at `target`.
+pub(crate) fn set_return(context: usize, target: u64) {
+    set_register(context, libc::REG_RCX, target.cast_signed());
+    set_register(context, libc::REG_RIP, target.cast_signed());
+}
+
+/// The same with every bit of the processor's state: rights to ports, virtual
+/// interrupts, nested tasks.
+pub(crate) fn set_all_flags(context: usize) {
+    set_register(context, libc::REG_EFL, 0x3d_7000 | 0x202);
+}
+
+/// Where the program was interrupted.
+pub(crate) fn instruction(context: usize) -> u64 {
+    register(context, libc::REG_RIP).cast_unsigned()
+}
+
+/// The number of the call that it was about to make.
+pub(crate) fn call_number(context: usize) -> i64 {
+    *register(context, libc::REG_RAX)
+}
+
+/// What the call is to answer instead.
+pub(crate) fn set_answer(context: usize, value: i64) {
+    set_register(context, libc::REG_RAX, value);
+}
+
+fn set_register(context: usize, register_number: i32, value: i64) {
+    *register(context, register_number) = value;
+}
+
+fn register<'a>(context: usize, register: i32) -> &'a mut i64 {
+    let context = core::ptr::with_exposed_provenance_mut::<libc::ucontext_t>(context);
+    // SAFETY: handlers are given a pointer to their frame's context, which is
+    // theirs to change.
+    let context = unsafe { &mut *context };
+    &mut context.uc_mcontext.gregs[register as usize]
+}
+
+/// Goes into a section of `area` that has no end, and comes back when the
+/// kernel aborted it. The mark in front of the abort address is
+/// [`RSEQ_SIGNATURE`], and part of an instruction that is never executed.
+pub(crate) fn spin_in_section(area: &mut RseqArea) {
+    let at = area.words.as_mut_ptr();
+    // SAFETY: stores to the area's third and fourth words, then loops until the
+    // kernel moves the instruction pointer to `4:`, with all registers as they
+    // are; the structure that is named is in this program's data.
+    unsafe {
+        asm!(
+            "lea {scratch}, [rip + 7f]",
+            "mov [{area} + 8], {scratch}",
+            "2: pause",
+            "jmp 2b",
+            "3: .byte 0x0f, 0xb9, 0x3d",
+            ".long 0x53053053",
+            "4:",
+            ".pushsection .data.rel.ro.abi_test_rseq, \"aw\", @progbits",
+            ".balign 32",
+            "7: .long 0, 0",
+            ".quad 2b",
+            ".quad 3b - 2b",
+            ".quad 4b",
+            ".popsection",
+            area = in(reg) at,
+            scratch = out(reg) _,
+        );
+    }
+}
