@@ -3,7 +3,7 @@
 //! Until a port is set nothing is written anywhere: boot is silent unless
 //! asked.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use ochre_sync::primitive::spin_loop;
@@ -107,10 +107,48 @@ fn hexadecimal(digits: &[u8]) -> Option<u16> {
     u16::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// The first serial port as a logger.
+struct SerialLogger;
+
+impl log::Log for SerialLogger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let _ = writeln!(Serial, "{:5} {}", record.level(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+/// Sends what is logged to the first serial port, byte by byte: for programs
+/// that have no logger of their own. A second call has no effect.
+pub fn start_logger(level: log::LevelFilter) {
+    if log::set_logger(&SerialLogger).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// The first serial port, polled.
+struct Serial;
+
+impl Write for Serial {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                console::serial_byte(b'\r');
+            }
+            console::serial_byte(byte);
+        }
+        Ok(())
+    }
+}
+
 /// The log as a place to format to.
 pub(crate) struct Log;
 
-impl fmt::Write for Log {
+impl Write for Log {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         write(text.as_bytes());
         Ok(())
@@ -121,16 +159,11 @@ impl fmt::Write for Log {
 /// kernel that is about to stop.
 pub(crate) struct LastWords;
 
-impl fmt::Write for LastWords {
+impl Write for LastWords {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         write(text.as_bytes());
         if TO_SERIAL.load(Ordering::Relaxed) {
-            for byte in text.bytes() {
-                if byte == b'\n' {
-                    console::serial_byte(b'\r');
-                }
-                console::serial_byte(byte);
-            }
+            Serial.write_str(text)?;
         }
         Ok(())
     }

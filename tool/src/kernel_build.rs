@@ -69,41 +69,63 @@ pub fn build_for(arch: Arch, features: &[&str]) -> Result<PathBuf> {
     build_as("release", arch, features)
 }
 
+/// Builds one of the programs in `examples/`, which are kernels of their own.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_example(arch: Arch, name: &str) -> Result<PathBuf> {
+    let what = format!("building the example {name}");
+    build_image("quick", arch, "ochre-examples", name, &[], what)
+}
+
 /// The same with one of the workspace's profiles.
 fn build_as(profile: &str, arch: Arch, features: &[&str]) -> Result<PathBuf> {
+    let what = if features.is_empty() {
+        "building the kernel".to_owned()
+    } else {
+        format!("building the kernel ({})", features.join(", "))
+    };
+    build_image(
+        profile,
+        arch,
+        "ochre-kernel",
+        "ochre-kernel",
+        features,
+        what,
+    )
+}
+
+/// Builds an image for the bare machine, and says what is done.
+fn build_image(
+    profile: &str,
+    arch: Arch,
+    package: &str,
+    program: &str,
+    features: &[&str],
+    what: String,
+) -> Result<PathBuf> {
     setup::ensure_kernel_target(arch)?;
     let target = arch.kernel_target();
     let target_dir = paths::target()?;
     let _held = paths::lock("kernel")?;
-    let task = Task::new(if features.is_empty() {
-        "building the kernel".to_owned()
-    } else {
-        format!("building the kernel ({})", features.join(", "))
-    });
+    let task = Task::new(what);
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(paths::workspace()?)
-        .args([
-            "build",
-            "--profile",
-            profile,
-            "--package",
-            "ochre-kernel",
-            "--bin",
-            "ochre-kernel",
-        ])
+        .args(["build", "--profile", profile])
+        .args(["--package", package, "--bin", program])
         .args(["--target", target, "--target-dir"])
         .arg(&target_dir)
         .args(["--features", &features.join(",")]);
     for variable in NOT_FOR_GUESTS {
         command.env_remove(variable);
     }
-    run(&mut command, &task).context("the kernel does not build")?;
-    let built = target_dir.join(target).join(profile).join("ochre-kernel");
-    let mut name = String::from(match arch {
-        Arch::X86_64 => "ochre-kernel",
-        Arch::Aarch64 => "ochre-kernel-aarch64",
-    });
+    run(&mut command, &task).with_context(|| format!("{program} does not build"))?;
+    let built = target_dir.join(target).join(profile).join(program);
+    let mut name = program.to_owned();
+    if arch == Arch::Aarch64 {
+        name.push_str("-aarch64");
+    }
     for feature in features {
         name.push('-');
         name.push_str(feature);

@@ -6,6 +6,7 @@ mod bench_alloc;
 mod bench_sync;
 mod check;
 mod count_unsafe;
+mod example;
 mod fuzz;
 mod measured;
 mod metadata;
@@ -20,6 +21,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use ochre_tool::Arch;
 
 /// Developers' commands.
 #[derive(Debug, Parser)]
@@ -42,6 +44,14 @@ enum Command {
         /// Passed on to 'cargo test'
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
+    },
+    /// Runs one of the programs in examples/ on the bare machine
+    Example {
+        /// Its name: hello, rtc
+        name: String,
+        /// The machine's architecture
+        #[arg(long, value_enum, default_value_t)]
+        arch: Arch,
     },
     /// The tests of the lib crates with unsafe code under Miri (needs a nightly toolchain)
     Miri {
@@ -135,6 +145,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             }
             command.run()?;
         }
+        Command::Example { name, arch } => example::run(&name, arch)?,
         Command::Miri { crates, seeds } => model::miri(&crates, seeds)?,
         Command::Loom {
             crates,

@@ -12,7 +12,7 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 16] = [
+const ONE_ONLY: [(&str, &str); 17] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("apic.rs", "a PC's interrupt controllers are three"),
@@ -23,6 +23,7 @@ const ONE_ONLY: [(&str, &str); 16] = [
     ("gdt.rs", "segments"),
     ("idt.rs", "vectors are a table of addresses"),
     ("port.rs", "ports"),
+    ("protections.rs", "tests of control bits that only a PC has"),
     ("pvh.rs", "the loader's protocol"),
     ("pvh/tests.rs", "as pvh.rs"),
     ("trampoline.rs", "processors start in the mode of 1978"),

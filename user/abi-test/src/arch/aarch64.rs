@@ -109,6 +109,15 @@ pub(crate) fn set_return(context: usize, target: u64) {
     unsafe { machine_context(context) }.pc = target;
 }
 
+/// The key of an object of System V, which each C library calls otherwise.
+#[expect(
+    deprecated,
+    reason = "the field is to be renamed, and there is no other yet"
+)]
+pub(crate) fn key(permissions: &libc::ipc_perm) -> i32 {
+    permissions.__ipc_perm_key
+}
+
 /// Where the program was interrupted.
 pub(crate) fn instruction(context: usize) -> u64 {
     // SAFETY: as above.

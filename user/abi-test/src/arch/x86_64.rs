@@ -77,6 +77,11 @@ pub(crate) fn set_all_flags(context: usize) {
     set_register(context, libc::REG_EFL, 0x3d_7000 | 0x202);
 }
 
+/// The key of an object of System V, which each C library calls otherwise.
+pub(crate) fn key(permissions: &libc::ipc_perm) -> i32 {
+    permissions.__key
+}
+
 /// Where the program was interrupted.
 pub(crate) fn instruction(context: usize) -> u64 {
     register(context, libc::REG_RIP).cast_unsigned()

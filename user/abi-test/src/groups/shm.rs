@@ -1,5 +1,6 @@
 //! System V shared memory.
 
+use crate::arch;
 use crate::call;
 use crate::report::{check, check_child, check_ok, wait};
 use crate::sys::{self, BAD, KERNEL};
@@ -39,7 +40,7 @@ fn show(name: &str, id: i64) {
             of.shm_segsz,
             of.shm_nattch,
             of.shm_perm.mode,
-            of.shm_perm.__key == 0,
+            arch::key(&of.shm_perm) == 0,
             of.shm_cpid == own,
             of.shm_lpid == own,
             of.shm_atime != 0,
