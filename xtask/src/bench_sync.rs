@@ -18,8 +18,12 @@ use crate::run;
 /// How often everything is measured.
 const ROUNDS: u32 = 3;
 
+/// No round begins that would not end within this time, but for the first.
+const MINUTES: u64 = 15;
+
 /// What the command line says.
 struct Options {
+    minutes: u64,
     date: Option<OsString>,
     only: Option<OsString>,
     rounds: u32,
@@ -30,6 +34,7 @@ fn parse(args: &[OsString]) -> Result<Options> {
         date: None,
         only: None,
         rounds: ROUNDS,
+        minutes: MINUTES,
     };
     let mut words = args.iter();
     while let Some(word) = words.next() {
@@ -43,16 +48,19 @@ fn parse(args: &[OsString]) -> Result<Options> {
             options.only = Some(value()?);
         } else if word == "--rounds" {
             options.rounds = value()?.to_string_lossy().parse()?;
+        } else if word == "--minutes" {
+            options.minutes = value()?.to_string_lossy().parse()?;
         } else {
             bail!(
-                "usage: cargo xtask bench sync [--only PART OF A NAME] [--rounds N] [--date YYYY-MM-DD]"
+                "usage: cargo xtask bench sync [--only PART OF A NAME] [--rounds N] [--minutes N] [--date YYYY-MM-DD]"
             );
         }
     }
     Ok(options)
 }
 
-/// Measures; `args` are '--only PART', '--rounds N' and '--date YYYY-MM-DD'.
+/// Measures; `args` are '--only PART', '--rounds N', '--minutes N' and
+/// '--date YYYY-MM-DD'.
 pub(crate) fn run(args: &[OsString]) -> Result<()> {
     let options = parse(args)?;
     let date = match options.date {
@@ -72,7 +80,16 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
     let list = bench("--list")?.output()?;
     let rows = list.lines().filter(|line| line.ends_with(": benchmark"));
     let mut progress = Progress::new(rows.count(), options.rounds)?;
+    let limit = Duration::from_secs(options.minutes.saturating_mul(60));
     for round in 1..=options.rounds {
+        let done = round - 1;
+        if !has_time(progress.start.elapsed(), done, limit) {
+            println!(
+                "{done} rounds instead of {}: one more would take too long",
+                options.rounds
+            );
+            break;
+        }
         bench("--noplot")?
             .env("CRITERION_HOME", measured.join(format!("round-{round}")))
             .lines(|line| {
@@ -93,6 +110,12 @@ pub(crate) fn run(args: &[OsString]) -> Result<()> {
         keep = keep.args(["--merge"]);
     }
     keep.run()
+}
+
+/// Whether one more round ends within the limit, if it takes as long as those
+/// before.
+fn has_time(elapsed: Duration, done: u32, limit: Duration) -> bool {
+    done == 0 || elapsed / done * (done + 1) <= limit
 }
 
 /// How far a measurement is, as all rows take about as long.
@@ -137,7 +160,7 @@ pub(crate) fn today() -> Result<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Progress, ROUNDS, parse};
+    use super::{MINUTES, Progress, ROUNDS, has_time, parse};
     use core::time::Duration;
     use std::ffi::OsString;
     use std::time::Instant;
@@ -151,12 +174,26 @@ mod tests {
         let options = parse(&words("--only mutex --rounds 5")).expect("understood");
         assert_eq!(options.only, Some("mutex".into()));
         assert_eq!((options.rounds, options.date), (5, None));
-        assert_eq!(parse(&[]).expect("understood").rounds, ROUNDS);
+        let options = parse(&[]).expect("understood");
+        assert_eq!((options.rounds, options.minutes), (ROUNDS, MINUTES));
+        let options = parse(&words("--minutes 2")).expect("understood");
+        assert_eq!(options.minutes, 2);
+    }
+
+    #[test]
+    fn no_round_begins_that_would_not_end_in_time() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert!(
+            has_time(minutes(40), 0, minutes(15)),
+            "one round in any case"
+        );
+        assert!(has_time(minutes(10), 2, minutes(15)));
+        assert!(!has_time(minutes(11), 2, minutes(15)));
     }
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for line in ["--only", "mutex", "--rounds many"] {
+        for line in ["--only", "mutex", "--rounds many", "--minutes"] {
             assert!(parse(&words(line)).is_err(), "{line}");
         }
     }
