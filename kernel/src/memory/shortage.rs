@@ -15,36 +15,47 @@ use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub use machine::AVAILABLE;
 
-/// A thread's order.
-///
-/// ORDERING: Relaxed throughout; only the thread's own poll touches it.
+/// A thread's order. Nothing, in a kernel that takes none: there may be very
+/// many threads.
 #[derive(Debug, Default)]
-pub struct Order {
+pub struct Order([Words; AVAILABLE as usize]);
+
+/// ORDERING: Relaxed throughout; only the thread's own poll touches them.
+#[derive(Debug, Default)]
+struct Words {
     next: AtomicU32,
     now: AtomicBool,
     left: AtomicU32,
 }
 
 impl Order {
+    #[inline]
+    fn words(&self) -> Option<&Words> {
+        self.0.first()
+    }
+
     /// The `nth` allocation of the next call fails; none if that is 0.
     pub fn set(&self, nth: u32) {
-        self.next.store(nth, Ordering::Relaxed);
+        if let Some(words) = self.words() {
+            words.next.store(nth, Ordering::Relaxed);
+        }
     }
 
     /// How many allocations the call that was meant had left; 0 if one failed.
     #[must_use]
     pub fn left(&self) -> u32 {
-        self.left.load(Ordering::Relaxed)
+        self.words()
+            .map_or(0, |words| words.left.load(Ordering::Relaxed))
     }
 
     /// A call begins.
     #[inline]
     pub fn begin(&self) {
-        if AVAILABLE {
-            let nth = self.next.swap(0, Ordering::Relaxed);
-            self.now.store(nth != 0, Ordering::Relaxed);
+        if let Some(words) = self.words() {
+            let nth = words.next.swap(0, Ordering::Relaxed);
+            words.now.store(nth != 0, Ordering::Relaxed);
             if nth != 0 {
-                self.left.store(nth, Ordering::Relaxed);
+                words.left.store(nth, Ordering::Relaxed);
             }
             machine::begin(nth);
         }
@@ -53,8 +64,8 @@ impl Order {
     /// A call that waited goes on.
     #[inline]
     pub fn resume(&self) {
-        if AVAILABLE {
-            let is_meant = self.now.load(Ordering::Relaxed);
+        if let Some(words) = self.words() {
+            let is_meant = words.now.load(Ordering::Relaxed);
             machine::begin(if is_meant { self.left() } else { 0 });
         }
     }
@@ -62,10 +73,10 @@ impl Order {
     /// It ends, or waits.
     #[inline]
     pub fn pause(&self) {
-        if AVAILABLE {
+        if let Some(words) = self.words() {
             let left = machine::end();
-            if self.now.load(Ordering::Relaxed) {
-                self.left.store(left, Ordering::Relaxed);
+            if words.now.load(Ordering::Relaxed) {
+                words.left.store(left, Ordering::Relaxed);
             }
         }
     }

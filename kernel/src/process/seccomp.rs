@@ -26,7 +26,7 @@ use ochre_abi::signal::Signal;
 use ochre_hal::clock;
 use ochre_hal::user::{SyscallRequest, UserContext};
 use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::{ExitStatus, Pid, Thread};
 use crate::memory;
@@ -41,16 +41,19 @@ pub use filter::{Action, CallData, CallProgram, Filter};
 pub const DIRECT_CALLS: u32 = 512;
 
 /// See the module.
+///
+/// Each thread has one, and there may be very many, so it is as small as can be.
 #[derive(Debug)]
 pub struct Seccomp {
     direct: AtomicU32,
-    state: SpinLock<State>,
+    /// Written with the lock held.
+    is_strict: AtomicBool,
+    filter: SpinLock<Option<Arc<Filter>>>,
 }
 
 /// How a thread is restricted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 enum State {
-    #[default]
     Free,
     Strict,
     Filtered(Arc<Filter>),
@@ -69,7 +72,8 @@ impl Default for Seccomp {
     fn default() -> Seccomp {
         Seccomp {
             direct: AtomicU32::new(if trace::is_on() { 0 } else { DIRECT_CALLS }),
-            state: SpinLock::default(),
+            is_strict: AtomicBool::new(false),
+            filter: SpinLock::default(),
         }
     }
 }
@@ -88,7 +92,7 @@ impl Seccomp {
     /// `PR_GET_SECCOMP`, and how many filters there are.
     #[must_use]
     pub fn mode(&self) -> (u64, u32) {
-        match &*self.state.lock() {
+        match self.state() {
             State::Free => (mode::DISABLED, 0),
             State::Strict => (mode::STRICT, 0),
             State::Filtered(filter) => (mode::FILTER, filter.count()),
@@ -96,11 +100,22 @@ impl Seccomp {
     }
 
     fn state(&self) -> State {
-        self.state.lock().clone()
+        let filter = self.filter.lock();
+        // ORDERING: Relaxed, here and below; guarded by the lock.
+        match &*filter {
+            Some(filter) => State::Filtered(Arc::clone(filter)),
+            None if self.is_strict.load(Ordering::Relaxed) => State::Strict,
+            None => State::Free,
+        }
     }
 
+    /// Makes it strict or filtered.
     fn restrict(&self, to: State) {
-        let old = core::mem::replace(&mut *self.state.lock(), to);
+        let mut filter = self.filter.lock();
+        self.is_strict
+            .store(matches!(to, State::Strict), Ordering::Relaxed);
+        let old = core::mem::replace(&mut *filter, to.filter().map(Arc::clone));
+        drop(filter);
         self.direct.store(0, Ordering::Relaxed);
         drop(old);
     }
