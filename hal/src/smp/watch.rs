@@ -8,9 +8,14 @@
 //! tells where that is.
 //!
 //! One processor alone is not watched; nor are those that all wait, with
-//! interrupts off, for one another. Where nothing interrupts a processor in the
-//! kernel (AArch64), who watches tells of it, and the processor itself once it
-//! goes on.
+//! interrupts off, for one another: somebody has to look, and nobody's timer is
+//! heard. What interrupts all the same, by itself, would be an overflow of the
+//! performance counters, which QEMU's translator does not have, or the real-time
+//! clock, if the I/O APIC made its line one that cannot be masked, at the price
+//! of a processor that wakes for it while it could sleep. Neither is done.
+//!
+//! Where nothing interrupts a processor in the kernel (AArch64), who watches
+//! tells of it, and the processor itself once it goes on.
 
 use core::fmt::{self, Write};
 
