@@ -11,6 +11,7 @@
 //! | `frames` | who has which frame; handing them out |
 //! | `user_frame` | counted handles to programs' frames |
 //! | `heap` | the kernel's heap |
+//! | `reclaim` | what lies ready is given back, on every processor |
 //! | `config` | which allocators these are |
 //! | `shortage` | in a kernel for tests: allocations that fail to order |
 //! | `page_table`, `table`, `flush`, `space` | programs' address spaces |
@@ -37,6 +38,7 @@ pub(crate) mod mmio;
 mod page_table;
 pub(crate) mod presence;
 mod quarantine;
+mod reclaim;
 pub(crate) mod registers;
 pub mod shortage;
 pub(crate) mod space;
@@ -48,6 +50,7 @@ mod walk;
 
 pub use flush::Flush;
 pub use page_table::PageTable;
+pub use reclaim::{Given, answer, ask_others, give, note_relief, reclaim};
 pub use space::SpaceRef;
 pub use user_copy::CopyFault;
 pub use user_frame::UserFrame;
@@ -84,13 +87,6 @@ pub fn stats() -> Stats {
     frames::stats()
 }
 
-/// Gives memory back that the kernel's heap keeps for the next allocation on
-/// this processor. Nothing else runs better for it: it is for whoever wants to
-/// know what is in use.
-pub fn reclaim() {
-    heap::reclaim();
-}
-
 /// Free blocks of `1 << order` frames, by order; frames that a processor keeps
 /// for its next allocation are in none.
 #[must_use]
@@ -109,7 +105,8 @@ pub fn object_sizes() -> impl Iterator<Item = [usize; 4]> {
 /// System calls that create kernel objects ask first and answer ENOMEM.
 #[must_use]
 pub fn has_headroom(frames: usize) -> bool {
-    frames::has_headroom(frames) && !shortage::strikes()
+    let has = frames::has_headroom(frames) || give(frames) == Given::Enough;
+    has && !shortage::strikes()
 }
 
 bitflags! {

@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 const PROCESSORS: [u32; 2] = [1, 2];
 
 /// The cases: name, memory in MiB, script, expected output.
-const CASES: [(&str, u64, &str, &str); 15] = [
+const CASES: [(&str, u64, &str, &str); 16] = [
     (
         "fork bomb",
         64,
@@ -100,6 +100,12 @@ const CASES: [(&str, u64, &str, &str); 15] = [
         40,
         "abi-test --exhaust; echo alive",
         include_str!("exhaust.out"),
+    ),
+    (
+        "what a processor keeps is given back",
+        96,
+        "abi-test --given-back; echo alive",
+        "given back: true\nalive\n",
     ),
     (
         "wild calls on a small machine",

@@ -1,6 +1,8 @@
 //! When a page is wanted and no frame is left: somebody has to go.
 //!
-//! The process with the most memory does (or the one that somebody wants to go
+//! First what the kernel keeps ready for itself is given back, on every
+//! processor; those who were asked for it are not waited for, the thread comes
+//! again. If that was not enough, the process with the most memory goes (or the one that somebody wants to go
 //! first), whoever asked: a small program that happens to ask last is not the
 //! culprit. The thread that asked lets others
 //! run and asks again.
@@ -11,6 +13,7 @@
 use alloc::sync::Arc;
 
 use ochre_abi::Errno;
+use ochre_hal::memory::{self, Given};
 use ochre_sync::primitive::atomic::Ordering;
 
 use crate::process::{ExitStatus, Process, table};
@@ -29,7 +32,7 @@ const NEVER: i32 = -1000;
 /// ENOMEM.
 #[cfg(not(test))]
 pub fn check_headroom() -> Result<(), Errno> {
-    if ochre_hal::memory::has_headroom(HEADROOM) {
+    if memory::has_headroom(HEADROOM) {
         Ok(())
     } else {
         Err(Errno::ENOMEM)
@@ -46,10 +49,11 @@ pub fn check_headroom() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Kills the process with the most memory, unless there is some again by now, or
-/// one that was killed before still has to give its memory back.
+/// Has the kernel give back what it keeps ready; when that was not enough, kills
+/// the process with the most memory, unless one that was killed before still has
+/// to give its memory back.
 pub fn relieve() {
-    if ochre_hal::memory::has_headroom(0) {
+    if memory::give(0) != Given::Nothing {
         return;
     }
     let mut largest: Option<(u64, usize, Arc<Process>)> = None;
@@ -73,6 +77,7 @@ pub fn relieve() {
     let Some((_, pages, process)) = largest else {
         return;
     };
+    memory::note_relief();
     log::warn!(
         "out of memory: killed process {}, {} KiB resident",
         process.pid,
@@ -89,7 +94,7 @@ pub fn score(process: &Process, pages: usize) -> u64 {
     if adjustment == NEVER {
         return 0;
     }
-    let total = ochre_hal::memory::stats().total as i64;
+    let total = memory::stats().total as i64;
     let added = total.saturating_mul(i64::from(adjustment)) / 1000;
     let score = (pages as i64).saturating_add(added).max(1);
     score.unsigned_abs()

@@ -2,6 +2,7 @@
 
 use ochre_hal::cpu::{self as machine, MAX_CPUS};
 use ochre_hal::irq::{self, Event, Line};
+use ochre_hal::memory;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
@@ -45,6 +46,7 @@ pub fn dispatch(event: Event) {
         Event::Reschedule => {
             // ORDERING: SeqCst; who waits for it wants a full barrier here.
             KICKS[machine::current().index()].fetch_add(1, Ordering::SeqCst);
+            memory::answer();
             // Somebody came who waits for the end of the slice, or who does not.
             cpu::this().limit_slice();
         }

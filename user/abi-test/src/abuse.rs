@@ -18,6 +18,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> Option<i32> {
         "--map-hog" => map_hog(),
         "--users" => return Some(crate::groups::thread_shares::role()),
         "--shortage" => return Some(crate::shortage::role(words)),
+        "--given-back" => return Some(crate::exhaust::given_back()),
         "--exhaust" => return Some(crate::exhaust::role(words)),
         "--infallible" => return Some(crate::shortage::infallible()),
         "--executed" => return Some(crate::shortage::executed()),

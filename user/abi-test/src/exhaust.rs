@@ -275,6 +275,57 @@ pub(crate) fn role(words: &[String]) -> i32 {
     0
 }
 
+/// What other processors keep ready is had from this one: it was used there by
+/// processes that are gone.
+pub(crate) fn given_back() -> i32 {
+    let mut all = 0_u64;
+    let _ = call!(SYS_sched_getaffinity, 0, 8, &mut all);
+    let last = 1_u64 << (63 - all.leading_zeros());
+    // Each by itself first, so that one knows what is left then.
+    crate::groups::storms::drop_caches();
+    let before = heap_frames();
+    let _ = call!(SYS_sched_setaffinity, 0, 8, &last);
+    // A table of a thousand descriptors is four pages.
+    let children: Vec<i32> = (0..16)
+        .map(|_| {
+            sys::fork(|| {
+                let _ = call!(SYS_fcntl, 1, libc::F_DUPFD, 1000);
+                let _ = call!(SYS_pause);
+                0
+            })
+        })
+        .collect();
+    for child in children {
+        while crate::groups::storms::state_of(child) != Some('S') {
+            let _ = call!(SYS_sched_yield);
+        }
+        let _ = call!(SYS_kill, child, libc::SIGKILL);
+        let _ = wait(child);
+    }
+    let used = heap_frames();
+    let _ = call!(SYS_sched_setaffinity, 0, 8, &1_u64);
+    let _ = std::fs::write("/proc/sys/vm/drop_caches", "2");
+    let is_given = (0..1000).any(|_| {
+        let _ = call!(SYS_sched_yield);
+        heap_frames() <= before + 12
+    });
+    check("given back", is_given);
+    if !is_given {
+        check(
+            "  frames of the heap",
+            format!("{before} {used} {}", heap_frames()),
+        );
+    }
+    0
+}
+
+/// Frames of the kernel's heap.
+fn heap_frames() -> u64 {
+    let text = std::fs::read_to_string("/proc/ochre/memory").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("heap "));
+    line.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 /// Fills the memory, then makes more and more; the end is the error.
 fn use_up(kind: &Kind) -> i32 {
     let limit = libc::rlimit {
