@@ -59,6 +59,14 @@ pub fn invalid_instruction() {
     machine::invalid_instruction();
 }
 
+/// Writes behind an object of the heap, and gives the object back. What is hit
+/// is no object: the heap of this kernel keeps something of its own there.
+pub fn overrun_heap() {
+    let object = alloc::vec![0_u64; 3];
+    machine::write(object.as_ptr_range().end.addr() as u64);
+    drop(object);
+}
+
 /// Divides by zero, past the compiler's check: a fault, or zero.
 #[must_use]
 pub fn divide_by_zero() -> u64 {

@@ -9,6 +9,7 @@
 //! | `breakpoint` | told on the log; ok |
 //! | `page-fault`, `null`, `invalid` | a report of the exception |
 //! | `divide` | the same; or, where the machine has none, zero and ok |
+//! | `heap-overrun` | a panic that says so, when the object is given back |
 //! | `stack-overflow` | a report that says so, from the double fault's stack |
 //! | `write-text`, `write-constants` | a report of a page fault: read-only |
 //! | `execute-data`, `execute-direct-map` | a report of a page fault: not executable |
@@ -54,6 +55,7 @@ pub(crate) fn run(boot: &mut BootInfo) {
         "null" => boottest::read_null(),
         "invalid" => boottest::invalid_instruction(),
         "divide" => assert_eq!(boottest::divide_by_zero(), 0, "where it is no fault"),
+        "heap-overrun" => boottest::overrun_heap(),
         "stack-overflow" => {
             // Seen by nobody: the answer is only there to be worked for.
             assert_ne!(recurse(1), 0);

@@ -33,12 +33,13 @@ enum Expected {
 use Expected::{Dies, Holds};
 
 /// What is tried on one processor, or does not depend on how many there are.
-const PROPERTIES: [&str; 16] = [
+const PROPERTIES: [&str; 17] = [
     "breakpoint",
     "page-fault",
     "null",
     "invalid",
     "divide",
+    "heap-overrun",
     "stack-overflow",
     "write-text",
     "write-constants",
@@ -84,6 +85,7 @@ fn expected(arch: Arch, name: &str) -> Expected {
         // A quotient like any other there.
         "divide" if arm => return Holds,
         "divide" => &["kernel fault: divi", "backtrace:"],
+        "heap-overrun" => &["heap overrun: somebody wrote behind the 24 bytes at"],
         "stack-overflow" if arm => &["kernel stack overflow", "recurse"],
         "stack-overflow" => &[
             "kernel fault: double fault",

@@ -57,18 +57,60 @@ unsafe impl Place for Here {
 
 #[cfg(target_os = "none")]
 #[global_allocator]
-static HEAP: Short<config::Heap> = Short::new(config::NEW_HEAP);
+static HEAP: Short<checked::Heap> = Short::new(checked::NEW);
 
 /// Gives back what the heap keeps for this processor without need.
 pub(super) fn reclaim() {
     #[cfg(target_os = "none")]
-    HEAP.heap().reclaim();
+    checked::inside(HEAP.heap()).reclaim();
+}
+
+/// The heap of a kernel that is tested: it looks at the edges of what it gave.
+#[cfg(all(target_os = "none", any(feature = "boottest", feature = "ktest")))]
+mod checked {
+    use ochre_alloc::{Guarded, Overrun};
+
+    use super::config;
+
+    pub(super) type Heap = Guarded<config::Heap>;
+
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "used for one static, as what it is made of"
+    )]
+    pub(super) const NEW: Heap = Guarded::new(config::NEW_HEAP, tell);
+
+    pub(super) fn inside(heap: &Heap) -> &config::Heap {
+        heap.heap()
+    }
+
+    fn tell(overrun: Overrun) -> ! {
+        let Overrun {
+            address,
+            size,
+            before,
+        } = overrun;
+        let place = if before { "before" } else { "behind" };
+        panic!("heap overrun: somebody wrote {place} the {size} bytes at {address:#x}")
+    }
+}
+
+/// The heap as it is.
+#[cfg(all(target_os = "none", not(any(feature = "boottest", feature = "ktest"))))]
+mod checked {
+    use super::config;
+
+    pub(super) use config::{Heap, NEW_HEAP as NEW};
+
+    pub(super) fn inside(heap: &Heap) -> &Heap {
+        heap
+    }
 }
 
 /// What the heap has of each size of objects.
 pub(super) fn sizes() -> config::Sizes {
     #[cfg(target_os = "none")]
-    let heap = HEAP.heap();
+    let heap = checked::inside(HEAP.heap());
     #[cfg(not(target_os = "none"))]
     let empty = config::NEW_HEAP;
     #[cfg(not(target_os = "none"))]

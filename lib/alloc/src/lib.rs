@@ -4,7 +4,8 @@
 //! [`FirstFit`], [`FixedBlocks`] and [`BuddyHeap`] live in regions that they
 //! are given ([`Growing`] gives them more from a [`PageSource`]), [`Slab`] cuts
 //! a source's pages. [`Locked`] makes a `GlobalAlloc` of any of them.
-//! [`Magazines`] is the slab for several processors, and is one by itself.
+//! [`Guarded`] looks at
+//! the edges of what any of those gave. [`Magazines`] is the slab for several processors, and is one by itself.
 //!
 //! Frames are numbers here. [`Buddy`] hands out power-of-two blocks of them
 //! and keeps its lists in an array of [`Record`]s outside the frames, so that
@@ -38,6 +39,7 @@ mod first_fit;
 mod fixed_blocks;
 mod frames;
 mod growing;
+mod guarded;
 mod heap;
 mod magazines;
 mod one_lock;
@@ -59,6 +61,7 @@ pub use first_fit::FirstFit;
 pub use fixed_blocks::FixedBlocks;
 pub use frames::Frames;
 pub use growing::{Growing, LEAST_PAGES};
+pub use guarded::{FREED, FRESH, Guarded, Overrun};
 pub use heap::{Heap, Locked, OutOfMemory, Region};
 pub use magazines::{Magazines, Place};
 pub use one_lock::OneLock;
