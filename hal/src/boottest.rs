@@ -7,6 +7,14 @@
 use crate::arch::machine::{boottest as machine, layout};
 use crate::memory::SpaceRef;
 
+/// Where the kernel is this time: a place in its image, in the direct map, and
+/// among its stacks.
+#[must_use]
+pub fn places() -> [u64; 3] {
+    let [stacks, _] = layout::window_offsets();
+    [layout::image().start, layout::direct_map(), stacks]
+}
+
 /// Executes a breakpoint.
 pub fn breakpoint() {
     machine::breakpoint();
@@ -39,7 +47,7 @@ pub fn execute_data() {
 
 /// Calls the kernel's code through the direct map.
 pub fn execute_direct_map() {
-    machine::execute(layout::DIRECT_MAP + layout::image_physical().end);
+    machine::execute(layout::direct_map() + layout::image_physical().end);
 }
 
 /// Reads user memory without asking for the right.

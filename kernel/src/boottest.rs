@@ -6,6 +6,7 @@
 //!
 //! | name | what must happen |
 //! |---|---|
+//! | `places` | tells where image, direct map and stacks are; ok |
 //! | `breakpoint` | told on the log; ok |
 //! | `page-fault`, `null`, `invalid` | a report of the exception |
 //! | `divide` | the same; or, where the machine has none, zero and ok |
@@ -50,6 +51,11 @@ pub(crate) fn run(boot: &mut BootInfo) {
     };
     crate::end_by_the_tools_ports();
     match name {
+        "places" => {
+            let [image, direct_map, stacks] = boottest::places();
+            let text = format!("places {image:#x} {direct_map:#x} {stacks:#x}\n");
+            debug::write(text.as_bytes());
+        }
         "breakpoint" => boottest::breakpoint(),
         "page-fault" => boottest::read_unmapped(),
         "null" => boottest::read_null(),

@@ -166,8 +166,9 @@ impl Config {
                     ),
                 })
             }
-            // Read by the one-property kernels, before this.
-            b"ochre.boottest" => {}
+            // Read by the one-property kernels, and where the kernel is moved
+            // to its place, before this.
+            b"ochre.boottest" | b"nokaslr" => {}
             _ if key.starts_with(b"ochre.") => return Err("is not known to this kernel"),
             _ => self.passed_over.push(word.to_vec()),
         }

@@ -8,6 +8,7 @@
 mod debugger;
 mod init;
 mod machines;
+mod places;
 mod rtc;
 mod trace;
 
@@ -134,6 +135,7 @@ fn main() -> ExitCode {
     let machines = [Arch::X86_64, Arch::Aarch64].into_iter();
     let on_x86_64 = init::cases()
         .into_iter()
+        .chain(places::cases())
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(

@@ -296,7 +296,8 @@ impl Guest {
     /// before the first instruction.
     pub fn debugger(mut self, socket: impl Into<PathBuf>) -> Self {
         self.debugger = Some(socket.into());
-        self
+        // The debugger's symbols are for where the kernel is linked.
+        self.words("nokaslr")
     }
 
     /// Keeps the terminal's signals (Ctrl-C) from QEMU. Whoever asks for this

@@ -3,7 +3,8 @@
 //! The kernel prints bare addresses when it dies: names would make its image
 //! bigger, and the image on the host has them all. Lines that look like a
 //! frame of a backtrace (`at 0xffffffff80101234`) get the function, the file
-//! and the line added, inlined functions too.
+//! and the line added, inlined functions too. A kernel that is not where it is
+//! linked says so before (`kernel image moved by 0x2600000`).
 
 use std::{
     io::{self, Write},
@@ -16,6 +17,9 @@ use crate::{bridge::Sink, paths};
 
 /// Where kernel code can be; nothing else is looked up.
 const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
+
+/// What a kernel says of how far it is from where it is linked.
+const MOVED: &str = "kernel image moved by 0x";
 
 /// How long an unfinished line is kept back; a longer one passes as it is.
 const MAX_LINE: usize = 4096;
@@ -31,6 +35,8 @@ pub struct Names {
 /// Passes a log on, line by line, with names added.
 pub struct NamingSink {
     names: Names,
+    /// How far the kernel is from where the image says.
+    moved_by: u64,
     line: Vec<u8>,
     sink: Sink,
 }
@@ -52,6 +58,7 @@ impl NamingSink {
     pub fn new(kernel: &Path, sink: Sink) -> Self {
         Self {
             names: Names::new(kernel),
+            moved_by: 0,
             line: Vec::new(),
             sink,
         }
@@ -59,10 +66,14 @@ impl NamingSink {
 
     fn pass_line(&mut self) -> io::Result<()> {
         let line = core::mem::take(&mut self.line);
-        let address = core::str::from_utf8(&line).ok().and_then(address_in);
-        let Some(address) = address else {
+        let text = core::str::from_utf8(&line).unwrap_or_default();
+        if let Some(distance) = distance_in(text) {
+            self.moved_by = distance;
+        }
+        let Some(address) = address_in(text) else {
             return self.sink.write_all(&line);
         };
+        let address = address.wrapping_sub(self.moved_by);
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         self.sink.write_all(text)?;
         for (depth, name) in self.names.at(address).iter().enumerate() {
@@ -116,6 +127,12 @@ impl Names {
     }
 }
 
+/// The distance that a line tells as the kernel's.
+fn distance_in(line: &str) -> Option<u64> {
+    let (_, rest) = line.trim_end().rsplit_once(MOVED)?;
+    u64::from_str_radix(rest, 16).ok()
+}
+
 /// The address that a line tells as the place of something.
 fn address_in(line: &str) -> Option<u64> {
     let (_, rest) = line.trim_end().rsplit_once("at 0x")?;
@@ -150,7 +167,7 @@ impl Drop for NamingSink {
 mod tests {
     use std::{env, io::Write as _};
 
-    use super::{NamingSink, address_in};
+    use super::{NamingSink, address_in, distance_in};
     use crate::bridge::Capture;
 
     #[test]
@@ -165,6 +182,16 @@ mod tests {
         check("at 0xffffffff80101234 x", None);
         check("0xffffffff80101234", None);
         check("at 0x", None);
+    }
+
+    #[test]
+    fn a_kernel_may_say_that_it_moved() {
+        assert_eq!(
+            distance_in("kernel image moved by 0x2600000\n"),
+            Some(0x260_0000)
+        );
+        assert_eq!(distance_in("kernel image moved by 0"), None);
+        assert_eq!(distance_in("  at 0xffffffff80101234"), None);
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) mod gdt;
 mod idt;
 pub(crate) mod interrupts;
 mod ioapic;
+mod kaslr;
 #[cfg(all(feature = "ktest", target_os = "none"))]
 pub(crate) mod ktests;
 pub(crate) mod layout;

@@ -1,4 +1,4 @@
-//! The direct map: every frame of memory at a fixed distance, for the kernel.
+//! The direct map: every frame of memory at one distance, for the kernel.
 //!
 //! It covers ordinary memory only, never device registers, and not the kernel
 //! image. Before [`boot::init`](super::boot::init) it is the boot code's
@@ -35,7 +35,7 @@ pub(crate) fn frame_of(pointer: *const u8) -> u32 {
 #[inline]
 fn base() -> usize {
     // CAST: an address.
-    crate::arch::machine::layout::DIRECT_MAP as usize
+    crate::arch::machine::layout::direct_map() as usize
 }
 
 #[cfg(not(target_os = "none"))]

@@ -6,6 +6,8 @@
 //! ffff_d000_0000_0000  kernel stacks, an unmapped page below each
 //! ffff_ffff_8000_0000  the kernel image: code (X), constants, data (W)
 //! ```
+//! Each begins there or, where the machine's boot code moves things, somewhere
+//! behind.
 //! The root's entries for all four are made at boot, so that later mappings
 //! show in every address space. Kernel mappings are global and never undone.
 
@@ -19,7 +21,7 @@ use crate::arch::machine::paging::Machine;
 use crate::arch::machine::{layout, tlb};
 
 use super::table::Table;
-use super::{OutOfMemory, PAGE_SIZE, space};
+use super::{OutOfMemory, PAGE_SIZE, mmio, space, stacks};
 
 /// Where device registers are mapped.
 pub(super) const MMIO: Range<u64> = 0xffff_c000_0000_0000..0xffff_c080_0000_0000;
@@ -118,10 +120,13 @@ pub(super) fn build(
     }
     let max_level = if huge_blocks { 2 } else { 1 };
     for range in memory {
-        let start = layout::DIRECT_MAP + range.start;
-        let end = layout::DIRECT_MAP + range.end;
+        let start = layout::direct_map() + range.start;
+        let end = layout::direct_map() + range.end;
         put(start..end, range.start, data(), max_level)?;
     }
+    let [stacks_offset, devices_offset] = layout::window_offsets();
+    stacks::start_at(stacks_offset);
+    mmio::start_at(devices_offset);
     for window in [MMIO, STACKS] {
         let table = Direct.allocate().ok_or(MapError::OutOfMemory)?;
         let index = ochre_paging::index(window.start, ROOT_LEVEL);

@@ -10,6 +10,11 @@ use super::{OutOfMemory, PAGE_SIZE, frames};
 /// The window's next free address. Mappings are never undone.
 static NEXT: SpinLock<u64> = SpinLock::new(MMIO.start);
 
+/// Has the first device this far into the window; before there is one.
+pub(super) fn start_at(offset: u64) {
+    *NEXT.lock() = MMIO.start + offset;
+}
+
 /// Maps the pages of `physical..physical + len` uncached; the pointer is to
 /// `physical`. Safe, since what is there can only be reached by unsafe code.
 ///

@@ -10,6 +10,12 @@ use super::{OutOfMemory, PAGE_SIZE, frames};
 /// set per processor.
 static NEXT: AtomicU64 = AtomicU64::new(STACKS.start);
 
+/// Has the first stack this far into the window; before there is one.
+pub(super) fn start_at(offset: u64) {
+    // ORDERING: Relaxed; at boot.
+    NEXT.store(STACKS.start + offset, Ordering::Relaxed);
+}
+
 /// A stack's addresses: `guard..bottom` is unmapped, `bottom..top` is the stack.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(

@@ -10,6 +10,7 @@ use core::any::Any;
 
 use ochre_abi::Errno;
 use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::ring::Ring;
 use crate::syscall::{Call, FromArgument, Ptr};
@@ -30,6 +31,8 @@ const FIONREAD: u32 = 0x541b;
 /// A pipe or the content of a FIFO.
 #[derive(Debug)]
 pub struct Pipe {
+    /// Its name: no two pipes have the same.
+    number: u64,
     state: SpinLock<State>,
     /// Woken when there is more to read, or nobody is left to write.
     readers: WaitQueue,
@@ -51,7 +54,10 @@ impl Pipe {
     /// A pipe without ends.
     #[must_use]
     pub fn new() -> Arc<Pipe> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Arc::new(Pipe {
+            // ORDERING: Relaxed; only that they differ matters.
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             state: SpinLock::new(State {
                 ring: Ring::new(DEFAULT_CAPACITY),
                 readers: 0,
@@ -267,8 +273,7 @@ impl File for PipeEnd {
 
     fn metadata(&self) -> Metadata {
         Metadata {
-            // A pipe is as good a number as any: it lives as long as its name.
-            inode: Arc::as_ptr(&self.pipe).addr() as u64 & 0xffff_ffff,
+            inode: self.pipe.number,
             ..Metadata::anonymous(Kind::Fifo)
         }
     }

@@ -15,6 +15,17 @@ pub(crate) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 /// The end of the direct map: 46 bits of physical address.
 pub(crate) const DIRECT_MAP_END: u64 = DIRECT_MAP + crate::boot::memory_map::PHYSICAL_END;
 
+/// Physical address 0 in the direct map: always the same here.
+#[inline]
+pub(crate) fn direct_map() -> u64 {
+    DIRECT_MAP
+}
+
+/// How far into their windows stacks and devices begin: not at all.
+pub(crate) fn window_offsets() -> [u64; 2] {
+    [0, 0]
+}
+
 /// What the boot code maps with one entry.
 pub(super) const EARLY_BYTES: u64 = 1 << 30;
 

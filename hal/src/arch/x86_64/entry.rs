@@ -7,32 +7,50 @@
 //! | slot | virtual | physical | for |
 //! |---|---|---|---|
 //! | 0 | 0 | 0..4 GiB | the instructions around the jump |
-//! | 256 | `DIRECT_MAP` | 0..4 GiB | the start info, before the memory module runs |
-//! | 511 | `KERNEL_OFFSET` | 0..1 GiB | the kernel image |
+//! | 256, or another one | `direct_map()` | 0..4 GiB | the start info, before the memory module runs |
+//! | 511 | `KERNEL_OFFSET` and up | 0..1 GiB | the kernel image |
 //!
 //! All of it is writable and executable: the memory module replaces it with
 //! the final tables before anything else happens.
+//!
+//! The image may be moved: [`choose`](super::kaslr::choose) says how far, has
+//! slot 511 lead there through `moved`, and has the direct map somewhere else.
+//! What is left to do here, on the low mapping, is to add the distance to each
+//! address in the image, which the linker has listed (`R_X86_64_RELATIVE`; the
+//! image is position-independent, so there are no others). Physical addresses
+//! do not change; the linker script knows those that this code needs.
 
 use super::layout::{STACK_BYTES, Stack};
 
 /// Tables of the early mapping; filled by the code below.
 #[repr(C, align(4096))]
 pub(crate) struct EarlyTables {
-    root: [u64; 512],
+    pub(super) root: [u64; 512],
     low: [u64; 512],
     high: [u64; 512],
-    directories: [[u64; 512]; 4],
+    pub(super) directories: [[u64; 512]; 4],
+    /// The directory of the image where it was moved to.
+    pub(super) moved: [u64; 512],
+    /// The table of the direct map where it was moved to.
+    pub(super) direct: [u64; 512],
 }
 
-/// Written by the boot code only, read by the processor only.
+impl EarlyTables {
+    /// Nothing is mapped.
+    pub(super) const EMPTY: EarlyTables = EarlyTables {
+        root: [0; 512],
+        low: [0; 512],
+        high: [0; 512],
+        directories: [[0; 512]; 4],
+        moved: [0; 512],
+        direct: [0; 512],
+    };
+}
+
+/// Written by the boot code and what it calls first, read by the processor.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.pages")]
-pub(crate) static mut OCHRE_EARLY_TABLES: EarlyTables = EarlyTables {
-    root: [0; 512],
-    low: [0; 512],
-    high: [0; 512],
-    directories: [[0; 512]; 4],
-};
+pub(crate) static mut OCHRE_EARLY_TABLES: EarlyTables = EarlyTables::EMPTY;
 
 /// The boot processor's kernel stack.
 #[unsafe(no_mangle)]
@@ -52,7 +70,7 @@ core::arch::global_asm!(
     ".balign 4",
     ".long 4, 8, 18",
     ".asciz \"Xen\"",
-    ".quad ochre_entry32 + {down}",
+    ".quad ochre_physical_entry",
     ".popsection",
 
     ".pushsection .text.boot32, \"ax\", @progbits",
@@ -73,7 +91,7 @@ core::arch::global_asm!(
     "jz 8f",
     "mov ebp, edx",
     // The root: slots 0 and 256 to `low`, slot 511 to `high`.
-    "mov edi, offset OCHRE_EARLY_TABLES + {down}",
+    "mov edi, offset ochre_physical_tables",
     "lea eax, [edi + 0x1000 + 3]",
     "mov [edi], eax",
     "mov [edi + 256 * 8], eax",
@@ -102,7 +120,7 @@ core::arch::global_asm!(
     // CR4: PAE, OSFXSR, OSXMMEXCPT.
     "mov eax, (1 << 5) | (1 << 9) | (1 << 10)",
     "mov cr4, eax",
-    "mov eax, offset OCHRE_EARLY_TABLES + {down}",
+    "mov eax, offset ochre_physical_tables",
     "mov cr3, eax",
     // EFER: long mode, and no-execute where there is such a thing.
     "mov ecx, 0xc0000080",
@@ -116,17 +134,18 @@ core::arch::global_asm!(
     // where a program asks for them, paging; caches on.
     "mov eax, (1 << 31) | (1 << 18) | (1 << 16) | (1 << 5) | (1 << 4) | (1 << 1) | 1",
     "mov cr0, eax",
-    "lgdt [ochre_boot_gdt_pointer + {down}]",
+    "lgdt [ochre_physical_gdt_pointer]",
     // A far jump to 64-bit code; `retf` takes selector and address from memory.
-    "mov esp, offset OCHRE_BOOT_STACK + {stack_end_low}",
+    "mov esp, offset ochre_physical_stack + {stack_end}",
     "push 8",
-    "mov eax, offset ochre_entry64 + {down}",
+    "mov eax, offset ochre_physical_entry64",
     "push eax",
     "retf",
     "8: hlt",
     "jmp 8b",
 
     ".code64",
+    ".global ochre_entry64",
     "ochre_entry64:",
     "xor eax, eax",
     "mov ss, eax",
@@ -134,17 +153,55 @@ core::arch::global_asm!(
     "mov es, eax",
     "mov fs, eax",
     "mov gs, eax",
-    "movabs rax, offset ochre_entry_high",
+    // From here on: r13 is how far up the image's addresses are.
+    "movabs r13, {offset}",
+    "lea rax, [rip + 2f]",
+    "add rax, r13",
     "jmp rax",
-    "ochre_entry_high:",
-    "movabs rsp, offset OCHRE_BOOT_STACK + {stack_end}",
+    "2: lea rsp, [rip + OCHRE_BOOT_STACK + {stack_end}]",
     // A frame pointer of zero ends every backtrace.
     "xor ebp, ebp",
+    "mov ebx, esi",
     "mov edi, esi",
+    "call {choose}",
+    "mov r12, rax",
+    // Down again.
+    "lea rax, [rip + 3f]",
+    "sub rax, r13",
+    "jmp rax",
+    // Each of 24 bytes: where, as what, and what is there if nothing moves.
+    "3: lea rsi, [rip + __ochre_relocations_start]",
+    "lea rdi, [rip + __ochre_relocations_end]",
+    "4: cmp rsi, rdi",
+    "jae 5f",
+    "cmp qword ptr [rsi + 8], 8",
+    "jne 7f",
+    "mov rax, [rsi]",
+    "sub rax, r13",
+    "mov rdx, [rsi + 16]",
+    "add rdx, r12",
+    "mov [rax], rdx",
+    "add rsi, 24",
+    "jmp 4b",
+    "5: test r12, r12",
+    "jz 6f",
+    "lea rax, [rip + OCHRE_EARLY_TABLES + {moved} + 3]",
+    "mov [rip + OCHRE_EARLY_TABLES + {high} + 510 * 8], rax",
+    "mov rax, cr3",
+    "mov cr3, rax",
+    "add r13, r12",
+    "6: lea rax, [rip + 8f]",
+    "add rax, r13",
+    "jmp rax",
+    "7: hlt",
+    "jmp 7b",
+    "8: lea rsp, [rip + OCHRE_BOOT_STACK + {stack_end}]",
+    "mov edi, ebx",
     "call {start}",
     "ud2",
 
     ".balign 8",
+    ".global ochre_boot_gdt",
     "ochre_boot_gdt:",
     ".quad 0",
     ".quad 0x00af9a000000ffff",
@@ -152,11 +209,12 @@ core::arch::global_asm!(
     ".global ochre_boot_gdt_pointer",
     "ochre_boot_gdt_pointer:",
     ".short 15",
-    ".long ochre_boot_gdt + {down}",
+    ".long ochre_physical_gdt",
     ".popsection",
-    // Adding this to an image address makes it physical.
-    down = const super::layout::KERNEL_OFFSET.wrapping_neg(),
+    offset = const super::layout::KERNEL_OFFSET,
     stack_end = const size_of::<Stack<STACK_BYTES>>(),
-    stack_end_low = const super::layout::KERNEL_OFFSET.wrapping_neg() + size_of::<Stack<STACK_BYTES>>() as u64,
+    moved = const core::mem::offset_of!(EarlyTables, moved),
+    high = const core::mem::offset_of!(EarlyTables, high),
+    choose = sym super::kaslr::choose,
     start = sym super::start::start,
 );

@@ -1,32 +1,81 @@
 //! Where the kernel image and the early mappings lie.
 //!
 //! The image is linked at `KERNEL_OFFSET` plus its physical address
-//! (`kernel.ld`). The boot code maps the first [`EARLY_DIRECT_BYTES`] of
-//! physical memory at [`DIRECT_MAP`]; the memory module replaces that by the
-//! final tables.
+//! (`kernel.ld`), and may have been moved up from there (`kaslr.rs`). The boot
+//! code maps the first [`EARLY_DIRECT_BYTES`] of physical memory at
+//! [`direct_map`]; the memory module replaces that by the final tables.
 
 use core::ops::Range;
 
-/// An image address minus this is its physical address.
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
+
+/// An address that the image is linked for minus this is its physical address.
 pub(super) const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
 
+/// The first address of the kernel's half.
+pub(crate) const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
+
+/// What the direct map covers at most: the memory that can be managed.
+pub(crate) const DIRECT_BYTES: u64 = 1 << 40;
+
+/// An image address minus this is its physical address. The first code of
+/// other processors reads it.
+///
+/// ORDERING: Relaxed for this and what follows: written once, before there is
+/// anybody else.
+#[unsafe(no_mangle)]
+static OCHRE_IMAGE_OFFSET: AtomicU64 = AtomicU64::new(KERNEL_OFFSET);
+
+static DIRECT_MAP: AtomicU64 = AtomicU64::new(KERNEL_HALF);
+
+static WINDOWS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// Says where everything is from now on: how far the image will have moved,
+/// where the direct map is, how many gigabytes into their windows stacks and
+/// devices begin.
+pub(super) fn move_to(slide: u64, direct_map: u64, windows: [u64; 2]) {
+    OCHRE_IMAGE_OFFSET.store(KERNEL_OFFSET + slide, Ordering::Relaxed);
+    DIRECT_MAP.store(direct_map, Ordering::Relaxed);
+    for (place, gigabytes) in WINDOWS.iter().zip(windows) {
+        place.store(gigabytes << 30, Ordering::Relaxed);
+    }
+}
+
+/// How far the image is from where it is linked.
+pub(crate) fn slide() -> u64 {
+    OCHRE_IMAGE_OFFSET.load(Ordering::Relaxed) - KERNEL_OFFSET
+}
+
+/// How far into their windows stacks and devices begin.
+pub(crate) fn window_offsets() -> [u64; 2] {
+    WINDOWS
+        .each_ref()
+        .map(|place| place.load(Ordering::Relaxed))
+}
+
 /// Physical address 0 in the direct map of all memory.
-pub(crate) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
+#[inline]
+pub(crate) fn direct_map() -> u64 {
+    DIRECT_MAP.load(Ordering::Relaxed)
+}
 
-/// The end of the direct map: 46 bits of physical address.
-pub(crate) const DIRECT_MAP_END: u64 = DIRECT_MAP + crate::boot::memory_map::PHYSICAL_END;
+/// The direct map's addresses.
+pub(crate) fn direct_range() -> Range<u64> {
+    let start = direct_map();
+    start..start + DIRECT_BYTES
+}
 
-/// How much of memory the boot code maps at [`DIRECT_MAP`] before the memory module takes over.
+/// How much of memory the boot code maps at [`direct_map`] before the memory module takes over.
 pub(super) const EARLY_DIRECT_BYTES: u64 = 4 << 30;
 
-/// What the boot code maps at [`DIRECT_MAP`].
+/// What the boot code maps at [`direct_map`].
 pub(crate) fn early_direct() -> Range<u64> {
     0..EARLY_DIRECT_BYTES
 }
 
 /// The physical address of a place in the image.
 pub(crate) fn to_physical(address: u64) -> u64 {
-    address.wrapping_sub(KERNEL_OFFSET)
+    address.wrapping_sub(OCHRE_IMAGE_OFFSET.load(Ordering::Relaxed))
 }
 
 /// Bytes of a kernel stack, without its guard page.

@@ -107,7 +107,7 @@ pub(super) unsafe fn prepare(processors: &Processors, memory: &impl Physical) {
     }
     let code = trampoline::code();
     for (offset, byte) in (START_ADDRESS..).zip(code) {
-        let at = layout::DIRECT_MAP + offset;
+        let at = layout::direct_map() + offset;
         let at = core::ptr::with_exposed_provenance_mut::<u8>(at as usize);
         // SAFETY: the boot code mapped this page, which is nobody's: what the
         // loader left in low memory was copied or lies above.

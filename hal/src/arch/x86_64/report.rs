@@ -25,6 +25,7 @@ const DEPTH: usize = 40;
 pub(super) fn die(frame: &Registers) -> ! {
     begin();
     let mut out = LastWords;
+    let _ = moved(&mut out);
     let _ = exception(&mut out, frame);
     let _ = backtrace(&mut out, Some(frame.rip), frame.rbp);
     let _ = processors(&mut out);
@@ -158,7 +159,7 @@ fn region(address: u64) -> &'static str {
         "a null pointer"
     } else if address < crate::memory::USER_END {
         "user memory"
-    } else if (layout::DIRECT_MAP..layout::DIRECT_MAP_END).contains(&address) {
+    } else if layout::direct_range().contains(&address) {
         "the direct map"
     } else {
         "kernel address space"
@@ -205,14 +206,15 @@ fn walk(out: &mut impl Write, address: u64) -> fmt::Result {
 
 /// A word of physical memory through the direct map, if it is there.
 fn physical_word(address: u64) -> Option<u64> {
-    let at = layout::DIRECT_MAP.checked_add(address)?;
-    (at < layout::DIRECT_MAP_END).then_some(())?;
+    let direct = layout::direct_range();
+    let at = direct.start.checked_add(address)?;
+    direct.contains(&at).then_some(())?;
     kernel_word(at)
 }
 
 /// Reads a word that may not be there.
 fn kernel_word(address: u64) -> Option<u64> {
-    if !address.is_multiple_of(8) || address < layout::DIRECT_MAP {
+    if !address.is_multiple_of(8) || address < layout::KERNEL_HALF {
         return None;
     }
     let value: u64;
@@ -277,12 +279,18 @@ pub(super) fn registers(out: &mut (impl Write + ?Sized), frame: &Registers) -> f
     )
 }
 
+/// Says how far the image is from where the host finds its names.
+pub(super) fn moved(out: &mut (impl Write + ?Sized)) -> fmt::Result {
+    writeln!(out, "kernel image moved by {:#x}", layout::slide())
+}
+
 /// Prints the calls that led here, innermost first, by frame pointers.
 pub(super) fn backtrace(
     out: &mut (impl Write + ?Sized),
     first: Option<u64>,
     frame_pointer: u64,
 ) -> fmt::Result {
+    moved(out)?;
     writeln!(out, "backtrace:")?;
     if let Some(rip) = first {
         writeln!(out, "  at {rip:#x}")?;

@@ -6,7 +6,7 @@ use crate::boot::{BootInfo, Initramfs};
 use crate::memory;
 
 use super::pvh::{self, Handover, Physical};
-use super::{devices, features, gdt, idt, layout, others, percpu};
+use super::{devices, features, gdt, idt, layout, others, percpu, report};
 
 // `entry!` defines the symbol with exactly this signature.
 unsafe extern "Rust" {
@@ -36,6 +36,8 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     let _ = HANDOVER.set(handover);
     let handover = HANDOVER.get().expect("it was set on the line before");
     crate::debug::configure_early(handover.cmdline());
+    // What dies from here on can be given names.
+    let _ = report::moved(&mut crate::debug::Log);
     // SAFETY: once; this processor's tables are loaded and nothing has touched
     // user pages.
     unsafe { features::enable() };
@@ -60,7 +62,7 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
 }
 
 /// Physical memory through the boot code's mapping.
-struct EarlyMap;
+pub(super) struct EarlyMap;
 
 impl Physical for EarlyMap {
     fn read(&self, address: u64, to: &mut [u8]) -> Option<()> {
@@ -69,13 +71,13 @@ impl Physical for EarlyMap {
             return None;
         }
         let from = core::ptr::with_exposed_provenance::<u8>(
-            usize::try_from(layout::DIRECT_MAP.checked_add(address)?).ok()?,
+            usize::try_from(layout::direct_map().checked_add(address)?).ok()?,
         );
         for (index, byte) in to.iter_mut().enumerate() {
             // SAFETY: in bounds of the mapping that the check above keeps to.
             let at = unsafe { from.add(index) };
             // SAFETY: the boot code mapped the first `EARLY_DIRECT_BYTES` at
-            // `DIRECT_MAP`; nothing else runs, so nothing writes there.
+            // `direct_map`; nothing else runs, so nothing writes there.
             *byte = unsafe { at.read_volatile() };
         }
         Some(())

@@ -43,7 +43,6 @@ pub(super) fn code() -> &'static [u8] {
 mod assembly {
     use core::mem::offset_of;
 
-    use super::super::layout;
     use super::super::others::{CALLED, COMES, Slot, come};
     use crate::cpu::MAX_CPUS;
 
@@ -64,15 +63,16 @@ mod assembly {
         "mov cr0, eax",
         // A far jump with a 32-bit offset.
         ".byte 0x66, 0xea",
-        ".long ochre_other32 + {down}",
+        ".long ochre_physical_other32",
         ".short 8",
         ".balign 8",
         "ochre_trampoline_pointer:",
         ".short 23",
-        ".long ochre_other_gdt + {down}",
+        ".long ochre_physical_other_gdt",
         "ochre_trampoline_end:",
         ".code64",
         ".balign 8",
+        ".global ochre_other_gdt",
         "ochre_other_gdt:",
         ".quad 0",
         ".quad 0x00cf9a000000ffff",
@@ -82,6 +82,7 @@ mod assembly {
         ".pushsection .text.ochre_other, \"ax\", @progbits",
         ".code32",
         ".balign 16",
+        ".global ochre_other32",
         "ochre_other32:",
         "mov eax, 16",
         "mov ds, eax",
@@ -90,7 +91,7 @@ mod assembly {
         // As at boot; that there is no-execute was checked there.
         "mov eax, (1 << 5) | (1 << 9) | (1 << 10)",
         "mov cr4, eax",
-        "mov eax, offset OCHRE_EARLY_TABLES + {down}",
+        "mov eax, offset ochre_physical_tables",
         "mov cr3, eax",
         "mov ecx, 0xc0000080",
         "rdmsr",
@@ -98,12 +99,13 @@ mod assembly {
         "wrmsr",
         "mov eax, (1 << 31) | (1 << 18) | (1 << 16) | (1 << 5) | (1 << 4) | (1 << 1) | 1",
         "mov cr0, eax",
-        "lgdt [ochre_boot_gdt_pointer + {down}]",
+        "lgdt [ochre_physical_gdt_pointer]",
         ".byte 0xea",
-        ".long ochre_other64 + {down}",
+        ".long ochre_physical_other64",
         ".short 8",
 
         ".code64",
+        ".global ochre_other64",
         "ochre_other64:",
         "xor eax, eax",
         "mov ss, eax",
@@ -111,7 +113,8 @@ mod assembly {
         "mov es, eax",
         "mov fs, eax",
         "mov gs, eax",
-        "movabs rax, offset ochre_other_high",
+        "lea rax, [rip + ochre_other_high]",
+        "add rax, [rip + OCHRE_IMAGE_OFFSET]",
         "jmp rax",
         "ochre_other_high:",
         "mov rax, [rip + OCHRE_OTHERS_ROOT]",
@@ -156,7 +159,6 @@ mod assembly {
         "hlt",
         "jmp 6b",
         ".popsection",
-        down = const layout::KERNEL_OFFSET.wrapping_neg(),
         slots = const MAX_CPUS,
         slot_bytes = const size_of::<Slot>(),
         id = const offset_of!(Slot, apic_id),
