@@ -10,10 +10,10 @@ use core::ops::Range;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 /// Physical address 0 in the direct map of all memory.
-pub(crate) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
+pub(super) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 
 /// The end of the direct map: 46 bits of physical address.
-pub(crate) const DIRECT_MAP_END: u64 = DIRECT_MAP + crate::boot::memory_map::PHYSICAL_END;
+pub(super) const DIRECT_MAP_END: u64 = DIRECT_MAP + crate::boot::memory_map::PHYSICAL_END;
 
 /// Physical address 0 in the direct map: always the same here.
 #[inline]

@@ -125,8 +125,8 @@ fn prepare(tables: &mut EarlyTables, places: &Places) {
 
 #[cfg(test)]
 mod tests {
+    use super::layout;
     use super::{DIRECT_SLOTS, EarlyTables, LARGE_PAGE, Places, prepare};
-    use crate::arch::machine::layout;
     use proptest::prelude::{any, proptest};
 
     const IMAGE_END: u64 = 0x38_0000;

@@ -13,10 +13,10 @@ use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 pub(super) const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
 
 /// The first address of the kernel's half.
-pub(crate) const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
+pub(super) const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 
 /// What the direct map covers at most: the memory that can be managed.
-pub(crate) const DIRECT_BYTES: u64 = 1 << 40;
+pub(super) const DIRECT_BYTES: u64 = 1 << 40;
 
 /// An image address minus this is its physical address. The first code of
 /// other processors reads it.
@@ -42,7 +42,7 @@ pub(super) fn move_to(slide: u64, direct_map: u64, windows: [u64; 2]) {
 }
 
 /// How far the image is from where it is linked.
-pub(crate) fn slide() -> u64 {
+pub(super) fn slide() -> u64 {
     OCHRE_IMAGE_OFFSET.load(Ordering::Relaxed) - KERNEL_OFFSET
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn direct_map() -> u64 {
 }
 
 /// The direct map's addresses.
-pub(crate) fn direct_range() -> Range<u64> {
+pub(super) fn direct_range() -> Range<u64> {
     let start = direct_map();
     start..start + DIRECT_BYTES
 }
