@@ -62,11 +62,12 @@ fn user_frames_run_out_before_the_kernel_does() {
         let some: Vec<UserFrame> = (0..256).map_while(|_| UserFrame::zeroed().ok()).collect();
         let last = some.len() < 256;
         held.push(some);
-        if last {
+        // What the heap kept ready is given back by the question.
+        if last && !memory::has_headroom(0) {
             break;
         }
     }
-    assert!(!memory::has_headroom(0));
+    assert!(UserFrame::zeroed().is_err());
     // The kernel still has its reserve.
     let more = Box::new([1_u8; 1000]);
     assert_eq!(more[999], 1);
