@@ -56,7 +56,7 @@ pub fn relieve() {
     if memory::give(0) != Given::Nothing {
         return;
     }
-    let mut largest: Option<(u64, usize, Arc<Process>)> = None;
+    let mut largest: Option<(i64, Arc<Process>)> = None;
     for relations in table::lock().iter() {
         let process = &relations.process;
         let pages = process.space.lock().resident_pages();
@@ -69,33 +69,86 @@ pub fn relieve() {
         if process.signals.is_protected() {
             continue;
         }
-        let score = score(process, pages);
-        if score > 0 && largest.as_ref().is_none_or(|(most, ..)| score > *most) {
-            largest = Some((score, pages, Arc::clone(process)));
+        let Some(badness) = badness(process, pages) else {
+            continue;
+        };
+        if largest.as_ref().is_none_or(|(most, _)| badness > *most) {
+            largest = Some((badness, Arc::clone(process)));
         }
     }
-    let Some((_, pages, process)) = largest else {
+    let Some((_, process)) = largest else {
         return;
     };
     memory::note_relief();
-    log::warn!(
-        "out of memory: killed process {}, {} KiB resident",
-        process.pid,
-        pages.saturating_mul(4)
-    );
+    tell(&process);
     process.begin_group_exit(ExitStatus::signaled(SIGKILL, false));
 }
 
+/// Says who goes, and why that one.
+fn tell(process: &Process) {
+    let space = Arc::clone(&process.space.lock());
+    let sizes = space.sizes();
+    let name = *process.last_name.lock();
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    log::warn!(
+        "out of memory: killed process {} ({}) of user {}, {} KiB mapped, {} KiB resident, \
+         adjusted by {}",
+        process.pid,
+        name.escape_ascii(),
+        process.credentials().uid.real,
+        sizes.total / 1024,
+        sizes.resident / 1024,
+        process.control.oom_adjustment.load(Ordering::Relaxed)
+    );
+}
+
 /// How much a process with so many pages deserves to go: its pages, and what
-/// `/proc/PID/oom_score_adj` adds, in thousandths of the machine's memory.
+/// `/proc/PID/oom_score_adj` adds, in thousandths of the machine's memory, which
+/// may be less than nothing. `None` for one that never goes.
+fn badness(process: &Process, pages: usize) -> Option<i64> {
+    let adjustment = process.control.oom_adjustment.load(Ordering::Relaxed);
+    badness_of(pages, adjustment, memory::stats().total)
+}
+
+fn badness_of(pages: usize, adjustment: i32, total: usize) -> Option<i64> {
+    // CAST: numbers of frames.
+    let added = (total as i64).saturating_mul(i64::from(adjustment)) / 1000;
+    (adjustment != NEVER).then(|| (pages as i64).saturating_add(added))
+}
+
+/// What `/proc/PID/oom_score` shows of that: 0 for one that never goes, else
+/// two thirds of its thousandths of memory and a thousand, as Linux scales it.
 #[must_use]
 pub fn score(process: &Process, pages: usize) -> u64 {
-    let adjustment = process.control.oom_adjustment.load(Ordering::Relaxed);
-    if adjustment == NEVER {
-        return 0;
+    let total = memory::stats().total;
+    badness(process, pages).map_or(0, |badness| scaled(badness, total))
+}
+
+fn scaled(badness: i64, total: usize) -> u64 {
+    // CAST: a number of frames.
+    let part = badness.saturating_mul(1000) / (total as i64).max(1);
+    u64::try_from(part.saturating_add(1000).saturating_mul(2) / 3).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{badness_of, scaled};
+
+    #[test]
+    fn adjustments_are_thousandths_of_memory() {
+        assert_eq!(badness_of(10, 0, 1000), Some(10));
+        assert_eq!(badness_of(10, 1000, 1000), Some(1010));
+        assert_eq!(badness_of(10, -500, 1000), Some(-490));
+        assert_eq!(badness_of(999, -1000, 1000), None);
     }
-    let total = memory::stats().total as i64;
-    let added = total.saturating_mul(i64::from(adjustment)) / 1000;
-    let score = (pages as i64).saturating_add(added).max(1);
-    score.unsigned_abs()
+
+    #[test]
+    fn scores_are_between_0_and_2000() {
+        let score =
+            |pages, adjustment| badness_of(pages, adjustment, 1000).map(|of| scaled(of, 1000));
+        assert_eq!(score(0, 0), Some(666));
+        assert_eq!(score(0, -999), Some(0));
+        assert_eq!(score(1000, 1000), Some(2000));
+        assert_eq!(score(500, -500), Some(666));
+    }
 }

@@ -25,6 +25,8 @@ pub struct Control {
     pub personality: AtomicU32,
     /// How much rather it is killed for memory, -1000 (never) to 1000.
     pub oom_adjustment: AtomicI32,
+    /// What that can be without privilege: what it was set to with it last.
+    pub oom_least: AtomicI32,
 }
 
 impl Default for Control {
@@ -38,6 +40,7 @@ impl Default for Control {
             barriers: AtomicU32::new(0),
             personality: AtomicU32::new(0),
             oom_adjustment: AtomicI32::new(0),
+            oom_least: AtomicI32::new(0),
         }
     }
 }
@@ -53,6 +56,7 @@ impl Control {
             no_huge_pages: AtomicBool::new(self.no_huge_pages.load(Ordering::Relaxed)),
             personality: AtomicU32::new(self.personality.load(Ordering::Relaxed)),
             oom_adjustment: AtomicI32::new(self.oom_adjustment.load(Ordering::Relaxed)),
+            oom_least: AtomicI32::new(self.oom_least.load(Ordering::Relaxed)),
             ..Control::default()
         }
     }

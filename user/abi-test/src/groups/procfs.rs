@@ -112,6 +112,7 @@ pub(crate) fn run() {
     );
     stat(pid);
     links(pid);
+    shortage();
     let _ = call!(SYS_prctl, libc::PR_SET_NAME, c"(odd) na me", 0, 0, 0);
     check("comm", read("/proc/self/comm"));
     check(
@@ -286,4 +287,34 @@ fn children() {
     check_child("renamed by exec", || {
         super::exec::exec(crate::runner::SELF, &[c"self", c"--state"], &[])
     });
+}
+
+/// What counts when memory is short. Scores depend on how much there is.
+fn shortage() {
+    let set = |adjustment: &str| {
+        let error = std::fs::write("/proc/self/oom_score_adj", adjustment).err();
+        error.and_then(|error| error.raw_os_error()).unwrap_or(0)
+    };
+    let score = || {
+        let score = read("/proc/self/oom_score").trim().parse().unwrap_or(0);
+        match score {
+            0_u32 => "none",
+            1..500 => "little",
+            500..1000 => "as it comes",
+            1000..=2000 => "much",
+            _ => "too much",
+        }
+    };
+    check("oom_score", score());
+    for adjustment in ["300", "1000", "1001", "-1001", "x", ""] {
+        check(&format!("adjusted by {adjustment:?}"), set(adjustment));
+        check(
+            "it shows",
+            read("/proc/self/oom_score_adj").trim().to_owned(),
+        );
+        check("oom_score", score());
+    }
+    for adjustment in ["999", "0", "-1"] {
+        check(&format!("back to {adjustment}"), set(adjustment));
+    }
 }

@@ -166,13 +166,11 @@ fn resident_pages(process: &Process) -> usize {
     space.resident_pages()
 }
 
-/// `/proc/PID/oom_score`: what counts when memory is short, in thousandths of
-/// the machine's.
+/// `/proc/PID/oom_score`: what counts when memory is short.
 pub(super) fn oom_score(subject: &Subject, text: &mut Text) -> Made {
     let process = subject.process()?;
     let score = pressure::score(&process, resident_pages(&process));
-    let total = ochre_hal::memory::stats().total.max(1) as u64;
-    writeln!(text, "{}", score.saturating_mul(1000) / total)?;
+    writeln!(text, "{score}")?;
     Ok(())
 }
 
@@ -184,24 +182,24 @@ pub(super) fn oom_adjustment(subject: &Subject, text: &mut Text) -> Made {
     Ok(())
 }
 
-/// Writing to `/proc/PID/oom_score_adj`; less asks for privilege.
+/// Writing to `/proc/PID/oom_score_adj`; less than it was once set to with
+/// privilege asks for privilege.
 pub(super) fn set_oom_adjustment(subject: &Subject, bytes: &[u8]) -> Result<(), Errno> {
     let new = i32::try_from(number(bytes)?).map_err(|_| Errno::EINVAL)?;
     if !(-1000..=1000).contains(&new) {
         return Err(Errno::EINVAL);
     }
     let process = subject.process()?;
-    let adjustment = &process.control.oom_adjustment;
-    if new < adjustment.load(Ordering::Relaxed) {
-        let asking = account::current_thread()
-            .and_then(table::thread)
-            .ok_or(Errno::EACCES)?;
-        let credentials = asking.credentials();
-        if !credentials.has(Capability::SysResource) {
-            return Err(Errno::EACCES);
-        }
+    let asking = account::current_thread()
+        .and_then(table::thread)
+        .ok_or(Errno::EACCES)?;
+    let control = &process.control;
+    if asking.credentials().has(Capability::SysResource) {
+        control.oom_least.store(new, Ordering::Relaxed);
+    } else if new < control.oom_least.load(Ordering::Relaxed) {
+        return Err(Errno::EACCES);
     }
-    adjustment.store(new, Ordering::Relaxed);
+    control.oom_adjustment.store(new, Ordering::Relaxed);
     Ok(())
 }
 
