@@ -7,12 +7,12 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`record`] | the kernel's line, read |
-//! | [`table`] | names, arguments and types of calls by number |
-//! | [`names`] | the numbers that stand for words, by call and argument |
-//! | [`show`] | a record as a line |
-//! | [`summary`] | calls counted, for `--count` |
-//! | [`output`] | takes the lines out of the log and puts them where they belong |
+//! | `record` | the kernel's line, read |
+//! | `table` | names, arguments and types of calls by number |
+//! | `names` | the numbers that stand for words, by call and argument |
+//! | `show` | a record as a line |
+//! | `summary` | calls counted, for `--count` |
+//! | `output` | takes the lines out of the log and puts them where they belong |
 
 mod names;
 mod output;

@@ -10,7 +10,7 @@
 //! In any other kernel [`AVAILABLE`] is false and all of it comes to nothing.
 //!
 //! # Who may use what when
-//! A [`Here`] is one processor's, and only its own calls touch it: kernel code
+//! A `Here` is one processor's, and only its own calls touch it: kernel code
 //! is not interrupted and stays where it is until the call waits, when
 //! [`end`] has been said.
 

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //! Nothing here panics or reads out of bounds, whatever a program is. A checked
-//! program is made of [`Step`](step::Step)s, which can express nothing that the
+//! program is made of `Step`s, which can express nothing that the
 //! check refuses but a jump too far; that would end the program with 0.
 #![no_std]
 #![forbid(unsafe_code)]

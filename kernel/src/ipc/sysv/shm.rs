@@ -2,7 +2,7 @@
 //!
 //! A [`Segment`] is in the table from shmget on until it is removed and nobody
 //! has it attached any more. Areas do not hold it themselves: they hold the one
-//! [`Attachment`] that it has while it is mapped anywhere, whose end is the end
+//! `Attachment` that it has while it is mapped anywhere, whose end is the end
 //! of the last area.
 //!
 //! ```text
