@@ -26,6 +26,9 @@ macro_rules! program {
     ($name:ident: $($line:literal),+ $(,)?) => {
         core::arch::global_asm!(
             concat!(".pushsection .rodata.ktest.", stringify!($name), ", \"a\""),
+            // The compiler may put the function below into another object.
+            concat!(".globl ochre_ktest_", stringify!($name)),
+            concat!(".globl ochre_ktest_", stringify!($name), "_end"),
             concat!("ochre_ktest_", stringify!($name), ":"),
             $($line,)+
             concat!("ochre_ktest_", stringify!($name), "_end:"),

@@ -47,11 +47,25 @@ fn main() {
             }
             0
         }
-        Some("terminal") => runner::run_on_terminal(&program, &words[1..]),
+        Some("terminal") => {
+            forget_how_we_were_started();
+            runner::run_on_terminal(&program, &words[1..])
+        }
         Some(role) if role.starts_with("--") => {
             abuse::role(role, &words[1..]).unwrap_or_else(|| groups::exec::role(role, &words[1..]))
         }
-        _ => runner::run(&program, &words),
+        _ => {
+            forget_how_we_were_started();
+            runner::run(&program, &words)
+        }
     };
     sys::exit(status);
+}
+
+/// A shell without job control starts what is in its background with these
+/// ignored, `nohup` with the first; groups expect what a login finds.
+fn forget_how_we_were_started() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        sys::set_disposition(signal, libc::SIG_DFL);
+    }
 }
