@@ -48,7 +48,10 @@ pub(crate) fn expected(root: Root, script: &str) -> Result<Done> {
 
 /// Runs a script of a root.
 fn run(root: Root, script: &str) -> Result<Done> {
-    let mut command = Command::new("unshare");
+    // However the tests were started: the background of a shell has some ignored,
+    // and no script could trap those.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,QUIT", "unshare"]);
     if !rustix::process::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
     }
