@@ -1,7 +1,7 @@
 //! A program runs on every kind of machine, with little memory and with much.
 
 use anyhow::Result;
-use ochre_tests::{Case, Extent, Machine, Size, check_output, extent, prefix, shell_on};
+use ochre_tests::{Arch, Case, Extent, Machine, Size, check_output, extent, prefix, shell_on};
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let sizes = [
@@ -18,6 +18,16 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
             })
         })
     })
+}
+
+/// What is sent before the machine is up is not lost.
+pub(super) fn early_input() -> Result<()> {
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        let lines = "what comes early\n".repeat(64);
+        let outcome = shell_on(arch, "cat; exit 4")?.stdin(lines.as_str()).run()?;
+        check_output(&outcome, 4, &lines)?;
+    }
+    Ok(())
 }
 
 fn check(machine: Machine, memory: Size) -> Result<()> {

@@ -143,6 +143,7 @@ fn main() -> ExitCode {
             .filter(|arch| extent(*arch) > Extent::Nothing)
             .flat_map(properties)
             .chain(machines::cases())
+            .chain([Case::new("early input is not lost", machines::early_input)])
             .chain(rtc::cases())
             .chain(on_x86_64.filter(|_| x86_64))
             .collect(),

@@ -24,8 +24,10 @@ const INTERRUPT_CLEAR: usize = 0x44;
 const FLAG_RECEIVER_EMPTY: u32 = 1 << 4;
 const FLAG_TRANSMITTER_FULL: u32 = 1 << 5;
 
-/// Eight bits, no parity, FIFOs on.
-const LINE_8N1: u32 = 3 << 5 | 1 << 4;
+/// Eight bits, no parity.
+const LINE_8N1: u32 = 3 << 5;
+/// FIFOs on; without, the receiver holds one byte.
+const LINE_FIFOS: u32 = 1 << 4;
 
 /// On, transmitter and receiver.
 const ON: u32 = 1 | 1 << 8 | 1 << 9;
@@ -89,12 +91,21 @@ impl core::fmt::Debug for Port {
 
 impl Port {
     /// Sets up the port: 8N1, FIFOs on, interrupts off. There is one.
+    ///
+    /// Switching FIFOs on or off empties them, so where something was received
+    /// already (a host that did not wait for us, and will go on) they stay as
+    /// they are: slow, and nothing is lost.
     pub(super) fn open() -> Option<Port> {
         let port = PL011.get()?;
         let registers = &port.registers;
         registers.write(INTERRUPT_MASK, 0);
         registers.write(INTERRUPT_CLEAR, 0x7ff & !RECEIVED);
-        registers.write(LINE_CONTROL, LINE_8N1);
+        let fifos = if registers.read(FLAGS) & FLAG_RECEIVER_EMPTY == 0 {
+            registers.read(LINE_CONTROL) & LINE_FIFOS
+        } else {
+            LINE_FIFOS
+        };
+        registers.write(LINE_CONTROL, LINE_8N1 | fifos);
         // An interrupt when an eighth is full.
         registers.write(INTERRUPT_LEVELS, 0);
         registers.write(CONTROL, ON);
