@@ -12,6 +12,7 @@ mod line_buffer;
 mod line_discipline;
 mod output;
 mod registry;
+pub mod screen;
 mod terminal;
 
 pub use byte_queue::ByteQueue;
