@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use self::running::Outputs;
 pub use self::running::{End, Outcome, Running};
@@ -34,7 +34,7 @@ use crate::{
     bridge::{Form, Sink},
     cmdline::CommandLine,
     cpio, kernel_build,
-    machine::{Accelerator, EXIT_PORT, Hardware, Machine, STATUS_PORT},
+    machine::{Accelerator, EXIT_PORT, Hardware, Machine, STATUS_PORT, Screen},
     qemu::{self, Emulator, Start},
     rootfs,
     size::Size,
@@ -124,6 +124,7 @@ impl Guest {
                 processors: 1,
                 model: None,
                 properties: None,
+                screen: Screen::None,
             },
             root: Root::None,
             program: None,
@@ -185,6 +186,13 @@ impl Guest {
     /// More properties of the machine, as QEMU's `-M` has them.
     pub fn machine_properties(mut self, properties: &'static str) -> Self {
         self.hardware.properties = Some(properties);
+        self
+    }
+
+    /// Gives the machine a screen and a keyboard. A hidden one is used over
+    /// [`Running::control`].
+    pub fn screen(mut self, screen: Screen) -> Self {
+        self.hardware.screen = screen;
         self
     }
 
@@ -363,6 +371,12 @@ impl Guest {
     /// # Errors
     /// If it cannot be started.
     pub fn start(self) -> Result<Running> {
+        let machine = self.hardware.machine;
+        ensure!(
+            self.hardware.screen == Screen::None || machine.takes_screen(),
+            "the machine {} cannot have a screen; q35 can",
+            machine.name()
+        );
         let command_line = self.command_line()?;
         let dir = qemu::run_dir()?;
         let initrd = match &self.root {
@@ -385,6 +399,7 @@ impl Guest {
             initrd: initrd.as_deref(),
             command_line: command_line.as_str(),
             second_serial: escaped,
+            control: self.hardware.screen == Screen::Hidden,
             debugger: self.debugger.as_deref(),
             own_group: self.own_group,
             dir,

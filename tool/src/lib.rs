@@ -31,6 +31,7 @@ pub mod kernel_build;
 pub mod machine;
 pub mod paths;
 pub mod qemu;
+pub mod qmp;
 pub mod report;
 pub mod rootfs;
 pub mod setup;

@@ -58,6 +58,11 @@ impl Machine {
         }
     }
 
+    /// Whether it can have a screen.
+    pub fn takes_screen(self) -> bool {
+        self != Self::Microvm
+    }
+
     /// QEMU's name for it.
     pub fn name(self) -> &'static str {
         match self {
@@ -107,6 +112,20 @@ pub struct Hardware {
     pub model: Option<&'static str>,
     /// More properties of the machine (QEMU's `-M`), like `virtualization=on`.
     pub properties: Option<&'static str>,
+    /// Whether it has a screen and a keyboard.
+    pub screen: Screen,
+}
+
+/// Whether a machine has a screen and a keyboard, and where they are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    /// It has neither.
+    #[default]
+    None,
+    /// They are reached over the control line ([`crate::qmp`]).
+    Hidden,
+    /// They are in a window, which QEMU opens by this value of its `-display`.
+    Window(&'static str),
 }
 
 /// The files and sockets that QEMU opens.
@@ -129,13 +148,22 @@ pub struct Wiring<'a> {
     /// The socket at which a debugger is waited for, before the first
     /// instruction.
     pub debugger: Option<&'a Path>,
+    /// The socket of the control line, if there is one.
+    pub control: Option<&'a Path>,
 }
 
 impl Hardware {
     /// QEMU's arguments.
     pub fn arguments(&self, wiring: &Wiring<'_>) -> Vec<OsString> {
         let mut arguments = Arguments::default();
-        arguments.flags("-nodefaults -no-user-config -no-reboot -display none");
+        arguments.flags("-nodefaults -no-user-config -no-reboot");
+        arguments.pair(
+            "-display",
+            match self.screen {
+                Screen::None | Screen::Hidden => "none",
+                Screen::Window(display) => display,
+            },
+        );
         if self.machine == Machine::Virt {
             self.virt(wiring, &mut arguments);
             return arguments.0;
@@ -152,6 +180,10 @@ impl Hardware {
         };
         self.processor(model, &mut arguments);
         self.common(wiring, &mut arguments);
+        if self.screen != Screen::None {
+            // The keyboard is part of these machines.
+            arguments.pair("-vga", "std");
+        }
         arguments.pair("-device", "isa-serial,iobase=0x3f8,irq=4,chardev=com1");
         if let Some(com2) = wiring.com2 {
             arguments.socket("com2", com2);
@@ -212,6 +244,10 @@ impl Hardware {
             arguments.pair("-gdb", "chardev:debugger");
         }
         arguments.socket("com1", wiring.com1);
+        if let Some(control) = wiring.control {
+            arguments.socket("control", control);
+            arguments.pair("-mon", "chardev=control,mode=control");
+        }
     }
 
     /// The machine for AArch64: one serial port of its own, and a card with
@@ -232,6 +268,10 @@ impl Hardware {
         };
         hardware.processor("cortex-a57", arguments);
         self.common(wiring, arguments);
+        if self.screen != Screen::None {
+            arguments.pair("-device", "ramfb");
+            arguments.pair("-device", "virtio-keyboard-device");
+        }
         arguments.pair("-serial", "chardev:com1");
         match wiring.com2 {
             Some(com2) => arguments.socket("com2", com2),
@@ -275,7 +315,7 @@ impl Arguments {
 mod tests {
     use std::path::Path;
 
-    use super::{Accelerator, Hardware, Machine, Wiring};
+    use super::{Accelerator, Hardware, Machine, Screen, Wiring};
     use crate::size::Size;
 
     #[test]
@@ -287,6 +327,7 @@ mod tests {
             processors: 2,
             model: None,
             properties: None,
+            screen: Screen::Hidden,
         };
         let arguments = hardware.arguments(&Wiring {
             kernel: Path::new("/k"),
@@ -297,12 +338,15 @@ mod tests {
             log: Path::new("/l"),
             status: Path::new("/st"),
             debugger: None,
+            control: Some(Path::new("/c")),
         });
         let arguments: Vec<_> = arguments.iter().map(|a| a.to_str().unwrap()).collect();
         let has = |name, value| arguments.windows(2).any(|pair| pair == [name, value]);
         assert!(has("-M", "q35") && has("-m", "65536k") && has("-smp", "2"));
         assert!(has("-chardev", "socket,id=com1,path=/s,,1"));
         assert!(has("-append", "a=b c"));
+        assert!(has("-display", "none") && has("-vga", "std"));
+        assert!(has("-mon", "chardev=control,mode=control"));
         assert!(has("-device", "isa-debug-exit,iobase=0xf4,iosize=4"));
         assert!(!arguments.contains(&"-initrd") && !arguments.contains(&"-S"));
         assert!(!arguments.iter().any(|argument| argument.contains("com2")));

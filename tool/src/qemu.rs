@@ -47,6 +47,8 @@ pub struct Sockets {
     pub com2: Option<UnixStream>,
     /// The kernel's log.
     pub log: UnixStream,
+    /// The control line.
+    pub control: Option<UnixStream>,
     /// What QEMU itself has to say.
     pub errors: ChildStderr,
 }
@@ -64,6 +66,8 @@ pub struct Start<'a> {
     pub command_line: &'a str,
     /// Whether there is a second serial line.
     pub second_serial: bool,
+    /// Whether there is a control line.
+    pub control: bool,
     /// The socket at which a debugger is waited for, if one is.
     pub debugger: Option<&'a Path>,
     /// Whether keys like Ctrl-C are kept from QEMU, because we see to its end
@@ -102,6 +106,7 @@ impl Emulator {
         let (com1_path, com1) = listen("com1")?;
         let com2 = start.second_serial.then(|| listen("com2")).transpose()?;
         let (log_path, log) = listen("log")?;
+        let control = start.control.then(|| listen("control")).transpose()?;
         let arguments = start.hardware.arguments(&Wiring {
             kernel: start.kernel,
             initrd: start.initrd,
@@ -111,6 +116,7 @@ impl Emulator {
             log: &log_path,
             status: &dir.path().join("status"),
             debugger: start.debugger,
+            control: control.as_ref().map(|(path, _)| path.as_path()),
         });
         let mut command = command(&qemu);
         if start.own_group {
@@ -134,6 +140,10 @@ impl Emulator {
                 .map(|(_, listener)| accept(listener))
                 .transpose()?,
             accept(&log)?,
+            control
+                .as_ref()
+                .map(|(_, listener)| accept(listener))
+                .transpose()?,
         );
         let errors = errors.context("QEMU's errors were read already")?;
         Ok((
@@ -142,6 +152,7 @@ impl Emulator {
                 com1: sockets.0,
                 com2: sockets.1,
                 log: sockets.2,
+                control: sockets.3,
                 errors,
             },
         ))
@@ -179,6 +190,11 @@ impl Emulator {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its folder, for files that nobody needs afterwards.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Ends the process, whatever it is at.

@@ -11,12 +11,13 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::Output;
 use crate::{
     bridge::{self, Capture, Event, Form, Input, Sink, Source},
     qemu::{Emulator, Sockets},
+    qmp::{Picture, Qmp},
     status::{self, QemuExit},
     symbols::NamingSink,
 };
@@ -32,6 +33,7 @@ pub struct Running {
     input: Option<Input>,
     events: Receiver<Event>,
     sender: Sender<Event>,
+    control: Option<Qmp>,
     open: Vec<Source>,
     started: Instant,
     deadline: Option<Instant>,
@@ -138,6 +140,7 @@ impl Running {
             input: Some(Input::new(sockets.com1.try_clone()?, form)),
             events,
             sender,
+            control: sockets.control.map(Qmp::new).transpose()?,
             open: Vec::new(),
             started,
             deadline: timeout.map(|timeout| started + timeout),
@@ -208,6 +211,26 @@ impl Running {
             Some(input) => input.send(bytes.as_ref()),
             None => Err(io::Error::other("the guest's input comes from elsewhere")),
         }
+    }
+
+    /// QEMU's control line: keys and the monitor.
+    ///
+    /// # Errors
+    /// If the guest has none: it was started without
+    /// [`Screen::Hidden`](crate::machine::Screen::Hidden).
+    pub fn control(&mut self) -> Result<&mut Qmp> {
+        self.control
+            .as_mut()
+            .context("the guest was started without a control line")
+    }
+
+    /// What is on the guest's screen now.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn screendump(&mut self) -> Result<Picture> {
+        let file = self.emulator.dir().join("screen.ppm");
+        self.control()?.screendump(&file)
     }
 
     /// Says that no more input will come.
