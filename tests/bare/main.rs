@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Arch, Case, Extent, Guest, Outcome, Running, describe, extent, machine, prefix};
+use ochre_tests::{Arch, Case, Extent, Guest, Machine, Outcome, Running, describe, extent, prefix};
 use ochre_tool::kernel_build;
 
 /// How long one may take, and how long until it says something.
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 fn start(arch: Arch, name: &str) -> Result<Running> {
     Guest::with_kernel(kernel_build::build_example(arch, name)?)
-        .machine(machine(arch))
+        .machine(Machine::usual(arch))
         .console(24, 80)
         .timeout(TIMEOUT)
         .start()

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, QemuExit, describe, ended_on, extent, machine, prefix, test_kernel,
+    Arch, Case, Extent, Guest, Machine, QemuExit, describe, ended_on, extent, prefix, test_kernel,
 };
 
 /// How long one property may take.
@@ -167,7 +167,7 @@ fn properties(arch: Arch) -> impl Iterator<Item = Case> {
 }
 
 fn check(arch: Arch, name: &str, processors: u32) -> Result<()> {
-    let mut guest = Guest::with_kernel(test_kernel(arch)?).machine(machine(arch));
+    let mut guest = Guest::with_kernel(test_kernel(arch)?).machine(Machine::usual(arch));
     if arch == Arch::Aarch64 && name == "user-access" {
         // The usual model is older than what this is about.
         guest = guest.processor_model("max,pauth-impdef=on");

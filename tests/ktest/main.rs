@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Result, anyhow, bail, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Outcome, QemuExit, describe, ended_on, extent, machine, prefix,
+    Arch, Case, Extent, Guest, Machine, Outcome, QemuExit, describe, ended_on, extent, prefix,
     test_kernel,
 };
 
@@ -153,7 +153,7 @@ fn passed(outcome: &Outcome) -> BTreeSet<String> {
 
 fn boot(arch: Arch, what: &str, processors: u32) -> Result<Outcome> {
     Guest::with_kernel(test_kernel(arch)?)
-        .machine(machine(arch))
+        .machine(Machine::usual(arch))
         .processors(processors)
         .words(format!("ochre.ktest={what}"))
         .timeout(TIMEOUT)

@@ -38,7 +38,6 @@ pub use ochre_tool::{
     tree::Tree,
 };
 pub use shared::{
-    archive, busybox, guest, guest_on, kernel, kernel_with, machine, once, shell, shell_on,
-    test_kernel,
+    archive, busybox, guest, guest_on, kernel, kernel_with, once, shell, shell_on, test_kernel,
 };
 pub use suite::{Case, run};

@@ -47,14 +47,6 @@ fn build(arch: Arch, features: &[&str]) -> Result<PathBuf> {
     }
 }
 
-/// The machine that guests of an architecture have unless told otherwise.
-pub fn machine(arch: Arch) -> Machine {
-    match arch {
-        Arch::X86_64 => Machine::default(),
-        Arch::Aarch64 => Machine::Virt,
-    }
-}
-
 /// The kernel with the in-kernel tests and the one-property tests in it.
 ///
 /// # Errors
@@ -108,7 +100,7 @@ pub fn guest() -> Result<Guest> {
 /// As [`guest`].
 pub fn guest_on(arch: Arch) -> Result<Guest> {
     Ok(Guest::with_kernel(kernel(arch)?)
-        .machine(machine(arch))
+        .machine(Machine::usual(arch))
         .timeout(TIMEOUT)
         .env("PATH", rootfs::GUEST_PATH)
         .env("HOME", "/root"))

@@ -28,6 +28,7 @@ pub mod escape;
 pub mod guest;
 pub mod host;
 pub mod kernel_build;
+mod lines;
 pub mod machine;
 pub mod paths;
 pub mod qemu;

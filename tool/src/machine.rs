@@ -41,6 +41,14 @@ impl Machine {
     /// All of x86_64.
     pub const ALL: [Self; 3] = [Self::Microvm, Self::Q35, Self::Pc];
 
+    /// The one that guests of an architecture have unless told otherwise.
+    pub fn usual(arch: Arch) -> Self {
+        match arch {
+            Arch::X86_64 => Self::default(),
+            Arch::Aarch64 => Self::Virt,
+        }
+    }
+
     /// What its processors are.
     pub fn arch(self) -> Arch {
         match self {

@@ -13,7 +13,7 @@ use std::{
 
 use addr2line::Loader;
 
-use crate::{bridge::Sink, paths};
+use crate::{bridge::Sink, lines::Lines, paths};
 
 /// Where kernel code can be; nothing else is looked up.
 const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
@@ -37,7 +37,7 @@ pub struct NamingSink {
     names: Names,
     /// How far the kernel is from where the image says.
     moved_by: u64,
-    line: Vec<u8>,
+    lines: Lines,
     sink: Sink,
 }
 
@@ -59,22 +59,21 @@ impl NamingSink {
         Self {
             names: Names::new(kernel),
             moved_by: 0,
-            line: Vec::new(),
+            lines: Lines::new(MAX_LINE),
             sink,
         }
     }
 
-    fn pass_line(&mut self) -> io::Result<()> {
-        let line = core::mem::take(&mut self.line);
-        let text = core::str::from_utf8(&line).unwrap_or_default();
+    fn pass_line(&mut self, line: &[u8]) -> io::Result<()> {
+        let text = core::str::from_utf8(line).unwrap_or_default();
         if let Some(distance) = distance_in(text) {
             self.moved_by = distance;
         }
         let Some(address) = address_in(text) else {
-            return self.sink.write_all(&line);
+            return self.sink.write_all(line);
         };
         let address = address.wrapping_sub(self.moved_by);
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
         self.sink.write_all(text)?;
         for (depth, name) in self.names.at(address).iter().enumerate() {
             let separator = if depth == 0 { "  " } else { "\n      in " };
@@ -142,11 +141,9 @@ fn address_in(line: &str) -> Option<u64> {
 
 impl Write for NamingSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            self.line.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.line.len() > MAX_LINE {
-                self.pass_line()?;
-            }
+        let mut left = bytes;
+        while let Some(line) = self.lines.next(&mut left) {
+            self.pass_line(&line)?;
         }
         Ok(bytes.len())
     }
@@ -159,7 +156,8 @@ impl Write for NamingSink {
 impl Drop for NamingSink {
     fn drop(&mut self) {
         // A kernel that dies in the middle of a line still said it.
-        let _ = self.pass_line().and_then(|()| self.sink.flush());
+        let line = self.lines.rest();
+        let _ = self.pass_line(&line).and_then(|()| self.sink.flush());
     }
 }
 

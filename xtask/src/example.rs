@@ -7,12 +7,8 @@ use ochre_tool::{Arch, Guest, Machine, kernel_build};
 
 /// Builds it and runs it; what it says on its console is said here.
 pub(crate) fn run(name: &str, arch: Arch) -> Result<()> {
-    let machine = match arch {
-        Arch::X86_64 => Machine::default(),
-        Arch::Aarch64 => Machine::Virt,
-    };
     Guest::with_kernel(kernel_build::build_example(arch, name)?)
-        .machine(machine)
+        .machine(Machine::usual(arch))
         .console(24, 80)
         .stdout_to(Box::new(io::stdout()))
         .run()?;

@@ -38,10 +38,7 @@ pub(super) struct MachineOptions {
 impl MachineOptions {
     /// The kind of machine.
     pub(super) fn machine(&self) -> Machine {
-        match self.arch {
-            Some(Arch::Aarch64) => Machine::Virt,
-            Some(Arch::X86_64) | None => self.machine,
-        }
+        self.arch.map_or(self.machine, Machine::usual)
     }
 }
 

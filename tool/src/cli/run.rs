@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
@@ -78,9 +78,7 @@ pub(super) fn program(options: &RunOptions) -> Result<ExitCode> {
 /// The same, with its system calls told.
 pub(super) fn traced(options: &TraceOptions) -> Result<ExitCode> {
     let what = options.what();
-    if let Some(name) = what.unknown_name() {
-        bail!("there is no system call `{name}`; docs/syscalls.md has the names");
-    }
+    what.check()?;
     let to: Sink = match &options.output {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
@@ -96,8 +94,7 @@ pub(super) fn traced(options: &TraceOptions) -> Result<ExitCode> {
 /// The same, with a debugger that holds the machine.
 pub(super) fn debugged(options: &DebugOptions) -> Result<ExitCode> {
     let machine = &options.run.machine;
-    // Addresses are what the kernel's symbols say.
-    let guest = program_guest(&options.run)?.words("nokaslr");
+    let guest = program_guest(&options.run)?;
     let dir = qemu::run_dir()?;
     let socket = match &options.socket {
         Some(socket) => std::path::absolute(socket)?,

@@ -6,8 +6,10 @@ use std::{
     io::{self, Write},
 };
 
+use anyhow::{Result, bail};
+
 use super::{record::Record, show, summary::Summary, table};
-use crate::{arch::Arch, bridge::Sink};
+use crate::{arch::Arch, bridge::Sink, lines::Lines};
 
 /// How long an unfinished line is kept back; a longer one passes as it is.
 const MAX_LINE: usize = 16 << 10;
@@ -22,10 +24,21 @@ pub struct Options {
 }
 
 impl Options {
-    /// The first of the names that no call has.
-    pub fn unknown_name(&self) -> Option<&str> {
-        let mut names = self.only.iter().map(String::as_str);
-        names.find(|name| !table::is_known(name))
+    /// Whether every name is a call's.
+    ///
+    /// # Errors
+    /// If one is not; names that are like it are in the error.
+    pub fn check(&self) -> Result<()> {
+        let mut names = self.only.iter();
+        let Some(name) = names.find(|name| !table::is_known(name)) else {
+            return Ok(());
+        };
+        let near = table::names_like(name);
+        let meant = match near.as_slice() {
+            [] => "docs/syscalls.md has those it knows".to_owned(),
+            near => format!("it knows `{}`", near.join("`, `")),
+        };
+        bail!("Ochre knows no system call `{name}`; {meant}")
     }
 }
 
@@ -35,7 +48,7 @@ pub struct Splitter {
     options: Options,
     log: Sink,
     trace: Sink,
-    line: Vec<u8>,
+    lines: Lines,
     summary: Summary,
     /// Threads that were seen: one alone needs no number in front.
     threads: HashSet<u32>,
@@ -57,18 +70,17 @@ impl Splitter {
             options,
             log,
             trace,
-            line: Vec::new(),
+            lines: Lines::new(MAX_LINE),
             summary: Summary::default(),
             threads: HashSet::new(),
         }
     }
 
-    fn pass_line(&mut self) -> io::Result<()> {
-        let line = core::mem::take(&mut self.line);
-        let record = core::str::from_utf8(&line).ok().and_then(Record::parse);
+    fn pass_line(&mut self, line: &[u8]) -> io::Result<()> {
+        let record = core::str::from_utf8(line).ok().and_then(Record::parse);
         // A reader of the trace that went away is no reason to lose the log.
         let _ = match record {
-            None => return self.log.write_all(&line),
+            None => return self.log.write_all(line),
             Some(Record::Call(call)) => {
                 let name = show::name(self.arch, call.number);
                 if !self.options.only.is_empty() && !self.options.only.contains(&name) {
@@ -100,11 +112,9 @@ impl Splitter {
 
 impl Write for Splitter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            self.line.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.line.len() > MAX_LINE {
-                self.pass_line()?;
-            }
+        let mut left = bytes;
+        while let Some(line) = self.lines.next(&mut left) {
+            self.pass_line(&line)?;
         }
         Ok(bytes.len())
     }
@@ -118,9 +128,8 @@ impl Drop for Splitter {
     fn drop(&mut self) {
         // The end of the log: what is kept back goes, and the counts are told.
         // Whoever would hear of a failure is gone.
-        if !self.line.is_empty() {
-            let _ = self.pass_line();
-        }
+        let line = self.lines.rest();
+        let _ = self.pass_line(&line);
         if self.options.count {
             let _ = self.summary.write(self.arch, &mut self.trace);
         }
@@ -211,12 +220,25 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_call_is_found() {
-        let options = Options {
-            only: vec!["openat".to_owned(), "opeanat".to_owned()],
-            count: false,
+    fn a_name_without_a_call_is_said_with_its_like() {
+        let error = |names: &[&str]| {
+            let options = Options {
+                only: names.iter().map(|name| (*name).to_owned()).collect(),
+                count: false,
+            };
+            options.check().map_err(|error| error.to_string())
         };
-        assert_eq!(options.unknown_name(), Some("opeanat"));
-        assert_eq!(Options::default().unknown_name(), None);
+        assert_eq!(error(&[]), Ok(()));
+        assert_eq!(error(&["openat", "read"]), Ok(()));
+        assert_eq!(
+            error(&["read", "opeanat"]),
+            Err(
+                "Ochre knows no system call `opeanat`; it knows `openat`, `open`, `openat2`".into()
+            )
+        );
+        assert_eq!(
+            error(&["%file"]),
+            Err("Ochre knows no system call `%file`; docs/syscalls.md has those it knows".into())
+        );
     }
 }

@@ -2,6 +2,12 @@
 
 use crate::arch::Arch;
 
+/// From which likeness on, of 1, one name may be meant by another.
+const ALIKE: f64 = 0.85;
+
+/// How many such names are told.
+const MOST_ALIKE: usize = 3;
+
 /// A call.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -48,6 +54,20 @@ pub(super) fn row(arch: Arch, number: u64) -> Option<&'static Row> {
 /// Whether there is a call of that name.
 pub(super) fn is_known(name: &str) -> bool {
     ROWS.iter().any(|row| row.name == name)
+}
+
+/// Names of calls that somebody may have meant by `name`, the likeliest first.
+pub(super) fn names_like(name: &str) -> Vec<&'static str> {
+    let mut near: Vec<(f64, &str)> = ROWS
+        .iter()
+        .map(|row| (strsim::jaro_winkler(name, row.name), row.name))
+        .filter(|(likeness, _)| *likeness > ALIKE)
+        .collect();
+    near.sort_by(|(one, _), (two, _)| two.total_cmp(one));
+    near.into_iter()
+        .map(|(_, name)| name)
+        .take(MOST_ALIKE)
+        .collect()
 }
 
 #[cfg(test)]
