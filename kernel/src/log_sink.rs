@@ -3,13 +3,15 @@
 //! Written through the `log` crate. The ring is what `syslog(2)` and
 //! `/proc/kmsg` read.
 
-use crate::memory::MakeRoom;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use log::{LevelFilter, Log, Metadata, Record};
+use ochre_abi::Errno;
 use ochre_hal::{clock, debug};
 use ochre_sync::SpinLock;
+
+use crate::memory::MakeRoom;
 
 /// Bytes of log kept in memory.
 const RING: usize = 16 * 1024;
@@ -95,7 +97,7 @@ fn keep(bytes: &[u8]) {
 ///
 /// # Errors
 /// When there is no memory for the copy.
-pub fn kept() -> Result<Vec<u8>, alloc::collections::TryReserveError> {
+pub fn kept() -> Result<Vec<u8>, Errno> {
     let ring = KEPT.lock();
     let count = ring.written.min(RING);
     let mut copy = Vec::new();

@@ -12,6 +12,7 @@ pub mod anonymous;
 pub mod attributes;
 mod context;
 mod dentry;
+mod device_number;
 pub mod directory;
 mod fd_table;
 mod file;
@@ -30,6 +31,7 @@ mod writers;
 pub use access::{Access, Want};
 pub use context::FsContext;
 pub use dentry::{Dentry, VisitChild};
+pub use device_number::{LazyDevice, anonymous_device};
 pub use fd_table::{DESCRIPTORS_MAX, FdTable};
 pub use file::{Events, File, OpenFile, StatusFlags, Transfer};
 pub use inode::{

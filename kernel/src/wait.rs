@@ -63,7 +63,7 @@ impl WaitQueue {
     /// ENOMEM.
     pub fn register(&self, waker: &Waker) -> Result<Registration, Errno> {
         let mut waiters = self.waiters.lock();
-        waiters.list.make_room(1).map_err(|_| Errno::ENOMEM)?;
+        waiters.list.make_room(1)?;
         let key = waiters.next_key;
         waiters.next_key += 1;
         waiters.list.push((key, waker.clone()));

@@ -273,11 +273,7 @@ impl File for RtcFile {
         let bytes = state.events.to_ne_bytes();
         let put = sink.put(bytes.get(..len).unwrap_or_default());
         if put < len {
-            return if sink.faulted() && put == 0 {
-                Ok(0)
-            } else {
-                Err(Errno::EFAULT)
-            };
+            return sink.moved_too_little(put);
         }
         state.events = 0;
         Ok(len)

@@ -14,11 +14,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use ochre_abi::Errno;
-use ochre_abi::stat::{Statfs, TMPFS_MAGIC, make_device};
+use ochre_abi::stat::{Statfs, TMPFS_MAGIC};
 use ochre_hal::memory::PAGE_SIZE;
-use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
-use crate::vfs::{Change, Dentry, FileSystem, Kind, New};
+use crate::vfs::{Change, Dentry, FileSystem, Kind, New, anonymous_device};
 
 pub use node::Node;
 pub use options::Options;
@@ -27,15 +27,6 @@ pub use pages::{Frame, Pages};
 /// Memory an inode stands for, in the accounts of a file system: its objects
 /// live in the kernel's heap.
 const INODES_PER_PAGE: u64 = 4;
-
-/// Minor numbers of file systems without a device (major 0).
-static NEXT_DEVICE: AtomicU32 = AtomicU32::new(1);
-
-/// The next device number for a file system without a device.
-#[must_use]
-pub fn anonymous_device() -> u64 {
-    make_device(0, NEXT_DEVICE.fetch_add(1, Ordering::Relaxed))
-}
 
 /// What all inodes of one tmpfs share: numbers and accounts.
 #[derive(Debug)]

@@ -169,7 +169,7 @@ impl Epoll {
             let mut ready = self.shared.ready.lock();
             let wanted = items.len() + 1;
             let missing = wanted.saturating_sub(ready.len());
-            ready.make_room(missing).map_err(|_| Errno::ENOMEM)?;
+            ready.make_room(missing)?;
             drop(ready);
             items.insert(key, Arc::clone(&item));
         }
@@ -276,7 +276,7 @@ impl Epoll {
         }
         let mut watched = Vec::new();
         let items = other.items.lock();
-        watched.make_room(items.len()).map_err(|_| Errno::ENOMEM)?;
+        watched.make_room(items.len())?;
         watched.extend(items.values().filter_map(|item| item.file.upgrade()));
         drop(items);
         for file in watched {

@@ -43,11 +43,7 @@ impl File for EventFd {
         let value = if self.semaphore { 1 } else { *count };
         let put = sink.put(&value.to_ne_bytes());
         if put < 8 {
-            return if sink.faulted() && put == 0 {
-                Ok(0)
-            } else {
-                Err(Errno::EFAULT)
-            };
+            return sink.moved_too_little(put);
         }
         *count -= value;
         drop(count);
@@ -62,11 +58,7 @@ impl File for EventFd {
         let mut bytes = [0; 8];
         let taken = source.take(&mut bytes);
         if taken < 8 {
-            return if source.faulted() && taken == 0 {
-                Ok(0)
-            } else {
-                Err(Errno::EFAULT)
-            };
+            return source.moved_too_little(taken);
         }
         let value = u64::from_ne_bytes(bytes);
         if value == u64::MAX {

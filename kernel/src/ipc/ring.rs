@@ -4,10 +4,11 @@
 //! page up to the capacity, and goes when the ring is dropped. Growing is the
 //! only allocation and may fail.
 
-use crate::memory::MakeRoom;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
+
+use crate::memory::MakeRoom;
 
 const FIRST: usize = 4096;
 
@@ -52,9 +53,7 @@ impl Ring {
         }
         if capacity < self.buffer.len() {
             let mut smaller = Vec::new();
-            smaller
-                .make_room_exact(capacity)
-                .map_err(|_| Errno::ENOMEM)?;
+            smaller.make_room_exact(capacity)?;
             smaller.resize(capacity, 0);
             self.move_into(smaller);
         }

@@ -167,6 +167,16 @@ impl Promise {
         Ok(promise)
     }
 
+    /// A promise of a shared object's pages; of none, if they are not reserved
+    /// and the policy does not insist.
+    ///
+    /// # Errors
+    /// As [`new`](Promise::new).
+    pub fn of_shared(pages: u64, is_reserved: bool) -> Result<Promise, Errno> {
+        let is_counted = is_reserved || Overcommit::now() == Overcommit::Never;
+        Promise::new(if is_counted { pages } else { 0 })
+    }
+
     /// So many pages from now on, whatever the policy says.
     #[inline]
     pub fn set(&mut self, pages: u64) {

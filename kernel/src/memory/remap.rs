@@ -8,6 +8,7 @@ use ochre_hal::memory::{self, OutOfMemory, USER_END};
 
 use super::area::{Anonymous, Area, AreaFlags, PAGE};
 use super::map::Placement;
+use super::pressure::HEADROOM;
 use super::space::Inner;
 use super::{AddressSpace, Population, may_promise};
 
@@ -143,7 +144,7 @@ impl Inner {
         if old_len.min(new_len) > area.end - address {
             return Err(Errno::EFAULT);
         }
-        if !self.areas.has_room() || !memory::has_headroom(4) {
+        if !self.areas.has_room() || !memory::has_headroom(HEADROOM) {
             return Err(Errno::ENOMEM);
         }
         if new_len <= old_len {
@@ -231,7 +232,7 @@ impl Inner {
                     .checked_add(old_len)
                     .filter(|end| *end <= USER_END)
                     .ok_or(Errno::EINVAL)?;
-                if !self.areas.has_room() || !memory::has_headroom(4) {
+                if !self.areas.has_room() || !memory::has_headroom(HEADROOM) {
                     return Err(Errno::ENOMEM);
                 }
                 self.unmap(address + new_len..end);

@@ -7,10 +7,10 @@
 //! standard library's `try_reserve` that is called.
 
 use alloc::boxed::Box;
-use alloc::collections::TryReserveError;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use ochre_abi::Errno;
 use ochre_hal::memory::shortage;
 
 /// Collections that can be asked for room before something is put in.
@@ -18,27 +18,27 @@ pub trait MakeRoom {
     /// Makes room for so many more, and for what may follow.
     ///
     /// # Errors
-    /// There is no memory; nothing has changed.
-    fn make_room(&mut self, more: usize) -> Result<(), TryReserveError>;
+    /// ENOMEM; nothing has changed.
+    fn make_room(&mut self, more: usize) -> Result<(), Errno>;
 
     /// Makes room for so many more and no others.
     ///
     /// # Errors
-    /// There is no memory; nothing has changed.
-    fn make_room_exact(&mut self, more: usize) -> Result<(), TryReserveError>;
+    /// ENOMEM; nothing has changed.
+    fn make_room_exact(&mut self, more: usize) -> Result<(), Errno>;
 }
 
 macro_rules! make_room {
     ($($collection:ident),*) => { $(
         impl<T> MakeRoom for $collection<T> {
             #[inline]
-            fn make_room(&mut self, more: usize) -> Result<(), TryReserveError> {
-                shortage::may_fail(|| self.try_reserve(more))
+            fn make_room(&mut self, more: usize) -> Result<(), Errno> {
+                shortage::may_fail(|| self.try_reserve(more)).map_err(|_| Errno::ENOMEM)
             }
 
             #[inline]
-            fn make_room_exact(&mut self, more: usize) -> Result<(), TryReserveError> {
-                shortage::may_fail(|| self.try_reserve_exact(more))
+            fn make_room_exact(&mut self, more: usize) -> Result<(), Errno> {
+                shortage::may_fail(|| self.try_reserve_exact(more)).map_err(|_| Errno::ENOMEM)
             }
         }
     )* };

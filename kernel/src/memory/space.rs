@@ -342,8 +342,7 @@ impl AddressSpace {
             if room == 0 {
                 return Err(too_long);
             }
-            to.make_room(first + done + room - to.len())
-                .map_err(|_| Errno::ENOMEM)?;
+            to.make_room(first + done + room - to.len())?;
             to.resize(first + done + room, 0);
             let at = from.wrapping_add(done as u64);
             match self.root.copy_in_string(at, &mut to[first + done..]) {

@@ -354,11 +354,7 @@ fn new_thread(
     space: Arc<AddressSpace>,
 ) -> Result<Arc<Thread>, Errno> {
     let process = Arc::clone(&maker.thread.process);
-    process
-        .threads
-        .lock()
-        .make_room(1)
-        .map_err(|_| Errno::ENOMEM)?;
+    process.threads.lock().make_room(1)?;
     let shares = maker.thread.child_shares(request.flags)?;
     let tid = request.allocate(maker.thread)?;
     let thread = Thread::new(
@@ -413,7 +409,7 @@ fn join_group(maker: &Thread, thread: &Arc<Thread>) -> Result<(), Errno> {
         return Err(Errno::ERESTARTNOINTR);
     }
     table.check_free(thread.tid())?;
-    threads.make_room(1).map_err(|_| Errno::ENOMEM)?;
+    threads.make_room(1)?;
     // Under the lock: whoever restricts all threads finds it restricted.
     thread.take_over_restrictions(maker);
     threads.push(Arc::clone(thread));
@@ -444,11 +440,7 @@ fn new_process(
         request.flags,
         request.exit_signal,
     ));
-    process
-        .threads
-        .lock()
-        .make_room(1)
-        .map_err(|_| Errno::ENOMEM)?;
+    process.threads.lock().make_room(1)?;
     let thread = Thread::new(
         pid,
         Arc::clone(&process),

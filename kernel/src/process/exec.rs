@@ -154,9 +154,7 @@ pub fn prepare(mut request: Request, opener: &mut dyn Opener) -> Result<Prepared
         }
         file = opener.open(line.interpreter)?;
         called.clear();
-        called
-            .make_room(line.interpreter.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        called.make_room(line.interpreter.len())?;
         called.extend_from_slice(line.interpreter);
         depth += 1;
         if depth > SCRIPT_DEPTH {

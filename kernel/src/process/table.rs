@@ -16,6 +16,7 @@ use ochre_sync::{SpinLock, SpinLockGuard};
 
 use super::{Pid, Process, Thread};
 use crate::memory::MakeRoom;
+use crate::sched::account;
 
 /// Highest number plus one, unless [`set_pid_max`] says otherwise.
 const PID_MAX: u32 = 32768;
@@ -116,6 +117,12 @@ pub fn process(pid: Pid) -> Option<Arc<Process>> {
 #[must_use]
 pub fn thread(tid: Pid) -> Option<Arc<Thread>> {
     lock().threads.get(&tid).cloned()
+}
+
+/// The thread that this processor serves, for what is not told whose call it is.
+#[must_use]
+pub fn current_thread() -> Option<Arc<Thread>> {
+    thread(account::current_thread()?)
 }
 
 impl Table {
@@ -245,11 +252,7 @@ impl Table {
     pub fn insert(&mut self, process: Arc<Process>, group: Pid, session: Pid) -> Result<(), Errno> {
         let pid = process.pid;
         let parent = process.parent_pid();
-        self.groups
-            .entry(group)
-            .or_default()
-            .make_room(1)
-            .map_err(|_| Errno::ENOMEM)?;
+        self.groups.entry(group).or_default().make_room(1)?;
         let mut gave_up_terminal = false;
         if let Some(parent) = self.processes.get_mut(&parent) {
             gave_up_terminal = parent.gave_up_terminal && parent.session == session;
@@ -336,7 +339,7 @@ impl Table {
             return Ok(());
         }
         let members = self.groups.entry(group).or_default();
-        members.make_room(1).map_err(|_| Errno::ENOMEM)?;
+        members.make_room(1)?;
         members.push(pid);
         self.leave_group(pid, old);
         if let Some(of) = self.relations_mut(pid) {

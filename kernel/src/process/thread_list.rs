@@ -8,11 +8,11 @@
 //! The thread at `i` has `i` in its slot. Only this module writes the slots of
 //! threads in a list, with the list borrowed exclusively.
 
-use alloc::collections::TryReserveError;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Deref;
 
+use ochre_abi::Errno;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
 use super::Thread;
@@ -59,8 +59,8 @@ impl<T: Listed> List<T> {
     /// Makes room for one more.
     ///
     /// # Errors
-    /// There is no memory.
-    pub fn make_room(&mut self, more: usize) -> Result<(), TryReserveError> {
+    /// ENOMEM.
+    pub fn make_room(&mut self, more: usize) -> Result<(), Errno> {
         self.all.make_room(more)
     }
 

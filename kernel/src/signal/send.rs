@@ -66,7 +66,7 @@ fn members(group: Pid) -> Result<(Vec<Arc<Process>>, Broadcast), Errno> {
     let mut members = Vec::new();
     let mut table = table::lock();
     for process in table.group_processes(group) {
-        members.make_room(1).map_err(|_| Errno::ENOMEM)?;
+        members.make_room(1)?;
         members.push(Arc::clone(process));
     }
     let broadcast = table.broadcast();

@@ -15,7 +15,6 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::{Info, take_from_set};
 use crate::process::{Thread, table};
-use crate::sched::account;
 use crate::vfs::{Events, File, Sink};
 use crate::wait::PollTable;
 
@@ -41,7 +40,7 @@ impl SignalFd {
 
 /// The thread that asks. Nobody asks with a lock held.
 fn reader() -> Option<Arc<Thread>> {
-    table::thread(account::current_thread()?)
+    table::current_thread()
 }
 
 /// What a reader gets of a signal.

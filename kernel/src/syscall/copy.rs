@@ -61,7 +61,7 @@ enum Step {
 impl Copy {
     fn new(from: End, to: End, len: usize) -> Result<Copy, Errno> {
         let mut buffer = Vec::new();
-        buffer.make_room(BUFFER).map_err(|_| Errno::ENOMEM)?;
+        buffer.make_room(BUFFER)?;
         Ok(Copy {
             from,
             to,

@@ -163,7 +163,7 @@ pub fn setgroups(call: &mut Call<'_>, size: i32, from: Ptr<u32>) -> Result<(), E
         .filter(|size| *size <= NGROUPS_MAX)
         .ok_or(Errno::EINVAL)?;
     let mut groups = Vec::new();
-    groups.make_room_exact(size).map_err(|_| Errno::ENOMEM)?;
+    groups.make_room_exact(size)?;
     for index in 0..size as u64 {
         groups.push(valid(call.space.read_value(from.offset(4 * index))?)?);
     }

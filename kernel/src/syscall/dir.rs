@@ -90,8 +90,7 @@ pub fn getcwd(call: &mut Call<'_>, to: u64, size: usize) -> SysResult {
     }
     const UNREACHABLE: &[u8] = b"(unreachable)";
     let (mut path, reached) = working.text(&context.root())?;
-    path.make_room(UNREACHABLE.len() + 1)
-        .map_err(|_| Errno::ENOMEM)?;
+    path.make_room(UNREACHABLE.len() + 1)?;
     if !reached {
         path.splice(..0, UNREACHABLE.iter().copied());
     }

@@ -67,7 +67,7 @@ pub fn execveat(
             (opener.open_place(place)?, name)
         } else {
             let mut name = format!("/dev/fd/{}/", directory.0).into_bytes();
-            name.make_room(text.len()).map_err(|_| Errno::ENOMEM)?;
+            name.make_room(text.len())?;
             name.extend_from_slice(&text);
             (opener.open_from(place?, &text, flags)?, name)
         }

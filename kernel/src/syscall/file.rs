@@ -54,7 +54,7 @@ fn many_ranges(call: &Call<'_>, vector: Ptr<Iovec>, count: usize) -> Result<Rang
         return Err(Errno::EINVAL);
     }
     let mut ranges = Vec::new();
-    ranges.make_room(count).map_err(|_| Errno::ENOMEM)?;
+    ranges.make_room(count)?;
     let mut sum = 0_usize;
     for index in 0..count {
         let entry = call

@@ -66,9 +66,7 @@ struct Word {
 
 fn read_words(call: &Call<'_>, from: Ptr<WaitV>, count: u32) -> Result<Vec<Word>, Errno> {
     let mut words = Vec::new();
-    words
-        .make_room_exact(count as usize)
-        .map_err(|_| Errno::ENOMEM)?;
+    words.make_room_exact(count as usize)?;
     for at in 0..count {
         let entry = from.offset(u64::from(at) * size_of::<WaitV>() as u64);
         let [value, address, flags] = call.space.read_value(entry)?;
@@ -99,9 +97,7 @@ pub fn futex_waitv(
     let deadline = deadline(call, timeout, clock)?;
     let words = read_words(call, words, count)?;
     let mut targets = Vec::new();
-    targets
-        .make_room_exact(words.len())
-        .map_err(|_| Errno::ENOMEM)?;
+    targets.make_room_exact(words.len())?;
     for word in &words {
         targets.push(Target {
             address: word.address,

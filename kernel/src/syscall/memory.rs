@@ -12,7 +12,6 @@ use ochre_abi::mman::{
 use ochre_hal::memory::{PAGE_SIZE, USER_END};
 
 use super::{Call, Fd, Outcome, Ptr};
-use crate::memory::commit::Overcommit;
 use crate::memory::{
     AreaFlags, Backing, LOWEST, MapRequest, Placement, Population, Promise, RemapRequest,
     SharedMemory, Source,
@@ -226,9 +225,8 @@ fn anonymous_source(
         }
         MAP_SHARED if !area_flags.contains(AreaFlags::GROWS_DOWN) => {
             area_flags.insert(AreaFlags::SHARED);
-            let is_counted = !area_flags.contains(AreaFlags::NO_RESERVE)
-                || Overcommit::now() == Overcommit::Never;
-            let promise = Promise::new(if is_counted { pages } else { 0 })?;
+            let is_reserved = !area_flags.contains(AreaFlags::NO_RESERVE);
+            let promise = Promise::of_shared(pages, is_reserved)?;
             Ok(Some(shared_source(pages, promise)))
         }
         _ => Err(Errno::EINVAL),

@@ -142,7 +142,7 @@ fn bind(from: &Path, place: &Path, deep: bool) -> Result<(), Errno> {
     // Those below, looked for before the new mount is one of them.
     let all = mount::all()?;
     let mut below: Vec<(Arc<Mount>, Path)> = Vec::new();
-    below.make_room(all.len()).map_err(|_| Errno::ENOMEM)?;
+    below.make_room(all.len())?;
     below.extend(
         all.into_iter()
             .filter_map(|mount| Some((Arc::clone(&mount), mount.place()?))),
@@ -168,7 +168,7 @@ fn bind(from: &Path, place: &Path, deep: bool) -> Result<(), Errno> {
                     mount: Arc::clone(&new),
                     dentry: Arc::clone(&at.dentry),
                 };
-                copied.make_room(1).map_err(|_| Errno::ENOMEM)?;
+                copied.make_room(1)?;
                 copied.push((Arc::clone(mount), show(&root, &target)?));
             }
         }

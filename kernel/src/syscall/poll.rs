@@ -116,7 +116,7 @@ fn poll_until(
         return Err(Errno::EINVAL);
     }
     let mut given: Vec<PollFd> = Vec::new();
-    given.make_room_exact(count).map_err(|_| Errno::ENOMEM)?;
+    given.make_room_exact(count)?;
     given.resize(
         count,
         PollFd {
@@ -127,7 +127,7 @@ fn poll_until(
     );
     call.space.read(fds.address(), given.as_mut_bytes())?;
     let mut watched = Vec::new();
-    watched.make_room_exact(count).map_err(|_| Errno::ENOMEM)?;
+    watched.make_room_exact(count)?;
     let mut closed = 0;
     for one in &mut given {
         one.revents = 0;
@@ -225,9 +225,7 @@ impl Sets {
     fn read(space: &AddressSpace, count: usize, addresses: [u64; 3]) -> Result<Sets, Errno> {
         let mut words = [Vec::new(), Vec::new(), Vec::new()];
         for (address, words) in addresses.iter().zip(&mut words) {
-            words
-                .make_room_exact(count.div_ceil(64))
-                .map_err(|_| Errno::ENOMEM)?;
+            words.make_room_exact(count.div_ceil(64))?;
             words.resize(count.div_ceil(64), 0);
             if *address != 0 {
                 space.read(*address, words.as_mut_slice().as_mut_bytes())?;
@@ -246,7 +244,7 @@ impl Sets {
         for (set, meaning) in MEANING.iter().enumerate() {
             let mut result: Vec<u64> = Vec::new();
             let len = self.words[set].len();
-            result.make_room_exact(len).map_err(|_| Errno::ENOMEM)?;
+            result.make_room_exact(len)?;
             result.resize(len, 0);
             for (fd, events) in found {
                 if self.has(set, *fd) && events.intersects(*meaning) {
@@ -344,8 +342,8 @@ fn select_until(
             wanted,
             found: Events::empty(),
         };
-        numbers.make_room(1).map_err(|_| Errno::ENOMEM)?;
-        watched.make_room(1).map_err(|_| Errno::ENOMEM)?;
+        numbers.make_room(1)?;
+        watched.make_room(1)?;
         numbers.push(fd);
         watched.push(watch);
     }

@@ -109,7 +109,7 @@ fn ranges(
         return Err(Errno::EINVAL);
     }
     let mut ranges = Vec::new();
-    ranges.make_room(count).map_err(|_| Errno::ENOMEM)?;
+    ranges.make_room(count)?;
     for index in 0..count {
         let entry = vector.offset((index * size_of::<Iovec>()) as u64);
         let range = call.space.read_value(entry)?;

@@ -80,7 +80,7 @@ fn selected(call: &Call<'_>, which: i32, who: i32) -> Result<Vec<Arc<Thread>>, E
             continue;
         }
         for thread in of.process.threads.lock().iter() {
-            found.make_room(1).map_err(|_| Errno::ENOMEM)?;
+            found.make_room(1)?;
             found.push(Arc::clone(thread));
         }
     }

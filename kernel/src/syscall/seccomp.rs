@@ -89,10 +89,8 @@ fn read_program(call: &Call<'_>, arguments: u64) -> Result<CallProgram, Errno> {
     let mut bytes = Vec::new();
     let mut instructions = Vec::new();
     let size = len * Instruction::BYTES;
-    bytes.make_room_exact(size).map_err(|_| Errno::ENOMEM)?;
-    instructions
-        .make_room_exact(len)
-        .map_err(|_| Errno::ENOMEM)?;
+    bytes.make_room_exact(size)?;
+    instructions.make_room_exact(len)?;
     bytes.resize(size, 0);
     call.space.read(program.filter, &mut bytes)?;
     let (chunks, _) = bytes.as_chunks::<{ Instruction::BYTES }>();

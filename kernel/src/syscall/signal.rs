@@ -316,7 +316,7 @@ fn collect(
     let mut found = Vec::new();
     let mut table = table::lock();
     for of in table.iter().filter(|of| wanted(of)) {
-        found.make_room(1).map_err(|_| Errno::ENOMEM)?;
+        found.make_room(1)?;
         found.push(Arc::clone(&of.process));
     }
     let broadcast = table.broadcast();

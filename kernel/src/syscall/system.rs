@@ -216,7 +216,7 @@ pub fn syslog(call: &mut Call<'_>, action: i32, buffer: u64, len: i32) -> SysRes
             if buffer == 0 {
                 return Err(Errno::EINVAL);
             }
-            let kept = log_sink::kept().map_err(|_| Errno::ENOMEM)?;
+            let kept = log_sink::kept()?;
             // The last that fits, from the start of a line.
             let from = kept.len().saturating_sub(len);
             let start = if from == 0 {
@@ -231,7 +231,7 @@ pub fn syslog(call: &mut Call<'_>, action: i32, buffer: u64, len: i32) -> SysRes
             call.space.write(buffer, text)?;
             Ok(text.len())
         }
-        SIZE_UNREAD | SIZE_BUFFER => Ok(log_sink::kept().map_err(|_| Errno::ENOMEM)?.len()),
+        SIZE_UNREAD | SIZE_BUFFER => Ok(log_sink::kept()?.len()),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -68,7 +68,7 @@ impl Inner {
     fn extend_to(&mut self, index: usize) -> Result<(), Errno> {
         if index >= self.slots.len() {
             let more = index + 1 - self.slots.len();
-            self.slots.make_room(more).map_err(|_| Errno::ENOMEM)?;
+            self.slots.make_room(more)?;
             self.slots.resize_with(index + 1, || None);
         }
         Ok(())
@@ -89,9 +89,7 @@ impl FdTable {
     pub fn duplicate(&self) -> Result<Arc<FdTable>, Errno> {
         let inner = self.inner.lock();
         let mut slots = Vec::new();
-        slots
-            .make_room(inner.slots.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        slots.make_room(inner.slots.len())?;
         slots.extend(inner.slots.iter().cloned());
         Ok(Arc::new(FdTable {
             inner: SpinLock::new(Inner {

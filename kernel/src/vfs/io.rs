@@ -227,6 +227,20 @@ impl<'a, B> Movement<'a, B> {
         matches!(&self.memory, Memory::User(cursor) if cursor.fault.is_some())
     }
 
+    /// What a file answers that moves all of something or nothing of it, when
+    /// `moved` bytes were too few: 0 if it is to be asked again once the fault
+    /// was resolved.
+    ///
+    /// # Errors
+    /// EFAULT if a part was moved, or there was no fault.
+    pub fn moved_too_little(&self, moved: usize) -> Result<usize, Errno> {
+        if self.faulted() && moved == 0 {
+            Ok(0)
+        } else {
+            Err(Errno::EFAULT)
+        }
+    }
+
     fn recover_for(&mut self, access: Access) -> Result<(), Errno> {
         match &mut self.memory {
             Memory::User(cursor) => cursor.recover(access),

@@ -195,7 +195,7 @@ pub fn attach(mount: &Arc<Mount>, place: &Path) -> Result<(), Errno> {
     if table.on.contains_key(&key(place)) {
         return Err(Errno::EBUSY);
     }
-    table.all.make_room(1).map_err(|_| Errno::ENOMEM)?;
+    table.all.make_room(1)?;
     *mount.place.lock() = Some(place.clone());
     place.dentry.add_mount();
     table.on.insert(key(place), Arc::clone(mount));
@@ -267,8 +267,7 @@ pub fn relocate(mount: &Arc<Mount>, to: &Path) -> Result<(), Errno> {
 pub fn all() -> Result<Vec<Arc<Mount>>, Errno> {
     let table = TABLE.lock();
     let mut all = Vec::new();
-    all.make_room_exact(table.all.len())
-        .map_err(|_| Errno::ENOMEM)?;
+    all.make_room_exact(table.all.len())?;
     all.extend_from_slice(&table.all);
     Ok(all)
 }

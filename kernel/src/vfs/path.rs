@@ -120,9 +120,7 @@ impl Path {
         reversed.reverse();
         if self.dentry.is_deleted() {
             const DELETED: &[u8] = b" (deleted)";
-            reversed
-                .make_room(DELETED.len())
-                .map_err(|_| Errno::ENOMEM)?;
+            reversed.make_room(DELETED.len())?;
             reversed.extend_from_slice(DELETED);
         }
         Ok((reversed, reached))
@@ -131,7 +129,7 @@ impl Path {
 
 /// Puts a part of a path behind those below it, last byte first.
 pub fn put_reversed(reversed: &mut Vec<u8>, part: &[u8]) -> Result<(), Errno> {
-    reversed.make_room(part.len()).map_err(|_| Errno::ENOMEM)?;
+    reversed.make_room(part.len())?;
     reversed.extend(part.iter().rev());
     Ok(())
 }

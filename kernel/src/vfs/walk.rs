@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
         }
         let link = dentry.inode().link_target()?;
         if self.offset < self.text.bytes().len() {
-            self.rest.make_room(1).map_err(|_| Errno::ENOMEM)?;
+            self.rest.make_room(1)?;
             let text = core::mem::replace(&mut self.text, Text::Given(b""));
             self.rest.push((text, self.offset));
         }

@@ -184,9 +184,7 @@ impl<'a> Reader<'a> {
 
 fn zeroed(len: usize) -> Result<Vec<u8>, ArchiveError> {
     let mut bytes = Vec::new();
-    bytes
-        .make_room_exact(len)
-        .map_err(|_| ochre_abi::Errno::ENOMEM)?;
+    bytes.make_room_exact(len)?;
     bytes.resize(len, 0);
     Ok(bytes)
 }

@@ -198,7 +198,7 @@ impl<C: Content> File for Generated<C> {
         let mut bytes = core::mem::take(&mut *self.heard.lock());
         let before = bytes.len();
         let want = source.remaining().min(WRITE_MAX.saturating_sub(before));
-        bytes.make_room(want).map_err(|_| Errno::ENOMEM)?;
+        bytes.make_room(want)?;
         bytes.resize(before + want, 0);
         let count = source.take(&mut bytes[before..]);
         bytes.truncate(before + count);

@@ -14,7 +14,6 @@ use super::text::{Made, Text};
 use super::{machine, memory, process, shortage, sys};
 use crate::memory::shortage::AVAILABLE;
 use crate::process::{Pid, table};
-use crate::sched::account;
 use crate::vfs::{Entry as Listed, Inode, Kind, Link, Metadata, Open, Opened, Permissions, now};
 
 /// Numbers of inodes in one directory.
@@ -161,9 +160,8 @@ fn own_thread_directory() -> Result<Vec<u8>, Errno> {
 
 /// Who asks: process and thread.
 fn current() -> Result<(Pid, Pid), Errno> {
-    let tid = account::current_thread().ok_or(Errno::ENOENT)?;
-    let thread = table::thread(tid).ok_or(Errno::ENOENT)?;
-    Ok((thread.process.pid, tid))
+    let thread = table::current_thread().ok_or(Errno::ENOENT)?;
+    Ok((thread.process.pid, thread.tid()))
 }
 
 /// The directory at the top.

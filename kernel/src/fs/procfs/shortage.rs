@@ -1,17 +1,15 @@
 //! `/proc/ochre/shortage`: allocations that fail to order, and those that cannot fail.
 
+use alloc::sync::Arc;
 use core::fmt::Write;
 
 use ochre_abi::Errno;
 use ochre_hal::memory::shortage;
 
-use alloc::sync::Arc;
-
 use super::root::Entry;
 use super::sys;
 use super::text::{Made, Text};
 use crate::process::{Thread, table};
-use crate::sched::account;
 
 pub(super) const FILES: &[Entry] = &[
     Entry::setting("fail_nth", left, order),
@@ -20,8 +18,7 @@ pub(super) const FILES: &[Entry] = &[
 
 /// The reader.
 fn current() -> Result<Arc<Thread>, Errno> {
-    let tid = account::current_thread().ok_or(Errno::ESRCH)?;
-    table::thread(tid).ok_or(Errno::ESRCH)
+    table::current_thread().ok_or(Errno::ESRCH)
 }
 
 /// What the reader's last order came to: 0 if an allocation failed.

@@ -1,10 +1,11 @@
 //! The buffer that a file's text is made in: grows by what there is memory for.
 
-use crate::memory::MakeRoom;
 use alloc::vec::Vec;
 use core::fmt;
 
 use ochre_abi::Errno;
+
+use crate::memory::MakeRoom;
 
 /// Why a text could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

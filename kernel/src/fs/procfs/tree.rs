@@ -5,18 +5,17 @@
 use alloc::sync::Arc;
 
 use ochre_abi::stat::Statfs;
-use ochre_sync::{Once, SpinLock};
+use ochre_sync::SpinLock;
 
-use crate::fs::tmpfs::anonymous_device;
 use crate::vfs::mount::{Mount, MountFlags};
-use crate::vfs::{Dentry, FileSystem, Inode};
+use crate::vfs::{Dentry, FileSystem, Inode, LazyDevice};
 
 /// What there is one `static` of for each file system.
 pub(super) struct Tree {
     name: &'static str,
     magic: i64,
     top: fn() -> Arc<dyn Inode>,
-    device: Once<u64>,
+    device: LazyDevice,
     mounted: SpinLock<Option<Arc<Mounted>>>,
 }
 
@@ -34,22 +33,14 @@ impl Tree {
             name,
             magic,
             top,
-            device: Once::new(),
+            device: LazyDevice::new(),
             mounted: SpinLock::new(None),
         }
     }
 
-    /// The device number that its files show, taken when it is first asked for.
+    /// The device number that its files show.
     pub(super) fn device(&self) -> u64 {
-        match self.device.get() {
-            Some(number) => *number,
-            None => {
-                let number = anonymous_device();
-                // Whoever was faster has set one too.
-                let _ = self.device.set(number);
-                self.device.get().copied().unwrap_or(number)
-            }
-        }
+        self.device.number()
     }
 
     /// A new mount, to be attached somewhere.

@@ -198,9 +198,7 @@ impl WaitMany {
             places: Vec::new(),
             limit: deadline.map(|deadline| Box::new(Limit::new(deadline))),
         };
-        wait.places
-            .make_room_exact(targets.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        wait.places.make_room_exact(targets.len())?;
         for target in targets {
             let place = table::place(Arc::clone(&task), None);
             match table::join(space, target, &place) {

@@ -28,6 +28,12 @@ const LEAST_CYCLE: u32 = 64;
 /// What a number says after the place, at most.
 const SEQUENCES: u32 = 1 << 16;
 
+/// What a number says after the place.
+pub(super) fn sequence(number: i32) -> u16 {
+    // CAST: sixteen bits of a number that is not negative.
+    (number >> PLACE_BITS) as u16
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Ids<T> {

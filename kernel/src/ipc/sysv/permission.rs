@@ -3,6 +3,7 @@
 use ochre_abi::Errno;
 use ochre_abi::ipc::IpcPerm;
 
+use super::ids;
 use crate::process::{Capability, Credentials};
 
 /// What a mode says of everybody.
@@ -97,8 +98,7 @@ impl Permission {
             cuid: self.creator_uid,
             cgid: self.creator_gid,
             mode: self.mode | flags,
-            // CAST: sixteen bits of a number that is not negative.
-            seq: (number >> 15) as u16,
+            seq: ids::sequence(number),
             ..IpcPerm::default()
         }
     }

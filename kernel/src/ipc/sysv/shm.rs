@@ -32,14 +32,12 @@ use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::ids::{Ids, MOST};
 use super::permission::Permission;
-use crate::fs::tmpfs::anonymous_device;
-use crate::memory::commit::Overcommit;
 use crate::memory::{
     AddressSpace, Backing, Identity, Mappers, Promise, SharedMemory, check_headroom,
 };
 use crate::process::{Capability, Credentials, Pid};
 use crate::sched::account;
-use crate::vfs;
+use crate::vfs::{self, LazyDevice};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
@@ -74,6 +72,9 @@ pub static MOST_SEGMENTS: Limit = Limit(AtomicU64::new(4096));
 
 /// The most that [`MOST_SEGMENTS`] can be set to.
 pub const PLACES: u64 = MOST as u64;
+
+/// The device number that segments show in `/proc/PID/maps`.
+static DEVICE: LazyDevice = LazyDevice::new();
 
 static SEGMENTS: SpinLock<Ids<Segment>> = SpinLock::new(Ids::new());
 
@@ -147,8 +148,7 @@ pub fn get(key: i32, size: u64, flags: u32, who: &Credentials, pid: Pid) -> Resu
     if flags & SHM_HUGETLB != 0 {
         return Err(Errno::ENOMEM);
     }
-    let is_counted = flags & SHM_NORESERVE == 0 || Overcommit::now() == Overcommit::Never;
-    let promise = Promise::new(if is_counted { pages } else { 0 })?;
+    let promise = Promise::of_shared(pages, flags & SHM_NORESERVE == 0)?;
     let permission = Permission::new(key, flags, who);
     let limit = u32::try_from(MOST_SEGMENTS.get()).unwrap_or(u32::MAX);
     let made = segments.add(key, limit, |number| {
@@ -240,7 +240,7 @@ impl Segment {
         promise: Promise,
     ) -> Segment {
         let identity = Identity {
-            device: device(),
+            device: DEVICE.number(),
             inode: u64::from(number.unsigned_abs()),
         };
         let path = alloc::format!("/SYSV{:08x} (deleted)", permission.key);
@@ -417,28 +417,12 @@ impl Segment {
     }
 }
 
-/// The device number that segments show in `/proc/PID/maps`.
-fn device() -> u64 {
-    static DEVICE: AtomicU64 = AtomicU64::new(0);
-    // ORDERING: Relaxed; a number by itself, and whoever is first sets it.
-    let device = DEVICE.load(Ordering::Relaxed);
-    if device != 0 {
-        return device;
-    }
-    let new = anonymous_device();
-    // ORDERING: as above.
-    match DEVICE.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => new,
-        Err(first) => first,
-    }
-}
-
 /// Detaches the segment that was attached at an address, for a process.
 ///
 /// # Errors
 /// EINVAL if none was.
 pub fn detach(space: &AddressSpace, address: u64, pid: Pid) -> Result<(), Errno> {
-    let device = device();
+    let device = DEVICE.number();
     let which = space.unmap_object(address, |backing| {
         let identity = backing.identity();
         (identity.device == device).then(|| (identity, backing.size()))

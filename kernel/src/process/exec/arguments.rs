@@ -49,8 +49,8 @@ struct Strings {
 
 impl Strings {
     fn reserve(&mut self, bytes: usize) -> Result<(), Errno> {
-        self.starts.make_room(1).map_err(|_| Errno::ENOMEM)?;
-        self.bytes.make_room(bytes).map_err(|_| Errno::ENOMEM)
+        self.starts.make_room(1)?;
+        self.bytes.make_room(bytes)
     }
 
     /// Where the string of this index starts; the end for the one past the last.
@@ -99,7 +99,7 @@ impl Arguments {
             self.given.reserve(0)?;
             let start = self.given.bytes.len();
             space.append_string(*pointer, STRING_LIMIT, Errno::E2BIG, &mut self.given.bytes)?;
-            self.given.bytes.make_room(1).map_err(|_| Errno::ENOMEM)?;
+            self.given.bytes.make_room(1)?;
             self.given.bytes.push(0);
             self.charge(self.given.bytes.len() - start)?;
             // CAST: the limit on all strings is far below 4 GiB.
@@ -190,7 +190,7 @@ impl Arguments {
                     return Ok(());
                 }
                 self.charge(POINTER)?;
-                to.make_room(1).map_err(|_| Errno::ENOMEM)?;
+                to.make_room(1)?;
                 to.push(pointer);
             }
             at = at.wrapping_add(len as u64);

@@ -151,7 +151,7 @@ impl Loader<'_> {
         let mut path = Vec::new();
         // CAST: the parser allows 4096 bytes at most.
         let len = (end - start) as usize;
-        path.make_room_exact(len).map_err(|_| Errno::ENOMEM)?;
+        path.make_room_exact(len)?;
         path.resize(len, 0);
         if read_at(self.file, start, &mut path)? != len || path.pop() != Some(0) {
             return Err(Errno::ENOEXEC);
@@ -251,9 +251,7 @@ impl Loader<'_> {
         };
         let mut auxiliary = Vec::new();
         let vector = image.head.get(image.auxiliary.clone()).unwrap_or_default();
-        auxiliary
-            .make_room_exact(vector.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        auxiliary.make_room_exact(vector.len())?;
         auxiliary.extend_from_slice(vector);
         Ok(Facts {
             arguments: image.arguments.clone(),

@@ -63,7 +63,7 @@ impl<'a> Image<'a> {
         let mut head = Vec::new();
         // CAST: everything between is bounded by the limits on arguments.
         let len = (strings_at - pointer) as usize;
-        head.make_room_exact(len).map_err(|_| Errno::ENOMEM)?;
+        head.make_room_exact(len)?;
         let mut word = |value: u64| head.extend_from_slice(&value.to_ne_bytes());
         word(strings.argument_count() as u64);
         let mut starts = strings.starts().map(|start| strings_at + start as u64);

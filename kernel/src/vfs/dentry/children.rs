@@ -169,7 +169,7 @@ impl Table {
         }
         let len = ((self.used + 1) * 2).next_power_of_two().max(INDEX_MIN);
         let mut index = Vec::new();
-        index.make_room_exact(len).map_err(|_| Errno::ENOMEM)?;
+        index.make_room_exact(len)?;
         index.resize(len, END);
         let old = core::mem::replace(&mut self.index, index);
         for slot in old {
@@ -264,7 +264,7 @@ impl Children {
             if table.slots.len() >= END as usize {
                 return Err(Errno::ENOSPC);
             }
-            table.slots.make_room(1).map_err(|_| Errno::ENOMEM)?;
+            table.slots.make_room(1)?;
         }
         table.grow_index()
     }

@@ -15,7 +15,6 @@ use crate::fs::procfs::text::{Made, Text, number, trimmed};
 use crate::memory::MakeRoom;
 use crate::memory::{AddressSpace, pressure};
 use crate::process::{Capability, Process, Resource, table};
-use crate::sched::account;
 
 /// Bytes of another process's memory looked at at a time.
 const PIECE: usize = 4096;
@@ -92,7 +91,7 @@ pub(super) fn name(subject: &Subject, text: &mut Text) -> Made {
 
 /// Writing to `/proc/PID/comm`: only threads of the process may.
 pub(super) fn set_name(subject: &Subject, bytes: &[u8]) -> Result<(), Errno> {
-    let asking = account::current_thread().and_then(table::thread);
+    let asking = table::current_thread();
     let process = subject.process()?;
     if !asking.is_some_and(|thread| Arc::ptr_eq(&thread.process, &process)) {
         return Err(Errno::EINVAL);
@@ -122,9 +121,7 @@ pub(super) fn children(subject: &Subject, text: &mut Text) -> Made {
         let table = table::lock();
         let of = table.relations(process.pid).ok_or(Errno::ESRCH)?;
         let mut children = Vec::new();
-        children
-            .make_room_exact(of.children.len())
-            .map_err(|_| Errno::ENOMEM)?;
+        children.make_room_exact(of.children.len())?;
         children.extend_from_slice(&of.children);
         children
     };
@@ -190,9 +187,7 @@ pub(super) fn set_oom_adjustment(subject: &Subject, bytes: &[u8]) -> Result<(), 
         return Err(Errno::EINVAL);
     }
     let process = subject.process()?;
-    let asking = account::current_thread()
-        .and_then(table::thread)
-        .ok_or(Errno::EACCES)?;
+    let asking = table::current_thread().ok_or(Errno::EACCES)?;
     let control = &process.control;
     if asking.credentials().has(Capability::SysResource) {
         control.oom_least.store(new, Ordering::Relaxed);

@@ -33,7 +33,7 @@ fn shown(subject: &Subject) -> Result<Vec<Shown>, Errno> {
         };
         let (place, reached) = top.text(&root)?;
         if reached {
-            shown.make_room(1).map_err(|_| Errno::ENOMEM)?;
+            shown.make_room(1)?;
             shown.push(Shown { mount, place });
         }
     }

@@ -314,7 +314,7 @@ const LEVELS: usize = 4;
 impl Walk {
     fn write_walk(&self, text: &mut Text, space: &AddressSpace, address: u64) -> Made {
         let mut steps = Vec::new();
-        steps.make_room(LEVELS).map_err(|_| Errno::ENOMEM)?;
+        steps.make_room(LEVELS)?;
         let mut note = |step: &Step| {
             if steps.len() < LEVELS {
                 steps.push(*step);
