@@ -16,9 +16,9 @@
 //! The image may be moved: [`choose`](super::kaslr::choose) says how far, has
 //! slot 511 lead there through `moved`, and has the direct map somewhere else.
 //! What is left to do here, on the low mapping, is to add the distance to each
-//! address in the image, which the linker has listed (`R_X86_64_RELATIVE`; the
-//! image is position-independent, so there are no others). Physical addresses
-//! do not change; the linker script knows those that this code needs.
+//! address in the image, which the linker has listed (the image is
+//! position-independent, so there is nothing else to change). Physical addresses
+//! stay; the linker script knows those that this code needs.
 
 use super::layout::{STACK_BYTES, Stack};
 
@@ -169,23 +169,33 @@ core::arch::global_asm!(
     "lea rax, [rip + 3f]",
     "sub rax, r13",
     "jmp rax",
-    // Each of 24 bytes: where, as what, and what is there if nothing moves.
-    "3: lea rsi, [rip + __ochre_relocations_start]",
+    // The list (SHT_RELR): a word with bit 0 clear is the address of a word to
+    // change, one with bit 0 set says by its other bits which of the next 63.
+    "3: test r12, r12",
+    "jz 6f",
+    "lea rsi, [rip + __ochre_relocations_start]",
     "lea rdi, [rip + __ochre_relocations_end]",
     "4: cmp rsi, rdi",
     "jae 5f",
-    "cmp qword ptr [rsi + 8], 8",
-    "jne 7f",
-    "mov rax, [rsi]",
-    "sub rax, r13",
-    "mov rdx, [rsi + 16]",
-    "add rdx, r12",
-    "mov [rax], rdx",
-    "add rsi, 24",
+    "mov rdx, [rsi]",
+    "add rsi, 8",
+    "shr rdx, 1",
+    "jc 7f",
+    "lea rcx, [rdx + rdx]",
+    "sub rcx, r13",
+    "add [rcx], r12",
+    "add rcx, 8",
     "jmp 4b",
-    "5: test r12, r12",
-    "jz 6f",
-    "lea rax, [rip + OCHRE_EARLY_TABLES + {moved} + 3]",
+    "7: mov rax, rcx",
+    "2: shr rdx, 1",
+    "jnc 9f",
+    "add [rax], r12",
+    "9: add rax, 8",
+    "test rdx, rdx",
+    "jnz 2b",
+    "add rcx, 63 * 8",
+    "jmp 4b",
+    "5: lea rax, [rip + OCHRE_EARLY_TABLES + {moved} + 3]",
     "mov [rip + OCHRE_EARLY_TABLES + {high} + 510 * 8], rax",
     "mov rax, cr3",
     "mov cr3, rax",
@@ -193,8 +203,6 @@ core::arch::global_asm!(
     "6: lea rax, [rip + 8f]",
     "add rax, r13",
     "jmp rax",
-    "7: hlt",
-    "jmp 7b",
     "8: lea rsp, [rip + OCHRE_BOOT_STACK + {stack_end}]",
     "mov edi, ebx",
     "call {start}",
