@@ -1,0 +1,66 @@
+//! A stream of bytes as lines, however the bytes come.
+
+/// Puts lines together. The last one has no newline at its end, unless it is
+/// empty; see [`Lines::rest`].
+#[derive(Debug)]
+pub(crate) struct Lines {
+    line: Vec<u8>,
+    longest: usize,
+}
+
+impl Lines {
+    /// Lines of which no more than about `longest` bytes are kept back: a
+    /// longer one comes in pieces.
+    pub(crate) fn new(longest: usize) -> Self {
+        Self {
+            line: Vec::new(),
+            longest,
+        }
+    }
+
+    /// Takes bytes off the front until a line is whole, and gives it with its
+    /// newline; `None` if they end before.
+    pub(crate) fn next(&mut self, bytes: &mut &[u8]) -> Option<Vec<u8>> {
+        let end = bytes.iter().position(|&byte| byte == b'\n');
+        let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
+        self.line.extend_from_slice(piece);
+        *bytes = rest;
+        (end.is_some() || self.line.len() > self.longest).then(|| self.rest())
+    }
+
+    /// What came behind the last newline.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lines;
+
+    fn all(pieces: &[&str]) -> (Vec<String>, String) {
+        let mut lines = Lines::new(8);
+        let mut whole = Vec::new();
+        for piece in pieces {
+            let mut bytes = piece.as_bytes();
+            while let Some(line) = lines.next(&mut bytes) {
+                whole.push(String::from_utf8(line).unwrap());
+            }
+            assert!(bytes.is_empty());
+        }
+        (whole, String::from_utf8(lines.rest()).unwrap())
+    }
+
+    #[test]
+    fn lines_are_whole_however_they_come() {
+        let check = |pieces: &[&str], lines: &[&str], rest: &str| {
+            let expected = lines.iter().map(|line| (*line).to_owned()).collect();
+            assert_eq!(all(pieces), (expected, rest.to_owned()), "{pieces:?}");
+        };
+        check(&["a\nb\n"], &["a\n", "b\n"], "");
+        check(&["a", "", "b\n\nc"], &["ab\n", "\n"], "c");
+        check(&[], &[], "");
+        // One without an end does not take all memory.
+        check(&["123456789", "0", "\n"], &["123456789", "0\n"], "");
+    }
+}
