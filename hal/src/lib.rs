@@ -31,6 +31,7 @@ extern crate alloc;
 extern crate self as ochre_hal;
 
 mod arch;
+mod backtrace;
 pub mod boot;
 #[cfg(feature = "boottest")]
 pub mod boottest;
@@ -44,6 +45,8 @@ mod extable;
 pub mod irq;
 pub mod ktest;
 pub mod memory;
+#[cfg(target_os = "none")]
+mod panic;
 pub mod power;
 pub mod rtc;
 pub mod serial;

@@ -19,7 +19,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::arch::machine;
+use crate::backtrace;
 use crate::cpu::{self, MAX_CPUS};
 
 /// Whether shortages can be ordered from this kernel.
@@ -211,7 +211,7 @@ static PLACES: SpinLock<Sites> = SpinLock::new(Sites {
 #[inline(never)]
 fn note(size: usize) {
     let mut calls = [0; DEPTH];
-    machine::callers(&mut calls);
+    backtrace::callers(&mut calls);
     let mut sites = PLACES.lock();
     let len = sites.len;
     let known = sites.known[..len]

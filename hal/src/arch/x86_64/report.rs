@@ -11,15 +11,15 @@ use core::fmt::{self, Write};
 
 use crate::debug::LastWords;
 use crate::memory::stacks;
-use crate::{cpu, power};
+use crate::{backtrace, cpu, power};
 
 use super::exceptions::{self, page_fault};
 use super::power::halt;
 use super::registers::{Registers, flags};
 use super::{gdt, layout, percpu, stop, system};
 
-/// Calls that a backtrace shows at most.
-const DEPTH: usize = 40;
+/// The shortest instruction: how far before the return address the call is looked for.
+pub(crate) const CALL_LEN_MIN: u64 = 1;
 
 /// Reports a trap that the kernel cannot go on from, and ends the machine.
 pub(super) fn die(frame: &Registers) -> ! {
@@ -27,7 +27,7 @@ pub(super) fn die(frame: &Registers) -> ! {
     let mut out = LastWords;
     let _ = moved(&mut out);
     let _ = exception(&mut out, frame);
-    let _ = backtrace(&mut out, Some(frame.rip), frame.rbp);
+    let _ = backtrace::print(&mut out, Some(frame.rip), frame.rbp);
     let _ = processors(&mut out);
     power::fail()
 }
@@ -35,7 +35,7 @@ pub(super) fn die(frame: &Registers) -> ! {
 /// Marks this processor as dying, and stops the others; the second time ends
 /// the machine at once. Where another processor dies already this one leaves
 /// the report to it.
-pub(super) fn begin() {
+pub(crate) fn begin() {
     if percpu::current().dying.replace(true) {
         power::fail();
     }
@@ -53,13 +53,14 @@ pub(super) fn where_it_is(
     writeln!(out, "{what}")?;
     registers(out, frame)?;
     if frame.cs & 3 == 0 {
-        backtrace(out, Some(frame.rip), frame.rbp)?;
+        moved(out)?;
+        backtrace::print(out, Some(frame.rip), frame.rbp)?;
     }
     Ok(())
 }
 
 /// Says which processor it was, and where the others were.
-pub(super) fn processors(out: &mut impl Write) -> fmt::Result {
+pub(crate) fn processors(out: &mut impl Write) -> fmt::Result {
     if cpu::online() == 1 {
         return Ok(());
     }
@@ -213,7 +214,7 @@ fn physical_word(address: u64) -> Option<u64> {
 }
 
 /// Reads a word that may not be there.
-fn kernel_word(address: u64) -> Option<u64> {
+pub(crate) fn kernel_word(address: u64) -> Option<u64> {
     if !address.is_multiple_of(8) || address < layout::KERNEL_HALF {
         return None;
     }
@@ -280,54 +281,13 @@ pub(super) fn registers(out: &mut (impl Write + ?Sized), frame: &Registers) -> f
 }
 
 /// Says how far the image is from where the host finds its names.
-pub(super) fn moved(out: &mut (impl Write + ?Sized)) -> fmt::Result {
+pub(crate) fn moved(out: &mut (impl Write + ?Sized)) -> fmt::Result {
     writeln!(out, "kernel image moved by {:#x}", layout::slide())
-}
-
-/// Prints the calls that led here, innermost first, by frame pointers.
-pub(super) fn backtrace(
-    out: &mut (impl Write + ?Sized),
-    first: Option<u64>,
-    frame_pointer: u64,
-) -> fmt::Result {
-    moved(out)?;
-    writeln!(out, "backtrace:")?;
-    if let Some(rip) = first {
-        writeln!(out, "  at {rip:#x}")?;
-    }
-    for place in calls(frame_pointer).take(DEPTH) {
-        writeln!(out, "  at {place:#x}")?;
-    }
-    Ok(())
-}
-
-/// The calls that led to here, innermost first; fills up as far as there are any.
-#[inline(never)]
-pub(crate) fn callers(places: &mut [u64]) {
-    for (place, call) in places.iter_mut().zip(calls(frame_pointer())) {
-        *place = call;
-    }
-}
-
-/// The calls that led to a frame, innermost first, by frame pointers.
-fn calls(mut frame: u64) -> impl Iterator<Item = u64> {
-    core::iter::from_fn(move || {
-        let back = frame.checked_add(8).and_then(kernel_word)?;
-        if back == 0 {
-            return None;
-        }
-        let next = kernel_word(frame)?;
-        // Stacks grow down, so callers are above.
-        frame = if next > frame { next } else { 0 };
-        // The call, not what comes after it: a call that never returns may be
-        // its function's last instruction.
-        Some(back.wrapping_sub(1))
-    })
 }
 
 /// This function's caller's frame pointer.
 #[inline(always)]
-pub(super) fn frame_pointer() -> u64 {
+pub(crate) fn frame_pointer() -> u64 {
     let value;
     // SAFETY: reading a register has no effect.
     unsafe {

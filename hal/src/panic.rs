@@ -2,7 +2,8 @@
 
 use core::fmt::Write;
 
-use super::report;
+use crate::arch::machine::report;
+use crate::backtrace;
 use crate::debug::LastWords;
 
 #[panic_handler]
@@ -10,7 +11,8 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     report::begin();
     let mut out = LastWords;
     let _ = writeln!(out, "kernel {info}");
-    let _ = report::backtrace(&mut out, None, report::frame_pointer());
+    let _ = report::moved(&mut out);
+    let _ = backtrace::print(&mut out, None, report::frame_pointer());
     let _ = report::processors(&mut out);
     crate::power::fail()
 }
