@@ -84,15 +84,15 @@ enum Command {
         schedules: u32,
     },
     /// Random input: 'memory', sequences of memory calls on Linux and on Ochre;
-    /// 'alloc', random programs for the allocators
+    /// 'alloc', random programs for the allocators; 'terminal', hostile bytes
     Fuzz {
         /// What
-        #[arg(value_parser = ["alloc", "memory"])]
+        #[arg(value_parser = ["alloc", "memory", "terminal"])]
         what: String,
         /// The first seed of 'memory'
         #[arg(long, default_value_t = 1)]
         first: u64,
-        /// How many sequences; of 'alloc' a tenth as many for each property
+        /// How many sequences; of the others a tenth as many for each property
         #[arg(long, default_value_t = 100_000)]
         sequences: u64,
     },
@@ -164,6 +164,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Fuzz {
             what, sequences, ..
         } if what == "alloc" => fuzz::alloc(sequences / 10)?,
+        Command::Fuzz {
+            what, sequences, ..
+        } if what == "terminal" => fuzz::terminal(sequences / 10)?,
         Command::Fuzz {
             first, sequences, ..
         } => fuzz::memory(first, sequences)?,
