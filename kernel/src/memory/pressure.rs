@@ -2,10 +2,10 @@
 //!
 //! First what the kernel keeps ready for itself is given back, on every
 //! processor; those who were asked for it are not waited for, the thread comes
-//! again. If that was not enough, the process with the most memory goes (or the one that somebody wants to go
-//! first), whoever asked: a small program that happens to ask last is not the
-//! culprit. The thread that asked lets others
-//! run and asks again.
+//! again. If that was not enough, the process with the most memory goes (or the
+//! one that somebody wants to go first), whoever asked: a small program that
+//! happens to ask last is not the culprit. The thread that asked lets others run
+//! and asks again.
 //!
 //! It does not come to that for the kernel's own objects: who makes one asks
 //! first ([`check_headroom`]), and leaves the reserve to those that cannot.

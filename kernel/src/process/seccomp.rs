@@ -128,17 +128,24 @@ impl Seccomp {
         }
     }
 
-    /// Strict mode.
-    ///
-    /// # Errors
-    /// EINVAL for a thread that has filters.
-    pub fn set_strict(&self) -> Result<(), Errno> {
+    /// Strict mode, while nobody else restricts the thread.
+    fn set_strict(&self) -> Result<(), Errno> {
         if self.state().filter().is_some() {
             return Err(Errno::EINVAL);
         }
         self.restrict(State::Strict);
         Ok(())
     }
+}
+
+/// Strict mode for the thread.
+///
+/// # Errors
+/// EINVAL for a thread that has filters.
+pub fn set_strict(thread: &Thread) -> Result<(), Errno> {
+    // Others of the process may give this one filters meanwhile.
+    let _threads = thread.process.threads.lock();
+    thread.seccomp.set_strict()
 }
 
 /// Puts a filter in front of the thread's.

@@ -37,7 +37,7 @@ pub(super) fn set(call: &Call<'_>, mode: u64, filter: u64) -> SysResult {
 }
 
 fn set_strict(call: &Call<'_>) -> SysResult {
-    call.thread.seccomp.set_strict().map(|()| 0)
+    seccomp::set_strict(call.thread).map(|()| 0)
 }
 
 /// Actions that a filter may count on. Not `USER_NOTIF`, which needs a listener.

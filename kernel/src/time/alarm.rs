@@ -3,8 +3,9 @@
 //!
 //! Processor time does not tell when it will have passed: while a timer runs
 //! on it, the owner is looked at when it *could* have, at most once in
-//! [`LOOK_NS`], and other processors that run it are asked to count by then. A wall-clock time may come nearer or go away when the clock is
-//! set; then every timer on it looks again.
+//! [`LOOK_NS`], and other processors that run it are asked to count by then. A
+//! wall-clock time may come nearer or go away when the clock is set; then every
+//! timer on it looks again.
 
 use core::task::Waker;
 

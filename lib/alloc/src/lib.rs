@@ -4,8 +4,8 @@
 //! [`FirstFit`], [`FixedBlocks`] and [`BuddyHeap`] live in regions that they
 //! are given ([`Growing`] gives them more from a [`PageSource`]), [`Slab`] cuts
 //! a source's pages. [`Locked`] makes a `GlobalAlloc` of any of them.
-//! [`Guarded`] looks at
-//! the edges of what any of those gave. [`Magazines`] is the slab for several processors, and is one by itself.
+//! [`Magazines`] is the slab for several processors, and is one by itself.
+//! [`Guarded`] looks at the edges of what any of those gave.
 //!
 //! Frames are numbers here. [`Buddy`] hands out power-of-two blocks of them
 //! and keeps its lists in an array of [`Record`]s outside the frames, so that

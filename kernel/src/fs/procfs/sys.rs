@@ -113,8 +113,9 @@ const NOBODY: u32 = 65534;
 const ENTROPY_BITS: u32 = 256;
 
 /// Gives back what processors keep for reuse: the writer's at once, the others
-/// as soon as they can; of files there is nothing that could be dropped. As on Linux, 1 means files, 2 the kernel's
-/// objects, 3 both, and 4 is for who wants no line in the log about it.
+/// as soon as they can; of files there is nothing that could be dropped. As on
+/// Linux, 1 means files, 2 the kernel's objects, 3 both, and 4 is for who wants
+/// no line in the log about it.
 fn drop_caches(bytes: &[u8]) -> Result<(), Errno> {
     match number::<u32>(bytes)? {
         what @ 1..=4 => {
