@@ -101,8 +101,41 @@ pub(super) extern "C" fn choose(start_info: u64) -> u64 {
     // them that nobody looks at.
     let tables = unsafe { &mut *tables };
     prepare(tables, &places);
-    layout::move_to(places.slide, places.direct_map(), places.windows);
+    layout::move_to(places.slide, places.windows);
+    for place in numbers() {
+        // SAFETY: the boot code's mapping lets us write the code, and nobody
+        // else is there yet. What was decoded of it is forgotten when the boot
+        // code loads the tables anew.
+        unsafe { place.write_unaligned(places.direct_map()) };
+    }
     places.slide
+}
+
+/// Where the code has the direct map's beginning.
+#[cfg(target_os = "none")]
+fn numbers() -> impl Iterator<Item = *mut u64> {
+    unsafe extern "C" {
+        safe static __ochre_bases_start: i32;
+        safe static __ochre_bases_end: i32;
+    }
+    let start = &raw const __ochre_bases_start;
+    let bytes = (&raw const __ochre_bases_end).addr() - start.addr();
+    // SAFETY: the linker script puts exactly the entries between the two
+    // symbols, aligned and never written.
+    let entries = unsafe { core::slice::from_raw_parts(start, bytes / size_of::<i32>()) };
+    entries.iter().map(|entry| {
+        // CAST: a distance within the image.
+        let address = core::ptr::from_ref(entry)
+            .addr()
+            .wrapping_add_signed(*entry as isize);
+        core::ptr::with_exposed_provenance_mut(address)
+    })
+}
+
+/// On a host nothing moves.
+#[cfg(not(target_os = "none"))]
+fn numbers() -> impl Iterator<Item = *mut u64> {
+    core::iter::empty()
 }
 
 /// Maps the direct map and the image where they will be, too.

@@ -26,16 +26,13 @@ pub(super) const DIRECT_BYTES: u64 = 1 << 40;
 #[unsafe(no_mangle)]
 static OCHRE_IMAGE_OFFSET: AtomicU64 = AtomicU64::new(KERNEL_OFFSET);
 
-static DIRECT_MAP: AtomicU64 = AtomicU64::new(KERNEL_HALF);
-
 static WINDOWS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-/// Says where everything is from now on: how far the image will have moved,
-/// where the direct map is, how many gigabytes into their windows stacks and
+/// Says where everything is from now on, the direct map apart: how far the
+/// image will have moved, how many gigabytes into their windows stacks and
 /// devices begin.
-pub(super) fn move_to(slide: u64, direct_map: u64, windows: [u64; 2]) {
+pub(super) fn move_to(slide: u64, windows: [u64; 2]) {
     OCHRE_IMAGE_OFFSET.store(KERNEL_OFFSET + slide, Ordering::Relaxed);
-    DIRECT_MAP.store(direct_map, Ordering::Relaxed);
     for (place, gigabytes) in WINDOWS.iter().zip(windows) {
         place.store(gigabytes << 30, Ordering::Relaxed);
     }
@@ -54,9 +51,29 @@ pub(crate) fn window_offsets() -> [u64; 2] {
 }
 
 /// Physical address 0 in the direct map of all memory.
-#[inline]
+///
+/// A number in the code, wherever it is asked for, which is everywhere: the
+/// section `.ochre_bases` says where, each place relative to its own entry,
+/// and `kaslr.rs` writes another number there before that code runs. So it
+/// costs what a constant costs, and the compiler may keep it.
+#[inline(always)]
 pub(crate) fn direct_map() -> u64 {
-    DIRECT_MAP.load(Ordering::Relaxed)
+    let base: u64;
+    // SAFETY: loads a number. It changes once, before there is anybody who
+    // could have seen it.
+    unsafe {
+        core::arch::asm!(
+            // Two bytes, then the number's eight.
+            "2: movabs {base}, {linked}",
+            ".pushsection .ochre_bases, \"a\"",
+            ".long 2b + 2 - .",
+            ".popsection",
+            base = out(reg) base,
+            linked = const KERNEL_HALF,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    base
 }
 
 /// The direct map's addresses.
