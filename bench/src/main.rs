@@ -24,19 +24,9 @@ use ochre_tool::{Machine, paths, report::say};
 use crate::{
     machines::{Bench, System},
     report::{Heading, Report},
+    rows::Group,
     sample::Samples,
 };
-
-/// What is measured together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Group {
-    /// System calls, starting, memory
-    Calls,
-    /// Threads, on 1, 2 and 4 processors
-    Threads,
-    /// Faults, mappings, large forks, on 1 and 2 processors
-    Memory,
-}
 
 /// Measures Ochre beside Debian's kernel and prints a table.
 #[derive(Debug, Parser)]
@@ -80,9 +70,10 @@ struct Options {
     /// Keep the results in this file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Put the tables about memory into README.md, in place of those there
+    /// Put the tables of what is measured into docs/measured.md, in place of
+    /// those there
     #[arg(long)]
-    readme: bool,
+    write: bool,
     /// Fail if a target is missed
     #[arg(long)]
     strict: bool,
@@ -132,8 +123,8 @@ fn run(options: &Options) -> Result<()> {
     }
     let report = Report::new(&samples, heading);
     print!("{}", report.markdown());
-    if options.readme {
-        report.write_readme(&paths::workspace()?.join("README.md"))?;
+    if options.write {
+        report.write_into(&paths::workspace()?.join("docs/measured.md"))?;
     }
     report.save(&path)?;
     say(format!("kept in {}", path.display()));

@@ -3,11 +3,12 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum as _;
 use ochre_tool::paths;
 
 use crate::{
     machines::{MEMORY, System},
-    rows::{self, Row},
+    rows::{self, Group, Row},
     sample::{Samples, Summary},
 };
 
@@ -85,43 +86,40 @@ impl<'a> Report<'a> {
             .count()
     }
 
-    /// The tables.
+    /// Everything that was measured.
     pub(crate) fn markdown(&self) -> String {
+        format!("{}{}", self.provenance(), self.tables(|_| true))
+    }
+
+    /// When, of what and where, in a line.
+    fn provenance(&self) -> String {
         let Heading {
             date,
             commit,
             host,
             qemu,
         } = &self.heading;
-        let mut text = format!(
+        format!(
             "{date} on {host}, {} MiB of memory, commit {commit}; {qemu}\n",
             MEMORY.bytes() >> 20,
-        );
-        text.push_str(&self.tables(rows::tables()));
-        text
+        )
     }
 
-    /// Tables, by title and what the keys of their rows begin with.
-    fn tables(&self, tables: Vec<(String, String)>) -> String {
+    /// The tables of some groups, as far as there is something in them.
+    fn tables(&self, wanted: impl Fn(Group) -> bool) -> String {
         let mut text = String::new();
-        for (title, prefix) in tables {
+        for table in rows::TABLES.iter().filter(|table| wanted(table.group)) {
             let lines: Vec<String> = self
                 .rows
                 .iter()
-                .filter(|row| {
-                    if prefix.is_empty() {
-                        !row.key.contains(':')
-                    } else {
-                        row.key.starts_with(&prefix)
-                    }
-                })
+                .filter(|row| table.has(row))
                 .filter_map(|row| self.line(row))
                 .collect();
             if lines.is_empty() {
                 continue;
             }
-            if !title.is_empty() {
-                text.push_str(&format!("\n{title}\n"));
+            if !table.title.is_empty() {
+                text.push_str(&format!("\n{}\n", table.title));
             }
             text.push_str(
                 "\n| | Linux | Ochre | ratio | target | |\n| --- | --- | --- | --- | --- | --- |\n",
@@ -131,15 +129,22 @@ impl<'a> Report<'a> {
         text
     }
 
-    /// Puts the tables about memory into the README, between the two lines that
-    /// are there for them.
-    pub(crate) fn write_readme(&self, path: &Path) -> Result<()> {
-        let tables = rows::MEMORY_TABLES.map(|(title, key)| (title.to_owned(), key.to_owned()));
-        let tables = self.tables(tables.into());
-        let text =
+    /// Puts the tables into a text for people: those of each group between the
+    /// two lines that are there for them. What was not measured stays.
+    ///
+    /// # Errors
+    /// If the text has no place for a group that was measured.
+    pub(crate) fn write_into(&self, path: &Path) -> Result<()> {
+        let mut text =
             fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        let text = between(&text, &tables)
-            .with_context(|| format!("no place for tables in {}", path.display()))?;
+        for group in Group::value_variants() {
+            let tables = self.tables(|of| of == *group);
+            if !tables.is_empty() {
+                let new = format!("{}{tables}", self.provenance());
+                text = between(&text, *group, &new)
+                    .with_context(|| format!("no place for {group:?} in {}", path.display()))?;
+            }
+        }
         fs::write(path, text).with_context(|| format!("writing {}", path.display()))
     }
 
@@ -225,14 +230,14 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The lines that the tables about memory stand between.
-const PLACE: [&str; 2] = ["<!-- bench memory -->\n", "<!-- end -->\n"];
-
-/// A text with something else between the two lines.
-fn between(text: &str, new: &str) -> Option<String> {
-    let (before, rest) = text.split_once(PLACE[0])?;
-    let (_, after) = rest.split_once(PLACE[1])?;
-    Some(format!("{before}{}{new}\n{}{after}", PLACE[0], PLACE[1]))
+/// A text with something else between the two lines that a group has in it.
+fn between(text: &str, group: Group, new: &str) -> Option<String> {
+    const END: &str = "<!-- end -->\n";
+    let name = group.to_possible_value()?;
+    let begin = format!("<!-- bench {} -->\n", name.get_name());
+    let (before, rest) = text.split_once(&begin)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{begin}\n{new}\n{END}{after}"))
 }
 
 /// The first line of a command's output, if it works.
@@ -260,7 +265,7 @@ fn host() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Heading, Report, between};
+    use super::{Group, Heading, Report, between};
     use crate::{
         machines::System,
         sample::{Reading, Samples},
@@ -268,12 +273,12 @@ mod tests {
 
     #[test]
     fn tables_have_a_place() {
-        let text = "a\n<!-- bench memory -->\nold\n<!-- end -->\nb\n";
+        let text = "a\n<!-- bench memory -->\nold\n<!-- end -->\nb\n<!-- end -->\n";
         assert_eq!(
-            between(text, "new\n").as_deref(),
-            Some("a\n<!-- bench memory -->\nnew\n\n<!-- end -->\nb\n")
+            between(text, Group::Memory, "new\n").as_deref(),
+            Some("a\n<!-- bench memory -->\n\nnew\n\n<!-- end -->\nb\n<!-- end -->\n")
         );
-        assert_eq!(between("a\nb\n", "new\n"), None);
+        assert_eq!(between(text, Group::Threads, "new\n"), None);
     }
 
     #[test]

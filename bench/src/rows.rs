@@ -260,46 +260,59 @@ pub(crate) fn all() -> Vec<Row> {
     rows
 }
 
-/// The tables about memory: titles, and what the keys of their rows begin with.
-pub(crate) const MEMORY_TABLES: [(&str, &str); 3] = [
-    (
-        "Memory, guest instructions, 1 processor",
-        "memory1-counted:",
-    ),
-    ("Memory, 1 processor: median (least to most)", "memory1:"),
-    ("Memory, 2 processors: median (least to most)", "memory2:"),
-];
-
-/// The titles of the tables, and what the keys of their rows begin with.
-pub(crate) fn tables() -> Vec<(String, String)> {
-    let mut tables = vec![
-        (String::new(), String::new()),
-        (
-            "Wall clock: median (least to most)".to_owned(),
-            "wall:".to_owned(),
-        ),
-        ("Guest instructions".to_owned(), "counted:".to_owned()),
-    ];
-    for processors in PROCESSORS {
-        let plural = if processors == 1 { "" } else { "s" };
-        tables.push((
-            format!("Threads, {processors} processor{plural}: median (least to most)"),
-            format!("smp{processors}:"),
-        ));
-    }
-    tables.push((
-        "Threads, guest instructions, 1 processor".to_owned(),
-        "smp1-counted:".to_owned(),
-    ));
-    for (title, prefix) in MEMORY_TABLES {
-        tables.push((title.to_owned(), prefix.to_owned()));
-    }
-    tables.push((
-        "Threads blocked on futexes, in 1 GiB".to_owned(),
-        "blocked:".to_owned(),
-    ));
-    tables
+/// What is measured together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Group {
+    /// System calls, starting, memory
+    Calls,
+    /// Threads, on 1, 2 and 4 processors
+    Threads,
+    /// Faults, mappings, large forks, on 1 and 2 processors
+    Memory,
 }
+
+/// A table that rows belong to.
+pub(crate) struct Table {
+    /// What it is measured with.
+    pub(crate) group: Group,
+    /// For people; empty if the group's name says it.
+    pub(crate) title: &'static str,
+    /// What the keys of its rows begin with; empty for those without a colon.
+    pub(crate) prefix: &'static str,
+}
+
+impl Table {
+    /// Whether a row belongs to it.
+    pub(crate) fn has(&self, row: &Row) -> bool {
+        if self.prefix.is_empty() {
+            !row.key.contains(':')
+        } else {
+            row.key.starts_with(self.prefix)
+        }
+    }
+}
+
+/// The tables, in the order of people's interest.
+#[rustfmt::skip]
+pub(crate) const TABLES: [Table; 11] = {
+    const fn table(group: Group, title: &'static str, prefix: &'static str) -> Table {
+        Table { group, title, prefix }
+    }
+    use Group::{Calls, Memory, Threads};
+    [
+        table(Calls, "", ""),
+        table(Calls, "Guest instructions", "counted:"),
+        table(Calls, "Wall clock: median (least to most)", "wall:"),
+        table(Threads, "Threads, guest instructions, 1 processor", "smp1-counted:"),
+        table(Threads, "Threads, 1 processor: median (least to most)", "smp1:"),
+        table(Threads, "Threads, 2 processors: median (least to most)", "smp2:"),
+        table(Threads, "Threads, 4 processors: median (least to most)", "smp4:"),
+        table(Threads, "Threads blocked on futexes, in 1 GiB", "blocked:"),
+        table(Memory, "Memory, guest instructions, 1 processor", "memory1-counted:"),
+        table(Memory, "Memory, 1 processor: median (least to most)", "memory1:"),
+        table(Memory, "Memory, 2 processors: median (least to most)", "memory2:"),
+    ]
+};
 
 impl Row {
     /// Whether Ochre meets the target; none if that cannot be said.
@@ -370,7 +383,7 @@ fn thousands(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{MIB, Row, Target, Unit, all, tables};
+    use super::{MIB, Row, TABLES, Target, Unit, all};
     use crate::{
         machines::System,
         sample::{Reading, Samples},
@@ -422,16 +435,7 @@ mod tests {
     #[test]
     fn every_row_is_in_one_table() {
         for row in all() {
-            let tables = tables()
-                .into_iter()
-                .filter(|(_, prefix)| {
-                    if prefix.is_empty() {
-                        !row.key.contains(':')
-                    } else {
-                        row.key.starts_with(prefix)
-                    }
-                })
-                .count();
+            let tables = TABLES.iter().filter(|table| table.has(&row)).count();
             assert_eq!(tables, 1, "{}", row.key);
         }
     }
