@@ -43,6 +43,7 @@ mod device_tests;
 pub mod entropy;
 mod extable;
 pub mod irq;
+pub mod keyboard;
 pub mod ktest;
 pub mod memory;
 #[cfg(target_os = "none")]

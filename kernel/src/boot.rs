@@ -154,6 +154,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     }
     give_standard_files(config, &thread)
         .map_err(|errno| format!("the standard files of process 1: {errno}"))?;
+    device::keyboard::start(config.keyboard).map_err(|errno| format!("the keyboard: {errno}"))?;
     info!(
         "process 1 starts after {} us, {} KiB free",
         clock::now_ns() / 1000,

@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 
 use log::LevelFilter;
 
+use crate::device::keyboard;
+
 /// Where process 1's standard files lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stdio {
@@ -64,6 +66,8 @@ pub struct Config {
     pub environment: Vec<Vec<u8>>,
     /// Its working directory.
     pub directory: Vec<u8>,
+    /// The keyboard.
+    pub keyboard: keyboard::Settings,
     /// Rows and columns of the console.
     pub window: Option<(u16, u16)>,
     /// The machine's name.
@@ -91,6 +95,7 @@ impl Default for Config {
             arguments: Vec::new(),
             environment: Vec::new(),
             directory: b"/".to_vec(),
+            keyboard: keyboard::Settings::default(),
             window: None,
             hostname: b"ochre".to_vec(),
             tests: None,
@@ -155,6 +160,7 @@ impl Config {
             b"ochre.arg" => self.arguments.push(value()?),
             b"ochre.env" => self.environment.push(value()?),
             b"ochre.cwd" => self.directory = value()?,
+            b"ochre.keyboard" => self.keyboard = keyboard::Settings::parse(&value()?)?,
             b"ochre.winsize" => self.window = Some(window(&value()?)?),
             b"ochre.hostname" => self.hostname = value()?,
             b"ochre.ktest" => {
@@ -236,6 +242,8 @@ fn window(value: &[u8]) -> Result<(u16, u16), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::{Config, Mode, Stdio, TestSelection};
+    use crate::device::keyboard::Layout;
+    use ochre_hal::keyboard::ScanCodes;
 
     fn good(line: &str) -> Config {
         let (config, errors) = Config::parse(line.as_bytes());
@@ -255,7 +263,7 @@ mod tests {
             "ochre.stdio=pipe ochre.mode=system ochre.log=0x402 ochre.loglevel=debug \
              ochre.status=1027 ochre.exit=0xf4 init=/bin/sh ochre.arg=sh ochre.arg=-c \
              ochre.arg=echo%20a%25b ochre.env=A=b%0Ac ochre.cwd=/tmp ochre.winsize=50x132 \
-             ochre.hostname=box ochre.ktest=list ochre.trace quiet console=ttyS0",
+             ochre.keyboard=de,set1 ochre.hostname=box ochre.ktest=list ochre.trace quiet console=ttyS0",
         );
         assert!(config.trace);
         assert_eq!(config.stdio, Stdio::Pipe);
@@ -269,6 +277,8 @@ mod tests {
         assert_eq!(config.environment, [&b"A=b\nc"[..]]);
         assert_eq!(config.directory, b"/tmp");
         assert_eq!(config.window, Some((50, 132)));
+        assert_eq!(config.keyboard.codes, ScanCodes::Set1);
+        assert_eq!(Some(config.keyboard.layout), Layout::named(b"de"));
         assert_eq!(config.hostname, b"box");
         assert_eq!(config.tests, Some(TestSelection::List));
         assert_eq!(config.passed_over, [&b"quiet"[..], &b"console=ttyS0"[..]]);
@@ -286,6 +296,8 @@ mod tests {
             "ochre.arg",
             "ochre.winsize=24",
             "ochre.loglevel=loud",
+            "ochre.keyboard=xx",
+            "ochre.keyboard=de,set3",
         ] {
             let (config, errors) = Config::parse(format!("{bad} init=/x").as_bytes());
             assert_eq!(errors.len(), 1, "{bad}");

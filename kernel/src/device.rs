@@ -13,6 +13,7 @@ use crate::vfs::File;
 
 mod chacha;
 mod channel;
+pub mod keyboard;
 mod line;
 pub mod memory;
 mod number;

@@ -21,6 +21,7 @@ pub mod process;
 pub mod sched;
 pub mod signal;
 pub mod syscall;
+pub mod sysrq;
 pub mod time;
 pub mod tty;
 pub mod vfs;

@@ -7,6 +7,7 @@
 
 mod debugger;
 mod init;
+mod keyboard;
 mod machines;
 mod places;
 mod rtc;
@@ -136,6 +137,7 @@ fn main() -> ExitCode {
     let on_x86_64 = init::cases()
         .into_iter()
         .chain(places::cases())
+        .chain(keyboard::cases())
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(

@@ -16,6 +16,7 @@ pub(crate) mod features;
 pub(crate) mod fpu;
 mod gic;
 pub(crate) mod interrupts;
+pub(crate) mod keyboard;
 #[cfg(all(feature = "ktest", target_os = "none"))]
 pub(crate) mod ktests;
 pub(crate) mod layout;

@@ -22,6 +22,7 @@ mod idt;
 pub(crate) mod interrupts;
 mod ioapic;
 mod kaslr;
+pub(crate) mod keyboard;
 #[cfg(all(feature = "ktest", target_os = "none"))]
 pub(crate) mod ktests;
 pub(crate) mod layout;

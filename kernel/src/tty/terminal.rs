@@ -55,6 +55,16 @@ enum ReadTimer {
     Over,
 }
 
+/// What came of some input.
+#[derive(Clone, Copy, Debug, Default)]
+struct Received {
+    taken: usize,
+    /// There is more to read than before.
+    readable: bool,
+    /// A signal was typed; it ends the input that is taken at a time.
+    signal: Option<TerminalSignal>,
+}
+
 /// What a terminal's lock guards.
 pub(super) struct State {
     pub(super) discipline: LineDiscipline,
@@ -97,6 +107,33 @@ impl State {
             sum += count;
         }
         sum
+    }
+
+    /// Takes bytes from `next` until it has none, `limit` came, one of them
+    /// was for a signal, or no more are accepted.
+    fn receive(
+        &mut self,
+        limit: usize,
+        mut next: impl FnMut(&mut dyn SerialLine) -> Option<u8>,
+    ) -> Received {
+        let mut received = Received::default();
+        while received.taken < limit && received.signal.is_none() && self.discipline.accepts() {
+            let Some(byte) = next(&mut *self.line) else {
+                break;
+            };
+            received.taken += 1;
+            let effects = self.discipline.receive(byte, &mut self.output);
+            received.readable |= effects.readable;
+            received.signal = effects.signal;
+        }
+        if received.taken > 0
+            && let ReadTimer::Until(_) = self.read_timer
+        {
+            // The time between two bytes runs anew.
+            let (_, time_ns) = self.raw_limits();
+            self.read_timer = ReadTimer::Until(clock::now_ns().saturating_add(time_ns));
+        }
+        received
     }
 
     /// Tells the line what is worth an interrupt now.
@@ -352,6 +389,37 @@ impl Terminal {
         state.transmit();
     }
 
+    /// Takes bytes that were typed elsewhere than on the line; returns how many
+    /// there was room for. The rest goes when `attention` was woken.
+    pub fn type_in(&self, bytes: &[u8]) -> usize {
+        let mut sum = 0;
+        loop {
+            let mut guard = self.lock();
+            let mut rest = bytes.iter().skip(sum);
+            let received = guard.receive(bytes.len(), |_| rest.next().copied());
+            guard.transmit();
+            guard.listen();
+            let foreground = guard.foreground;
+            drop(guard);
+            sum += received.taken;
+            self.announce_received(received.readable, received.signal.zip(foreground));
+            if received.signal.is_none() || sum == bytes.len() {
+                return sum;
+            }
+        }
+    }
+
+    /// After the lock was given back: wakes readers, sends a typed signal to the
+    /// foreground group.
+    fn announce_received(&self, readable: bool, signal: Option<(TerminalSignal, Pid)>) {
+        if readable {
+            self.input.wake();
+        }
+        if let Some((signal, group)) = signal {
+            signal::send_to_session_foreground(group, number_of(signal));
+        }
+    }
+
     /// Sends what the line takes now; whether everything is sent, and whether
     /// something was.
     pub fn flush(&self) -> (bool, bool) {
@@ -374,26 +442,14 @@ impl Serviced for Terminal {
     fn service(&self) -> Service {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let mut readable = false;
-        let mut signal = None;
-        let mut taken = 0;
-        while taken < ROUND && signal.is_none() && state.discipline.accepts() {
+        let Received {
+            taken,
+            mut readable,
+            signal,
+        } = state.receive(ROUND, |line| {
             let mut byte = [0];
-            if state.line.read(&mut byte) == 0 {
-                break;
-            }
-            taken += 1;
-            let effects = state.discipline.receive(byte[0], &mut state.output);
-            readable |= effects.readable;
-            signal = effects.signal;
-        }
-        if taken > 0
-            && let ReadTimer::Until(_) = state.read_timer
-        {
-            // The time between two bytes runs anew.
-            let (_, time_ns) = state.raw_limits();
-            state.read_timer = ReadTimer::Until(clock::now_ns().saturating_add(time_ns));
-        }
+            (line.read(&mut byte) > 0).then_some(byte[0])
+        });
         if let Some(character) = state.discipline.input_flow_character() {
             state.output.queue_mut().push(character);
         }
@@ -415,15 +471,10 @@ impl Serviced for Terminal {
         }
         let foreground = state.foreground;
         drop(guard);
-        if readable {
-            self.input.wake();
-        }
         if sent > 0 {
             self.output.wake();
         }
-        if let (Some(signal), Some(group)) = (signal, foreground) {
-            signal::send_to_session_foreground(group, number_of(signal));
-        }
+        self.announce_received(readable, signal.zip(foreground));
         Service {
             again: taken == ROUND || signal.is_some(),
             by_ns,

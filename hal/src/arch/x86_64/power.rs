@@ -9,6 +9,7 @@ use core::arch::asm;
 use ochre_sync::SpinLock;
 
 use super::acpi::SoftOff;
+use super::keyboard;
 use super::port::Port;
 use super::stop;
 use crate::power::ExitPorts;
@@ -25,13 +26,9 @@ const EXIT_PORT: u16 = 0xf4;
 const STATUS: Port<u8> = unsafe { Port::new(STATUS_PORT) };
 // SAFETY: a device that ends the emulator, or nothing.
 const EXIT: Port<u32> = unsafe { Port::new(EXIT_PORT) };
-// SAFETY: the keyboard controller's command port, to which only the reset
-// command is ever written.
-const KEYBOARD_COMMAND: Port<u8> = unsafe { Port::new(0x64) };
 // SAFETY: the chip set's reset control register: its only effect is a reset.
 const RESET_CONTROL: Port<u8> = unsafe { Port::new(0xcf9) };
 
-const KEYBOARD_PULSE_RESET: u8 = 0xfe;
 const RESET_FULL: [u8; 2] = [0x02, 0x0e];
 
 const EXIT_CLEAN: u32 = 0;
@@ -92,7 +89,7 @@ pub(crate) fn reboot() -> ! {
     for value in RESET_FULL {
         RESET_CONTROL.write(value);
     }
-    KEYBOARD_COMMAND.write(KEYBOARD_PULSE_RESET);
+    keyboard::pulse_reset();
     triple_fault()
 }
 

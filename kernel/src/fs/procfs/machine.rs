@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use ochre_abi::Errno;
 use ochre_hal::cpu;
 use ochre_sync::Once;
 
@@ -13,7 +14,7 @@ use crate::process::table;
 use crate::sched::account::{self, Activity};
 use crate::sched::{self, load as load_average};
 use crate::syscall::{self, system};
-use crate::{fs, time};
+use crate::{fs, sysrq, time};
 
 /// The kernel's command line, once boot has said it.
 static COMMAND_LINE: Once<&'static [u8]> = Once::new();
@@ -31,6 +32,14 @@ pub(super) fn command_line(text: &mut Text) -> Made {
 
 /// Files that list things of which there are none here.
 pub(super) fn nothing(_text: &mut Text) -> Made {
+    Ok(())
+}
+
+/// `/proc/sysrq-trigger`: the first letter of what is written counts.
+pub(super) fn ask_kernel(bytes: &[u8]) -> Result<(), Errno> {
+    if let Some(key) = bytes.first() {
+        sysrq::request(char::from(*key));
+    }
     Ok(())
 }
 

@@ -120,6 +120,11 @@ const TOP: &[Entry] = &[
     Entry::text("stat", machine::activity),
     Entry::text("swaps", machine::swaps),
     Entry::directory("sys", sys::TOP),
+    // Linux has it for root alone, and nothing to read there.
+    Entry {
+        mode: 0o200,
+        ..Entry::setting("sysrq-trigger", machine::nothing, machine::ask_kernel)
+    },
     Entry::directory("sysvipc", SYSVIPC),
     Entry::directory("tty", TTY),
     Entry::text("uptime", machine::uptime),

@@ -1,0 +1,154 @@
+//! A keyboard, pressed over QEMU's control line: what is typed reaches the
+//! program as the bytes it expects, and the keys for the kernel do their work.
+//!
+//! The program's terminal is the serial console, on which everything it writes
+//! can be read.
+
+use core::time::Duration;
+
+use anyhow::{Result, ensure};
+use ochre_tests::{Arch, Case, Machine, QemuExit, Running, Screen, describe, shell_on};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("keyboard", keyboard),
+        Case::new("keyboard, German and set 1", german),
+    ]
+}
+
+/// Shows every byte that is typed, in hexadecimal, up to `q`.
+const ECHO: &str = r#"
+stty raw -echo
+echo -n ready.
+while key=$(dd bs=1 count=1 2>/dev/null | hexdump -v -e '1/1 "%02x"'); do
+    echo -n $key.
+    [ $key = 71 ] && break
+done
+stty sane
+"#;
+
+fn start(words: &str, script: &str) -> Result<Running> {
+    shell_on(Arch::X86_64, script)?
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .words(words)
+        .console(24, 80)
+        .stdin_later()
+        .start()
+}
+
+/// Presses these keys, one chord after the other, then `q`, and gives the bytes
+/// that came.
+fn pressed(running: &mut Running, chords: &[&[&str]]) -> Result<String> {
+    running.expect("ready.", PATIENCE)?;
+    for chord in chords.iter().chain([&["q"][..]].iter()) {
+        running.control()?.press(chord)?;
+    }
+    let shown = running.expect("71.", PATIENCE)?;
+    Ok(String::from_utf8_lossy(&shown).replace('.', ""))
+}
+
+#[track_caller]
+fn same(what: &str, came: &str, expected: &[&str]) -> Result<()> {
+    let expected: String = expected
+        .iter()
+        .chain(&["q"])
+        .flat_map(|text| text.bytes())
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    ensure!(came == expected, "{what}: {came}, not {expected}");
+    Ok(())
+}
+
+fn keyboard() -> Result<()> {
+    let script = format!(
+        "{ECHO}
+printf '\\033[?1h'; {ECHO}
+echo t > /proc/sysrq-trigger
+ls -l /proc/sysrq-trigger | cut -c 1-10
+echo line; read line; echo \"got <$line>\"
+echo ready.; sleep 1000"
+    );
+    let mut running = start("", &script)?;
+    let came = pressed(
+        &mut running,
+        &[
+            &["a"],
+            &["shift", "a"],
+            &["ctrl", "c"],
+            &["alt", "x"],
+            &["ret"],
+            &["backspace"],
+            &["esc"],
+            &["f1"],
+            &["shift", "f1"],
+            &["f12"],
+            &["up"],
+            &["home"],
+            &["delete"],
+            &["pgdn"],
+            &["kp_7"],
+            &["kp_enter"],
+            &["shift", "tab"],
+            &["caps_lock"],
+            &["b"],
+            &["caps_lock"],
+            // Composed: an accent and a letter.
+            &["compose"],
+            &["apostrophe"],
+            &["e"],
+        ],
+    )?;
+    let expected = [
+        "a", "A", "\x03", "\x1bx", "\r", "\x7f", "\x1b", "\x1b[[A", "\x1b[23~", "\x1b[24~",
+        "\x1b[A", "\x1b[1~", "\x1b[3~", "\x1b[6~", "7", "\r", "\x1b\t", "B", "é",
+    ];
+    same("the American keys", &came, &expected)?;
+    let _ = pressed(&mut running, &[&["left"]])?;
+    running.expect("sysrq: Show State", PATIENCE)?;
+    running.expect(" 1 of     1, processor 0: sh", PATIENCE)?;
+    running.expect("--w-------", PATIENCE)?;
+    running.expect("line\r\n", PATIENCE)?;
+    running.control()?.type_text("Hello, {World}; x\x7f!\n")?;
+    running.expect("got <Hello, {World}; !>", PATIENCE)?;
+    running.expect("ready.", PATIENCE)?;
+    running.control()?.press(&["alt", "print", "m"])?;
+    running.expect("KiB kernel heap", PATIENCE)?;
+    running.control()?.press(&["alt", "sysrq", "o"])?;
+    let outcome = running.wait()?;
+    ensure!(
+        outcome.end == ochre_tests::End::Qemu(QemuExit::Ordered),
+        "not turned off by a key\n{}",
+        describe(&outcome)
+    );
+    Ok(())
+}
+
+fn german() -> Result<()> {
+    let mut running = start("ochre.keyboard=de,set1", ECHO)?;
+    let came = pressed(
+        &mut running,
+        &[
+            &["y"],
+            &["apostrophe"],
+            &["shift", "apostrophe"],
+            &["minus"],
+            &["alt_r", "e"],
+            &["alt_r", "7"],
+            &["right"],
+            &["f5"],
+        ],
+    )?;
+    let expected = ["z", "ä", "Ä", "ß", "€", "{", "\x1b[C", "\x1b[[E"];
+    same("the German keys", &came, &expected)?;
+    let outcome = running.wait()?;
+    ensure!(
+        outcome.log.contains("codes of Set1"),
+        "{}",
+        describe(&outcome)
+    );
+    Ok(())
+}
