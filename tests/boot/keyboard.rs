@@ -1,13 +1,13 @@
 //! A keyboard, pressed over QEMU's control line: what is typed reaches the
 //! program as the bytes it expects, and the keys for the kernel do their work.
 //!
-//! The program's terminal is the serial console, on which everything it writes
-//! can be read.
+//! These machines have no screen, so that what is typed goes to the console,
+//! the serial line, on which everything can be read that a program writes.
 
 use core::time::Duration;
 
 use anyhow::{Result, ensure};
-use ochre_tests::{Arch, Case, Machine, QemuExit, Running, Screen, describe, shell_on};
+use ochre_tests::{Arch, Case, Machine, QemuExit, Running, describe, shell_on};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ stty sane
 fn start(words: &str, script: &str) -> Result<Running> {
     shell_on(Arch::X86_64, script)?
         .machine(Machine::Q35)
-        .screen(Screen::Hidden)
+        .controlled()
         .words(words)
         .console(24, 80)
         .stdin_later()

@@ -60,6 +60,7 @@ pub struct Guest {
     protect_init: bool,
     debugger: Option<PathBuf>,
     own_group: bool,
+    control: bool,
     stdin: Stdin,
     timeout: Option<Duration>,
     stdout: Output,
@@ -137,6 +138,7 @@ impl Guest {
             protect_init: false,
             debugger: None,
             own_group: false,
+            control: false,
             stdin: Stdin::Bytes(Vec::new()),
             timeout: None,
             stdout: Output::Capture,
@@ -193,6 +195,13 @@ impl Guest {
     /// [`Running::control`].
     pub fn screen(mut self, screen: Screen) -> Self {
         self.hardware.screen = screen;
+        self.control |= screen == Screen::Hidden;
+        self
+    }
+
+    /// Gives us QEMU's control line, as [`Running::control`].
+    pub fn controlled(mut self) -> Self {
+        self.control = true;
         self
     }
 
@@ -399,7 +408,7 @@ impl Guest {
             initrd: initrd.as_deref(),
             command_line: command_line.as_str(),
             second_serial: escaped,
-            control: self.hardware.screen == Screen::Hidden,
+            control: self.control,
             debugger: self.debugger.as_deref(),
             own_group: self.own_group,
             dir,

@@ -216,8 +216,7 @@ impl Running {
     /// QEMU's control line: keys and the monitor.
     ///
     /// # Errors
-    /// If the guest has none: it was started without
-    /// [`Screen::Hidden`](crate::machine::Screen::Hidden).
+    /// If the guest was started without one.
     pub fn control(&mut self) -> Result<&mut Qmp> {
         self.control
             .as_mut()
