@@ -183,6 +183,13 @@ impl UserContext {
         self.context.instruction_pointer()
     }
 
+    /// The frame pointer: where a program that keeps one has the caller's and,
+    /// behind it, the address to return to. Any value.
+    #[must_use]
+    pub fn frame_pointer(&self) -> u64 {
+        self.context.frame_pointer()
+    }
+
     /// Sets the instruction pointer.
     pub fn set_instruction_pointer(&mut self, value: u64) {
         self.context.set_instruction_pointer(value);

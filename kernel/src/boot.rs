@@ -120,6 +120,9 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     if config.trace {
         trace::start();
     }
+    if let Some(hz) = config.profile_hz {
+        sched::profile::start(hz);
+    }
     if !config.randomise {
         crate::memory::set_randomised(0).map_err(|errno| format!("{errno}"))?;
     }

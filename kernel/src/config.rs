@@ -9,10 +9,14 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::num::NonZero;
 
 use log::LevelFilter;
 
 use crate::device::keyboard;
+
+/// The most samples a second: more would leave no time between them.
+const MAX_RATE: u64 = 10_000;
 
 /// Where process 1's standard files lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +80,8 @@ pub struct Config {
     pub tests: Option<TestSelection>,
     /// Whether system calls are told on the log.
     pub trace: bool,
+    /// How often a second programs are looked at, if at all.
+    pub profile_hz: Option<NonZero<u32>>,
     /// Whether addresses of programs are random.
     pub randomise: bool,
     /// Words that were not for Ochre.
@@ -100,6 +106,7 @@ impl Default for Config {
             hostname: b"ochre".to_vec(),
             tests: None,
             trace: false,
+            profile_hz: None,
             randomise: true,
             passed_over: Vec::new(),
         }
@@ -154,6 +161,7 @@ impl Config {
             b"ochre.status" => self.status_port = Some(port(&value()?)?),
             b"ochre.exit" => self.exit_port = Some(port(&value()?)?),
             b"ochre.trace" => self.trace = true,
+            b"ochre.profile" => self.profile_hz = Some(rate(&value()?)?),
             // As on Linux, for runs that repeat exactly.
             b"norandmaps" => self.randomise = false,
             b"init" => self.init = Some(value()?),
@@ -221,6 +229,14 @@ fn port(value: &[u8]) -> Result<u16, &'static str> {
         .ok_or("is not a port number, like 0x402")
 }
 
+fn rate(value: &[u8]) -> Result<NonZero<u32>, &'static str> {
+    number(value)
+        .filter(|rate| *rate <= MAX_RATE)
+        .and_then(|rate| u32::try_from(rate).ok())
+        .and_then(NonZero::new)
+        .ok_or("is a number of samples a second, 1 to 10000")
+}
+
 fn level(value: &[u8]) -> Result<LevelFilter, &'static str> {
     core::str::from_utf8(value)
         .ok()
@@ -241,6 +257,8 @@ fn window(value: &[u8]) -> Result<(u16, u16), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use core::num::NonZero;
+
     use super::{Config, Mode, Stdio, TestSelection};
     use crate::device::keyboard::Layout;
     use ochre_hal::keyboard::ScanCodes;
@@ -263,9 +281,11 @@ mod tests {
             "ochre.stdio=pipe ochre.mode=system ochre.log=0x402 ochre.loglevel=debug \
              ochre.status=1027 ochre.exit=0xf4 init=/bin/sh ochre.arg=sh ochre.arg=-c \
              ochre.arg=echo%20a%25b ochre.env=A=b%0Ac ochre.cwd=/tmp ochre.winsize=50x132 \
-             ochre.keyboard=de,set1 ochre.hostname=box ochre.ktest=list ochre.trace quiet console=ttyS0",
+             ochre.keyboard=de,set1 ochre.hostname=box ochre.ktest=list ochre.trace \
+             ochre.profile=99 quiet console=ttyS0",
         );
         assert!(config.trace);
+        assert_eq!(config.profile_hz.map(NonZero::get), Some(99));
         assert_eq!(config.stdio, Stdio::Pipe);
         assert_eq!(config.mode, Mode::System);
         assert_eq!(config.log_port, Some(0x402));
@@ -298,6 +318,8 @@ mod tests {
             "ochre.loglevel=loud",
             "ochre.keyboard=xx",
             "ochre.keyboard=de,set3",
+            "ochre.profile=0",
+            "ochre.profile=10001",
         ] {
             let (config, errors) = Config::parse(format!("{bad} init=/x").as_bytes());
             assert_eq!(errors.len(), 1, "{bad}");

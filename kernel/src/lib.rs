@@ -14,6 +14,7 @@ pub mod config;
 pub mod device;
 pub mod fs;
 pub mod ipc;
+mod line;
 pub mod log_sink;
 pub mod memory;
 pub mod objects;

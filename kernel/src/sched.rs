@@ -9,6 +9,7 @@ mod cpu;
 mod executor;
 pub mod interrupt;
 pub mod load;
+pub mod profile;
 mod timer;
 
 pub use cpu::{active, must_give_way};

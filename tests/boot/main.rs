@@ -10,6 +10,7 @@ mod init;
 mod keyboard;
 mod machines;
 mod places;
+mod profile;
 mod rtc;
 mod trace;
 
@@ -147,6 +148,7 @@ fn main() -> ExitCode {
             .chain(machines::cases())
             .chain([Case::new("early input is not lost", machines::early_input)])
             .chain(rtc::cases())
+            .chain(profile::cases())
             .chain(on_x86_64.filter(|_| x86_64))
             .collect(),
     )

@@ -36,6 +36,7 @@ Examples:
   ochre run --memory 64M --smp 2 -- python3 -c 'print(1)'
   ochre run --root ./rootfs /bin/sh   a program of a folder that is the guest's root
   ochre trace ls /                    the system calls that a program makes
+  ochre profile ls -R /               where its time goes, as a flame graph
 
 Exit status: that of the guest's program (128+n if signal n killed it);
 124 if its time was up, 125 if the machine gave no status, 127 if the program
@@ -59,6 +60,12 @@ enum Command {
         override_usage = "ochre trace [OPTIONS] PROGRAM [ARGS]...",
     )]
     Trace(TraceOptions),
+    /// Runs a program as `run` does and draws where its time went
+    #[command(
+        after_help = PROFILE_EXAMPLES,
+        override_usage = "ochre profile [OPTIONS] PROGRAM [ARGS]...",
+    )]
+    Profile(ProfileOptions),
     /// Runs a program as `run` does, in a machine that gdb has in its hands
     #[command(
         after_help = DEBUG_EXAMPLES,
@@ -114,6 +121,28 @@ impl TraceOptions {
     }
 }
 
+const PROFILE_EXAMPLES: &str = "\
+Many times a second the kernel notes where each processor's program is: what
+was called, by frame pointers, and which system call it waits for the kernel
+in. Names come from the files that were packed; a program shows its callers if
+it was compiled with frame pointers, and its own names if it was not stripped.
+
+  ochre profile sh -c 'i=0; while [ $i -lt 99999 ]; do i=$((i+1)); done'
+  ochre profile --output find.svg --rate 2000 find / -name hosts";
+
+#[derive(Debug, Args)]
+struct ProfileOptions {
+    /// Draw the flame graph into this file
+    #[arg(short, long, value_name = "FILE", default_value = "profile.svg")]
+    output: PathBuf,
+    /// Samples a second, on each processor
+    #[arg(long, value_name = "HZ", default_value_t = 499,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
 const DEBUG_EXAMPLES: &str = "\
 In a terminal, gdb starts here, with the kernel's symbols, at the kernel's
 first safe function; the program has no input then, and its output comes
@@ -167,6 +196,7 @@ pub fn main() -> ExitCode {
         Some(Command::Shell(machine)) => run::shell(&machine),
         Some(Command::Run(options)) => run::program(&options),
         Some(Command::Trace(options)) => run::traced(&options),
+        Some(Command::Profile(options)) => run::profiled(&options),
         Some(Command::Debug(options)) => run::debugged(&options),
         Some(Command::Doctor) => Ok(doctor::print()),
     };

@@ -223,6 +223,14 @@ impl Guest {
         self
     }
 
+    /// The root file system as it was given, if it was as a tree.
+    pub fn tree_now(&self) -> Option<&Tree> {
+        match &self.root {
+            Root::Tree(tree) => Some(tree),
+            Root::None | Root::Archive(_) => None,
+        }
+    }
+
     /// The root file system as an archive that is written already.
     pub fn archive(mut self, path: impl Into<PathBuf>) -> Self {
         self.root = Root::Archive(path.into());

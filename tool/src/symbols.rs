@@ -7,6 +7,7 @@
 //! linked says so before (`kernel image moved by 0x2600000`).
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -96,10 +97,37 @@ impl Names {
 
     /// The functions at an address, the innermost first, with their places.
     pub fn at(&mut self, address: u64) -> Vec<String> {
+        let frames = self.frames(address);
+        let mut names: Vec<String> = frames
+            .into_iter()
+            .map(|(name, place)| format!("{}{place}", name.as_deref().unwrap_or("?")))
+            .collect();
+        if names.is_empty()
+            && let Some(symbol) = self.loader().and_then(|loader| loader.find_symbol(address))
+        {
+            names.push(readable(symbol));
+        }
+        names
+    }
+
+    /// The functions at an address, the innermost first; only those that
+    /// debugging information tells of.
+    pub(crate) fn functions(&mut self, address: u64) -> Vec<String> {
+        let frames = self.frames(address).into_iter();
+        frames.filter_map(|(name, _)| name).collect()
+    }
+
+    fn loader(&mut self) -> Option<&Loader> {
         if self.loader.is_none() {
             self.loader = Loader::new(&self.kernel).ok();
         }
-        let Some(loader) = &self.loader else {
+        self.loader.as_ref()
+    }
+
+    /// The functions at an address with what is to be said of their places.
+    fn frames(&mut self, address: u64) -> Vec<(Option<String>, String)> {
+        let root = self.root.clone();
+        let Some(loader) = self.loader() else {
             return Vec::new();
         };
         let mut names = Vec::new();
@@ -109,21 +137,22 @@ impl Names {
             while let Ok(Some(frame)) = frames.next() {
                 let function = frame.function.as_ref();
                 let function = function.and_then(|name| name.demangle().ok());
+                let function = function.map(Cow::into_owned);
                 let place = frame.location.map_or_else(String::new, |location| {
                     let file = location.file.unwrap_or("?");
-                    let file = file.strip_prefix(&self.root).unwrap_or(file);
+                    let file = file.strip_prefix(&root).unwrap_or(file);
                     format!(" ({file}:{})", location.line.unwrap_or(0))
                 });
-                names.push(format!("{}{place}", function.as_deref().unwrap_or("?")));
+                names.push((function, place));
             }
-        }
-        if names.is_empty()
-            && let Some(symbol) = loader.find_symbol(address)
-        {
-            names.push(addr2line::demangle_auto(symbol.into(), None).into_owned());
         }
         names
     }
+}
+
+/// A symbol's name as it stands in the source.
+pub(crate) fn readable(symbol: &str) -> String {
+    addr2line::demangle_auto(symbol.into(), None).into_owned()
 }
 
 /// The distance that a line tells as the kernel's.

@@ -22,3 +22,10 @@ mod summary;
 mod table;
 
 pub use output::{Options, Splitter};
+
+use crate::arch::Arch;
+
+/// The name of a call.
+pub(crate) fn call_name(arch: Arch, number: u64) -> String {
+    show::name(arch, number)
+}

@@ -98,6 +98,16 @@ impl Tree {
             .map(|(path, entry)| (Path::new(OsStr::from_bytes(path)), entry))
     }
 
+    /// The files whose content comes from this host: the guest's path, without
+    /// a slash in front, and the host's.
+    pub fn host_files(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        self.entries()
+            .filter_map(|(path, entry)| match &entry.node {
+                Node::File(Content::Host(host)) => Some((path, host.as_path())),
+                _ => None,
+            })
+    }
+
     /// The entry at a path; links in the last component are not followed.
     pub fn get(&self, path: impl AsRef<Path>) -> Option<&Entry> {
         self.entries.get(&self.resolve_parent(path.as_ref()).ok()?)

@@ -66,6 +66,15 @@ impl AddressSpace {
         areas
     }
 
+    /// The area that an address is in, if it may be executed.
+    #[must_use]
+    pub fn code_at(&self, address: u64) -> Option<Area> {
+        let inner = self.inner();
+        let area = inner.areas.get(address)?;
+        let is_code = area.protection.contains(Protection::EXECUTE);
+        is_code.then(|| area.clone())
+    }
+
     /// What execve(2) put where.
     #[must_use]
     pub fn facts(&self) -> Arc<Facts> {

@@ -33,7 +33,7 @@ use super::thread_list::{Listed, Slot};
 use super::{ExitStatus, Pid, Process, Shares, rseq};
 use crate::memory::{AddressSpace, pressure, shortage};
 use crate::objects::CountedThread;
-use crate::sched::{self, Step, TaskRef};
+use crate::sched::{self, Step, TaskRef, profile};
 use crate::signal::{self, Info, ThreadSignals};
 use crate::syscall::{self, Call, Outcome, SysResult};
 
@@ -382,6 +382,7 @@ impl Thread {
                 self.note_wait();
             }
             if self.go_on(state, task).is_pending() {
+                profile::waits(self, state, entered);
                 return Step::Wait;
             }
         }
@@ -397,7 +398,9 @@ impl Thread {
             }
             let left = cpu::cycles();
             self.count(&self.kernel_cycles, left.wrapping_sub(entered));
-            sched::note_kernel_time(left.wrapping_sub(entered), serving);
+            if sched::note_kernel_time(left.wrapping_sub(entered), serving) {
+                profile::kernel(self, state, entered, serving);
+            }
             let ThreadState { user, space, .. } = state;
             let trap = user.run_then(space.root(), || {
                 entered = cpu::cycles();
@@ -435,6 +438,7 @@ impl Thread {
                 Outcome::Wait(future) => {
                     state.call = Some(future);
                     if self.go_on(state, task).is_pending() {
+                        profile::waits(self, state, entered);
                         return Step::Wait;
                     }
                 }
@@ -500,6 +504,9 @@ impl Thread {
             },
             Trap::Exception(exception) => signal::send_exception(self, state, exception),
             Trap::Interrupt(event) => {
+                if event == Event::Timer {
+                    profile::user(self, state);
+                }
                 if event == Event::Reschedule {
                     // membarrier(2) may have asked for it.
                     self.add_work(Work::RSEQ);

@@ -20,7 +20,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{self, PROCESSORS};
-use super::interrupt;
+use super::{interrupt, profile};
 use crate::process::Thread;
 
 /// A task of the kernel's executor.
@@ -170,17 +170,32 @@ pub async fn yield_now() {
     .await;
 }
 
+/// Longer stretches in the kernel are looked at.
+static NOTED_CYCLES: AtomicU64 = AtomicU64::new(0);
 static LONGEST_KERNEL_CYCLES: AtomicU64 = AtomicU64::new(0);
 static LONGEST_KERNEL_CALL: AtomicU64 = AtomicU64::new(0);
 
 /// The watchdog's ear: `cycles` went by in the kernel on behalf of the system
 /// call `call` (or `u64::MAX` for a trap) without a look at the run queue.
+/// Whether [`profile`] wants to know of them too.
 #[inline]
-pub(crate) fn note_kernel_time(cycles: u64, call: u64) {
+pub(crate) fn note_kernel_time(cycles: u64, call: u64) -> bool {
+    // ORDERING: Relaxed, here and below; statistics.
+    cycles > NOTED_CYCLES.load(Ordering::Relaxed) && note_long_time(cycles, call)
+}
+
+#[cold]
+fn note_long_time(cycles: u64, call: u64) -> bool {
     if cycles > LONGEST_KERNEL_CYCLES.load(Ordering::Relaxed) {
         LONGEST_KERNEL_CYCLES.store(cycles, Ordering::Relaxed);
         LONGEST_KERNEL_CALL.store(call, Ordering::Relaxed);
     }
+    // While samples are taken every stretch is looked at, so that otherwise
+    // none has to ask.
+    if !profile::is_on() {
+        NOTED_CYCLES.store(cycles, Ordering::Relaxed);
+    }
+    profile::is_on()
 }
 
 /// The longest stretch in the kernel so far, in nanoseconds, and the number of

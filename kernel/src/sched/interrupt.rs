@@ -6,7 +6,7 @@ use ochre_hal::memory;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
-use super::cpu;
+use super::{cpu, profile};
 use crate::wait::WaitQueue;
 
 /// Lines that have somebody waiting for them.
@@ -32,6 +32,7 @@ pub fn dispatch(event: Event) {
         Event::Timer => {
             cpu::this().on_alarm();
             cpu::this().limit_slice();
+            profile::alarm();
         }
         Event::Line(line) => {
             let queue = QUEUES

@@ -37,6 +37,7 @@ use ochre_hal::{clock, debug};
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
 use super::{Call, FromArgument, Outcome, Ptr, SysResult};
+use crate::line::Line;
 use crate::memory::AddressSpace;
 use crate::process::{ExitStatus, Pid};
 
@@ -234,12 +235,12 @@ impl Begun {
         index: usize,
         what: impl FnOnce(&mut Line<SEEN>, &AddressSpace) -> Result<(), NotShown>,
     ) {
-        let before = self.seen.len;
+        let before = self.seen.len();
         let shown = write!(self.seen, " {index}=")
             .map_err(|fmt::Error| NotShown)
             .and_then(|()| what(&mut self.seen, &self.space));
         if shown.is_err() {
-            self.seen.len = before;
+            self.seen.truncate(before);
         }
     }
 
@@ -381,47 +382,11 @@ fn strings(seen: &mut Line<SEEN>, space: &AddressSpace, address: u64) -> Result<
 }
 
 fn digits(seen: &mut Line<SEEN>, bytes: &[u8], is_cut: bool) -> Result<(), NotShown> {
-    for byte in bytes {
-        write!(seen, "{byte:02x}")?;
-    }
+    seen.write_digits(bytes)?;
     if is_cut {
         seen.write_str("+")?;
     }
     Ok(())
-}
-
-/// A line put together without the heap.
-struct Line<const N: usize> {
-    room: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Line<N> {
-    fn new() -> Line<N> {
-        Line {
-            room: [0; N],
-            len: 0,
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.room.get(..self.len).unwrap_or_default()
-    }
-
-    /// All of them or none.
-    fn write_bytes(&mut self, bytes: &[u8]) -> fmt::Result {
-        let end = self.len + bytes.len();
-        let room = self.room.get_mut(self.len..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(bytes);
-        self.len = end;
-        Ok(())
-    }
-}
-
-impl<const N: usize> Write for Line<N> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.write_bytes(text.as_bytes())
-    }
 }
 
 #[cfg(test)]

@@ -16,13 +16,15 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{DebugOptions, RunOptions, TraceOptions, options::MachineOptions};
+use super::{DebugOptions, ProfileOptions, RunOptions, TraceOptions, options::MachineOptions};
 use crate::{
     arch::Arch,
     bridge::{Event, Sink},
     debugger::Gdb,
     guest::{End, Guest, Outcome, Running},
-    host, kernel_build, paths, qemu, report,
+    host, kernel_build, paths,
+    profile::{Collector, Flames, Images, Samples},
+    qemu, report,
     rootfs::{self, GUEST_PATH, Program},
     setup,
     terminal::{self, RawLines, RawMode},
@@ -36,6 +38,9 @@ pub(super) const NOT_FOUND: u8 = 127;
 /// How many lines of the log explain a machine without a status, if the
 /// kernel did not say that it dies.
 const TAIL_LINES: usize = 12;
+
+/// How many functions are told of a profile.
+const HOTTEST: usize = 5;
 
 /// How many lines of a dying kernel's report are shown.
 const REPORT_LINES: usize = 60;
@@ -67,12 +72,12 @@ pub(super) fn shell(options: &MachineOptions) -> Result<ExitCode> {
     if interactive {
         report::say(terminal::LEAVE_HINT);
     }
-    run(guest, options, None)
+    run(guest, options, |log| log)
 }
 
 /// A program of the host or of a folder.
 pub(super) fn program(options: &RunOptions) -> Result<ExitCode> {
-    run(program_guest(options)?, &options.machine, None)
+    run(program_guest(options)?, &options.machine, |log| log)
 }
 
 /// The same, with its system calls told.
@@ -88,7 +93,51 @@ pub(super) fn traced(options: &TraceOptions) -> Result<ExitCode> {
     };
     let machine = &options.run.machine;
     let guest = program_guest(&options.run)?.words("ochre.trace");
-    run(guest, machine, Some((what, to)))
+    let arch = machine.machine().arch();
+    run(guest, machine, |log| {
+        Box::new(trace::Splitter::new(arch, what, log, to))
+    })
+}
+
+/// The same, with a picture of where its time went.
+pub(super) fn profiled(options: &ProfileOptions) -> Result<ExitCode> {
+    let machine = &options.run.machine;
+    let guest = program_guest(&options.run)?.words(format!("ochre.profile={}", options.rate));
+    let mut images = guest.tree_now().map(Images::of).unwrap_or_default();
+    let samples = Samples::default();
+    let collected = samples.clone();
+    let exit = run(guest, machine, |log| {
+        Box::new(Collector::new(collected, log))
+    })?;
+    let flames = Flames::new(machine.machine().arch(), &samples, &mut images);
+    if flames.count() == 0 {
+        report::say("no sample was taken: there was not enough to do");
+        return Ok(exit);
+    }
+    let path = &options.output;
+    let words: Vec<_> = options
+        .run
+        .command
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    File::create(path)
+        .and_then(|file| flames.draw(&words.join(" "), BufWriter::new(file)))
+        .with_context(|| format!("drawing {}", path.display()))?;
+    report::say(summary(&flames, path));
+    Ok(exit)
+}
+
+/// What a flame graph shows, in a few lines.
+fn summary(flames: &Flames, path: &Path) -> String {
+    let count = flames.count();
+    let mut text = format!("{count} samples, drawn in {}", path.display());
+    for (name, own) in flames.hottest().into_iter().take(HOTTEST) {
+        let thousandths = own.saturating_mul(1000) / count.max(1);
+        let (percent, tenths) = (thousandths / 10, thousandths % 10);
+        text.push_str(&format!("\n{percent:3}.{tenths}%  {name}"));
+    }
+    text
 }
 
 /// The same, with a debugger that holds the machine.
@@ -104,7 +153,7 @@ pub(super) fn debugged(options: &DebugOptions) -> Result<ExitCode> {
     let guest = guest.debugger(&socket);
     if options.socket.is_some() || !terminal::is_interactive() {
         report::say(format!("the machine waits for a debugger:\n  {gdb}"));
-        return run(guest, machine, None);
+        return run(guest, machine, |log| log);
     }
     let mut gdb = gdb.command()?;
     let running = guest
@@ -218,12 +267,12 @@ fn guest(options: &MachineOptions) -> Result<Guest> {
     })
 }
 
-/// Runs the guest on our own standard input, output and error, its system
-/// calls going where `trace` says.
+/// Runs the guest on our own standard input, output and error; its log goes
+/// where `through` makes it go of where it would go.
 fn run(
     mut guest: Guest,
     options: &MachineOptions,
-    trace: Option<(trace::Options, Sink)>,
+    through: impl FnOnce(Sink) -> Sink,
 ) -> Result<ExitCode> {
     let interactive = terminal::is_interactive();
     if interactive {
@@ -234,19 +283,15 @@ fn run(
     let log_path = paths::new_log()?;
     let log = File::create(&log_path)
         .with_context(|| format!("making the log {}", log_path.display()))?;
-    let mut log: Sink = if options.verbose {
+    let log: Sink = if options.verbose {
         Box::new(Both(log, shown_on_stderr()))
     } else {
         Box::new(log)
     };
-    if let Some((what, to)) = trace {
-        let arch = options.machine().arch();
-        log = Box::new(trace::Splitter::new(arch, what, log, to));
-    }
     let guest = guest
         .stdout_to(Box::new(BufWriter::with_capacity(64 << 10, io::stdout())))
         .stderr_to(Box::new(io::stderr()))
-        .log_to(log);
+        .log_to(through(log));
     let raw = interactive.then(RawMode::enter).transpose()?;
     let outcome = guest.start().and_then(|running| {
         pass_on_signals(&running)?;

@@ -11,6 +11,8 @@
 //! argument N led to, in hexadecimal digits, `+` behind it if there was more;
 //! a list of strings has commas, one after each string.
 
+use crate::digits;
+
 /// A line understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Record {
@@ -125,16 +127,8 @@ impl Piece {
             Some(digits) => (digits, true),
             None => (text, false),
         };
-        if digits.len() % 2 != 0 {
-            return None;
-        }
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        let bytes = digits.as_bytes().chunks(2).map(|pair| {
-            let value = digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?;
-            u8::try_from(value).ok()
-        });
         Some(Self {
-            bytes: bytes.collect::<Option<Vec<_>>>()?,
+            bytes: digits::bytes(digits)?,
             is_cut,
         })
     }

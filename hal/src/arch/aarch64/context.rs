@@ -176,6 +176,10 @@ impl Context {
         self.area.registers().pc
     }
 
+    pub(crate) fn frame_pointer(&self) -> u64 {
+        self.area.registers().x[29]
+    }
+
     pub(crate) fn set_instruction_pointer(&mut self, value: u64) {
         self.area.registers_mut().pc = value;
     }

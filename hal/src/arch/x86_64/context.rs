@@ -236,6 +236,10 @@ impl Context {
         self.area.registers().rip
     }
 
+    pub(crate) fn frame_pointer(&self) -> u64 {
+        self.area.registers().rbp
+    }
+
     pub(crate) fn set_instruction_pointer(&mut self, value: u64) {
         let registers = self.area.registers_mut();
         registers.settle();

@@ -1,0 +1,63 @@
+//! What `ochre profile` draws of a shell's script: what the program did, what
+//! it asked of the kernel, and nothing of one that sleeps.
+
+use std::io::Write as _;
+
+use anyhow::{Result, ensure};
+use ochre_tests::{Arch, Case, Extent, busybox, extent, prefix, rootfs, shell_on};
+use ochre_tool::{
+    bridge::Capture,
+    profile::{Collector, Flames, Images, Samples},
+};
+
+/// Enough for hundreds of samples on any host: a period is a ten-thousandth of
+/// a second.
+const SCRIPT: &str = "/bin/sleep 1000 & i=0; \
+    while [ $i -lt 4000 ]; do i=$((i+1)); : < /etc/passwd; done; \
+    kill -9 $!; wait $!; exit 7";
+
+pub(super) fn cases() -> impl Iterator<Item = Case> {
+    let all = [Arch::X86_64, Arch::Aarch64].into_iter();
+    all.filter(|arch| extent(*arch) > Extent::Nothing)
+        .map(|arch| Case::new(format!("{}time is told", prefix(arch)), move || told(arch)))
+}
+
+fn told(arch: Arch) -> Result<()> {
+    let guest = shell_on(arch, SCRIPT)?.processors(2);
+    let outcome = guest.words("ochre.profile=10000").run()?;
+    ensure!(outcome.status == Some(7), "status {:?}", outcome.status);
+    let (samples, rest) = (Samples::default(), Capture::default());
+    let mut collector = Collector::new(samples.clone(), Box::new(rest.clone()));
+    collector.write_all(outcome.log.as_bytes())?;
+    drop(collector);
+    let rest = String::from_utf8(rest.take())?;
+    ensure!(
+        rest.contains("INFO") && !rest.contains("profile "),
+        "the rest of the log:\n{rest}"
+    );
+    let mut images = Images::of(&rootfs::shell(&busybox()?)?);
+    let flames = Flames::new(arch, &samples, &mut images);
+    let stacks: Vec<String> = flames.lines().collect();
+    let all = stacks.join("\n");
+    ensure!(flames.count() > 100, "{} samples:\n{all}", flames.count());
+    let counted = |is_meant: &dyn Fn(&str) -> bool| -> u64 {
+        let meant = stacks.iter().filter(|stack| is_meant(stack));
+        let counts = meant.filter_map(|stack| stack.rsplit(' ').next()?.parse::<u64>().ok());
+        counts.sum()
+    };
+    let own = counted(&|stack| stack.starts_with("sh;") && !stack.contains("[kernel]"));
+    let opening = counted(&|stack| stack.starts_with("sh;") && stack.contains("[kernel] openat "));
+    let asleep = counted(&|stack| stack.starts_with("sleep;") && stack.contains("nanosleep"));
+    ensure!(
+        own > 10 && opening > 10 && asleep < flames.count() / 10,
+        "{own} of its own, {opening} in open, {asleep} asleep:\n{all}"
+    );
+    ensure!(all.contains("[busybox]"), "no file in\n{all}");
+    let mut picture = Vec::new();
+    flames.draw("a script", &mut picture)?;
+    ensure!(
+        picture.ends_with(b"</svg>\n") || picture.ends_with(b"</svg>"),
+        "no picture"
+    );
+    Ok(())
+}
