@@ -20,6 +20,16 @@ pub enum Which {
     Second,
 }
 
+/// What becomes of bytes that were received before a port is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Early {
+    /// They are read later. A port that cannot keep them and be fast (PL011,
+    /// whose FIFOs forget all when they are switched on) is slow.
+    Kept,
+    /// One of them may be lost, the first, so that the port is fast.
+    Spared,
+}
+
 /// An opened port. There is at most one per device; dropping it closes the
 /// port, with its interrupts off.
 #[derive(Debug)]
@@ -30,15 +40,22 @@ pub struct SerialPort {
 
 impl SerialPort {
     /// Probes and initialises the port (115200 8N1, FIFOs on, interrupts off);
-    /// `None` where there is no such device or it is already open.
+    /// `None` where there is no such device or it is already open. What was
+    /// received before is kept.
     #[must_use]
     pub fn open(which: Which) -> Option<SerialPort> {
+        SerialPort::open_with(which, Early::Kept)
+    }
+
+    /// As [`open`](SerialPort::open), where that may not be needed.
+    #[must_use]
+    pub fn open_with(which: Which, early: Early) -> Option<SerialPort> {
         // ORDERING: Acquire pairs with the Release in `drop`: the new owner
         // comes after everything the old one did.
         if OPEN[which as usize].swap(true, Ordering::Acquire) {
             return None;
         }
-        let Some(uart) = Uart::open(which) else {
+        let Some(uart) = Uart::open(which, early) else {
             // ORDERING: Relaxed; a failed probe leaves nothing to publish.
             OPEN[which as usize].store(false, Ordering::Relaxed);
             return None;

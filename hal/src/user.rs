@@ -152,6 +152,14 @@ impl UserContext {
         self.context.leave()
     }
 
+    /// What a signal's frame has of the last [`Trap::PageFault`], which was at
+    /// `address`: its number and the machine's code (x86: the vector and the
+    /// error code; AArch64: none and the syndrome), as far as Linux tells them.
+    #[must_use]
+    pub fn page_fault_codes(&self, address: u64) -> (u64, u64) {
+        self.context.page_fault_codes(address)
+    }
+
     /// The system call that the last [`Trap::Syscall`] stands for.
     #[must_use]
     #[inline]

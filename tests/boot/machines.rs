@@ -21,13 +21,19 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
 }
 
 /// What is sent before the machine is up is not lost.
-pub(super) fn early_input() -> Result<()> {
-    for arch in [Arch::X86_64, Arch::Aarch64] {
-        let lines = "what comes early\n".repeat(64);
-        let outcome = shell_on(arch, "cat; exit 4")?.stdin(lines.as_str()).run()?;
-        check_output(&outcome, 4, &lines)?;
-    }
-    Ok(())
+pub(super) fn early_input() -> impl Iterator<Item = Case> {
+    let machines = [Arch::X86_64, Arch::Aarch64].into_iter();
+    let machines = machines.filter(|arch| extent(*arch) > Extent::Nothing);
+    machines.map(|arch| {
+        let name = format!("{}early input is not lost", prefix(arch));
+        Case::new(name, move || {
+            let lines: String = (0..4096)
+                .map(|line| format!("early line {line}\n"))
+                .collect();
+            let outcome = shell_on(arch, "cat; exit 4")?.stdin(lines.as_str()).run()?;
+            check_output(&outcome, 4, &lines)
+        })
+    })
 }
 
 fn check(machine: Machine, memory: Size) -> Result<()> {

@@ -13,6 +13,7 @@ mod places;
 mod profile;
 mod rtc;
 mod trace;
+mod trees;
 
 use core::time::Duration;
 use std::process::ExitCode;
@@ -146,7 +147,8 @@ fn main() -> ExitCode {
             .filter(|arch| extent(*arch) > Extent::Nothing)
             .flat_map(properties)
             .chain(machines::cases())
-            .chain([Case::new("early input is not lost", machines::early_input)])
+            .chain(machines::early_input())
+            .chain(trees::cases().filter(|_| extent(Arch::Aarch64) > Extent::Nothing))
             .chain(rtc::cases())
             .chain(profile::cases())
             .chain(on_x86_64.filter(|_| x86_64))

@@ -89,6 +89,7 @@ pub fn pump(
 pub struct Input {
     line: UnixStream,
     form: Form,
+    /// What is to be sent, with its escapes.
     buffer: Vec<u8>,
 }
 
@@ -107,7 +108,10 @@ impl Input {
         Self {
             line,
             form,
-            buffer: Vec::new(),
+            buffer: match form {
+                Form::Plain => Vec::new(),
+                Form::Escaped => escape::BEGINNING.to_vec(),
+            },
         }
     }
 
@@ -119,9 +123,8 @@ impl Input {
         match self.form {
             Form::Plain => self.line.write_all(bytes),
             Form::Escaped => {
-                self.buffer.clear();
                 escape::encode(bytes, &mut self.buffer);
-                self.line.write_all(&self.buffer)
+                self.flush()
             }
         }
     }
@@ -133,8 +136,17 @@ impl Input {
     pub fn end(&mut self) -> io::Result<()> {
         match self.form {
             Form::Plain => Ok(()),
-            Form::Escaped => self.line.write_all(&escape::END_OF_INPUT),
+            Form::Escaped => {
+                self.buffer.extend(escape::END_OF_INPUT);
+                self.flush()
+            }
         }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let sent = self.line.write_all(&self.buffer);
+        self.buffer.clear();
+        sent
     }
 }
 

@@ -3,9 +3,15 @@
 //! In pipe mode the byte `FF` is an escape: `FF FF` stands for one `FF`, and
 //! `FF 00` for the end of the input. All other bytes stand for themselves, so
 //! text costs nothing. The kernel's serial reader undoes this.
+//!
+//! A serial port may lose the first byte that it received, when the kernel sets
+//! it up: the line begins with `00 01`, and what is before the 01 does not count.
 
 /// The byte that announces an escape sequence.
 pub const ESCAPE: u8 = 0xff;
+
+/// What the line begins with.
+pub const BEGINNING: [u8; 2] = [0, 1];
 
 /// What the guest takes for the end of its standard input.
 pub const END_OF_INPUT: [u8; 2] = [ESCAPE, 0];

@@ -49,6 +49,7 @@ pub struct Guest {
     kernel: PathBuf,
     foreign_command_line: Option<String>,
     hardware: Hardware,
+    device_tree: Option<PathBuf>,
     root: Root,
     program: Option<OsString>,
     arguments: Vec<OsString>,
@@ -127,6 +128,7 @@ impl Guest {
                 properties: None,
                 screen: Screen::None,
             },
+            device_tree: None,
             root: Root::None,
             program: None,
             arguments: Vec::new(),
@@ -202,6 +204,13 @@ impl Guest {
     /// Gives us QEMU's control line, as [`Running::control`].
     pub fn controlled(mut self) -> Self {
         self.control = true;
+        self
+    }
+
+    /// The device tree, in place of the machine's own (AArch64). QEMU still
+    /// writes into it how much memory there is, and what to boot.
+    pub fn device_tree(mut self, path: impl Into<PathBuf>) -> Self {
+        self.device_tree = Some(path.into());
         self
     }
 
@@ -414,6 +423,7 @@ impl Guest {
             hardware: self.hardware,
             kernel,
             initrd: initrd.as_deref(),
+            device_tree: self.device_tree.as_deref(),
             command_line: command_line.as_str(),
             second_serial: escaped,
             control: self.control,

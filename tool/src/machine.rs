@@ -143,6 +143,8 @@ pub struct Wiring<'a> {
     pub kernel: &'a Path,
     /// The initial file system.
     pub initrd: Option<&'a Path>,
+    /// The device tree, in place of the machine's own (AArch64).
+    pub device_tree: Option<&'a Path>,
     /// The kernel's command line.
     pub command_line: &'a str,
     /// The socket of the first serial line.
@@ -245,6 +247,9 @@ impl Hardware {
         if let Some(initrd) = wiring.initrd {
             arguments.pair("-initrd", initrd);
         }
+        if let Some(tree) = wiring.device_tree {
+            arguments.pair("-dtb", tree);
+        }
         arguments.pair("-append", wiring.command_line);
         if let Some(debugger) = wiring.debugger {
             arguments.flags("-S");
@@ -340,6 +345,7 @@ mod tests {
         let arguments = hardware.arguments(&Wiring {
             kernel: Path::new("/k"),
             initrd: None,
+            device_tree: None,
             command_line: "a=b c",
             com1: Path::new("/s,1"),
             com2: None,

@@ -62,6 +62,8 @@ pub struct Start<'a> {
     pub kernel: &'a Path,
     /// The initial file system.
     pub initrd: Option<&'a Path>,
+    /// The device tree, in place of the machine's own (AArch64).
+    pub device_tree: Option<&'a Path>,
     /// The kernel's command line.
     pub command_line: &'a str,
     /// Whether there is a second serial line.
@@ -110,6 +112,7 @@ impl Emulator {
         let arguments = start.hardware.arguments(&Wiring {
             kernel: start.kernel,
             initrd: start.initrd,
+            device_tree: start.device_tree,
             command_line: start.command_line,
             com1: &com1_path,
             com2: com2.as_ref().map(|(path, _)| path.as_path()),

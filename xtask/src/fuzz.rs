@@ -34,3 +34,14 @@ pub(crate) fn terminal(cases: u64) -> Result<()> {
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .run()
 }
+
+/// Device trees made of wrong bytes, wrong words and wrong lengths.
+pub(crate) fn device_tree(cases: u64) -> Result<()> {
+    run::cargo(["test", "--release", "--lib"])?
+        .args(["--package", "ochre-device-tree", "survived"])
+        .env("PROPTEST_CASES", cases.to_string())
+        // An overflow is a failure there, too.
+        .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .run()
+}

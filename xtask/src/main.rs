@@ -84,10 +84,11 @@ enum Command {
         schedules: u32,
     },
     /// Random input: 'memory', sequences of memory calls on Linux and on Ochre;
-    /// 'alloc', random programs for the allocators; 'terminal', hostile bytes
+    /// 'alloc', random programs for the allocators; 'device-tree', trees for
+    /// their reader; 'terminal', hostile bytes
     Fuzz {
         /// What
-        #[arg(value_parser = ["alloc", "memory", "terminal"])]
+        #[arg(value_parser = ["alloc", "device-tree", "memory", "terminal"])]
         what: String,
         /// The first seed of 'memory'
         #[arg(long, default_value_t = 1)]
@@ -167,6 +168,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Fuzz {
             what, sequences, ..
         } if what == "terminal" => fuzz::terminal(sequences / 10)?,
+        Command::Fuzz {
+            what, sequences, ..
+        } if what == "device-tree" => fuzz::device_tree(sequences)?,
         Command::Fuzz {
             first, sequences, ..
         } => fuzz::memory(first, sequences)?,

@@ -3,7 +3,9 @@
 //!
 //! Towards the host bytes go as they are. From the host they are escaped, so
 //! that the end of the file can be told: `FF FF` is a byte FF, `FF 00` the
-//! end, after which nothing counts. When the program does not read, the
+//! end, after which nothing counts. The first byte of all is lost on some
+//! machines; the host begins with `00 01`, and what is before the 01 does not
+//! count. When the program does not read, the
 //! channel stops taking bytes from the port, and so on back to the host.
 
 use alloc::boxed::Box;
@@ -30,19 +32,22 @@ const ROUND: usize = 4096;
 /// Bytes copied through the stack at a time.
 const PIECE: usize = 256;
 
+const BEGINNING: u8 = 0x01;
 const ESCAPE: u8 = 0xff;
 const END: u8 = 0x00;
 
 /// Undoes the escaping of what comes from the host.
 ///
-/// | state | FF | 00 | other |
-/// |---|---|---|---|
-/// | `Plain` | `Escape` | data | data |
-/// | `Escape` | data FF, `Plain` | `Ended` | dropped, `Plain` |
-/// | `Ended` | dropped | dropped | dropped |
+/// | state | FF | 00 | 01 | other |
+/// |---|---|---|---|---|
+/// | `Before` | dropped | dropped | `Plain` | dropped |
+/// | `Plain` | `Escape` | data | data | data |
+/// | `Escape` | data FF, `Plain` | `Ended` | dropped, `Plain` | dropped, `Plain` |
+/// | `Ended` | dropped | dropped | dropped | dropped |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Decoder {
     #[default]
+    Before,
     Plain,
     Escape,
     Ended,
@@ -52,6 +57,11 @@ impl Decoder {
     /// Takes one byte; gives the byte of data that it completes, if it does.
     fn decode(&mut self, byte: u8) -> Option<u8> {
         match (*self, byte) {
+            (Decoder::Before, BEGINNING) => {
+                *self = Decoder::Plain;
+                None
+            }
+            (Decoder::Before, _) => None,
             (Decoder::Plain, ESCAPE) => {
                 *self = Decoder::Escape;
                 None

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_abi::termios::WindowSize;
 use ochre_hal::clock;
-use ochre_hal::serial::{SerialPort, Which};
+use ochre_hal::serial::{Early, SerialPort, Which};
 use ochre_sync::Once;
 
 use super::{Channel, Serviced, line};
@@ -77,7 +77,8 @@ pub fn start(config: &Config) -> Result<StandardFiles, Errno> {
 }
 
 fn channel(which: Which) -> Result<Arc<Channel>, Errno> {
-    let port = SerialPort::open(which).ok_or(Errno::ENODEV)?;
+    // What it begins with is there to be lost.
+    let port = SerialPort::open_with(which, Early::Spared).ok_or(Errno::ENODEV)?;
     let irq = port.line();
     let channel = Channel::new(Box::new(port));
     line::serve(Arc::clone(&channel) as Arc<dyn Serviced>, irq)?;

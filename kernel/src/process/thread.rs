@@ -500,7 +500,7 @@ impl Thread {
                     // Whoever was killed goes first; then the access is made again.
                     return Some(Step::Again);
                 }
-                Err(fault) => signal::send_fault(self, state, fault, access),
+                Err(fault) => signal::send_fault(self, state, fault),
             },
             Trap::Exception(exception) => signal::send_exception(self, state, exception),
             Trap::Interrupt(event) => {

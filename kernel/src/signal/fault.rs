@@ -5,39 +5,19 @@
 
 use alloc::sync::Arc;
 
-use ochre_abi::signal::{
-    BUS_ADRALN, FPE_INTDIV, SEGV_ACCERR, SI_KERNEL, SIG_DFL, SIG_IGN, Signal, TRAP_TRACE,
-};
-use ochre_hal::user::{Access, Exception, ExceptionKind};
+use ochre_abi::signal::{BUS_ADRALN, FPE_INTDIV, SI_KERNEL, SIG_DFL, SIG_IGN, Signal, TRAP_TRACE};
+use ochre_hal::user::{Exception, ExceptionKind};
 
 use super::Info;
 use crate::memory::Fault;
 use crate::process::{Thread, ThreadState, Work};
 
-/// The number under which `ucontext` knows a page fault.
-const PAGE_FAULT: u64 = 14;
-
 /// Sends the signal of an access that cannot be resolved.
-pub fn send_fault(thread: &Arc<Thread>, state: &mut ThreadState, fault: Fault, access: Access) {
+pub fn send_fault(thread: &Arc<Thread>, state: &mut ThreadState, fault: Fault) {
     let signal = Signal::new(fault.signal).unwrap_or(Signal::SIGSEGV);
-    let _ = state;
-    thread.signals.lock().fault = (
-        fault.address,
-        PAGE_FAULT,
-        error_code(access, fault.code == SEGV_ACCERR),
-    );
+    let (number, code) = state.user.page_fault_codes(fault.address);
+    thread.signals.lock().fault = (fault.address, number, code);
     force(thread, signal, Info::fault(fault.code, fault.address));
-}
-
-/// The error code that a page fault leaves in `ucontext`.
-fn error_code(access: Access, is_mapped: bool) -> u64 {
-    const USER: u64 = 4;
-    let kind = match access {
-        Access::Read => 0,
-        Access::Write => 2,
-        Access::Execute => 16,
-    };
-    USER | kind | u64::from(is_mapped)
 }
 
 /// Sends the signal of an exception.
@@ -84,17 +64,10 @@ pub fn force(thread: &Thread, signal: Signal, info: Info) {
 
 #[cfg(test)]
 mod tests {
-    use super::{describe, error_code};
+    use super::describe;
     use crate::signal::Info;
     use ochre_abi::signal::Signal;
-    use ochre_hal::user::{Access, ExceptionKind};
-
-    #[test]
-    fn error_codes_are_the_machines() {
-        assert_eq!(error_code(Access::Read, false), 4);
-        assert_eq!(error_code(Access::Write, true), 7);
-        assert_eq!(error_code(Access::Execute, true), 21);
-    }
+    use ochre_hal::user::ExceptionKind;
 
     #[test]
     fn exceptions_become_signals() {

@@ -162,7 +162,7 @@ pub fn example() -> [u8; 264] {
 #[cfg(test)]
 mod tests {
     use super::{BadTree, DeviceTree, MAX_BYTES, example};
-    use proptest::prelude::{any, prop, proptest};
+    use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 
     #[test]
     fn reads_what_is_there() {
@@ -207,22 +207,61 @@ mod tests {
         assert_eq!(DeviceTree::new(&[0xd0]).map(|_| ()), Err(BadTree::Size));
     }
 
-    /// Looks at everything that there is to be seen.
+    /// Looks at everything that there is to be seen; none of it is more than
+    /// the tree has bytes for.
     fn look_at_all(blob: &[u8]) {
         let Ok(tree) = DeviceTree::new(blob) else {
             return;
         };
-        let _ = tree.reservations().count();
-        for node in tree.nodes() {
-            let _ = (
-                node.name(),
-                node.is_compatible(b"x"),
-                node.regions().count(),
-            );
-            let _ = node.property(b"reg");
-            for (_, value) in node.properties() {
-                let _ = value.len();
-            }
+        let most = blob.len() + 1;
+        assert!(tree.reservations().take(most).count() <= blob.len() / 16);
+        let mut nodes = 0;
+        for node in tree.nodes().take(most) {
+            nodes += 1;
+            assert!(node.name().len() + node.parent().len() <= 2 * blob.len());
+            assert!(node.base_name().len() <= node.name().len());
+            assert!(node.regions().take(most).count() <= blob.len() / 4);
+            assert!(node.regions().all(|region| region.start <= region.end));
+            let _ = (node.is_compatible(b"x"), node.is_enabled());
+            let _ = (node.number(b"reg"), node.text(b"compatible"));
+            assert!(node.words(b"reg").take(most).count() <= blob.len() / 4);
+            let properties = node.properties().take(most);
+            let bytes: usize = properties.map(|(_, value)| value.len()).sum();
+            assert!(bytes <= blob.len());
+        }
+        assert!(nodes <= blob.len() / 4);
+    }
+
+    /// A tree with this structure block, whose header is right.
+    fn with_structure(words: &[u32]) -> Vec<u8> {
+        let whole = example();
+        let header = |at| super::word(&whole, at).expect("a header") as usize;
+        let (structure, strings) = (header(8), header(12));
+        let mut blob = whole[..structure].to_vec();
+        for word in words {
+            blob.extend(word.to_be_bytes());
+        }
+        let moved = blob.len();
+        blob.extend(&whole[strings..]);
+        for (at, value) in [(4, blob.len()), (12, moved), (36, words.len() * 4)] {
+            blob[at..at + 4].copy_from_slice(&(value as u32).to_be_bytes());
+        }
+        blob
+    }
+
+    /// A few cells, or absurdly many.
+    fn wild() -> impl Strategy<Value = u32> {
+        prop_oneof![4 => 0_u32..4, 1 => any::<u32>()]
+    }
+
+    #[test]
+    fn deep_and_endless_nesting_is_survived() {
+        let nested = |count: usize| [1, 0].repeat(count);
+        let closed = [nested(40_000), vec![2; 40_000], vec![9]].concat();
+        let open = nested(40_000);
+        let ends = vec![2; 40_000];
+        for words in [closed, open, ends] {
+            look_at_all(&with_structure(&words));
         }
     }
 
@@ -248,6 +287,34 @@ mod tests {
             let mut blob = example();
             blob[40..].copy_from_slice(&tail);
             look_at_all(&blob);
+        }
+
+        /// Mostly right: nodes and properties of all lengths, and what a reader of
+        /// cells would trip over.
+        #[test]
+        fn any_nesting_is_survived(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    Just(vec![1, 0]),
+                    Just(vec![2]),
+                    Just(vec![4]),
+                    // A node that says how its children write `reg`, and a child.
+                    (wild(), wild(), prop::collection::vec(any::<u32>(), 0..20)).prop_map(
+                        |(address, size, value)| {
+                            let head = [1, 0, 3, 4, 0, address, 3, 4, 15, size, 1, 0];
+                            let reg = [3, value.len() as u32 * 4, 38];
+                            [&head[..], &reg, &value].concat()
+                        }
+                    ),
+                    prop::collection::vec(any::<u32>(), 0..20).prop_map(|value| {
+                        [vec![3, value.len() as u32 * 4, 38], value].concat()
+                    }),
+                    (any::<u32>(), any::<u32>()).prop_map(|(len, name)| vec![3, len, name]),
+                ],
+                0..200,
+            ),
+        ) {
+            look_at_all(&with_structure(&parts.concat()));
         }
 
         #[test]

@@ -147,6 +147,10 @@ impl Context {
         Ok(())
     }
 
+    pub(crate) fn page_fault_codes(&self, address: u64) -> (u64, u64) {
+        (0, exceptions::told(self.area.registers().syndrome, address))
+    }
+
     #[inline]
     pub(crate) fn syscall(&self) -> SyscallRequest {
         let x = &self.area.registers().x;

@@ -1,14 +1,11 @@
 //! Brings up the machine's own devices, in the order in which they need each other.
 
 use super::platform::Platform;
-use super::{clock, interrupts, others, psci, rtc, uart};
+use super::{clock, interrupts, others, rtc, uart};
 
-/// Sets up firmware, console, interrupt controller and clocks. Once, on the
+/// Sets up console, interrupt controller and clocks. Once, on the
 /// boot processor, when the memory module has started.
 pub(super) fn init(platform: &Platform) {
-    if let Some(conduit) = platform.conduit {
-        psci::init(conduit);
-    }
     uart::init(platform);
     interrupts::init(platform);
     if let Some(place) = &platform.rtc {

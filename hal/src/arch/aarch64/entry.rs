@@ -20,7 +20,8 @@
 //! program runs (`trap.rs`). So the overflow of a kernel stack is told on
 //! another one.
 
-use super::layout::{EXCEPTION_STACK_BYTES, STACK_BYTES, Stack};
+use super::layout::{EARLY_BYTES, EXCEPTION_STACK_BYTES, STACK_BYTES, Stack};
+use super::system::mrs;
 
 /// Tables of the early mapping; filled by the code below.
 #[repr(C, align(4096))]
@@ -66,6 +67,36 @@ pub(super) fn stack_guards() -> [u64; 2] {
 pub(super) fn boot_exception_stack() -> u64 {
     (&raw const OCHRE_BOOT_EXCEPTION_STACK).addr() as u64
         + size_of::<Stack<EXCEPTION_STACK_BYTES>>() as u64
+}
+
+/// Maps the gigabyte of a device at its place in the direct map, as registers;
+/// false where memory is mapped there, or nothing can be. Only the boot
+/// processor may call it, and only while it is alone.
+pub(super) fn map_early_device(address: u64) -> bool {
+    /// A block of registers (the second memory attribute): accessed, not to be executed.
+    const BLOCK: u64 = 1 | 1 << 2 | 1 << 10 | 3 << 53;
+    let slot = (address / EARLY_BYTES) as usize;
+    if slot >= 512 || !has_early_tables() {
+        return false;
+    }
+    // SAFETY: only the place is taken.
+    let table = unsafe { &raw mut OCHRE_EARLY_TABLES.memory };
+    // SAFETY: one of its 512 entries.
+    let entry = unsafe { table.cast::<u64>().add(slot) };
+    // SAFETY: nobody else uses the tables but the processor that walks them.
+    if unsafe { entry.read_volatile() } != 0 {
+        return false;
+    }
+    // SAFETY: as above. Nothing was mapped there, so nobody relies on it.
+    unsafe { entry.write_volatile((address / EARLY_BYTES * EARLY_BYTES) | BLOCK) };
+    super::tlb::publish();
+    true
+}
+
+/// Whether the boot code's tables are the ones in use.
+pub(super) fn has_early_tables() -> bool {
+    let root = (&raw const OCHRE_EARLY_TABLES).addr() as u64;
+    mrs!("ttbr1_el1") == super::layout::to_physical(root) + 0x800
 }
 
 /// Memory attributes by index: write-back memory, device registers (nGnRE).

@@ -83,6 +83,25 @@ pub(super) fn access(syndrome: u64) -> Access {
     }
 }
 
+/// What a program is told of the syndrome of a fault at `address`: where that
+/// is not the programs' half, not what the kernel has there.
+pub(super) fn told(syndrome: u64, address: u64) -> u64 {
+    /// Class and length of the instruction.
+    const ALWAYS: u64 = 0x3f << 26 | 1 << 25;
+    /// "Not mapped", by the root table.
+    const NOT_MAPPED: u64 = 4;
+    if address < PROGRAMS_END {
+        return syndrome;
+    }
+    match class(syndrome) {
+        classes::FETCH_USER => syndrome & ALWAYS | NOT_MAPPED,
+        _ => syndrome & (ALWAYS | MAINTENANCE | WRITE) | NOT_MAPPED,
+    }
+}
+
+/// One past the addresses that Linux's programs may have.
+const PROGRAMS_END: u64 = 1 << 48;
+
 /// Linux's `si_code` of a breakpoint, which is where the program stands.
 const TRAP_BRKPT: i32 = 1;
 
@@ -113,7 +132,11 @@ pub(super) fn classify(syndrome: u64, address: u64) -> Trap {
         kind,
         // CAST: six bits.
         number: class(syndrome) as u32,
-        code: syndrome,
+        // Of the others Linux tells no syndrome.
+        code: match kind {
+            ExceptionKind::Alignment | ExceptionKind::Bus => syndrome,
+            _ => 0,
+        },
     })
 }
 

@@ -43,17 +43,19 @@ static GIC: Once<Gic> = Once::new();
 /// ORDERING: Relaxed; set before interrupts are looked for.
 static TIMER: AtomicU32 = AtomicU32::new(27);
 
-/// Sets up the controller; every device's line stays masked. Without one the
-/// machine has no interrupts, and says so.
+/// Sets up the controller; every device's line stays masked. Without one there
+/// is no timer, and nothing that waits would ever go on.
 pub(super) fn init(platform: &Platform) {
     TIMER.store(platform.timer, Ordering::Relaxed);
-    match Gic::new(platform) {
-        Some(gic) => {
-            let _ = GIC.set(gic);
-            init_here();
-        }
-        None => log::error!("the machine has no interrupt controller that is known here"),
-    }
+    let gic = Gic::new(platform);
+    let gic = gic.unwrap_or_else(|| {
+        panic!(
+            "the machine is unusable: its device tree names no interrupt controller \
+             that is known here (GICv2 or GICv3)"
+        )
+    });
+    let _ = GIC.set(gic);
+    init_here();
 }
 
 /// Sets up the controller's part of this processor.

@@ -100,16 +100,9 @@ pub(super) struct Platform {
     pub(super) processors: [Option<u64>; MAX_CPUS],
 }
 
-/// Why the machine cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BadPlatform {
-    /// No usable memory in the tree.
-    NoMemory,
-}
-
 impl Platform {
     /// Reads a tree; `image` is the kernel's place.
-    pub(super) fn read(tree: &DeviceTree<'_>, image: &Range<u64>) -> Result<Platform, BadPlatform> {
+    pub(super) fn read(tree: &DeviceTree<'_>, image: &Range<u64>) -> Platform {
         let mut platform = Platform {
             cmdline: [0; CMDLINE_MAX],
             cmdline_len: 0,
@@ -165,9 +158,6 @@ impl Platform {
         {
             platform.ram.remove(region);
         }
-        if platform.ram.is_empty() {
-            return Err(BadPlatform::NoMemory);
-        }
         if let (Some(start), Some(end)) = archive {
             // Only whole pages of memory, and not the kernel's, can become
             // frames; the map ends on pages too.
@@ -176,7 +166,7 @@ impl Platform {
             platform.initramfs =
                 (start < end && apart && platform.ram.contains(&pages)).then_some(start..end);
         }
-        Ok(platform)
+        platform
     }
 
     /// The command line.

@@ -7,7 +7,8 @@ use crate::boot::{BootInfo, Initramfs};
 use crate::memory;
 
 use super::platform::Platform;
-use super::{devices, entry, features, layout, percpu, system};
+use super::uart::early;
+use super::{devices, entry, features, layout, percpu, psci, system};
 
 // `entry!` defines the symbol with exactly this signature.
 unsafe extern "Rust" {
@@ -30,9 +31,18 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
     let found = DeviceTree::new(blob);
     let found = found.unwrap_or_else(|error| panic!("the device tree is unusable: {error:?}"));
     let platform = Platform::read(&found, &layout::image_physical());
-    let platform = platform.unwrap_or_else(|error| panic!("the machine is unusable: {error:?}"));
     let _ = PLATFORM.set(platform);
     let platform = PLATFORM.get().expect("it was set on the line before");
+    // From here on what is wrong can be told, and the machine be ended.
+    if let Some(conduit) = platform.conduit {
+        psci::init(conduit);
+    }
+    early::init(platform);
+    crate::debug::set_panic_to_serial(true);
+    assert!(
+        !platform.ram.is_empty(),
+        "the machine is unusable: its device tree leaves no memory"
+    );
     crate::debug::configure_early(platform.cmdline());
     let archive = platform.initramfs.clone();
     // SAFETY: once, on the boot processor and its stack in the image; of the
@@ -44,6 +54,7 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
     );
     features::close_user_memory();
     devices::init(platform);
+    crate::debug::set_panic_to_serial(false);
     ochre_kernel_main(BootInfo {
         cmdline: platform.cmdline(),
         // SAFETY: `Platform::read` checked that the pages are memory and not

@@ -1,11 +1,12 @@
 //! The serial ports: the machine's PL011, and the card's first 16550.
 
 mod card;
+pub(super) mod early;
 mod pl011;
 
 use super::platform::Platform;
 use crate::irq::Line;
-use crate::serial::Which;
+use crate::serial::{Early, Which};
 
 pub(super) use card::last_byte as last_byte_of_card;
 pub(super) use pl011::last_byte;
@@ -31,9 +32,9 @@ pub(crate) enum Uart {
 
 impl Uart {
     /// Sets up the port: 8N1, FIFOs on, interrupts off.
-    pub(crate) fn open(which: Which) -> Option<Uart> {
+    pub(crate) fn open(which: Which, early: Early) -> Option<Uart> {
         match which {
-            Which::First => pl011::Port::open().map(Uart::Pl011),
+            Which::First => pl011::Port::open(early).map(Uart::Pl011),
             Which::Second => card::Port::open().map(Uart::Card),
         }
     }

@@ -31,7 +31,7 @@ use crate::memory::{OutOfMemory, SpaceRef};
 use crate::user::{Exception, ExceptionKind, SyscallRequest, Trap};
 
 use super::area::{Area, Bases};
-use super::exceptions::{self, FloatingPoint};
+use super::exceptions::{self, FloatingPoint, page_fault};
 use super::percpu::{self, PerCpu};
 use super::registers::{Registers, VIA_SYSCALL, is_canonical};
 use super::{gdt, interrupts, report, system, trap};
@@ -124,7 +124,7 @@ impl Context {
     fn explain(&self) -> Trap {
         let registers = self.area.registers();
         match registers.vector {
-            14 => Trap::PageFault {
+            page_fault::VECTOR => Trap::PageFault {
                 address: system::fault_address(),
                 access: exceptions::access(registers.error),
             },
@@ -197,6 +197,11 @@ impl Context {
             status,
             mxcsr,
         }
+    }
+
+    pub(crate) fn page_fault_codes(&self, address: u64) -> (u64, u64) {
+        let code = exceptions::told(self.area.registers().error, address);
+        (page_fault::VECTOR, code)
     }
 
     #[inline]

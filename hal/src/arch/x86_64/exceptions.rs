@@ -2,8 +2,10 @@
 
 use crate::user::{Access, Exception, ExceptionKind};
 
-/// Page fault error code bits.
+/// The page fault: its vector, and bits of its error code.
 pub(super) mod page_fault {
+    /// The vector.
+    pub(crate) const VECTOR: u64 = 14;
     /// The page was mapped; it is its rights that refused.
     pub(crate) const PRESENT: u64 = 1;
     /// A store.
@@ -14,6 +16,18 @@ pub(super) mod page_fault {
     pub(crate) const RESERVED: u64 = 1 << 3;
     /// An instruction fetch.
     pub(crate) const FETCH: u64 = 1 << 4;
+}
+
+/// What a program is told of the error code of a fault at `address`: where that
+/// is not the programs' half, not whether the kernel has anything there.
+pub(super) fn told(code: u64, address: u64) -> u64 {
+    /// One past the addresses that Linux's programs may have.
+    const PROGRAMS_END: u64 = (1 << 47) - 4096;
+    if address < PROGRAMS_END {
+        code
+    } else {
+        code | page_fault::PRESENT
+    }
 }
 
 /// What kind of access a page fault was.
@@ -134,7 +148,7 @@ impl FloatingPoint {
 
 #[cfg(test)]
 mod tests {
-    use super::{FloatingPoint, access, classify};
+    use super::{FloatingPoint, access, classify, told};
     use crate::user::{Access, ExceptionKind};
 
     fn kind(vector: u64, status: FloatingPoint) -> ExceptionKind {
@@ -165,5 +179,12 @@ mod tests {
         assert_eq!(access(0x14), Access::Execute);
         assert_eq!(access(0x6), Access::Write);
         assert_eq!(access(0x4), Access::Read);
+    }
+
+    #[test]
+    fn nothing_is_told_of_the_kernels_half() {
+        assert_eq!(told(4, 0x7fff_ffff_efff), 4);
+        assert_eq!(told(4, 0x7fff_ffff_f000), 5);
+        assert_eq!(told(20, u64::MAX), 21);
     }
 }

@@ -12,7 +12,7 @@
 use super::interrupts;
 use super::port::Port;
 use crate::irq::Line;
-use crate::serial::Which;
+use crate::serial::{Early, Which};
 
 /// Depth of the 16550's two FIFOs.
 const FIFO_DEPTH: usize = 16;
@@ -49,7 +49,7 @@ pub(crate) struct Uart {
 
 impl Uart {
     /// Probes and sets up the port: 115200 8N1, FIFOs on, interrupts off.
-    pub(crate) fn open(which: Which) -> Option<Uart> {
+    pub(crate) fn open(which: Which, _early: Early) -> Option<Uart> {
         let base: u16 = match which {
             Which::First => 0x3f8,
             Which::Second => 0x2f8,

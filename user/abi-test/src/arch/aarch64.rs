@@ -143,6 +143,32 @@ pub(crate) fn set_all_flags(context: usize) {
     unsafe { machine_context(context) }.pstate = u64::MAX;
 }
 
+/// What the frame tells of a fault: the syndrome's class, whether it was a
+/// store, and the kind of fault without the level of the tables, which is each
+/// kernel's own affair.
+pub(crate) fn told(context: usize) -> String {
+    const RECORDS: usize = 464;
+    const SYNDROME: u64 = 16 << 32 | 0x4553_5201;
+    let mut at = context + RECORDS;
+    loop {
+        // SAFETY: handlers are given a pointer to their frame's context, in which
+        // the kernel wrote records, each with its kind and length, and an empty one.
+        let record = unsafe { *core::ptr::with_exposed_provenance::<[u64; 2]>(at) };
+        match record {
+            [0, _] => return "no syndrome".to_owned(),
+            [SYNDROME, syndrome] => {
+                return format!(
+                    "class {:#x} store {} fault {:#x}",
+                    syndrome >> 26 & 0x3f,
+                    syndrome >> 6 & 1,
+                    syndrome >> 2 & 15
+                );
+            }
+            [head, _] => at += (head >> 32) as usize,
+        }
+    }
+}
+
 /// # Safety
 /// `context` is a handler's third argument.
 unsafe fn machine_context<'a>(context: usize) -> &'a mut libc::mcontext_t {

@@ -101,6 +101,13 @@ fn set_register(context: usize, register_number: i32, value: i64) {
     *register(context, register_number) = value;
 }
 
+/// What the frame tells of a fault: its number and the error code.
+pub(crate) fn told(context: usize) -> String {
+    let number = *register(context, libc::REG_TRAPNO);
+    let code = *register(context, libc::REG_ERR);
+    format!("number {number} code {code:#x}")
+}
+
 fn register<'a>(context: usize, register: i32) -> &'a mut i64 {
     let context = core::ptr::with_exposed_provenance_mut::<libc::ucontext_t>(context);
     // SAFETY: handlers are given a pointer to their frame's context, which is

@@ -9,13 +9,14 @@ use crate::sys::{self, KERNEL};
 
 static EXPECTED: AtomicUsize = AtomicUsize::new(0);
 
-extern "C" fn report(signal: i32, info: &libc::siginfo_t, _: usize) {
+extern "C" fn report(signal: i32, info: &libc::siginfo_t, context: usize) {
     let fields = sys::siginfo(info);
     let right = fields.addr == EXPECTED.load(Ordering::SeqCst);
     line(&format!(
-        "  {} code {} address {right}",
+        "  {} code {} address {right} {}",
         signal_name(signal),
-        info.si_code
+        info.si_code,
+        arch::told(context)
     ));
     sys::exit(0);
 }
@@ -100,6 +101,8 @@ pub(crate) fn run() {
         sys::poke(readable + 9, 1)
     });
     let data = map(libc::PROT_READ | libc::PROT_WRITE);
+    // Whether there is a page already is told.
+    sys::poke(data, 0);
     case("run of data", data, || {
         sys::jump(data);
     });

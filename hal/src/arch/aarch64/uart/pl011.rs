@@ -8,13 +8,15 @@ use ochre_sync::Once;
 
 use super::super::interrupts;
 use super::super::platform::Serial;
+use super::early;
 use crate::irq::Line;
 use crate::memory::registers::Registers;
+use crate::serial::Early;
 
 const BYTES: usize = 0x1000;
 
-const DATA: usize = 0x00;
-const FLAGS: usize = 0x18;
+pub(super) const DATA: usize = 0x00;
+pub(super) const FLAGS: usize = 0x18;
 const LINE_CONTROL: usize = 0x2c;
 const CONTROL: usize = 0x30;
 const INTERRUPT_LEVELS: usize = 0x34;
@@ -22,7 +24,7 @@ const INTERRUPT_MASK: usize = 0x38;
 const INTERRUPT_CLEAR: usize = 0x44;
 
 const FLAG_RECEIVER_EMPTY: u32 = 1 << 4;
-const FLAG_TRANSMITTER_FULL: u32 = 1 << 5;
+pub(super) const FLAG_TRANSMITTER_FULL: u32 = 1 << 5;
 
 /// Eight bits, no parity.
 const LINE_8N1: u32 = 3 << 5;
@@ -39,7 +41,7 @@ const RECEIVED: u32 = 1 << 4 | 1 << 6;
 const TRANSMITTER_EMPTY: u32 = 1 << 5;
 
 /// Looks at a port before a byte is dropped.
-const PATIENCE: u32 = 100_000;
+pub(super) const PATIENCE: u32 = 100_000;
 
 /// The machine's port.
 static PL011: Once<Pl011> = Once::new();
@@ -65,6 +67,7 @@ pub(super) fn init(serial: Serial) {
 /// a port that never gets ready.
 pub(in super::super) fn last_byte(byte: u8) {
     let Some(port) = PL011.get() else {
+        early::byte(byte);
         return;
     };
     for _ in 0..PATIENCE {
@@ -92,18 +95,20 @@ impl core::fmt::Debug for Port {
 impl Port {
     /// Sets up the port: 8N1, FIFOs on, interrupts off. There is one.
     ///
-    /// Switching FIFOs on or off empties them, so where something was received
-    /// already (a host that did not wait for us, and will go on) they stay as
-    /// they are: slow, and nothing is lost.
-    pub(super) fn open() -> Option<Port> {
+    /// Switching FIFOs on empties the receiver, which is one byte without: while
+    /// that is full, nothing follows (a host that did not wait for us goes on
+    /// when it is read). Where it may not be lost, the FIFOs stay off. It
+    /// cannot be taken first, as the next one may be there by the time of the
+    /// switch, also if the receiver is told to stop before (QEMU's does not).
+    pub(super) fn open(early: Early) -> Option<Port> {
         let port = PL011.get()?;
         let registers = &port.registers;
         registers.write(INTERRUPT_MASK, 0);
         registers.write(INTERRUPT_CLEAR, 0x7ff & !RECEIVED);
-        let fifos = if registers.read(FLAGS) & FLAG_RECEIVER_EMPTY == 0 {
-            registers.read(LINE_CONTROL) & LINE_FIFOS
-        } else {
-            LINE_FIFOS
+        let is_empty = registers.read(FLAGS) & FLAG_RECEIVER_EMPTY != 0;
+        let fifos = match early {
+            Early::Kept if !is_empty => registers.read(LINE_CONTROL) & LINE_FIFOS,
+            _ => LINE_FIFOS,
         };
         registers.write(LINE_CONTROL, LINE_8N1 | fifos);
         // An interrupt when an eighth is full.

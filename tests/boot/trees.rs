@@ -1,0 +1,231 @@
+//! AArch64 machines that a device tree describes: of several kinds, without
+//! what is usually there, and with trees that lie.
+//!
+//! The trees are QEMU's own with some bytes changed. (What is wrong in their
+//! structure is tried on the host, in `lib/device-tree`: QEMU reads them too,
+//! and passes none on that it cannot read.)
+
+use core::time::Duration;
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use ochre_tests::{
+    Arch, Case, Guest, Outcome, QemuExit, Size, check_output, describe, ended_on, prefix, setup,
+    shell_on,
+};
+
+/// How long one of them may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+const ARM: Arch = Arch::Aarch64;
+
+pub(super) fn cases() -> impl Iterator<Item = Case> {
+    let case = |name, check: fn() -> Result<()>| Case::new(format!("{}{name}", prefix(ARM)), check);
+    [
+        case("kinds of machines", kinds),
+        case("no clock", no_clock),
+        case("no initial archive", no_archive),
+        case("no interrupt controller", no_controller),
+        case("no memory", no_memory),
+        case("no serial port", no_serial),
+    ]
+    .into_iter()
+}
+
+/// Interrupt controllers, hypervisors, processors and memory.
+fn kinds() -> Result<()> {
+    for (properties, model, processors, mib) in [
+        ("gic-version=2", "cortex-a57", 8, 64),
+        ("gic-version=3", "cortex-a57", 1, 64),
+        ("gic-version=3", "cortex-a72", 8, 8 << 10),
+        // They start at EL2.
+        ("gic-version=2,virtualization=on", "cortex-a57", 2, 512),
+        (
+            "gic-version=3,virtualization=on",
+            "max,pauth-impdef=on",
+            4,
+            512,
+        ),
+    ] {
+        // Sleeps need the timer's interrupt, and sleepers elsewhere the others'.
+        let script = "nproc; for i in 1 2 3 4 5 6 7 8; do sleep 0.01 & done; wait; \
+                      read -r _ total _ </proc/meminfo; echo $((total > LEAST)); exit 3"
+            .replace("LEAST", &(mib * 1024 * 9 / 16).to_string());
+        let outcome = shell_on(ARM, &script)?
+            .machine_properties(properties)
+            .processor_model(model)
+            .processors(processors)
+            .memory(Size::from_mib(mib))
+            .run()?;
+        check_output(&outcome, 3, &format!("{processors}\n1\n"))
+            .with_context(|| format!("{properties} with {model}, {processors} processors"))?;
+    }
+    Ok(())
+}
+
+/// One change of a tree.
+enum Change {
+    /// These bytes, wherever they are, become those.
+    Bytes(&'static [u8], &'static [u8]),
+    /// Memory is reserved: start and length.
+    Reserve(u64, u64),
+}
+use Change::{Bytes, Reserve};
+
+/// The guest in a machine with a tree like this.
+fn boot(guest: Guest, changes: &[Change]) -> Result<Outcome> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("tree");
+    dump(&path)?;
+    let mut tree = fs::read(&path)?;
+    cut(&mut tree)?;
+    for change in changes {
+        match *change {
+            Bytes(from, to) => replace(&mut tree, from, to)?,
+            Reserve(start, len) => reserve(&mut tree, start, len)?,
+        }
+    }
+    fs::write(&path, tree)?;
+    guest.device_tree(path).timeout(TIMEOUT).run()
+}
+
+/// The tree of the machine that guests get.
+fn dump(path: &Path) -> Result<()> {
+    let output = Command::new(setup::ensure_qemu(ARM)?)
+        .args(["-nodefaults", "-display", "none", "-cpu", "cortex-a57"])
+        .args(["-m", "512M", "-M"])
+        .arg(format!("virt,gic-version=2,dumpdtb={}", path.display()))
+        .output()
+        .context("asking QEMU for its device tree")?;
+    ensure!(
+        path.is_file(),
+        "no device tree: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+fn replace(tree: &mut [u8], from: &[u8], to: &[u8]) -> Result<()> {
+    let places: Vec<usize> = tree
+        .windows(from.len())
+        .enumerate()
+        .filter_map(|(at, window)| (window == from).then_some(at))
+        .collect();
+    ensure!(!places.is_empty(), "{} is not there", from.escape_ascii());
+    for at in places {
+        tree[at..at + to.len()].copy_from_slice(to);
+    }
+    Ok(())
+}
+
+/// Fields of a tree's header.
+const TOTAL: usize = 4;
+const STRUCTURE: usize = 8;
+const STRINGS: usize = 12;
+const RESERVATIONS: usize = 16;
+const STRINGS_LEN: usize = 32;
+const STRUCTURE_LEN: usize = 36;
+
+fn field(tree: &[u8], at: usize) -> Result<u32> {
+    let word = tree.get(at..).and_then(<[u8]>::first_chunk);
+    Ok(u32::from_be_bytes(*word.context("a header")?))
+}
+
+/// Cuts off the unused rest: QEMU makes room of its own, twice as much as the
+/// tree has, and would pass on one that is too long.
+fn cut(tree: &mut Vec<u8>) -> Result<()> {
+    let structure = field(tree, STRUCTURE)? + field(tree, STRUCTURE_LEN)?;
+    let strings = field(tree, STRINGS)? + field(tree, STRINGS_LEN)?;
+    let end = structure.max(strings);
+    tree.truncate(end as usize);
+    tree[TOTAL..TOTAL + 4].copy_from_slice(&end.to_be_bytes());
+    Ok(())
+}
+
+/// Puts an entry into the block of reservations, and moves what is behind it.
+fn reserve(tree: &mut Vec<u8>, start: u64, len: u64) -> Result<()> {
+    let at = field(tree, RESERVATIONS)? as usize;
+    let entry = [start.to_be_bytes(), len.to_be_bytes()].concat();
+    let added = entry.len() as u32;
+    tree.splice(at..at, entry);
+    for place in [TOTAL, STRUCTURE, STRINGS] {
+        let moved = field(tree, place)? + added;
+        tree[place..place + 4].copy_from_slice(&moved.to_be_bytes());
+    }
+    Ok(())
+}
+
+fn no_clock() -> Result<()> {
+    let script = "ls /dev/rtc0 2>/dev/null; date +%Y; hwclock 2>/dev/null; echo $?";
+    for change in [
+        Bytes(b"arm,pl031\0", b"arm,pl099\0"),
+        // A place that is memory, and one that is nowhere.
+        Bytes(
+            b"\0\0\0\0\x09\x01\0\0\0\0\0\0\0\0\x10\0",
+            b"\0\0\0\0\x48\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
+        ),
+        Bytes(
+            b"\0\0\0\0\x09\x01\0\0\0\0\0\0\0\0\x10\0",
+            b"\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff\xff\xff\xff\xff\xff",
+        ),
+    ] {
+        let outcome = boot(shell_on(ARM, script)?, &[change])?;
+        check_output(&outcome, 0, "1970\n1\n")?;
+    }
+    Ok(())
+}
+
+fn no_archive() -> Result<()> {
+    let outcome = ochre_tests::guest_on(ARM)?.program("/bin/sh").run()?;
+    told(&outcome, &outcome.log, "no initial archive")
+}
+
+/// The kernel's log, or the console where there is none yet, says this, and
+/// the machine ends.
+fn told(outcome: &Outcome, place: &str, what: &str) -> Result<()> {
+    ensure!(
+        outcome.status.is_none() && place.contains(what),
+        "it does not say: {what}\n{}",
+        describe(outcome)
+    );
+    Ok(())
+}
+
+fn no_controller() -> Result<()> {
+    for change in [
+        Bytes(b"arm,cortex-a15-gic\0", b"arm,cortex-a99-gic\0"),
+        // A distributor in the middle of memory.
+        Bytes(
+            b"\0\0\0\0\x08\0\0\0\0\0\0\0\0\x01\0\0",
+            b"\0\0\0\0\x48\0\0\0\0\0\0\0\0\x01\0\0",
+        ),
+    ] {
+        let outcome = boot(shell_on(ARM, "echo hello")?, &[change])?;
+        ended_on(ARM, &outcome, QemuExit::Panicked)?;
+        told(&outcome, &outcome.log, "names no interrupt controller")?;
+    }
+    Ok(())
+}
+
+/// What is wrong before the kernel knows its memory is told on the console.
+fn no_memory() -> Result<()> {
+    let guest = || shell_on(ARM, "echo hello");
+    let console = |outcome: &Outcome, what| {
+        ended_on(ARM, outcome, QemuExit::PoweredOff)?;
+        told(outcome, &String::from_utf8_lossy(&outcome.stdout), what)
+    };
+    let outcome = boot(guest()?, &[Reserve(0, u64::MAX)])?;
+    console(&outcome, "its device tree leaves no memory")?;
+    // A page is left.
+    let outcome = boot(
+        guest()?,
+        &[Reserve(0, 0x4fff_f000), Reserve(0x5000_0000, u64::MAX)],
+    )?;
+    console(&outcome, "too little memory for the kernel's own tables")
+}
+
+fn no_serial() -> Result<()> {
+    let change = Bytes(b"arm,pl011\0", b"arm,pl098\0");
+    let outcome = boot(shell_on(ARM, "echo hello")?, &[change])?;
+    told(&outcome, &outcome.log, "cannot start: ")
+}
