@@ -12,6 +12,7 @@ mod machines;
 mod places;
 mod profile;
 mod rtc;
+mod terminal;
 mod trace;
 mod trees;
 
@@ -151,6 +152,7 @@ fn main() -> ExitCode {
             .chain(trees::cases().filter(|_| extent(Arch::Aarch64) > Extent::Nothing))
             .chain(rtc::cases())
             .chain(profile::cases())
+            .chain(terminal::cases())
             .chain(on_x86_64.filter(|_| x86_64))
             .collect(),
     )

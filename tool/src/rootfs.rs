@@ -25,6 +25,17 @@ const PROFILE: &str = r#"# Read by login shells.
 export PS1='\w \$ '
 export HOME=${HOME:-/root}
 alias ll='ls -l'
+
+# Asks the terminal how large it is, after its window changed: the cursor goes
+# as far as it can and says where it is.
+resize() {
+    local modes rows columns rest
+    modes=$(stty -g) && stty raw -echo min 0 time 20 || return
+    printf '\0337\033[r\033[999;999H\033[6n\0338'
+    IFS='[;' read -r -d R rest rows columns
+    stty "$modes"
+    [ -n "$columns" ] && stty rows "$rows" columns "$columns"
+}
 "#;
 
 /// A root with the usual folders and the few files that programs expect in
