@@ -3,6 +3,21 @@
 
 use core::fmt::{self, Write};
 
+use ochre_hal::debug;
+use ochre_sync::SpinLock;
+
+/// Held while a line is written to the log port: a host that takes a processor
+/// away in the middle of one leaves the others waiting for longer than the port
+/// itself is patient, which then mixes lines rather than lose one.
+static TURN: SpinLock<()> = SpinLock::new(());
+
+/// Writes whole lines to the log port.
+pub(crate) fn tell(lines: &[u8]) {
+    let turn = TURN.lock();
+    debug::write(lines);
+    drop(turn);
+}
+
 /// A text of at most `N` bytes. Each write is whole or not at all.
 pub(crate) struct Line<const N: usize> {
     room: [u8; N],

@@ -8,9 +8,10 @@ use core::fmt::{self, Write};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use ochre_abi::Errno;
-use ochre_hal::{clock, debug};
+use ochre_hal::clock;
 use ochre_sync::SpinLock;
 
+use crate::line;
 use crate::memory::MakeRoom;
 
 /// Bytes of log kept in memory.
@@ -76,7 +77,7 @@ impl Log for Sink {
                 line.len += 1;
             }
             let bytes = &line.bytes[..line.len];
-            debug::write(bytes);
+            line::tell(bytes);
             keep(bytes);
         }
     }

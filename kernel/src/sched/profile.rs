@@ -26,12 +26,12 @@
 use core::fmt::{self, Write};
 use core::num::NonZero;
 
+use ochre_hal::clock;
 use ochre_hal::cpu::{self as machine, MAX_CPUS};
-use ochre_hal::{clock, debug};
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::cpu;
-use crate::line::Line;
+use crate::line::{self, Line};
 use crate::memory::AddressSpace;
 use crate::process::{Thread, ThreadState};
 use crate::time;
@@ -150,7 +150,7 @@ fn sample(thread: &Thread, state: &ThreadState, since_ns: u64, what: What) {
         let mut line: Line<LINE> = Line::new();
         // The header fits.
         let _ = put_together(&mut line, thread, state, periods, what);
-        debug::write(line.bytes());
+        line::tell(line.bytes());
     }
     let now = clock::now_ns();
     if due <= now {

@@ -33,11 +33,11 @@ use core::task::{Context, Poll};
 
 use ochre_abi::Errno;
 use ochre_abi::signal::Signal;
-use ochre_hal::{clock, debug};
+use ochre_hal::clock;
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
 use super::{Call, FromArgument, Outcome, Ptr, SysResult};
-use crate::line::Line;
+use crate::line::{self, Line};
 use crate::memory::AddressSpace;
 use crate::process::{ExitStatus, Pid};
 
@@ -256,7 +256,7 @@ impl Begun {
         let mut line: Line<LINE> = Line::new();
         // The rooms are added up: it fits.
         let _ = self.put_together(&mut line, result);
-        debug::write(line.bytes());
+        line::tell(line.bytes());
     }
 
     fn put_together(&self, line: &mut Line<LINE>, result: Option<SysResult>) -> fmt::Result {
@@ -325,7 +325,7 @@ fn event(what: &str, tid: Pid, number: u32) {
     let mut line: Line<NUMBERS> = Line::new();
     // Three numbers fit.
     let _ = writeln!(line, "trace {what} {} {} {number}", tid.0, clock::now_ns());
-    debug::write(line.bytes());
+    line::tell(line.bytes());
 }
 
 /// What was to be shown is not there, or does not fit.
