@@ -35,5 +35,7 @@ sh -c 'exit 3' & pid=$!; until [ "$(ps -o state= -p $pid)" = Z ]; do sleep 0.01;
 free | awk '{print $1, (NR == 1 ? $0 : $2 >= $3)}'; free -h | wc -l
 uptime | grep -c 'load average'; uptime -p | cut -d' ' -f1
 vmstat | head -n2 | cut -c1-60; vmstat | tail -n1 | wc -w
+vmstat -s | sed 's/^ *[0-9]* //'; vmstat -D | sed 's/^ *[0-9]* //'; vmstat -f | awk '{print ($1 > 0), $2}'
+vmstat -a | head -n2 | cut -c1-60; vmstat -w | head -n1; free -w | head -n1; uptime -s | wc -w
 w | sed -n 2p | cut -c1-8
 sysctl -n kernel.ostype kernel.ngroups_max; kill -l 9; skill -l > /dev/null; echo $?
