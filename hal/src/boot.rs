@@ -6,8 +6,10 @@
 
 mod initramfs;
 pub(crate) mod memory_map;
+mod stages;
 
 pub use initramfs::Initramfs;
+pub use stages::{Stage, stage_ends, stages};
 
 /// What the loader handed over, checked.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use log::{debug, error, info};
 use ochre_abi::Errno;
-use ochre_hal::boot::{BootInfo, Initramfs};
+use ochre_hal::boot::{BootInfo, Initramfs, stage_ends};
 use ochre_hal::power::{self, ExitPorts};
 use ochre_hal::serial::{SerialPort, Which};
 use ochre_hal::smp;
@@ -42,9 +42,11 @@ pub fn main(boot: BootInfo) -> ! {
     let (config, errors) = Config::parse(boot.cmdline);
     start_log(&config, errors);
     procfs::set_command_line(boot.cmdline);
+    stage_ends("the command line and the log");
     match start(&config, boot.initramfs) {
         Ok(()) => {
             smp::start_others(join);
+            stage_ends("the other processors");
             sched::run()
         }
         Err(reason) => stop(&reason),
@@ -137,8 +139,11 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     drop(AddressSpace::empty());
     vdso::start().map_err(|_| String::from("no memory for the vDSO"))?;
     sched::bring_up().map_err(|errno| format!("the run queue: {errno}"))?;
+    stage_ends("what all programs share");
     device::rtc::start().map_err(|errno| format!("the battery-backed clock: {errno}"))?;
+    stage_ends("the battery-backed clock");
     let root = make_root(archive)?;
+    stage_ends("the root is unpacked");
     let access = Access::root();
     let working =
         walk::resolve(&access, &root, root.clone(), &config.directory, true).map_err(|errno| {
@@ -149,6 +154,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     let program = find_program(config, &root, &working)?;
     system::set_host_name(&config.hostname);
     let thread = make_process(program).map_err(|errno| format!("process 1: {errno}"))?;
+    stage_ends("process 1 is loaded");
     let fs = FsContext::new(root);
     fs.set_working(working);
     thread.set_fs(fs);
@@ -157,7 +163,9 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     }
     give_standard_files(config, &thread)
         .map_err(|errno| format!("the standard files of process 1: {errno}"))?;
+    stage_ends("its terminal or pipes");
     device::keyboard::start(config.keyboard).map_err(|errno| format!("the keyboard: {errno}"))?;
+    stage_ends("the keyboard");
     info!(
         "process 1 starts after {} us, {} KiB free",
         clock::now_ns() / 1000,

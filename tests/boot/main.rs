@@ -5,6 +5,7 @@
 //! does for each name is in `kernel/src/boottest.rs`.
 #![forbid(unsafe_code)]
 
+mod chart;
 mod debugger;
 mod init;
 mod keyboard;
@@ -153,6 +154,7 @@ fn main() -> ExitCode {
             .chain(rtc::cases())
             .chain(profile::cases())
             .chain(terminal::cases())
+            .chain(chart::cases())
             .chain(on_x86_64.filter(|_| x86_64))
             .collect(),
     )

@@ -72,6 +72,8 @@ enum Command {
         override_usage = "ochre debug [OPTIONS] PROGRAM [ARGS]...",
     )]
     Debug(DebugOptions),
+    /// Boots to a shell's prompt and draws where the time went
+    BootChart(BootChartOptions),
     /// Says what is there and what is missing
     Doctor,
 }
@@ -163,6 +165,15 @@ struct DebugOptions {
 }
 
 #[derive(Debug, Args)]
+struct BootChartOptions {
+    /// Draw the chart into this file
+    #[arg(short, long, value_name = "FILE", default_value = "boot.svg")]
+    output: PathBuf,
+    #[command(flatten)]
+    machine: MachineOptions,
+}
+
+#[derive(Debug, Args)]
 struct RunOptions {
     #[command(flatten)]
     machine: MachineOptions,
@@ -198,6 +209,7 @@ pub fn main() -> ExitCode {
         Some(Command::Trace(options)) => run::traced(&options),
         Some(Command::Profile(options)) => run::profiled(&options),
         Some(Command::Debug(options)) => run::debugged(&options),
+        Some(Command::BootChart(options)) => run::boot_charted(&options),
         Some(Command::Doctor) => Ok(doctor::print()),
     };
     done.unwrap_or_else(|error| {

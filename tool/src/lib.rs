@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+pub mod boot_chart;
 pub mod bridge;
 pub mod cli;
 pub mod cmdline;

@@ -16,9 +16,13 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{DebugOptions, ProfileOptions, RunOptions, TraceOptions, options::MachineOptions};
+use super::{
+    BootChartOptions, DebugOptions, ProfileOptions, RunOptions, TraceOptions,
+    options::MachineOptions,
+};
 use crate::{
     arch::Arch,
+    boot_chart::BootChart,
     bridge::{Event, Sink},
     debugger::Gdb,
     guest::{End, Guest, Outcome, Running},
@@ -170,6 +174,28 @@ pub(super) fn debugged(options: &DebugOptions) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A boot to the prompt, and where its time went.
+pub(super) fn boot_charted(options: &BootChartOptions) -> Result<ExitCode> {
+    let machine = &options.machine;
+    let arch = machine.machine().arch();
+    setup::ensure_qemu(arch)?;
+    // What is not built yet is no part of a boot.
+    kernel_build::build_for(arch, &[])?;
+    let mut chart = BootChart::begin();
+    let guest = guest(machine)?;
+    chart.done("cargo says that the kernel is built");
+    let root = shell_tree(arch)?;
+    chart.done("the root's files are found");
+    chart.boot(guest, &root)?;
+    print!("{chart}");
+    let path = &options.output;
+    File::create(path)
+        .and_then(|file| chart.draw(BufWriter::new(file)))
+        .with_context(|| format!("drawing {}", path.display()))?;
+    report::say(format!("drawn in {}", path.display()));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Standard error, of a terminal that may be raw.

@@ -3,7 +3,7 @@
 use ochre_device_tree::{DeviceTree, HEADER_BYTES};
 use ochre_sync::Once;
 
-use crate::boot::{BootInfo, Initramfs};
+use crate::boot::{self, BootInfo, Initramfs};
 use crate::memory;
 
 use super::platform::Platform;
@@ -27,6 +27,7 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
     cpu.set_affinity(system::affinity());
     // SAFETY: once; the block is installed and nothing has touched user pages.
     unsafe { features::enable() };
+    boot::stage_ends("the firmware and the boot code");
     let blob = early_bytes(tree);
     let found = DeviceTree::new(blob);
     let found = found.unwrap_or_else(|error| panic!("the device tree is unusable: {error:?}"));
@@ -44,6 +45,7 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
         "the machine is unusable: its device tree leaves no memory"
     );
     crate::debug::configure_early(platform.cmdline());
+    boot::stage_ends("the processor and the machine's tables");
     let archive = platform.initramfs.clone();
     // SAFETY: once, on the boot processor and its stack in the image; of the
     // memory that the loader left, only the archive is still used.
@@ -53,8 +55,10 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
         "too little memory for the kernel's own tables"
     );
     features::close_user_memory();
+    boot::stage_ends("memory and page tables");
     devices::init(platform);
     crate::debug::set_panic_to_serial(false);
+    boot::stage_ends("interrupts and clocks");
     ochre_kernel_main(BootInfo {
         cmdline: platform.cmdline(),
         // SAFETY: `Platform::read` checked that the pages are memory and not

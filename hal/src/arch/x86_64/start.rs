@@ -2,7 +2,7 @@
 
 use ochre_sync::Once;
 
-use crate::boot::{BootInfo, Initramfs};
+use crate::boot::{self, BootInfo, Initramfs};
 use crate::memory;
 
 use super::pvh::{self, Handover, Physical};
@@ -25,6 +25,7 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     gdt::tell_number(percpu::current());
     // SAFETY: the line above loaded the segments and the task state.
     unsafe { idt::load() };
+    boot::stage_ends("the firmware and the boot code");
     let handover = match pvh::read(&EarlyMap, start_info, &layout::image_physical()) {
         Ok(handover) => handover,
         Err(error) => {
@@ -44,6 +45,7 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     let platform = devices::find(&EarlyMap, handover.rsdp);
     // SAFETY: once, here, on the boot code's tables.
     unsafe { others::prepare(&platform.processors, &EarlyMap) };
+    boot::stage_ends("the processor and the machine's tables");
     let archive = handover.initramfs.clone();
     // SAFETY: once, on the boot processor and its stack in the image; of the
     // memory that the loader left, only the archive is still used.
@@ -52,7 +54,9 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
         memory.is_ok(),
         "too little memory for the kernel's own tables"
     );
+    boot::stage_ends("memory and page tables");
     devices::init(platform, &handover.ram);
+    boot::stage_ends("interrupts and clocks");
     ochre_kernel_main(BootInfo {
         cmdline: handover.cmdline(),
         // SAFETY: `pvh::read` checked that the pages are memory and not the

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use ochre_abi::Errno;
-use ochre_hal::cpu;
+use ochre_hal::{boot, clock, cpu};
 use ochre_sync::Once;
 
 use super::text::{Made, Text};
@@ -262,6 +262,17 @@ pub(super) fn version(text: &mut Text) -> Made {
 pub(super) fn unknown_calls(text: &mut Text) -> Made {
     for (number, count) in syscall::unknown_calls() {
         writeln!(text, "{number} {count}")?;
+    }
+    Ok(())
+}
+
+/// `/proc/ochre/boot`: when each stage of the boot was over, in nanoseconds by
+/// the monotonic clock, which begins in one of them.
+pub(super) fn boot(text: &mut Text) -> Made {
+    let (now_ns, now) = (i128::from(clock::now_ns()), cpu::cycles());
+    for stage in boot::stages() {
+        let ago = time::cycles_to_ns(now.saturating_sub(stage.cycles));
+        writeln!(text, "{} {}", now_ns - i128::from(ago), stage.name)?;
     }
     Ok(())
 }

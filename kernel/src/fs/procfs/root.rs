@@ -139,6 +139,7 @@ const OCHRE: &[Entry] = if AVAILABLE {
 };
 
 const OCHRE_WITH_SHORTAGE: &[Entry] = &[
+    Entry::text("boot", machine::boot),
     Entry::text("longest_poll", machine::longest_poll),
     Entry::text("memory", memory::frames),
     Entry::text("objects", machine::objects),
