@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use ochre_tests::{Arch, Case, Extent, busybox, extent, prefix, rootfs, shell_on};
 use ochre_tool::{
     bridge::Capture,
-    profile::{Collector, Flames, Images, Samples},
+    profile::{Collector, Flames, Images, Sampler, Samples},
 };
 
 /// Enough for hundreds of samples on any host: a period is a ten-thousandth of
@@ -19,7 +19,42 @@ const SCRIPT: &str = "/bin/sleep 1000 & i=0; \
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let all = [Arch::X86_64, Arch::Aarch64].into_iter();
     all.filter(|arch| extent(*arch) > Extent::Nothing)
-        .map(|arch| Case::new(format!("{}time is told", prefix(arch)), move || told(arch)))
+        .flat_map(|arch| {
+            let arch_name = prefix(arch);
+            [
+                Case::new(format!("{arch_name}time is told"), move || told(arch)),
+                Case::new(format!("{arch_name}the kernel's time is told"), move || {
+                    kernel_told(arch)
+                }),
+            ]
+        })
+}
+
+/// The kernel as the emulator sees it, by its own functions.
+fn kernel_told(arch: Arch) -> Result<()> {
+    let dir = ochre_tool::qemu::run_dir()?;
+    let socket = dir.path().join("gdb");
+    let guest = shell_on(arch, SCRIPT)?.debugger(&socket);
+    let kernel = guest.kernel().to_owned();
+    let sampler = Sampler::start(arch, &socket, 1000);
+    let outcome = guest.run()?;
+    ensure!(outcome.status == Some(7), "status {:?}", outcome.status);
+    let flames = Flames::of_kernel(&kernel, sampler);
+    let stacks: Vec<String> = flames.lines().collect();
+    let all = stacks.join("\n");
+    let is_there = |names: [&str; 2]| {
+        let mut stacks = stacks.iter();
+        stacks.any(|stack| names.iter().all(|name| stack.contains(name)))
+    };
+    for names in [
+        ["ochre_kernel_main;", "openat"],
+        ["ochre_kernel_main;", "make_root;"],
+        ["[programs] ", ""],
+    ] {
+        ensure!(is_there(names), "no {names:?} in\n{all}");
+    }
+    ensure!(!all.contains("wait_for_interrupt"), "asleep in\n{all}");
+    Ok(())
 }
 
 fn told(arch: Arch) -> Result<()> {

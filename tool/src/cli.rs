@@ -128,9 +128,12 @@ Many times a second the kernel notes where each processor's program is: what
 was called, by frame pointers, and which system call it waits for the kernel
 in. Names come from the files that were packed; a program shows its callers if
 it was compiled with frame pointers, and its own names if it was not stripped.
+With --kernel the emulator stops the machine for each sample, which shows the
+kernel's own functions, and programs as one.
 
   ochre profile sh -c 'i=0; while [ $i -lt 99999 ]; do i=$((i+1)); done'
-  ochre profile --output find.svg --rate 2000 find / -name hosts";
+  ochre profile --output find.svg --rate 2000 find / -name hosts
+  ochre profile --kernel find / -name hosts";
 
 #[derive(Debug, Args)]
 struct ProfileOptions {
@@ -141,6 +144,9 @@ struct ProfileOptions {
     #[arg(long, value_name = "HZ", default_value_t = 499,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: u32,
+    /// Show the kernel's own functions, and programs as one
+    #[arg(long)]
+    kernel: bool,
     #[command(flatten)]
     run: RunOptions,
 }

@@ -36,6 +36,7 @@ pub mod paths;
 pub mod profile;
 pub mod qemu;
 pub mod qmp;
+pub mod remote;
 pub mod report;
 pub mod rootfs;
 pub mod setup;

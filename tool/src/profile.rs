@@ -10,13 +10,16 @@
 //! | `record` | the kernel's line, read |
 //! | `collect` | takes the samples out of the log and counts them |
 //! | `images` | the functions of the files that programs are made of |
+//! | `stopped` | samples of the kernel itself, which the emulator takes |
 //! | `flame` | the samples as stacks, and their picture |
 
 mod collect;
 mod flame;
 mod images;
 mod record;
+mod stopped;
 
 pub use collect::{Collector, Samples};
 pub use flame::Flames;
 pub use images::Images;
+pub use stopped::Sampler;

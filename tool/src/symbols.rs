@@ -17,7 +17,7 @@ use addr2line::Loader;
 use crate::{bridge::Sink, lines::Lines, paths};
 
 /// Where kernel code can be; nothing else is looked up.
-const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
+pub(crate) const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 
 /// What a kernel says of how far it is from where it is linked.
 const MOVED: &str = "kernel image moved by 0x";
@@ -102,10 +102,8 @@ impl Names {
             .into_iter()
             .map(|(name, place)| format!("{}{place}", name.as_deref().unwrap_or("?")))
             .collect();
-        if names.is_empty()
-            && let Some(symbol) = self.loader().and_then(|loader| loader.find_symbol(address))
-        {
-            names.push(readable(symbol));
+        if names.is_empty() {
+            names.extend(self.symbol(address));
         }
         names
     }
@@ -115,6 +113,21 @@ impl Names {
     pub(crate) fn functions(&mut self, address: u64) -> Vec<String> {
         let frames = self.frames(address).into_iter();
         frames.filter_map(|(name, _)| name).collect()
+    }
+
+    /// The functions at an address, the innermost first; the last of them, into
+    /// which the others were inlined, by its symbol, which says what it is of.
+    pub(crate) fn all(&mut self, address: u64) -> Vec<String> {
+        let mut names = self.functions(address);
+        if let Some(symbol) = self.symbol(address) {
+            names.pop();
+            names.push(symbol);
+        }
+        names
+    }
+
+    fn symbol(&mut self, address: u64) -> Option<String> {
+        self.loader()?.find_symbol(address).map(readable)
     }
 
     fn loader(&mut self) -> Option<&Loader> {

@@ -27,7 +27,7 @@ use crate::{
     debugger::Gdb,
     guest::{End, Guest, Outcome, Running},
     host, kernel_build, paths,
-    profile::{Collector, Flames, Images, Samples},
+    profile::{Collector, Flames, Images, Sampler, Samples},
     qemu, report,
     rootfs::{self, GUEST_PATH, Program},
     setup,
@@ -106,14 +106,27 @@ pub(super) fn traced(options: &TraceOptions) -> Result<ExitCode> {
 /// The same, with a picture of where its time went.
 pub(super) fn profiled(options: &ProfileOptions) -> Result<ExitCode> {
     let machine = &options.run.machine;
-    let guest = program_guest(&options.run)?.words(format!("ochre.profile={}", options.rate));
-    let mut images = guest.tree_now().map(Images::of).unwrap_or_default();
-    let samples = Samples::default();
-    let collected = samples.clone();
-    let exit = run(guest, machine, |log| {
-        Box::new(Collector::new(collected, log))
-    })?;
-    let flames = Flames::new(machine.machine().arch(), &samples, &mut images);
+    let arch = machine.machine().arch();
+    let guest = program_guest(&options.run)?;
+    let (exit, flames) = if options.kernel {
+        let dir = qemu::run_dir()?;
+        let socket = dir.path().join("gdb");
+        let kernel = guest.kernel().to_owned();
+        let sampler = Sampler::start(arch, &socket, options.rate);
+        let exit = run(guest.debugger(&socket), machine, |log| log);
+        // Also what failed has ended the machine.
+        let flames = Flames::of_kernel(&kernel, sampler);
+        (exit?, flames)
+    } else {
+        let mut images = guest.tree_now().map(Images::of).unwrap_or_default();
+        let samples = Samples::default();
+        let collected = samples.clone();
+        let guest = guest.words(format!("ochre.profile={}", options.rate));
+        let exit = run(guest, machine, |log| {
+            Box::new(Collector::new(collected, log))
+        })?;
+        (exit, Flames::new(arch, &samples, &mut images))
+    };
     if flames.count() == 0 {
         report::say("no sample was taken: there was not enough to do");
         return Ok(exit);

@@ -1,14 +1,18 @@
 //! Samples as stacks, and their picture.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     io::{self, Write},
+    path::Path,
 };
 
 use inferno::flamegraph::{self, Options};
 
-use super::{collect::Samples, images::Images, record::What};
-use crate::{arch::Arch, trace};
+use super::{collect::Samples, images::Images, record::What, stopped::Sampler};
+use crate::{arch::Arch, symbols::Names, trace};
+
+/// Where a processor sleeps.
+const IDLE: &str = "wait_for_interrupt";
 
 /// Stacks, outermost first with `;` between them, and for how many periods
 /// each stands.
@@ -33,6 +37,31 @@ impl Flames {
             }
             let words: Vec<String> = stack.iter().map(|name| one_word(name)).collect();
             let count: &mut u64 = stacks.entry(words.join(";")).or_default();
+            *count = count.saturating_add(periods);
+        }
+        Self(stacks)
+    }
+
+    /// The samples of a kernel, with names from its file. Time in which a
+    /// processor slept is left out.
+    pub fn of_kernel(kernel: &Path, sampler: Sampler) -> Self {
+        let mut names = Names::new(kernel);
+        let mut known: HashMap<u64, Vec<String>> = HashMap::new();
+        let mut stacks = BTreeMap::new();
+        for (places, periods) in sampler.places() {
+            let mut stack = Vec::new();
+            for place in places.iter().rev() {
+                let functions = known.entry(*place).or_insert_with(|| names.all(*place));
+                stack.extend(functions.iter().rev().map(|name| one_word(name)));
+            }
+            let is_idle = |name: &String| name.rsplit("::").next() == Some(IDLE);
+            if stack.iter().any(is_idle) {
+                continue;
+            }
+            if stack.is_empty() {
+                stack.push("[programs]".to_owned());
+            }
+            let count: &mut u64 = stacks.entry(stack.join(";")).or_default();
             *count = count.saturating_add(periods);
         }
         Self(stacks)
