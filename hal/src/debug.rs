@@ -10,6 +10,7 @@ use ochre_sync::primitive::spin_loop;
 
 use crate::cpu;
 use crate::power::{self, ExitPorts};
+use crate::screen;
 
 use crate::arch::machine::console;
 
@@ -155,13 +156,14 @@ impl Write for Log {
     }
 }
 
-/// The log and, where asked for, the first serial port: for reports of a
-/// kernel that is about to stop.
+/// The log, the screen and, where asked for, the first serial port: for
+/// reports of a kernel that is about to stop.
 pub(crate) struct LastWords;
 
 impl Write for LastWords {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         write(text.as_bytes());
+        screen::last_words(text);
         if TO_SERIAL.load(Ordering::Relaxed) {
             Serial.write_str(text)?;
         }

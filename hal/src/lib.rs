@@ -50,6 +50,7 @@ pub mod memory;
 mod panic;
 pub mod power;
 pub mod rtc;
+pub mod screen;
 pub mod serial;
 pub mod smp;
 pub mod user;

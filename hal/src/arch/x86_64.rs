@@ -49,4 +49,5 @@ mod trampoline;
 mod trap;
 pub(crate) mod uart;
 pub(crate) mod usercopy;
+mod vga;
 pub(crate) mod window;

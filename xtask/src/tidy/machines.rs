@@ -12,7 +12,7 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 18] = [
+const ONE_ONLY: [(&str, &str); 19] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("apic.rs", "a PC's interrupt controllers are three"),
@@ -36,6 +36,7 @@ const ONE_ONLY: [(&str, &str); 18] = [
         "psci.rs",
         "Arm's firmware starts processors and ends the machine",
     ),
+    ("vga.rs", "a PC's text mode; Arm has pictures only"),
     ("pci.rs", "the host tool's ports are on a card there"),
 ];
 

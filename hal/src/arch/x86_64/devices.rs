@@ -2,7 +2,7 @@
 
 use super::acpi::Platform;
 use super::pvh::Physical;
-use super::{clock, interrupts, power};
+use super::{clock, interrupts, power, vga};
 use crate::boot::memory_map::Ranges;
 
 /// Reads what the firmware says of the machine: while physical memory below 4 GiB is mapped.
@@ -21,6 +21,7 @@ pub(super) fn init(mut platform: Platform, ram: &Ranges) {
     }
     interrupts::init(&platform);
     clock::init();
+    vga::init();
     if let Some(soft_off) = platform.soft_off {
         power::set_soft_off(soft_off);
     }
