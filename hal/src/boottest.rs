@@ -4,7 +4,10 @@
 //! function breaks a rule of the machine in a way that must be caught; none of
 //! them is sound, which is why they are here and not in the kernel.
 
+use core::fmt::Write as _;
+
 use crate::arch::machine::{boottest as machine, layout};
+use crate::debug::LastWords;
 use crate::memory::SpaceRef;
 
 /// Where the kernel is this time: a place in its image, in the direct map, and
@@ -13,6 +16,11 @@ use crate::memory::SpaceRef;
 pub fn places() -> [u64; 3] {
     let [stacks, _] = layout::window_offsets();
     [layout::image().start, layout::direct_map(), stacks]
+}
+
+/// Says what a dying kernel says, where it says it.
+pub fn last_words(text: &str) {
+    let _ = LastWords.write_str(text);
 }
 
 /// Executes a breakpoint.

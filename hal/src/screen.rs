@@ -8,10 +8,10 @@
 //! Colours are the sixteen of ECMA-48 and their bright twins: black, red,
 //! green, yellow, blue, magenta, cyan, white.
 
-pub(crate) mod cp437;
-
 use ochre_sync::Once;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::arch::machine::screen as machine;
 
 /// What one place shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +43,11 @@ static DEVICE: Once<&'static dyn Device> = Once::new();
 /// Whether somebody owns it.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Names the screen; the first one stays.
-pub(crate) fn found(device: &'static dyn Device) {
-    let _ = DEVICE.set(device);
+/// Looks for the screen; when the memory module has started.
+pub(crate) fn init() {
+    if let Some(device) = machine::find() {
+        let _ = DEVICE.set(device);
+    }
 }
 
 /// The machine's screen.

@@ -101,6 +101,7 @@ fn start_log(config: &Config, mut errors: Vec<String>) {
 /// Says why the machine cannot go on, and ends it.
 fn stop(reason: &str) -> ! {
     error!("cannot start: {reason}");
+    tty::screen::paint_now();
     if let Some(mut port) = SerialPort::open(Which::First) {
         for text in ["ochre: cannot start: ", reason, "\r\n"] {
             write_all(&mut port, text.as_bytes());
@@ -140,6 +141,9 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     vdso::start().map_err(|_| String::from("no memory for the vDSO"))?;
     sched::bring_up().map_err(|errno| format!("the run queue: {errno}"))?;
     stage_ends("what all programs share");
+    // Before `/dev` is filled.
+    tty::screen::start().map_err(|errno| format!("the screen: {errno}"))?;
+    stage_ends("the screen");
     device::rtc::start().map_err(|errno| format!("the battery-backed clock: {errno}"))?;
     stage_ends("the battery-backed clock");
     let root = make_root(archive)?;
@@ -171,6 +175,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
         clock::now_ns() / 1000,
         memory::stats().free * 4
     );
+    tty::screen::begin_programs();
     thread.wake();
     Ok(())
 }
@@ -186,8 +191,11 @@ fn make_process(program: Prepared) -> Result<Arc<Thread>, Errno> {
     Ok(thread)
 }
 
-/// Where the terminal is in the file system.
-const TERMINAL_PATH: &[u8] = b"/dev/ttyS0";
+/// Where the serial line's terminal is in the file system.
+const SERIAL_PATH: &[u8] = b"/dev/ttyS0";
+
+/// Where the screen's first one is.
+const SCREEN_PATH: &[u8] = b"/dev/tty1";
 
 /// Where it is as the console.
 const CONSOLE_PATH: &[u8] = b"/dev/console";
@@ -204,8 +212,10 @@ fn give_standard_files(config: &Config, thread: &Arc<Thread>) -> Result<(), Errn
         let is_system = config.mode == Mode::System;
         let path = if is_system {
             CONSOLE_PATH
+        } else if tty::serial().is_some_and(|serial| Arc::ptr_eq(serial, terminal)) {
+            SERIAL_PATH
         } else {
-            TERMINAL_PATH
+            SCREEN_PATH
         };
         let place = walk::resolve(&Access::root(), &root, root.clone(), path, true)?;
         let file = OpenFile::at(place, standard.input, true, true, StatusFlags::empty());

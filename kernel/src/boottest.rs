@@ -16,6 +16,7 @@
 //! | `execute-data`, `execute-direct-map` | a report of a page fault: not executable |
 //! | `user-access`, `user-execute` | a report that names SMAP, SMEP |
 //! | `panic` | the message, where, and the calls; on the first serial port too |
+//! | `last-words` | they are on the screen; stays there |
 //! | `out-of-heap` | an error and no panic; ok |
 //! | `timer` | five alarms, none early; ok |
 //! | `archive` | the loader's archive (byte n is n % 251) is read, adopted, freed; ok |
@@ -81,6 +82,13 @@ pub(crate) fn run(boot: &mut BootInfo) {
         "panic" => {
             debug::set_panic_to_serial(true);
             panic!("on purpose")
+        }
+        "last-words" => {
+            boottest::last_words("the end\nthis is why\n");
+            // The host looks at the screen, and ends the machine.
+            loop {
+                let _ = cpu::wait_for_interrupt();
+            }
         }
         "out-of-heap" => out_of_heap(),
         "timer" => timer(),

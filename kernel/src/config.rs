@@ -27,6 +27,15 @@ pub enum Stdio {
     Pipe,
 }
 
+/// Which terminal is the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// The first serial line.
+    Serial,
+    /// The screen's first one; the serial line where there is no screen.
+    Screen,
+}
+
 /// What process 1 is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -52,6 +61,8 @@ pub enum TestSelection {
 pub struct Config {
     /// Standard files of process 1.
     pub stdio: Stdio,
+    /// Which terminal that is.
+    pub console: Console,
     /// What process 1 is.
     pub mode: Mode,
     /// Port of the kernel log.
@@ -92,6 +103,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             stdio: Stdio::Console,
+            console: Console::Serial,
             mode: Mode::Program,
             log_port: None,
             log_level: LevelFilter::Info,
@@ -147,6 +159,13 @@ impl Config {
                     b"console" => Stdio::Console,
                     b"pipe" => Stdio::Pipe,
                     _ => return Err("is `console` or `pipe`"),
+                }
+            }
+            b"ochre.console" => {
+                self.console = match value()?.as_slice() {
+                    b"serial" => Console::Serial,
+                    b"screen" => Console::Screen,
+                    _ => return Err("is `serial` or `screen`"),
                 }
             }
             b"ochre.mode" => {
@@ -259,7 +278,7 @@ fn window(value: &[u8]) -> Result<(u16, u16), &'static str> {
 mod tests {
     use core::num::NonZero;
 
-    use super::{Config, Mode, Stdio, TestSelection};
+    use super::{Config, Console, Mode, Stdio, TestSelection};
     use crate::device::keyboard::Layout;
     use ochre_hal::keyboard::ScanCodes;
 
@@ -278,7 +297,7 @@ mod tests {
     #[test]
     fn reads_every_word() {
         let config = good(
-            "ochre.stdio=pipe ochre.mode=system ochre.log=0x402 ochre.loglevel=debug \
+            "ochre.stdio=pipe ochre.console=screen ochre.mode=system ochre.log=0x402 ochre.loglevel=debug \
              ochre.status=1027 ochre.exit=0xf4 init=/bin/sh ochre.arg=sh ochre.arg=-c \
              ochre.arg=echo%20a%25b ochre.env=A=b%0Ac ochre.cwd=/tmp ochre.winsize=50x132 \
              ochre.keyboard=de,set1 ochre.hostname=box ochre.ktest=list ochre.trace \
@@ -287,6 +306,7 @@ mod tests {
         assert!(config.trace);
         assert_eq!(config.profile_hz.map(NonZero::get), Some(99));
         assert_eq!(config.stdio, Stdio::Pipe);
+        assert_eq!(config.console, Console::Screen);
         assert_eq!(config.mode, Mode::System);
         assert_eq!(config.log_port, Some(0x402));
         assert_eq!(config.log_level, log::LevelFilter::Debug);
@@ -309,6 +329,7 @@ mod tests {
         for bad in [
             "ochre.typo=1",
             "ochre.stdio=both",
+            "ochre.console=both",
             "ochre.log=99999",
             "ochre.arg=%4",
             "ochre.arg=%zz",

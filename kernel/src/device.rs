@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use ochre_abi::Errno;
 
 use crate::process::Thread;
-use crate::tty::{self, TerminalFile};
+use crate::tty::{self, TerminalFile, screen};
 use crate::vfs::File;
 
 mod chacha;
@@ -22,7 +22,7 @@ pub mod rtc;
 mod standard;
 
 pub use channel::Channel;
-pub use line::{SerialLine, Service, Serviced, serve};
+pub use line::{SerialLine, Service, Serviced, attend, serve};
 pub use number::DeviceNumber;
 pub use standard::{StandardFiles, flush, start};
 
@@ -48,12 +48,24 @@ const fn node(name: &'static str, major: u32, minor: u32, mode: u32) -> Node {
 /// The nodes of `/dev` on this machine.
 pub fn nodes() -> impl Iterator<Item = &'static Node> {
     let rtc = rtc::exists().then_some(&RTC);
-    NODES.iter().chain(rtc)
+    let of_screen: &[Node] = if screen::exists() { &SCREEN } else { &[] };
+    NODES.iter().chain(rtc).chain(of_screen)
 }
 
 /// The battery-backed clock, where there is one. (Linux gives it a number that
 /// is free.)
 pub const RTC: Node = node("rtc0", 254, 0, 0o600);
+
+/// The screen's terminals, where there is one; the first is the active one.
+pub const SCREEN: [Node; 1 + screen::TERMINALS] = [
+    node("tty0", screen::MAJOR, 0, 0o620),
+    node("tty1", screen::MAJOR, 1, 0o620),
+    node("tty2", screen::MAJOR, 2, 0o620),
+    node("tty3", screen::MAJOR, 3, 0o620),
+    node("tty4", screen::MAJOR, 4, 0o620),
+    node("tty5", screen::MAJOR, 5, 0o620),
+    node("tty6", screen::MAJOR, 6, 0o620),
+];
 
 /// The nodes of `/dev` that every machine has.
 pub const NODES: &[Node] = &[
@@ -91,12 +103,16 @@ pub fn open(
             let terminal = tty::console().ok_or(Errno::ENODEV)?;
             Arc::new(TerminalFile::new(Arc::clone(terminal), true))
         }
-        (4, 64) => {
-            let terminal = tty::console().ok_or(Errno::ENXIO)?;
+        (4, minor) => {
+            let terminal = match minor {
+                64 => tty::serial().cloned().ok_or(Errno::ENXIO)?,
+                // Numbers of terminals are small.
+                minor => screen::terminal(minor as usize)?,
+            };
             if !no_terminal {
-                tty::acquire(terminal, thread);
+                tty::acquire(&terminal, thread);
             }
-            Arc::new(TerminalFile::new(Arc::clone(terminal), false))
+            Arc::new(TerminalFile::new(terminal, false))
         }
         (254, 0) => rtc::open()?,
         _ => return Err(Errno::ENXIO),

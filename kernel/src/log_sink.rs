@@ -13,6 +13,7 @@ use ochre_sync::SpinLock;
 
 use crate::line;
 use crate::memory::MakeRoom;
+use crate::tty::screen;
 
 /// Bytes of log kept in memory.
 const RING: usize = 16 * 1024;
@@ -79,6 +80,7 @@ impl Log for Sink {
             let bytes = &line.bytes[..line.len];
             line::tell(bytes);
             keep(bytes);
+            screen::note();
         }
     }
 
@@ -92,6 +94,19 @@ fn keep(bytes: &[u8]) {
         ring.bytes[at] = *byte;
         ring.written += 1;
     }
+}
+
+/// Copies what was logged from byte `position` on and moves that on; returns how
+/// many bytes. What is not kept any more is passed over.
+pub fn read_from(position: &mut usize, to: &mut [u8]) -> usize {
+    let ring = KEPT.lock();
+    *position = (*position).max(ring.written.saturating_sub(RING));
+    let count = to.len().min(ring.written - *position);
+    for (place, at) in to.iter_mut().zip(*position..*position + count) {
+        *place = ring.bytes[at % RING];
+    }
+    *position += count;
+    count
 }
 
 /// The last lines, oldest first; the first may be cut.

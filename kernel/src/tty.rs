@@ -19,5 +19,8 @@ pub use byte_queue::ByteQueue;
 pub use file::TerminalFile;
 pub use line_discipline::{Effects, LineDiscipline, TerminalSignal};
 pub use output::Output;
-pub use registry::{acquire, console, controlling, leader_exited, set_console, terminal_of};
+pub use registry::{
+    acquire, console, controlling, leader_exited, serial, set_console, set_serial, terminal_of,
+    terminals,
+};
 pub use terminal::Terminal;

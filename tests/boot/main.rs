@@ -13,6 +13,7 @@ mod machines;
 mod places;
 mod profile;
 mod rtc;
+mod screen;
 mod terminal;
 mod trace;
 mod trees;
@@ -142,6 +143,7 @@ fn main() -> ExitCode {
         .into_iter()
         .chain(places::cases())
         .chain(keyboard::cases())
+        .chain(screen::cases())
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(

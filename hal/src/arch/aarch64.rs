@@ -31,6 +31,7 @@ pub(crate) mod random;
 pub(crate) mod registers;
 pub(crate) mod report;
 pub(crate) mod rtc;
+pub(crate) mod screen;
 mod sigframe;
 pub(crate) mod speculation;
 mod start;

@@ -65,6 +65,15 @@ pub fn serve(device: Arc<dyn Serviced>, line: Line) -> Result<(), Errno> {
     if !sched::interrupt::connect(line, attention.clone()) {
         return Err(Errno::ENXIO);
     }
+    attend(device)
+}
+
+/// Starts the task that serves a `device` without interrupts, whenever it asks.
+///
+/// # Errors
+/// ENOMEM.
+pub fn attend(device: Arc<dyn Serviced>) -> Result<(), Errno> {
+    let attention = device.attention().clone();
     let mut registration = None;
     let mut timer: Option<sched::Timer> = None;
     sched::spawn(poll_fn(move |context| {

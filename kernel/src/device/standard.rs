@@ -9,13 +9,16 @@ use ochre_hal::clock;
 use ochre_hal::serial::{Early, SerialPort, Which};
 use ochre_sync::Once;
 
-use super::{Channel, Serviced, line};
-use crate::config::{Config, Mode, Stdio};
-use crate::tty::{self, Terminal, TerminalFile};
+use super::{Channel, DeviceNumber, Serviced, line};
+use crate::config::{Config, Console, Mode, Stdio};
+use crate::tty::{self, Terminal, TerminalFile, screen};
 use crate::vfs::File;
 
 /// How long the last output may make no progress before it is given up.
 const FLUSH_PATIENCE_NS: u64 = 2_000_000_000;
+
+/// `/dev/ttyS0`.
+const SERIAL: DeviceNumber = DeviceNumber::new(4, 64);
 
 /// What process 1 has as files 0, 1 and 2.
 pub struct StandardFiles {
@@ -39,16 +42,7 @@ static CHANNELS: Once<[Arc<Channel>; 2]> = Once::new();
 pub fn start(config: &Config) -> Result<StandardFiles, Errno> {
     match config.stdio {
         Stdio::Console => {
-            let (rows, columns) = config.window.unwrap_or_default();
-            let window = WindowSize {
-                rows,
-                columns,
-                ..WindowSize::default()
-            };
-            let port = SerialPort::open(Which::First).ok_or(Errno::ENODEV)?;
-            let irq = port.line();
-            let terminal = Terminal::new(Box::new(port), window);
-            line::serve(Arc::clone(&terminal) as Arc<dyn Serviced>, irq)?;
+            let terminal = console(config)?;
             tty::set_console(Arc::clone(&terminal));
             // An init has the console, which outlives the sessions on it.
             let is_console = config.mode == Mode::System;
@@ -76,6 +70,29 @@ pub fn start(config: &Config) -> Result<StandardFiles, Errno> {
     }
 }
 
+/// The terminal that the configuration wants for the console. The serial line
+/// has one, too, if it is another one.
+fn console(config: &Config) -> Result<Arc<Terminal>, Errno> {
+    let on_screen = config.console == Console::Screen && screen::exists();
+    let (rows, columns) = config.window.filter(|_| !on_screen).unwrap_or_default();
+    let window = WindowSize {
+        rows,
+        columns,
+        ..WindowSize::default()
+    };
+    let serial = SerialPort::open(Which::First).map(|port| {
+        let irq = port.line();
+        let terminal = Terminal::new(Box::new(port), window, SERIAL);
+        line::serve(Arc::clone(&terminal) as Arc<dyn Serviced>, irq)?;
+        tty::set_serial(Arc::clone(&terminal));
+        Ok(terminal)
+    });
+    if on_screen {
+        return screen::terminal(1);
+    }
+    serial.ok_or(Errno::ENODEV)?
+}
+
 fn channel(which: Which) -> Result<Arc<Channel>, Errno> {
     // What it begins with is there to be lost.
     let port = SerialPort::open_with(which, Early::Spared).ok_or(Errno::ENODEV)?;
@@ -94,7 +111,7 @@ pub fn flush() {
         let states = channels
             .iter()
             .map(|channel| channel.flush())
-            .chain(tty::console().map(|terminal| terminal.flush()));
+            .chain(tty::terminals().map(|terminal| terminal.flush()));
         let (mut empty, mut moved) = (true, false);
         for (is_empty, has_moved) in states {
             empty &= is_empty;

@@ -22,6 +22,7 @@ use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 use super::cpu::{self, PROCESSORS};
 use super::{interrupt, profile};
 use crate::process::Thread;
+use crate::tty::screen;
 
 /// A task of the kernel's executor.
 pub type TaskRef = Arc<Task<Entity>>;
@@ -229,6 +230,7 @@ pub fn run() -> ! {
         while let Some(event) = irq::poll_pending() {
             interrupt::dispatch(event);
         }
+        screen::look();
         // As old as the events are long, at most.
         let now = processor.looked_ns();
         let next = match again.take() {

@@ -10,6 +10,7 @@ use ochre_abi::termios::{Termio, Termios, Termios2, WindowSize, cc, cflag, reque
 
 use super::file::TerminalFile;
 use super::job_control::{self, Standing};
+use super::screen;
 use crate::process::{Capability, Pid, table};
 use crate::syscall::{Call, FromArgument, Ptr};
 
@@ -108,7 +109,7 @@ pub(super) fn ioctl(
             let exclusive = file.terminal.lock().exclusive;
             put(call, argument, &i32::from(exclusive))
         }
-        _ => Err(Errno::ENOTTY),
+        _ => screen::ioctl(&file.terminal, call, what, argument),
     }
 }
 

@@ -1,17 +1,17 @@
-//! Which terminals there are, and which session has which.
-//!
-//! Today there is one at most, the console; what follows from sessions asks
-//! this module, so that more can come.
+//! Which terminals there are, and which session has which: the one of the
+//! first serial line, and those of the screen. One of them is the console.
 
 use alloc::sync::Arc;
 
 use ochre_sync::Once;
 
-use super::Terminal;
 use super::job_control::Standing;
+use super::{Terminal, screen};
 use crate::process::{Pid, Thread, table};
 
 static CONSOLE: Once<Arc<Terminal>> = Once::new();
+
+static SERIAL: Once<Arc<Terminal>> = Once::new();
 
 /// Names the console; a second call changes nothing.
 pub fn set_console(terminal: Arc<Terminal>) {
@@ -24,11 +24,27 @@ pub fn console() -> Option<&'static Arc<Terminal>> {
     CONSOLE.get()
 }
 
+/// Names the terminal of the first serial line; a second call changes nothing.
+pub fn set_serial(terminal: Arc<Terminal>) {
+    let _ = SERIAL.set(terminal);
+}
+
+/// The terminal of the first serial line, unless that is no terminal.
+#[must_use]
+pub fn serial() -> Option<&'static Arc<Terminal>> {
+    SERIAL.get()
+}
+
+/// Every terminal that there is.
+pub fn terminals() -> impl Iterator<Item = &'static Arc<Terminal>> {
+    serial().into_iter().chain(screen::terminals())
+}
+
 /// The controlling terminal of a session (`/dev/tty`).
 #[must_use]
 pub fn controlling(session: Pid) -> Option<Arc<Terminal>> {
-    console()
-        .filter(|terminal| terminal.session() == Some(session))
+    terminals()
+        .find(|terminal| terminal.session() == Some(session))
         .cloned()
 }
 

@@ -23,7 +23,7 @@ use ochre_hal::clock;
 use ochre_sync::{SpinLock, SpinLockGuard};
 
 use super::{LineDiscipline, Output, TerminalSignal};
-use crate::device::{SerialLine, Service, Serviced};
+use crate::device::{DeviceNumber, SerialLine, Service, Serviced};
 use crate::process::Pid;
 use crate::signal;
 use crate::vfs::{Events, Sink, Source};
@@ -191,6 +191,8 @@ impl fmt::Write for State {
 
 /// See the module.
 pub struct Terminal {
+    /// What stat(2) calls it.
+    number: DeviceNumber,
     state: SpinLock<State>,
     /// Woken when there is more to read, or the terminal hung up.
     input: WaitQueue,
@@ -201,10 +203,15 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A terminal over a line.
+    /// A terminal over a line, known by a device number.
     #[must_use]
-    pub fn new(line: Box<dyn SerialLine>, window: WindowSize) -> Arc<Terminal> {
+    pub fn new(
+        line: Box<dyn SerialLine>,
+        window: WindowSize,
+        number: DeviceNumber,
+    ) -> Arc<Terminal> {
         Arc::new(Terminal {
+            number,
             state: SpinLock::new(State {
                 discipline: LineDiscipline::new(Termios::initial()),
                 output: Output::new(OUTPUT_SIZE),
@@ -222,6 +229,12 @@ impl Terminal {
             output: WaitQueue::new(),
             attention: WaitQueue::new(),
         })
+    }
+
+    /// What stat(2) calls it.
+    #[must_use]
+    pub fn number(&self) -> DeviceNumber {
+        self.number
     }
 
     pub(super) fn lock(&self) -> SpinLockGuard<'_, State> {

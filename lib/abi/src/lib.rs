@@ -27,6 +27,7 @@ pub mod system;
 pub mod table;
 pub mod termios;
 pub mod time;
+pub mod vt;
 pub mod wait;
 
 pub use errno::Errno;

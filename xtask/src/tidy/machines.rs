@@ -36,7 +36,7 @@ const ONE_ONLY: [(&str, &str); 19] = [
         "psci.rs",
         "Arm's firmware starts processors and ends the machine",
     ),
-    ("vga.rs", "a PC's text mode; Arm has pictures only"),
+    ("screen/cp437.rs", "the characters of a PC's text mode"),
     ("pci.rs", "the host tool's ports are on a card there"),
 ];
 

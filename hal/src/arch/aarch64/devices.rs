@@ -2,6 +2,7 @@
 
 use super::platform::Platform;
 use super::{clock, interrupts, others, rtc, uart};
+use crate::screen;
 
 /// Sets up console, interrupt controller and clocks. Once, on the
 /// boot processor, when the memory module has started.
@@ -12,5 +13,6 @@ pub(super) fn init(platform: &Platform) {
         rtc::init(place);
     }
     clock::init();
+    screen::init();
     others::prepare(platform.processors);
 }

@@ -2,8 +2,9 @@
 
 use super::acpi::Platform;
 use super::pvh::Physical;
-use super::{clock, interrupts, power, vga};
+use super::{clock, interrupts, power};
 use crate::boot::memory_map::Ranges;
+use crate::screen;
 
 /// Reads what the firmware says of the machine: while physical memory below 4 GiB is mapped.
 pub(super) fn find(memory: &impl Physical, rsdp: Option<u64>) -> Platform {
@@ -21,7 +22,7 @@ pub(super) fn init(mut platform: Platform, ram: &Ranges) {
     }
     interrupts::init(&platform);
     clock::init();
-    vga::init();
+    screen::init();
     if let Some(soft_off) = platform.soft_off {
         power::set_soft_off(soft_off);
     }

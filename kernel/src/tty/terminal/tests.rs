@@ -7,7 +7,7 @@ use ochre_abi::Errno;
 use ochre_abi::termios::{Termios, WindowSize, cc, lflag, oflag};
 
 use super::Terminal;
-use crate::device::{SerialLine, Serviced};
+use crate::device::{DeviceNumber, SerialLine, Serviced};
 use crate::process::Pid;
 use crate::vfs::{Events, Sink, Source};
 
@@ -54,6 +54,8 @@ impl SerialLine for Fake {
     }
 }
 
+const NUMBER: DeviceNumber = DeviceNumber::new(4, 64);
+
 struct Bench {
     wire: Fake,
     terminal: Arc<Terminal>,
@@ -63,7 +65,7 @@ impl Bench {
     fn new() -> Bench {
         let wire = Fake::default();
         wire.with(|wire| wire.room = usize::MAX);
-        let terminal = Terminal::new(Box::new(wire.clone()), WindowSize::default());
+        let terminal = Terminal::new(Box::new(wire.clone()), WindowSize::default(), NUMBER);
         Bench { wire, terminal }
     }
 

@@ -3,8 +3,6 @@
 use alloc::sync::Arc;
 use core::fmt::{self, Write};
 
-use ochre_abi::stat::make_device;
-
 use super::Subject;
 use crate::fs::procfs::text::{Made, Text, trimmed};
 use crate::memory::{AddressSpace, Facts, Sizes};
@@ -12,9 +10,6 @@ use crate::process::{Pid, Process, Resource, Thread, table};
 use crate::sched::{Attributes, account};
 use crate::syscall::sched::policy_number;
 use crate::{time, tty};
-
-/// The device of the console's terminal.
-const CONSOLE: u64 = make_device(4, 64);
 
 /// `flags`: forked and has not executed anything yet.
 const FORKED: u32 = 0x40;
@@ -121,7 +116,7 @@ pub(super) fn stat(subject: &Subject, text: &mut Text) -> Made {
     let (terminal, foreground) = match tty::terminal_of(process.pid) {
         Some(terminal) => {
             let group = terminal.foreground().map_or(-1, |group| i64::from(group.0));
-            (CONSOLE, group)
+            (u64::from(terminal.number().encode()), group)
         }
         None => (0, -1),
     };

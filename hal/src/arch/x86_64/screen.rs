@@ -6,13 +6,15 @@
 //! there is no adapter the ports read as ones.) What the firmware set up is
 //! used as it is, but for the blinking, which gives way to bright backgrounds.
 
+mod cp437;
+
 use core::ptr::NonNull;
 
 use ochre_sync::Once;
 
 use super::port::Port;
 use crate::memory::mmio;
-use crate::screen::{self, Device, Glyph, cp437};
+use crate::screen::{Device, Glyph};
 
 /// Where the text is, and how large.
 const TEXT: u64 = 0xb_8000;
@@ -75,15 +77,13 @@ unsafe impl Send for Text {}
 // SAFETY: as above.
 unsafe impl Sync for Text {}
 
-/// Finds the adapter; when the memory module has started.
-pub(super) fn init() {
+/// Finds the screen; when the memory module has started.
+pub(crate) fn find() -> Option<&'static dyn Device> {
     if !is_text() {
-        return;
+        return None;
     }
     // Refused where the loader says that there is memory.
-    let Ok(base) = mmio::map(TEXT, ROWS * COLUMNS * size_of::<u16>()) else {
-        return;
-    };
+    let base = mmio::map(TEXT, ROWS * COLUMNS * size_of::<u16>()).ok()?;
     for register in [timing::START_HIGH, timing::START_LOW] {
         write_timing(register, 0);
     }
@@ -91,12 +91,9 @@ pub(super) fn init() {
     ATTRIBUTE.write(COLOUR_MODE | PICTURE_ON);
     let mode = ATTRIBUTE_READ.read();
     ATTRIBUTE.write(mode & !BLINKING);
-    let text = Text { base: base.cast() };
-    if SCREEN.set(text).is_ok()
-        && let Some(text) = SCREEN.get()
-    {
-        screen::found(text);
-    }
+    let _ = SCREEN.set(Text { base: base.cast() });
+    let text: &'static Text = SCREEN.get()?;
+    Some(text)
 }
 
 /// Whether there is an adapter and it shows a text of 80 columns.

@@ -1,0 +1,247 @@
+//! A PC's screen: what programs, the log and a dying kernel put there is read
+//! back from the adapter's memory, and as a picture.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use ochre_tests::{
+    Arch, Case, Extent, Guest, Machine, Running, Screen, extent, shell, test_kernel,
+};
+
+const ROWS: usize = 25;
+const COLUMNS: usize = 80;
+
+/// How long something may take until it is on the screen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) fn cases() -> Vec<Case> {
+    if extent(Arch::X86_64) == Extent::Nothing {
+        return Vec::new();
+    }
+    vec![
+        Case::new("screen: text", text),
+        Case::new("screen: console", console),
+        Case::new("screen: last words", last_words),
+    ]
+}
+
+/// What is on the screen: each place's character and colours, as the adapter
+/// has them.
+struct Text(Vec<[u8; 2]>);
+
+impl Text {
+    fn read(guest: &mut Running) -> Result<Text> {
+        let places = ROWS * COLUMNS;
+        let told = guest
+            .control()?
+            .monitor(&format!("xp /{places}hx 0xb8000"))?;
+        let words = told.lines().flat_map(|line| {
+            let (_, values) = line.split_once(':').unwrap_or_default();
+            values
+                .split_whitespace()
+                .filter_map(|value| value.strip_prefix("0x"))
+        });
+        let places = words.map(|word| u16::from_str_radix(word, 16).map(u16::to_le_bytes));
+        let text = Text(places.collect::<Result<_, _>>()?);
+        ensure!(text.0.len() == ROWS * COLUMNS, "the monitor says: {told}");
+        Ok(text)
+    }
+
+    /// The characters of a row, without blanks behind.
+    fn row(&self, row: usize) -> String {
+        let places = &self.0[row * COLUMNS..][..COLUMNS];
+        let text: String = places
+            .iter()
+            .map(|[character, _]| match character {
+                b' '..=b'~' => char::from(*character),
+                0xda => '┌',
+                0xc4 => '─',
+                0xbf => '┐',
+                0x84 => 'ä',
+                0xfe => '■',
+                _ => '?',
+            })
+            .collect();
+        text.trim_end().to_owned()
+    }
+
+    fn rows(&self) -> Vec<String> {
+        (0..ROWS).map(|row| self.row(row)).collect()
+    }
+
+    /// The colours of a place.
+    fn colours(&self, row: usize, column: usize) -> u8 {
+        self.0[row * COLUMNS + column][1]
+    }
+}
+
+/// Looks until the screen is as wanted: it is painted some time after programs write.
+fn wait(guest: &mut Running, what: &str, wanted: impl Fn(&Text) -> bool) -> Result<Text> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = Text::read(guest)?;
+        if wanted(&text) {
+            return Ok(text);
+        }
+        if Instant::now() > deadline {
+            bail!("{what} is not on the screen:\n{}", text.rows().join("\n"));
+        }
+    }
+}
+
+/// The same, by its rows from the first.
+fn wait_for_rows(guest: &mut Running, what: &str, rows: &[&str]) -> Result<Text> {
+    wait(guest, what, |text| {
+        rows.iter()
+            .enumerate()
+            .all(|(row, wanted)| text.row(row) == *wanted)
+    })
+}
+
+/// Waits for a line of input after each thing that is looked at.
+const SCRIPT: &str = r#"
+exec 3<>/dev/tty1
+stty size <&3
+show() { printf '\033c' >&3; "$@" >&3; echo done; read line; }
+show seq 1000
+show printf '%0100d\n' 7
+show printf '\033[31;44mred on blue\033[0m \033[1;93;105mbright\033[m\n┌─┐ä日\n\033[5;3H'
+show printf 'asked'
+stty -icanon min 4 -echo <&3; printf '\033[3;7H\033[6n' >&3; dd bs=6 count=1 <&3 2>/dev/null | od -c | head -1
+echo other >/dev/tty2
+show printf 'first'
+chvt 2 <&3; echo done; read line
+chvt 1 <&3; echo done; read line
+(chvt 9 <&3) 2>/dev/null || echo none
+"#;
+
+fn text() -> Result<()> {
+    let mut guest = shell(SCRIPT)?
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .stdin_later()
+        .start()?;
+    guest.expect("25 80\n", PATIENCE)?;
+    let next = |guest: &mut Running| -> Result<()> {
+        guest.send("\n")?;
+        guest.expect("done\n", PATIENCE)?;
+        Ok(())
+    };
+    guest.expect("done\n", PATIENCE)?;
+    // A thousand lines scroll.
+    let lines: Vec<String> = (977..=1000).map(|line| line.to_string()).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).chain([""]).collect();
+    wait_for_rows(&mut guest, "the end of a thousand lines", &lines)?;
+    next(&mut guest)?;
+    // A long line goes on in the next row.
+    let rows = [
+        "0".repeat(80),
+        format!("{}7", "0".repeat(19)),
+        String::new(),
+    ];
+    wait_for_rows(
+        &mut guest,
+        "a long line",
+        &rows.each_ref().map(String::as_str),
+    )?;
+    next(&mut guest)?;
+    let rows = ["red on blue bright", "┌─┐ä■", "", "", ""];
+    let shown = wait_for_rows(&mut guest, "a coloured line", &rows)?;
+    // The adapter's colours: red 4 on blue 1, bright yellow on bright magenta.
+    ensure!(shown.colours(0, 0) == 0x14, "{:#x}", shown.colours(0, 0));
+    ensure!(shown.colours(0, 11) == 0x07, "{:#x}", shown.colours(0, 11));
+    ensure!(shown.colours(0, 12) == 0xde, "{:#x}", shown.colours(0, 12));
+    is_red_on_blue(&mut guest)?;
+    next(&mut guest)?;
+    wait_for_rows(&mut guest, "a word", &["asked", ""])?;
+    guest.send("\n")?;
+    // The answer to a question about the cursor is read as if it was typed.
+    guest.expect(r"0000000 033   [   3   ;   7   R", PATIENCE)?;
+    guest.expect("done\n", PATIENCE)?;
+    wait_for_rows(&mut guest, "the first terminal", &["first", ""])?;
+    next(&mut guest)?;
+    wait_for_rows(&mut guest, "the second terminal", &["other", ""])?;
+    next(&mut guest)?;
+    wait_for_rows(&mut guest, "the first terminal again", &["first", ""])?;
+    guest.send("\n")?;
+    guest.expect("none\n", PATIENCE)?;
+    let outcome = guest.wait()?;
+    ensure!(outcome.status == Some(0), "{outcome:?}");
+    Ok(())
+}
+
+/// The first place's points have two colours.
+fn is_red_on_blue(guest: &mut Running) -> Result<()> {
+    let picture = guest.screendump()?;
+    let (width, height) = (picture.width() / COLUMNS, picture.height() / ROWS);
+    let mut colours: Vec<[u8; 3]> = Vec::new();
+    for (x, y) in (0..width).flat_map(|x| (0..height).map(move |y| (x, y))) {
+        let colour = picture.at(x, y).context("a point outside the picture")?;
+        if !colours.contains(&colour) {
+            colours.push(colour);
+        }
+    }
+    colours.sort_unstable();
+    let is = |colour: [u8; 3], strong: usize| {
+        colour
+            .iter()
+            .enumerate()
+            .all(|(index, part)| (*part > 0x80) == (index == strong))
+    };
+    ensure!(
+        matches!(colours[..], [blue, red] if is(blue, 2) && is(red, 0)),
+        "the picture's colours: {colours:x?}"
+    );
+    Ok(())
+}
+
+/// The log, then a shell's prompt, on the screen; the shell's terminal is there.
+fn console() -> Result<()> {
+    let mut guest = shell("tty; stty size; ps -o tty | tail -1; sh -i")?
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .console(30, 100)
+        .words("ochre.console=screen")
+        .env("PS1", "ready> ")
+        .stdin_later()
+        .start()?;
+    let text = wait(&mut guest, "a prompt", |text| {
+        text.rows().iter().any(|row| row.starts_with("ready>"))
+    })?;
+    let rows = text.rows();
+    let at = |wanted: &str| {
+        let found = rows.iter().position(|row| row.starts_with(wanted));
+        found.with_context(|| format!("no {wanted:?} in\n{}", rows.join("\n")))
+    };
+    let log = at("INFO")?;
+    ensure!(rows[log].contains("ochre"), "{}", rows[log]);
+    ensure!(text.colours(log, 0) == 0x02, "{:#x}", text.colours(log, 0));
+    let tty = at("/dev/tty1")?;
+    ensure!(log < tty && rows[tty + 1] == "25 80", "{}", rows.join("\n"));
+    guest.kill();
+    Ok(())
+}
+
+/// A dying kernel's words are white on red, over what was there.
+fn last_words() -> Result<()> {
+    let mut guest = Guest::with_kernel(test_kernel(Arch::X86_64)?)
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .words("ochre.boottest=last-words")
+        .timeout(PATIENCE)
+        .start()?;
+    let text = wait(&mut guest, "the last word", |text| {
+        text.row(1) == "this is why"
+    })?;
+    ensure!(text.row(0) == "the end", "{}", text.row(0));
+    for place in [0, 70] {
+        ensure!(
+            text.colours(0, place) == 0x4f,
+            "{:#x}",
+            text.colours(0, place)
+        );
+    }
+    guest.kill();
+    Ok(())
+}
