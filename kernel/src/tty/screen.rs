@@ -1,7 +1,7 @@
 //! The screen's virtual terminals, as the keyboard and the kernel's keys see them.
 //!
 //! One of the terminals is active: it is shown, and what is typed goes to it.
-//! Each is an ordinary [`Terminal`] over a [`VirtualLine`], made when somebody
+//! Each is an ordinary [`Terminal`] over a `VirtualLine`, made when somebody
 //! first opens it or switches to it. On a machine without a screen there is
 //! none; then what is typed goes nowhere and every other request is refused.
 //!
