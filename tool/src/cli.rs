@@ -240,6 +240,26 @@ mod tests {
     }
 
     #[test]
+    fn help_tells_every_command() {
+        let help = Cli::command().render_long_help().to_string();
+        let names = [
+            "shell",
+            "run",
+            "trace",
+            "profile",
+            "debug",
+            "boot-chart",
+            "doctor",
+        ];
+        for name in names {
+            assert!(help.contains(&format!("\n  {name} ")), "{name} in\n{help}");
+        }
+        let command = Cli::command();
+        let all = command.get_subcommands().map(clap::Command::get_name);
+        assert!(all.eq(names));
+    }
+
+    #[test]
     fn what_follows_the_program_is_the_programs() {
         let cli = Cli::parse_from(["ochre", "run", "--smp", "2", "ls", "-v", "--smp", "--", "x"]);
         let Some(Command::Run(run)) = cli.command else {

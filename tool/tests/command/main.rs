@@ -107,6 +107,31 @@ fn time_that_is_up_ends_it() {
 }
 
 #[test]
+fn a_profile_and_a_boot_are_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawn = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let mut command = ochre(&["profile", "--timeout", "100", "--output"]);
+    command.arg(dir.path().join("it.svg"));
+    let script = "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); : < /etc/passwd; done; exit 7";
+    command.args(["--rate", "10000", "sh", "-c", script]);
+    let done = run_with(command, b"");
+    assert_eq!(done.status, Some(7), "{}", done.stderr());
+    assert!(done.stderr().contains(" samples, drawn in "));
+    assert!(drawn("it.svg").contains("[kernel] openat"));
+
+    let mut command = ochre(&["boot-chart", "--output"]);
+    command.arg(dir.path().join("boot.svg"));
+    let done = run_with(command, b"");
+    assert_eq!(done.status, Some(0), "{}", done.stderr());
+    assert!(
+        done.stdout().contains("a shell's prompt"),
+        "{}",
+        done.stdout()
+    );
+    assert!(drawn("boot.svg").ends_with("</svg>\n"));
+}
+
+#[test]
 fn a_reader_that_goes_ends_it() {
     let mut command = ochre(&["run", "--timeout", "60", "yes"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
