@@ -49,7 +49,7 @@ mod user_frame;
 mod walk;
 
 pub use flush::Flush;
-pub use page_table::PageTable;
+pub use page_table::{PageTable, Sharing};
 pub use reclaim::{Given, answer, ask_others, give, note_relief, reclaim};
 pub use space::SpaceRef;
 pub use user_copy::CopyFault;
@@ -129,6 +129,9 @@ pub struct Mapping {
     pub frame: UserFrame,
     /// What the program may do.
     pub rights: Rights,
+    /// Address spaces that have the page by the same table, this one included:
+    /// one handle for all of them.
+    pub owners: usize,
     /// Whether the processor recorded an access.
     pub accessed: bool,
     /// Whether the processor recorded a store.

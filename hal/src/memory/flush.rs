@@ -7,8 +7,8 @@
 //! are linked through their records.
 
 use super::frames::{self, FrameList};
-use super::table::Table;
-use super::{UserFrame, presence, quarantine, space};
+use super::quarantine::{self, Unlinked};
+use super::{UserFrame, presence, space};
 
 /// A change that the processors may not know yet.
 ///
@@ -25,7 +25,7 @@ pub struct Flush {
     /// Frames of which this has the last handle.
     frames: FrameList,
     /// Tables that became empty.
-    tables: FrameList,
+    tables: Unlinked,
     /// A frame that others have handles of, too.
     shared: Option<UserFrame>,
     /// Whether the processors know everything so far.
@@ -64,7 +64,7 @@ impl Flush {
             start: u64::MAX,
             end: 0,
             frames: FrameList::new(),
-            tables: FrameList::new(),
+            tables: Unlinked::new(),
             shared: None,
             told: true,
         }
@@ -92,10 +92,13 @@ impl Flush {
         self.shared = Some(frame);
     }
 
-    /// Holds a table that became empty and is not reachable any more.
-    pub(super) fn hold_table(&mut self, table: Table) {
-        self.tables.push(table.frame());
-        self.told = false;
+    /// Holds tables that became empty, are not reachable any more, and had no
+    /// other owner.
+    pub(super) fn hold_tables(&mut self, tables: Unlinked) {
+        if !tables.is_empty() {
+            self.tables.append(tables);
+            self.told = false;
+        }
     }
 
     /// Makes the processors forget now; keeps holding.

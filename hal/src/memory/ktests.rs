@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use crate::arch::machine::ktests::{SOME_MEMORY, SOME_REGISTER};
 use crate::ktest;
 use crate::memory::{
-    self, CopyFault, PAGE_SIZE, PageTable, Rights, USER_END, UserFrame, frames, mmio, stacks,
+    self, CopyFault, PAGE_SIZE, PageTable, Rights, Sharing, USER_END, UserFrame, frames, mmio,
+    stacks,
 };
 
 const PAGE: u64 = PAGE_SIZE as u64;
@@ -131,16 +132,22 @@ fn rights_hold_for_the_kernel_too() {
     assert_eq!(space.copy_out(AT, &[0; 8]), fault(0, AT));
     assert!(space.compare_exchange_u32(AT, 0, 1).is_err());
     assert_eq!(space.load_u32(AT), Ok(0));
-    table.protect(AT..AT + PAGE, rw()).flush();
+    table.protect(AT..AT + PAGE, rw()).expect("room").flush();
     assert_eq!(space.copy_out(AT, &[7; 8]), Ok(()));
     assert_eq!(
         space.compare_exchange_u32(AT, 0x0707_0707, 9),
         Ok(0x0707_0707)
     );
     assert_eq!(space.compare_exchange_u32(AT, 0x0707_0707, 9), Ok(9));
-    table.protect(AT..AT + PAGE, Rights::empty()).flush();
+    table
+        .protect(AT..AT + PAGE, Rights::empty())
+        .expect("room")
+        .flush();
     assert_eq!(space.copy_in(AT, &mut [0; 8]), fault(0, AT));
-    table.protect(AT..AT + PAGE, Rights::READ).flush();
+    table
+        .protect(AT..AT + PAGE, Rights::READ)
+        .expect("room")
+        .flush();
     assert_eq!(space.load_u32(AT), Ok(9));
     assert!(space.load_u32(AT + 2).is_err());
     assert!(space.load_u32(AT + PAGE).is_err());
@@ -196,9 +203,12 @@ fn a_flush_makes_the_processor_forget() {
     // Load the translations, then take the pages away: few and many.
     let mut all = alloc::vec![0; 40 * PAGE_SIZE];
     assert_eq!(space.copy_in(AT, &mut all), Ok(()));
-    table.unmap(AT..AT + 3 * PAGE).flush();
+    table.unmap(AT..AT + 3 * PAGE).expect("room").flush();
     assert_eq!(space.copy_in(AT, &mut all), fault(0, AT));
-    table.write_protect(AT + 3 * PAGE..AT + 40 * PAGE).flush();
+    table
+        .write_protect(AT + 3 * PAGE..AT + 40 * PAGE)
+        .expect("room")
+        .flush();
     assert_eq!(space.copy_out(AT + 3 * PAGE, &[1]), fault(0, AT + 3 * PAGE));
     let frame = UserFrame::zeroed().expect("the machine has memory");
     frame.write(0, b"new");
@@ -207,7 +217,7 @@ fn a_flush_makes_the_processor_forget() {
     let mut three = [0; 3];
     assert_eq!(space.copy_in(AT + 3 * PAGE, &mut three), Ok(()));
     assert_eq!(&three, b"new");
-    table.unmap(AT..AT + 40 * PAGE).flush();
+    table.unmap(AT..AT + 40 * PAGE).expect("room").flush();
     assert_eq!(
         space.copy_in(AT + 3 * PAGE, &mut three),
         fault(0, AT + 3 * PAGE)
@@ -241,7 +251,7 @@ fn a_fork_shares_until_somebody_writes() {
     let mut parent = space(100, rw());
     assert_eq!(parent.space().copy_out(AT, b"parent"), Ok(()));
     let mut child = PageTable::new().expect("the machine has memory");
-    let flush = parent.share_into(&mut child, 0..USER_END, true);
+    let flush = parent.share_into(&mut child, 0..USER_END, Sharing::CopyOnWrite);
     flush.expect("the machine has memory").flush();
     assert_eq!(child.resident_pages(), 100);
     let mut six = [0; 6];

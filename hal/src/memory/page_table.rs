@@ -5,9 +5,14 @@
 //!
 //! # Invariants
 //! 1. An entry of a table above the leaves is zero or points to a `TABLE`
-//!    frame that no other entry points to, and that is not empty between calls.
+//!    frame that is not empty between calls; nothing else points to it, but for
+//!    leaf tables that several spaces own ([`sharing`]).
 //! 2. A leaf entry is zero or names a frame of kind `USER` and owns one handle.
 //! 3. `resident` is the number of leaf entries that are not zero.
+//! 4. `last` is a table that this space alone owns.
+
+mod descend;
+mod sharing;
 
 use core::ops::{ControlFlow, Range};
 
@@ -18,12 +23,16 @@ use crate::arch::machine::paging;
 
 use super::flush::Flush;
 use super::frames::{self, FrameList};
+use super::quarantine::{self, Unlinked};
 use super::space::{self, SpaceRef};
 use super::table::Table;
 use super::user_frame;
 use super::walk::{self, Step};
-use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame};
-use super::{presence, quarantine};
+use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame, presence};
+
+use descend::descend;
+use sharing::Leaving;
+pub use sharing::Sharing;
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
@@ -31,9 +40,6 @@ const ROOT_LEVEL: u32 = 3;
 
 /// Entries of the root that are given up together.
 const TAKEN_AT_ONCE: usize = 16;
-
-/// What a table counts of [`PageTable::share_into`]'s budget besides its pages.
-const SHARED_TABLE: usize = 64;
 
 /// Shared frames that `unmap` collects before it makes processors forget them.
 const SHARED_AT_ONCE: usize = 64;
@@ -133,30 +139,28 @@ impl PageTable {
     #[must_use]
     pub fn query(&self, address: u64) -> Option<Mapping> {
         check(address, PAGE);
-        let entry = self.leaf(address)?.load(index(address, 0));
+        let (leaf, is_own) = self.leaf(address)?;
+        let entry = leaf.load(index(address, 0));
         if entry == 0 {
             return None;
         }
-        Some(mapping(entry))
+        Some(mapping(entry, leaf, is_own))
     }
 
     /// Visits every page of a range that is mapped or kept, by address. Walks
     /// whole tables, so that it costs by pages present.
     pub fn visit(&self, range: Range<u64>, mut see: impl FnMut(u64, Mapping)) {
         check_range(&range);
-        descend(
-            self.space.table(),
-            &range,
-            &mut FrameList::new(),
-            &mut |base, leaf, at| {
-                for index in at {
-                    let entry = leaf.load(index);
-                    if entry != 0 {
-                        see(base + index as u64 * PAGE, mapping(entry));
-                    }
+        let root = self.space.table();
+        descend(root, &range, &mut Unlinked::new(), &mut |leaf| {
+            let is_own = leaf.is_own();
+            for index in leaf.at.clone() {
+                let entry = leaf.table.load(index);
+                if entry != 0 {
+                    see(leaf.address(index), mapping(entry, leaf.table, is_own));
                 }
-            },
-        );
+            }
+        });
     }
 
     /// Shows each entry on the way to an address, the root's first.
@@ -167,16 +171,23 @@ impl PageTable {
 
     /// Changes the rights of every mapped page of a range; an empty set makes
     /// pages inaccessible but keeps the frames (`query` still finds them).
-    pub fn protect(&mut self, range: Range<u64>, rights: Rights) -> Flush {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] where others have the table; nothing is changed then.
+    pub fn protect(&mut self, range: Range<u64>, rights: Rights) -> Result<Flush, OutOfMemory> {
         self.change(range, |entry| paging::with_rights(entry, rights))
     }
 
     /// Changes the rights of one page, which is mapped or kept. For the fault
     /// path: no walk over a range.
-    pub fn set_rights(&mut self, address: u64, rights: Rights) -> Flush {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] where others have the table.
+    pub fn set_rights(&mut self, address: u64, rights: Rights) -> Result<Flush, OutOfMemory> {
         check(address, PAGE);
+        self.own(address)?;
         let mut flush = Flush::new(self.space.root());
-        if let Some(leaf) = self.leaf(address) {
+        if let Some((leaf, _)) = self.leaf(address) {
             let place = &leaf.entries()[index(address, 0)];
             change_entry(
                 place,
@@ -186,7 +197,7 @@ impl PageTable {
                 },
             );
         }
-        flush
+        Ok(flush)
     }
 
     /// Whether nothing is mapped or kept at an address.
@@ -195,150 +206,79 @@ impl PageTable {
     pub fn is_vacant(&self, address: u64) -> bool {
         check(address, PAGE);
         self.leaf(address)
-            .is_none_or(|leaf| leaf.load(index(address, 0)) == 0)
+            .is_none_or(|(leaf, _)| leaf.load(index(address, 0)) == 0)
     }
 
-    /// Takes the store right from every mapped page of a range (before sharing it).
-    pub fn write_protect(&mut self, range: Range<u64>) -> Flush {
+    /// Takes the store right from every mapped page of a range.
+    ///
+    /// # Errors
+    /// As [`protect`](PageTable::protect).
+    pub fn write_protect(&mut self, range: Range<u64>) -> Result<Flush, OutOfMemory> {
         self.change(range, paging::without_write)
     }
 
     /// Unmaps every page of a range and frees tables that became empty.
-    pub fn unmap(&mut self, range: Range<u64>) -> Flush {
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] where others have the table of a page, and of a page
+    /// outside of the range; nothing is changed then.
+    pub fn unmap(&mut self, range: Range<u64>) -> Result<Flush, OutOfMemory> {
         check_range(&range);
+        self.own_edges(&range)?;
         let root = self.space.root();
         let mut flush = Flush::new(root);
         let mut shared = Shared::new();
+        let mut leaving = Leaving::new();
         let mut gone = 0;
-        let mut empty = FrameList::new();
-        descend(
-            self.space.table(),
-            &range,
-            &mut empty,
-            &mut |base, leaf, at| {
-                let mut count = 0;
-                for index in at {
-                    let entry = leaf.load(index);
-                    if entry == 0 {
-                        continue;
-                    }
-                    // ORDERING: Relaxed; the flush orders it against the processors.
-                    let entry = leaf.entries()[index].swap(0, Ordering::Relaxed);
-                    let address = base + index as u64 * PAGE;
-                    if paging::is_mapped(entry) {
-                        flush.cover(address, address + PAGE);
-                    }
-                    count += 1;
-                    let frame = UserFrame::from_raw(paging::frame(entry));
-                    if frame.is_unique() {
-                        flush.hold(frame.into_raw());
-                    } else {
-                        shared.put(frame, &mut flush);
-                    }
+        let mut empty = Unlinked::new();
+        descend(self.space.table(), &range, &mut empty, &mut |leaf| {
+            if !leaf.claim() {
+                // All of it goes: the edges are our own.
+                gone += leaf.table.used() as usize;
+                leaf.unlink();
+                flush.cover(leaf.base, leaf.base + span(1));
+                leaving.put(root, leaf.table, &mut flush);
+                return;
+            }
+            let mut count = 0;
+            for index in leaf.at.clone() {
+                let entry = leaf.table.load(index);
+                if entry == 0 {
+                    continue;
                 }
-                leaf.forget(count);
-                gone += count as usize;
-            },
-        );
+                // ORDERING: Relaxed; the flush orders it against the processors.
+                let entry = leaf.table.entries()[index].swap(0, Ordering::Relaxed);
+                let address = leaf.address(index);
+                if paging::is_mapped(entry) {
+                    flush.cover(address, address + PAGE);
+                }
+                count += 1;
+                let frame = UserFrame::from_raw(paging::frame(entry));
+                if frame.is_unique() {
+                    flush.hold(frame.into_raw());
+                } else {
+                    shared.put(frame, &mut flush);
+                }
+            }
+            leaf.table.forget(count);
+            gone += count as usize;
+        });
         self.resident -= gone;
         if !empty.is_empty() {
             self.last.0 = u64::MAX;
-            while let Some(frame) = empty.pop() {
-                // SAFETY: `descend` unlinked it: a table until the flush frees it.
-                flush.hold_table(unsafe { Table::at(frame) });
-            }
+            flush.hold_tables(empty);
         }
+        leaving.finish(root, &mut flush);
         shared.finish(&mut flush);
-        flush
-    }
-
-    /// Maps into `child` every page of a range that is mapped here, sharing
-    /// the frames; with `copy_on_write` neither side keeps the store right.
-    /// Walks whole tables, so that a fork costs by pages present.
-    ///
-    /// # Errors
-    /// [`OutOfMemory`] for the child's tables; the child is then incomplete
-    /// and is to be dropped. The rights that this side lost stay lost; the
-    /// processors are told before the error returns. The flush is for this
-    /// (the parent's) side.
-    ///
-    /// # Panics
-    /// If a page of the range is mapped in `child`.
-    pub fn share_into(
-        &mut self,
-        child: &mut PageTable,
-        range: Range<u64>,
-        copy_on_write: bool,
-    ) -> Result<Flush, OutOfMemory> {
-        let mut budget = usize::MAX;
-        let (flush, _) = self.share_some_into(child, range, copy_on_write, &mut budget)?;
         Ok(flush)
-    }
-
-    /// [`share_into`](PageTable::share_into), but ends before the next table
-    /// once `budget`, counted down by what is done, is used up. The address is
-    /// where to go on: the range's end, or where what is left begins.
-    ///
-    /// # Errors
-    /// As there.
-    ///
-    /// # Panics
-    /// As there.
-    pub fn share_some_into(
-        &mut self,
-        child: &mut PageTable,
-        range: Range<u64>,
-        copy_on_write: bool,
-        budget: &mut usize,
-    ) -> Result<(Flush, u64), OutOfMemory> {
-        check_range(&range);
-        let mut flush = Flush::new(self.space.root());
-        let mut result = Ok(range.end);
-        let _ = descend_while(
-            self.space.table(),
-            &range,
-            &mut FrameList::new(),
-            &mut |base, leaf, at| {
-                if *budget == 0 {
-                    result = Ok(base.max(range.start));
-                    return ControlFlow::Break(());
-                }
-                let theirs = match child.leaf_or_new(base) {
-                    Ok(theirs) => theirs,
-                    Err(error) => {
-                        result = Err(error);
-                        return ControlFlow::Break(());
-                    }
-                };
-                let (first, end) = (at.start, at.end);
-                let copied = share_leaf(leaf, theirs, at, copy_on_write);
-                if copied.changed {
-                    flush.cover(base + first as u64 * PAGE, base + end as u64 * PAGE);
-                }
-                if copied.count > 0 {
-                    theirs.note(first, end - 1, copied.count);
-                    child.resident += copied.count as usize;
-                } else {
-                    child.prune(base);
-                }
-                *budget = budget.saturating_sub(copied.count as usize + SHARED_TABLE);
-                ControlFlow::Continue(())
-            },
-        );
-        match result {
-            Ok(next) => Ok((flush, next)),
-            Err(error) => {
-                flush.flush();
-                Err(error)
-            }
-        }
     }
 
     /// Moves every mapped page of `from..from + len` to `to..to + len` (`mremap`).
     ///
     /// # Errors
-    /// [`OutOfMemory`] for tables at the new place; what was moved stays moved,
-    /// and the processors are told before the error returns.
+    /// [`OutOfMemory`] for tables at the new place, or in place of one that
+    /// others have; what was moved stays moved, and the processors are told
+    /// before the error returns.
     ///
     /// # Panics
     /// If the ranges overlap, or a page of the new one is mapped.
@@ -349,10 +289,11 @@ impl PageTable {
             from + len <= to || to + len <= from,
             "a range moves onto itself"
         );
+        self.own_range(from..from + len)?;
         let mut flush = Flush::new(self.space.root());
         let mut offset = 0;
         while offset < len {
-            let Some(source) = self.leaf(from + offset) else {
+            let Some((source, _)) = self.leaf(from + offset) else {
                 // No table: on to what the next one maps.
                 offset += span(1) - (from + offset) % span(1);
                 continue;
@@ -381,52 +322,85 @@ impl PageTable {
         Ok(flush)
     }
 
-    fn change(&mut self, range: Range<u64>, new: impl Fn(u64) -> u64) -> Flush {
+    fn change(
+        &mut self,
+        range: Range<u64>,
+        new: impl Fn(u64) -> u64,
+    ) -> Result<Flush, OutOfMemory> {
         check_range(&range);
+        self.own_range(range.clone())?;
         let mut flush = Flush::new(self.space.root());
-        descend(
-            self.space.table(),
-            &range,
-            &mut FrameList::new(),
-            &mut |base, leaf, at| {
-                for index in at {
-                    change_entry(&leaf.entries()[index], &new, || {
-                        let address = base + index as u64 * PAGE;
-                        flush.cover(address, address + PAGE);
-                    });
-                }
-            },
-        );
-        flush
+        let root = self.space.table();
+        descend(root, &range, &mut Unlinked::new(), &mut |leaf| {
+            for index in leaf.at.clone() {
+                change_entry(&leaf.table.entries()[index], &new, || {
+                    let address = leaf.address(index);
+                    flush.cover(address, address + PAGE);
+                });
+            }
+        });
+        Ok(flush)
     }
 
-    /// The leaf table of an address, if there is one.
+    /// Whether an address is in the table used last.
     #[inline]
-    fn leaf(&self, address: u64) -> Option<Table> {
-        if self.last.0 == address / span(1) {
-            return Some(self.last.1);
+    fn is_last(&self, address: u64) -> bool {
+        self.last.0 == address / span(1)
+    }
+
+    /// The leaf table of an address, if there is one, and whether it is this
+    /// space's own.
+    #[inline]
+    fn leaf(&self, address: u64) -> Option<(Table, bool)> {
+        if self.is_last(address) {
+            return Some((self.last.1, true));
         }
         let mut table = self.space.table();
+        let mut is_own = true;
         for level in (1..=ROOT_LEVEL).rev() {
             let entry = table.load(index(address, level));
             if entry == 0 {
                 return None;
             }
+            is_own = paging::lets_write(entry);
             // SAFETY: invariant 1.
             table = unsafe { Table::at(paging::frame(entry)) };
         }
-        Some(table)
+        Some((table, is_own))
     }
 
-    /// The leaf table of an address, made if need be. The caller fills an
-    /// entry of it at once (invariant 1), or prunes.
+    /// The leaf table of an address, made if need be, and this space's own. The
+    /// caller fills an entry of it at once (invariant 1), or prunes.
     #[inline]
     fn leaf_or_new(&mut self, address: u64) -> Result<Table, OutOfMemory> {
-        if self.last.0 == address / span(1) {
+        if self.is_last(address) {
             return Ok(self.last.1);
         }
+        let upper = self.upper_or_new(address)?;
+        let at = index(address, 1);
+        let mut entry = upper.load(at);
+        if entry == 0 {
+            let Ok(new) = Table::new() else {
+                self.prune(address);
+                return Err(OutOfMemory);
+            };
+            entry = paging::table(new.frame());
+            upper.set(at, entry);
+        } else if !paging::lets_write(entry) {
+            self.own_table(address)?;
+            entry = upper.load(at);
+        }
+        // SAFETY: invariant 1.
+        let table = unsafe { Table::at(paging::frame(entry)) };
+        self.last = (address / span(1), table);
+        Ok(table)
+    }
+
+    /// The table above the leaf table of an address, made if need be. As with
+    /// [`leaf_or_new`](PageTable::leaf_or_new), it is not to stay empty.
+    fn upper_or_new(&mut self, address: u64) -> Result<Table, OutOfMemory> {
         let mut table = self.space.table();
-        for level in (1..=ROOT_LEVEL).rev() {
+        for level in (2..=ROOT_LEVEL).rev() {
             let at = index(address, level);
             let entry = table.load(at);
             table = if entry != 0 {
@@ -445,7 +419,6 @@ impl PageTable {
                 }
             };
         }
-        self.last = (address / span(1), table);
         Ok(table)
     }
 
@@ -460,17 +433,14 @@ impl PageTable {
 
     /// Unlinks the empty tables of a range.
     fn prune_range(&mut self, range: Range<u64>) -> Flush {
-        let mut empty = FrameList::new();
-        descend(self.space.table(), &range, &mut empty, &mut |_, _, _| {});
+        let mut empty = Unlinked::new();
+        descend(self.space.table(), &range, &mut empty, &mut |_| {});
         let mut flush = Flush::new(self.space.root());
         if !empty.is_empty() {
             self.last.0 = u64::MAX;
             // Forgetting any one page forgets the cached upper entries.
             flush.cover(range.start, range.start + PAGE);
-            while let Some(frame) = empty.pop() {
-                // SAFETY: `descend` unlinked it: a table until the flush frees it.
-                flush.hold_table(unsafe { Table::at(frame) });
-            }
+            flush.hold_tables(empty);
         }
         flush
     }
@@ -480,7 +450,7 @@ impl Drop for PageTable {
     fn drop(&mut self) {
         let root = self.space.root();
         space::leave(root);
-        let mut tables = FrameList::new();
+        let mut tables = Unlinked::new();
         let everything = 0..USER_END;
         // The root loses its entries first, so that no processor, whatever it
         // runs with a handle of the space, finds the tables any more.
@@ -495,18 +465,26 @@ impl Drop for PageTable {
                 // SAFETY: invariant 1 of the module.
                 let table = unsafe { Table::at(paging::frame(*entry)) };
                 // Addresses do not matter here: the lowest entry's do.
-                let _ = level(
+                let _ = descend::level(
                     table,
                     ROOT_LEVEL - 1,
                     0,
                     &everything,
                     &mut tables,
-                    &mut |_, leaf, at| {
-                        free_leaf(leaf, at);
+                    &mut |leaf| {
+                        // No processor uses it for this space any more.
+                        if leaf.claim() {
+                            free_leaf(leaf.table, leaf.at.clone());
+                        } else if leaf.table.drop_owner() {
+                            leaf.allow_stores();
+                            free_leaf(leaf.table, leaf.at.clone());
+                        } else {
+                            leaf.unlink();
+                        }
                         ControlFlow::Continue(())
                     },
                 );
-                tables.push(table.frame());
+                tables.push(table);
             }
         }
         quarantine::free(root, tables);
@@ -572,14 +550,22 @@ fn change_entry(place: &AtomicU64, new: impl Fn(u64) -> u64, changed: impl FnOnc
     }
 }
 
-/// What a leaf entry that is not zero says, with a new handle of its frame.
+/// What an entry of a leaf table that is not zero says, with a new handle of
+/// its frame.
 #[inline]
-fn mapping(entry: u64) -> Mapping {
+fn mapping(entry: u64, leaf: Table, is_own: bool) -> Mapping {
     let frame = paging::frame(entry);
     user_frame::retain(frames::record(frame));
+    let mut rights = paging::rights(entry);
+    let mut owners = 1;
+    if !is_own {
+        rights.remove(Rights::WRITE);
+        owners = leaf.owners();
+    }
     Mapping {
         frame: UserFrame::from_raw(frame),
-        rights: paging::rights(entry),
+        rights,
+        owners,
         accessed: paging::is_accessed(entry),
         dirty: paging::is_dirty(entry),
     }
@@ -629,120 +615,6 @@ impl Shared {
         }
         self.len = 0;
     }
-}
-
-/// What [`share_leaf`] did.
-#[derive(Default)]
-struct Copied {
-    /// Entries copied.
-    count: u32,
-    /// Whether any that was mapped lost a right.
-    changed: bool,
-}
-
-/// Copies the entries `at` of a leaf table to another, a handle for each,
-/// without the right to store if `copy_on_write`, which the entries that are
-/// copied lose too. This is what a
-/// fork does for every page, so it is kept short, and out of line, where its
-/// loop has the registers for itself.
-#[inline(never)]
-fn share_leaf(from: Table, to: Table, at: Range<usize>, copy_on_write: bool) -> Copied {
-    let mut copied = Copied::default();
-    let (Some(sources), Some(targets)) = (from.entries().get(at.clone()), to.entries().get(at))
-    else {
-        return copied;
-    };
-    let mut lost = 0;
-    let mut occupied = 0;
-    for (source, target) in sources.iter().zip(targets) {
-        // ORDERING: Relaxed; one owner writes, the processor adds bits.
-        let entry = source.load(Ordering::Relaxed);
-        if entry == 0 {
-            continue;
-        }
-        user_frame::retain(frames::record(paging::frame(entry)));
-        let mut copy = entry;
-        if copy_on_write && paging::has_write(entry) {
-            paging::take_write(source);
-            copy = paging::without_write(entry);
-            lost |= entry;
-        }
-        // ORDERING: Relaxed; the child does not run yet.
-        occupied |= target.load(Ordering::Relaxed);
-        target.store(copy, Ordering::Relaxed);
-        // No overflow: a table has 512 entries.
-        copied.count = copied.count.wrapping_add(1);
-    }
-    assert_eq!(occupied, 0, "shared onto mapped pages");
-    copied.changed = paging::is_mapped(lost);
-    copied
-}
-
-/// Calls `visit(base, leaf, entries)` for every leaf table with an entry in
-/// `range`: the address that the table's entry 0 maps, the table, and the
-/// entries of the range, no more than those that may be used. Unlinks tables
-/// that are empty afterwards into `empty`.
-fn descend(
-    root: Table,
-    range: &Range<u64>,
-    empty: &mut FrameList,
-    visit: &mut impl FnMut(u64, Table, Range<usize>),
-) {
-    let _ = descend_while(root, range, empty, &mut |base, leaf, at| {
-        visit(base, leaf, at);
-        ControlFlow::Continue(())
-    });
-}
-
-/// [`descend`] whose visits may end it.
-fn descend_while(
-    root: Table,
-    range: &Range<u64>,
-    empty: &mut FrameList,
-    visit: &mut impl FnMut(u64, Table, Range<usize>) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    if range.start < range.end {
-        level(root, ROOT_LEVEL, 0, range, empty, visit)?;
-    }
-    ControlFlow::Continue(())
-}
-
-/// [`descend_while`] at one level; calls itself three times deep and no deeper.
-fn level(
-    table: Table,
-    depth: u32,
-    base: u64,
-    range: &Range<u64>,
-    empty: &mut FrameList,
-    visit: &mut impl FnMut(u64, Table, Range<usize>) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let (used_first, used_last) = table.extent();
-    // The table maps `base..=last`; the range may begin and end in it.
-    let last = base + (span(depth + 1) - 1);
-    let first = index(range.start.max(base), depth).max(used_first);
-    let end = index((range.end - 1).min(last), depth).min(used_last) + 1;
-    if first >= end {
-        return ControlFlow::Continue(());
-    }
-    if depth == 0 {
-        return visit(base, table, first..end);
-    }
-    for at in first..end {
-        let entry = table.load(at);
-        if entry == 0 {
-            continue;
-        }
-        // SAFETY: invariant 1 of the module.
-        let next = unsafe { Table::at(paging::frame(entry)) };
-        let next_base = base + at as u64 * span(depth);
-        let flow = level(next, depth - 1, next_base, range, empty, visit);
-        if next.used() == 0 {
-            table.clear(at);
-            empty.push(next.frame());
-        }
-        flow?;
-    }
-    ControlFlow::Continue(())
 }
 
 fn check(address: u64, len: u64) {

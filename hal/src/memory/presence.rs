@@ -182,9 +182,13 @@ impl Presence {
         self.set(STALE, |word| word as u32 == root)
     }
 
-    /// Marks the processor if it may walk tables of `root`.
-    pub(super) fn mark_hold(&self, root: u32) -> bool {
-        self.set(HOLD, |word| word as u32 == root || word & BUSY != 0)
+    /// Marks the processor if it may walk tables of `root`; with `widely`, of
+    /// any program.
+    pub(super) fn mark_hold(&self, root: u32, widely: bool) -> bool {
+        self.set(HOLD, |word| {
+            let on = word as u32;
+            on == root || widely && on != 0 || word & BUSY != 0
+        })
     }
 
     fn set(&self, bit: u64, concerns: impl Fn(u64) -> bool) -> bool {
@@ -317,16 +321,21 @@ pub(super) fn shoot(root: u32, start: u64, end: u64) {
     }
 }
 
-/// Marks all other processors that may walk tables of `root`, and wakes those
-/// that sleep; which ones they are, as bits.
-pub(super) fn hold_all(root: u32) -> u64 {
+/// Forgets every translation of programs on this processor.
+pub(super) fn forget_all() {
+    tlb::forget_all();
+}
+
+/// Marks all other processors that may walk tables of `root` (of any program,
+/// if `widely`), and wakes those that sleep; which ones they are, as bits.
+pub(super) fn hold_all(root: u32, widely: bool) -> u64 {
     // ORDERING: SeqCst; as in `shoot`.
     fence(Ordering::SeqCst);
     let me = cpu::current().index();
     let mut marked = 0;
     for index in 0..cpu::online() {
         let there = percpu::presence_of(index).filter(|_| index != me);
-        if let Some(there) = there.filter(|there| there.mark_hold(root)) {
+        if let Some(there) = there.filter(|there| there.mark_hold(root, widely)) {
             marked |= 1 << index;
             if there.is_in(IDLE) {
                 interrupts::interrupt_for_flush(index);

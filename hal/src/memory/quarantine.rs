@@ -12,6 +12,41 @@ use crate::cpu;
 
 use super::frames::{self, FrameList};
 use super::presence;
+use super::table::Table;
+
+/// Tables of one space that were unlinked.
+#[derive(Debug, Default)]
+pub(super) struct Unlinked {
+    list: FrameList,
+    /// Whether one of them was other spaces' too, so that processors which run
+    /// those may still walk it.
+    widely: bool,
+}
+
+impl Unlinked {
+    pub(super) const fn new() -> Unlinked {
+        Unlinked {
+            list: FrameList::new(),
+            widely: false,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Puts an empty table on, of which the caller was the only owner.
+    pub(super) fn push(&mut self, table: Table) {
+        self.widely |= table.was_shared();
+        self.list.push(table.frame());
+    }
+
+    /// Puts all of another list on.
+    pub(super) fn append(&mut self, other: Unlinked) {
+        self.widely |= other.widely;
+        self.list.append(other.list);
+    }
+}
 
 /// Tables, and who must still forget them.
 struct Batch {
@@ -40,23 +75,28 @@ static HELD: SpinLock<Held> = SpinLock::new(Held {
 
 /// Frees tables of zeroes that were unlinked from the space of `root`, when
 /// every processor that may walk them has forgotten them.
-pub(super) fn free(root: u32, tables: FrameList) {
-    if tables.is_empty() || cpu::online() == 1 {
-        return frames::free_tables(tables);
+pub(super) fn free(root: u32, tables: Unlinked) {
+    let Unlinked { list, widely } = tables;
+    if list.is_empty() || cpu::online() == 1 {
+        return frames::free_tables(list);
+    }
+    if widely {
+        // The marks are for others.
+        presence::forget_all();
     }
     // Marked with the lock held: nobody can pass before the tables are in.
     let mut held = HELD.lock();
-    let mask = presence::hold_all(root);
+    let mask = presence::hold_all(root, widely);
     if mask == 0 {
         drop(held);
-        return frames::free_tables(tables);
+        return frames::free_tables(list);
     }
     let batch = if held.waiting.mask == 0 {
         &mut held.waiting
     } else {
         &mut held.gathering
     };
-    batch.tables.append(tables);
+    batch.tables.append(list);
     batch.mask |= mask;
 }
 

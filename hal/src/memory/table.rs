@@ -9,13 +9,29 @@
 //! sparse table looks at few entries, and an empty table is known without a look.
 //! (In a root the record describes the user half only.)
 //!
+//! ```text
+//! word    of a leaf table: | was shared: 1 | owners besides one: 31 |
+//! ```
+//! A leaf table may belong to several address spaces (`page_table/sharing.rs`).
+//! Nobody changes it then but by taking the store right from entries; who is
+//! the only owner may do what it likes.
+//!
+//! | transition | who | when |
+//! |---|---|---|
+//! | one more owner ([`Table::add_owner`]) | an owner, for its child | any time |
+//! | one owner less ([`Table::drop_owner`]) | that owner | when no processor uses the table for it |
+//! | gone | the last owner | as any table |
+//!
 //! Entries are atomics because the processor writes accessed and dirty bits
 //! into them; tables are changed by the one owner of the [`PageTable`](super::PageTable).
 
 use ochre_paging::ENTRIES;
-use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering, fence};
 
 use super::{OutOfMemory, direct, frames};
+
+/// Set in a leaf table's word: it had several owners once.
+const WAS_SHARED: u32 = 1 << 31;
 
 /// A table, by its frame. INVARIANT: the frame is of kind `TABLE` while this is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +60,59 @@ impl Table {
     #[inline]
     pub(super) fn frame(self) -> u32 {
         self.frame
+    }
+
+    /// Address spaces that a leaf table belongs to.
+    #[inline]
+    pub(super) fn owners(self) -> usize {
+        // ORDERING: Relaxed; a number.
+        let word = frames::record(self.frame).word().load(Ordering::Relaxed);
+        (word & !WAS_SHARED) as usize + 1
+    }
+
+    /// Whether the caller, an owner of a leaf table, is the only one.
+    #[inline]
+    pub(super) fn is_sole(self) -> bool {
+        // ORDERING: Acquire: what other owners did before they let go, in
+        // `drop_owner`, is done.
+        let word = frames::record(self.frame).word().load(Ordering::Acquire);
+        word & !WAS_SHARED == 0
+    }
+
+    /// Whether a leaf table ever had several owners. Not for one on a list.
+    #[inline]
+    pub(super) fn was_shared(self) -> bool {
+        // ORDERING: Relaxed; the caller is the only owner.
+        frames::record(self.frame).word().load(Ordering::Relaxed) & WAS_SHARED != 0
+    }
+
+    /// One owner more of a leaf table that the caller owns.
+    #[inline]
+    pub(super) fn add_owner(self) {
+        let word = frames::record(self.frame).word();
+        // ORDERING: Relaxed; the caller's own part keeps the table. No
+        // overflow: there are fewer address spaces than frames, 28 bits.
+        word.fetch_add(1, Ordering::Relaxed);
+        word.fetch_or(WAS_SHARED, Ordering::Relaxed);
+    }
+
+    /// Lets go of a leaf table; true if nobody else has it, so that the caller
+    /// keeps it, alone.
+    #[inline]
+    #[must_use = "the last owner has the table still"]
+    pub(super) fn drop_owner(self) -> bool {
+        let word = frames::record(self.frame).word();
+        // ORDERING: Release: what this owner did comes before; pairs with
+        // `is_sole`, and with the fence below.
+        let result = word.try_update(Ordering::Release, Ordering::Relaxed, |word| {
+            (word & !WAS_SHARED != 0).then(|| word.wrapping_sub(1))
+        });
+        if result.is_ok() {
+            return false;
+        }
+        // ORDERING: Acquire, as in `is_sole`.
+        fence(Ordering::Acquire);
+        true
     }
 
     /// Entries that are used.

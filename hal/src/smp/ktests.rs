@@ -328,7 +328,11 @@ fn an_unmapped_page_is_not_read_any_more() {
     crowd.run_program();
     for round in 0..ROUNDS {
         let old = crowd.frame();
-        crowd.table.unmap(DATA..DATA + PAGE_SIZE as u64).flush();
+        crowd
+            .table
+            .unmap(DATA..DATA + PAGE_SIZE as u64)
+            .expect("room")
+            .flush();
         old.write(0, &GONE.to_le_bytes());
         if round % 50 == 0 {
             crowd.wait_for_faults();
@@ -351,7 +355,11 @@ fn a_read_only_page_is_not_written_any_more() {
     };
     for round in 0..ROUNDS {
         while irq::poll_pending().is_some() {}
-        crowd.table.set_rights(DATA, Rights::READ).flush();
+        crowd
+            .table
+            .set_rights(DATA, Rights::READ)
+            .expect("room")
+            .flush();
         let before = count();
         if round % 50 == 0 {
             crowd.wait_for_faults();
@@ -359,7 +367,11 @@ fn a_read_only_page_is_not_written_any_more() {
         for _ in 0..100 {
             assert_eq!(count(), before, "written after it was made read-only");
         }
-        crowd.table.set_rights(DATA, writable()).flush();
+        crowd
+            .table
+            .set_rights(DATA, writable())
+            .expect("room")
+            .flush();
     }
     drop(crowd.end());
 }
@@ -378,7 +390,11 @@ fn the_kernels_copies_do_not_use_a_page_that_is_gone() {
     });
     for _ in 0..ROUNDS {
         let old = crowd.frame();
-        crowd.table.unmap(DATA..DATA + PAGE_SIZE as u64).flush();
+        crowd
+            .table
+            .unmap(DATA..DATA + PAGE_SIZE as u64)
+            .expect("room")
+            .flush();
         old.write(0, &[GONE as u8; PAGE_SIZE]);
         let mapped = crowd.table.map(DATA, fresh(), writable());
         mapped.expect("the machine has memory");
@@ -425,7 +441,7 @@ fn frames_and_tables_come_back() {
                 let mapped = crowd.table.map(at, fresh(), writable());
                 mapped.expect("the machine has memory");
             }
-            crowd.table.unmap(far).flush();
+            crowd.table.unmap(far).expect("room").flush();
         }
         drop(crowd.end());
     }

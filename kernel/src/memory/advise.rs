@@ -6,7 +6,7 @@ use core::ops::Range;
 use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_abi::mman::Advice;
-use ochre_hal::memory::USER_END;
+use ochre_hal::memory::{OutOfMemory, USER_END};
 use ochre_hal::{memory, user::Access};
 
 use super::AddressSpace;
@@ -108,7 +108,7 @@ impl AddressSpace {
         let range = range.start..refused.unwrap_or(range.end).max(range.start);
         match meaning {
             Meaning::Nothing | Meaning::Populate(_) | Meaning::Remove => {}
-            Meaning::Drop => inner.drop_pages(range),
+            Meaning::Drop => inner.drop_pages(range)?,
             Meaning::Change(come, go) => {
                 inner.change_flags(range, |area| {
                     area.flags.remove(go);
@@ -341,15 +341,23 @@ impl Inner {
         Ok(())
     }
 
-    fn drop_pages(&mut self, range: Range<u64>) {
+    fn drop_pages(&mut self, range: Range<u64>) -> Result<(), Errno> {
         self.note_peak();
         let mut flush = None;
+        let mut result = Ok(());
         for area in self.areas.overlapping(range.clone()) {
             let part = area.start.max(range.start)..area.end.min(range.end);
-            join(&mut flush, self.table.unmap(part));
+            match self.table.unmap(part) {
+                Ok(one) => join(&mut flush, one),
+                Err(OutOfMemory) => {
+                    result = Err(Errno::ENOMEM);
+                    break;
+                }
+            }
         }
         if let Some(flush) = flush {
             flush.flush();
         }
+        result
     }
 }

@@ -87,7 +87,8 @@ impl AddressSpace {
         self.resolve(address, access)
             .map_err(|refusal| match refusal {
                 Refusal::OutOfMemory => {
-                    super::pressure::relieve();
+                    // Who copies is refused, and so ends at some point.
+                    let _ = super::pressure::relieve();
                     Errno::ENOMEM
                 }
                 _ => Errno::EFAULT,
@@ -169,12 +170,19 @@ fn resolve_in(
         return Err(Refusal::NotAllowed);
     }
     let write = access == Access::Write;
-    let Some(mapping) = table.query(page) else {
+    let Some(mut mapping) = table.query(page) else {
         return map_absent(area, table, page, write);
     };
+    if write && !mapping.rights.contains(Rights::WRITE) && table.own(page)? {
+        // It may have been the table only that a fork left to two.
+        mapping = table.query(page).ok_or(Refusal::NotMapped)?;
+        if mapping.rights.contains(Rights::WRITE) {
+            return Ok(());
+        }
+    }
     if write && !mapping.rights.contains(Rights::WRITE) {
         if area.is_shared() || is_only_mapped_here(&mapping.frame) {
-            table.set_rights(page, area.full_rights()).flush();
+            table.set_rights(page, area.full_rights())?.flush();
         } else {
             let copy = mapping.frame.duplicate()?;
             table.replace(page, copy, area.full_rights())?.flush();
@@ -185,7 +193,7 @@ fn resolve_in(
     // made inaccessible and is accessible again.
     let rights = area.common_rights() | (mapping.rights & Rights::WRITE);
     if rights != mapping.rights {
-        table.set_rights(page, rights).flush();
+        table.set_rights(page, rights)?.flush();
     }
     Ok(())
 }

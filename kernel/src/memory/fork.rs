@@ -2,7 +2,9 @@
 //!
 //! Private pages are shared until one side writes, shared ones for good. That
 //! costs by the pages that are there, which may be all of memory, so a large
-//! space is copied by parts ([`Fork`]), between which others run.
+//! space is copied by parts ([`Fork`]), between which others run. Of what
+//! belongs to no object, whole tables are shared; objects take their pages
+//! out of every space, which may not fail for want of a table.
 //!
 //! # What must hold
 //! A child has the areas that its parent had at one moment. So if they changed
@@ -18,7 +20,7 @@
 use alloc::sync::Arc;
 
 use ochre_abi::Errno;
-use ochre_hal::memory::{self, OutOfMemory, PAGE_SIZE};
+use ochre_hal::memory::{self, OutOfMemory, PAGE_SIZE, Sharing};
 
 use super::area::{Area, AreaFlags};
 use super::commit::Overcommit;
@@ -79,11 +81,15 @@ impl Fork {
             if area.flags.intersects(not_shared) {
                 continue;
             }
-            let copy_on_write = !area.is_shared();
+            let sharing = match (&area.source, area.is_shared()) {
+                (_, true) => Sharing::ForGood,
+                (Some(_), false) => Sharing::CopyOnWrite,
+                (None, false) => Sharing::Tables,
+            };
             let shared =
                 parent
                     .table
-                    .share_some_into(&mut theirs.table, range, copy_on_write, &mut budget);
+                    .share_some_into(&mut theirs.table, range, sharing, &mut budget);
             match shared {
                 Ok((one, next)) => {
                     join(&mut flush, one);

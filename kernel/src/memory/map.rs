@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
-use ochre_hal::memory::{PAGE_SIZE, USER_END};
+use ochre_hal::memory::{OutOfMemory, PAGE_SIZE, USER_END};
 use ochre_hal::{memory, user::Access};
 
 use super::area::{Area, AreaFlags, PAGE, Source};
@@ -119,7 +119,7 @@ impl AddressSpace {
             }
         }
         if matches!(request.placement, Placement::Fixed(_)) {
-            inner.unmap(area.range());
+            inner.unmap(area.range())?;
         }
         inner.areas.insert(area);
         inner.settle();
@@ -141,8 +141,7 @@ impl AddressSpace {
         if makes_two && !(inner.areas.has_room() && memory::has_headroom(HEADROOM)) {
             return Err(Errno::ENOMEM);
         }
-        inner.unmap(range);
-        Ok(())
+        inner.unmap(range)
     }
 
     /// Removes what is left at and behind an address of an object that was
@@ -176,7 +175,7 @@ impl AddressSpace {
             let range = area.range();
             at = range.end;
             if shown(area).is_some_and(|(of, _)| of == identity) {
-                inner.unmap(range);
+                inner.unmap(range)?;
             }
         }
         Ok(identity)
@@ -243,10 +242,14 @@ impl AddressSpace {
                 }
                 let mut changed = area.clone();
                 changed.protection = protection;
-                join(
-                    &mut flush,
-                    inner.table.protect(reached..end, changed.common_rights()),
-                );
+                let rights = changed.common_rights();
+                match inner.table.protect(reached..end, rights) {
+                    Ok(one) => join(&mut flush, one),
+                    Err(OutOfMemory) => {
+                        result = Err(Errno::ENOMEM);
+                        break;
+                    }
+                }
             }
             reached = end;
         }
@@ -389,10 +392,14 @@ impl Inner {
     }
 
     /// Removes areas and pages.
-    pub(super) fn unmap(&mut self, range: Range<u64>) {
+    ///
+    /// # Errors
+    /// ENOMEM for a table that a fork left to two; nothing is changed then.
+    pub(super) fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
         if !self.areas.is_free(range.clone()) {
             self.note_peak();
-            self.table.unmap(range.clone()).flush();
+            let flush = self.table.unmap(range.clone());
+            flush.map_err(|OutOfMemory| Errno::ENOMEM)?.flush();
             for area in self.areas.overlapping(range.clone()) {
                 if let Some(source) = &area.source {
                     source.backing.unmapped();
@@ -401,6 +408,7 @@ impl Inner {
             self.areas.remove(range);
             self.settle();
         }
+        Ok(())
     }
 
     /// Finds the address of a mapping of `len` bytes, a multiple of pages.
@@ -507,7 +515,7 @@ impl Inner {
         let old = page_up(self.heap.end).ok_or(Errno::ENOMEM)?;
         let new = page_up(end).ok_or(Errno::ENOMEM)?;
         if new < old {
-            self.unmap(new..old);
+            self.unmap(new..old)?;
         } else if new > old {
             let data = &self.facts.data;
             let used = (end - self.heap.start).saturating_add(data.end - data.start);

@@ -17,7 +17,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use core::ops::{Bound, Range};
 
-use ochre_hal::memory::UserFrame;
+use ochre_hal::memory::{Flush, PageTable, UserFrame};
 use ochre_sync::SpinLock;
 
 use super::area::{Area, PAGE, Source};
@@ -173,18 +173,24 @@ impl Inner {
                             .is_some_and(|mapping| is_gone(index, &mapping.frame));
                         if is_gone {
                             let page = address..address + PAGE;
-                            join(&mut flush, self.table.unmap(page));
+                            join(&mut flush, take_out(&mut self.table, page));
                         }
                         address += PAGE;
                     }
                 }
-                _ => join(&mut flush, self.table.unmap(part)),
+                _ => join(&mut flush, take_out(&mut self.table, part)),
             }
         }
         if let Some(flush) = flush {
             flush.flush();
         }
     }
+}
+
+/// Unmaps pages of an object.
+fn take_out(table: &mut PageTable, range: Range<u64>) -> Flush {
+    let flush = table.unmap(range);
+    flush.expect("no table that forks share has pages of objects")
 }
 
 /// The addresses at which an area shows pages of its object.

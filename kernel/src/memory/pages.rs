@@ -70,7 +70,9 @@ fn view(area: &Area, address: u64, mapping: &Mapping) -> PageView {
         rights: mapping.rights,
         is_zero: frame.same_as(&UserFrame::shared_zero()),
         is_of_object,
-        mappings: frame.handles().saturating_sub(others).max(1),
+        mappings: (frame.handles() + mapping.owners)
+            .saturating_sub(others + 1)
+            .max(1),
     }
 }
 

@@ -186,7 +186,7 @@ impl Inner {
         let mut old_len = request.old_len;
         let to = request.new_address;
         if request.flags.contains(RemapFlags::FIXED) {
-            self.unmap(to..to + new_len);
+            self.unmap(to..to + new_len)?;
             // It may have been just there.
             self.areas.get(address).ok_or(Errno::EFAULT)?;
         }
@@ -195,7 +195,7 @@ impl Inner {
                 .checked_add(old_len)
                 .filter(|end| *end <= USER_END)
                 .ok_or(Errno::EINVAL)?;
-            self.unmap(address + new_len..end);
+            self.unmap(address + new_len..end)?;
             old_len = new_len;
         }
         if request.flags.contains(RemapFlags::DONTUNMAP) {
@@ -235,7 +235,7 @@ impl Inner {
                 if !self.areas.has_room() || !memory::has_headroom(HEADROOM) {
                     return Err(Errno::ENOMEM);
                 }
-                self.unmap(address + new_len..end);
+                self.unmap(address + new_len..end)?;
             }
             return Ok((address, None));
         }
@@ -321,7 +321,7 @@ impl Inner {
                 }
             });
         } else if len != 0 {
-            self.unmap(from);
+            self.unmap(from)?;
         }
         Ok((to.start, is_locked.then_some(grown)))
     }

@@ -15,8 +15,9 @@
 //! | 53, 54 | execute-never at EL1, at EL0 | - |
 //! | 55 | software: kept (only without valid) | - |
 //! | 56 | software: dirty | - |
+//! | 62 | - | stores are *not* allowed to anything behind it |
 //!
-//! Rights are in the leaf; table entries forbid nothing (the hierarchical bits stay 0).
+//! Rights are in the leaf; of the hierarchical bits only the one against stores is used.
 
 use crate::format::{Attributes, Entry, Flag, Format, Memory, Rights};
 
@@ -51,6 +52,9 @@ impl Arm {
     pub const KEPT: u64 = 1 << 55;
     /// Ours: a store was recorded.
     pub const DIRTY: u64 = 1 << 56;
+
+    /// In an entry for a table: no stores to anything behind it (APTable).
+    pub const NO_STORES_BEHIND: u64 = 1 << 62;
 
     const ATTRIBUTE_SHIFT: u32 = 2;
     const ATTRIBUTE_MASK: u64 = 7 << Arm::ATTRIBUTE_SHIFT;
@@ -113,6 +117,7 @@ impl Format for Arm {
         Flag::of_leaves(Arm::NEVER_EL0, "never-el0"),
         Flag::of_leaves(Arm::KEPT, "kept"),
         Flag::of_leaves(Arm::DIRTY, "dirty"),
+        Flag::of_all(Arm::NO_STORES_BEHIND, "no-stores-behind"),
     ];
 }
 

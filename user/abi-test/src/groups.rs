@@ -14,6 +14,7 @@ mod events;
 pub(crate) mod exec;
 mod faults;
 mod files;
+mod forked_tables;
 mod futex;
 mod futex_ops;
 mod futex_pi;
@@ -118,6 +119,7 @@ pub(crate) const ALL: &[Group] = groups![
     "pagemap" => pagemap::run,
     "pagemap-root"(root) => pagemap::as_root,
     "cow" => cow::run,
+    "forked-tables" => forked_tables::run,
     "open" => files::open,
     "read-write" => files::read_write,
     "lseek" => files::lseek,

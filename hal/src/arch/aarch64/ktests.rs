@@ -240,12 +240,14 @@ fn new_code_is_what_runs() {
         guest
             .table
             .set_rights(CODE, Rights::READ | Rights::WRITE)
+            .expect("room")
             .flush();
         let space = guest.table.space();
         space.copy_out(CODE, code).expect("mapped");
         guest
             .table
             .set_rights(CODE, Rights::READ | Rights::EXECUTE)
+            .expect("room")
             .flush();
         guest.context.reset(CODE, STACK_END);
         assert_eq!(guest.call().1, round as u64 % 2 + 1);

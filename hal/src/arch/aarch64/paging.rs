@@ -44,6 +44,32 @@ pub(crate) fn table(frame: u32) -> u64 {
     Arm::table(u64::from(frame) << 12, true)
 }
 
+/// Whether an entry for a table lets the rights of what is behind it count.
+#[inline]
+pub(crate) fn lets_write(entry: u64) -> bool {
+    entry & Arm::NO_STORES_BEHIND == 0
+}
+
+/// The same entry for a table, with no stores behind it.
+#[inline]
+pub(crate) fn without_stores(entry: u64) -> u64 {
+    entry | Arm::NO_STORES_BEHIND
+}
+
+/// Forbids stores behind an entry for a table.
+#[inline]
+pub(crate) fn forbid_stores(place: &AtomicU64) {
+    // ORDERING: Relaxed; the flush orders it against the processors.
+    place.fetch_or(Arm::NO_STORES_BEHIND, Ordering::Relaxed);
+}
+
+/// Lets the rights behind an entry for a table count again.
+#[inline]
+pub(crate) fn allow_stores(place: &AtomicU64) {
+    // ORDERING: Relaxed; the table behind it was there before.
+    place.fetch_and(!Arm::NO_STORES_BEHIND, Ordering::Relaxed);
+}
+
 /// The frame that an entry names; entries here are made from 28-bit frame numbers.
 #[inline]
 pub(crate) fn frame(entry: u64) -> u32 {

@@ -48,6 +48,32 @@ pub(crate) fn table(frame: u32) -> u64 {
     u64::from(frame) << 12 | X86::PRESENT | X86::WRITE | X86::USER
 }
 
+/// Whether an entry for a table lets the rights of what is behind it count.
+#[inline]
+pub(crate) fn lets_write(entry: u64) -> bool {
+    entry & X86::WRITE != 0
+}
+
+/// The same entry for a table, with no stores behind it.
+#[inline]
+pub(crate) fn without_stores(entry: u64) -> u64 {
+    entry & !X86::WRITE
+}
+
+/// Forbids stores behind an entry for a table.
+#[inline]
+pub(crate) fn forbid_stores(place: &AtomicU64) {
+    // ORDERING: Relaxed; the flush orders it against the processors.
+    place.fetch_and(!X86::WRITE, Ordering::Relaxed);
+}
+
+/// Lets the rights behind an entry for a table count again.
+#[inline]
+pub(crate) fn allow_stores(place: &AtomicU64) {
+    // ORDERING: Relaxed; the table behind it was there before.
+    place.fetch_or(X86::WRITE, Ordering::Relaxed);
+}
+
 /// The frame that an entry names; entries here are made from 28-bit frame numbers.
 #[inline]
 pub(crate) fn frame(entry: u64) -> u32 {
@@ -155,6 +181,10 @@ mod tests {
                 ..
             }
         ));
-        assert_eq!(Machine::decode(super::table(5), 1), Entry::Table(0x5000));
+        let table = super::table(5);
+        assert_eq!(Machine::decode(table, 1), Entry::Table(0x5000));
+        let forbids = super::without_stores(table);
+        assert_eq!(Machine::decode(forbids, 1), Entry::Table(0x5000));
+        assert!(super::lets_write(table) && !super::lets_write(forbids));
     }
 }

@@ -1,11 +1,13 @@
 //! Address spaces on a host: tables in an arena, against a model.
 
+mod forks;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::{ProptestConfig, Strategy, prop_assert_eq, proptest};
 use proptest::prop_oneof;
 
-use super::super::{PAGE_SIZE, PageTable, Rights, USER_END, UserFrame, frames, host};
+use super::super::{PAGE_SIZE, PageTable, Rights, Sharing, USER_END, UserFrame, frames, host};
 use super::PAGE;
 
 fn rw() -> Rights {
@@ -51,7 +53,7 @@ fn a_mapped_page_is_found_and_goes() {
             assert!(!found.accessed && !found.dirty);
             assert!(table.query(address ^ (1 << 21)).is_none());
             assert_eq!(table.resident_pages(), 1);
-            table.unmap(address..address + PAGE).flush();
+            table.unmap(address..address + PAGE).expect("room").flush();
             assert!(table.query(address).is_none());
             assert_eq!(table.resident_pages(), 0);
             drop(found);
@@ -70,9 +72,12 @@ fn tables_go_when_their_last_page_goes() {
             table.map(address, frame(1), rw()).expect("room");
         }
         assert_eq!(frames::stats().page_tables, before + 7);
-        table.unmap(PAGE * 6..(1 << 30) + 0x6000).flush();
+        table
+            .unmap(PAGE * 6..(1 << 30) + 0x6000)
+            .expect("room")
+            .flush();
         assert_eq!(frames::stats().page_tables, before + 5);
-        table.unmap(0..USER_END).flush();
+        table.unmap(0..USER_END).expect("room").flush();
         assert_eq!(frames::stats().page_tables, before);
     });
 }
@@ -82,15 +87,18 @@ fn inaccessible_pages_keep_their_frames() {
     check(|| {
         let mut table = space();
         table.map(0x5000, frame(9), rw()).expect("room");
-        table.protect(0..0x10_0000, Rights::empty()).flush();
+        table
+            .protect(0..0x10_0000, Rights::empty())
+            .expect("room")
+            .flush();
         let kept = table.query(0x5000).expect("the frame is kept");
         assert_eq!(kept.rights, Rights::empty());
         assert_eq!(mark(&kept.frame), 9);
         assert_eq!(table.resident_pages(), 1);
         let all = rw() | Rights::EXECUTE;
-        table.protect(0x5000..0x6000, all).flush();
+        table.protect(0x5000..0x6000, all).expect("room").flush();
         assert_eq!(table.query(0x5000).map(|page| page.rights), Some(all));
-        table.write_protect(0..USER_END).flush();
+        table.write_protect(0..USER_END).expect("room").flush();
         let rights = table.query(0x5000).map(|page| page.rights);
         assert_eq!(rights, Some(Rights::READ | Rights::EXECUTE));
     });
@@ -105,7 +113,7 @@ fn one_page_can_be_changed_alone() {
                 .map(page * PAGE, frame(1), rw())
                 .expect("the arena has room");
         }
-        table.set_rights(PAGE, Rights::READ).flush();
+        table.set_rights(PAGE, Rights::READ).expect("room").flush();
         let rights = |page| table.query(page * PAGE).map(|page| page.rights);
         assert_eq!((rights(0), rights(1)), (Some(rw()), Some(Rights::READ)));
         assert!(!table.is_vacant(0) && !table.is_vacant(PAGE));
@@ -124,7 +132,7 @@ fn a_fork_shares_and_both_lose_the_store_right() {
             parent.map(address, frame(3), rw()).expect("room");
         }
         let mut child = space();
-        let flush = parent.share_into(&mut child, 0..USER_END, true);
+        let flush = parent.share_into(&mut child, 0..USER_END, Sharing::CopyOnWrite);
         flush.expect("room").flush();
         assert_eq!(child.resident_pages(), addresses.len());
         for &address in &addresses {
@@ -157,10 +165,10 @@ fn sharing_a_part_shares_that_part_only() {
         }
         let mut child = space();
         let range = 10 * PAGE..20 * PAGE;
-        let flush = parent.share_into(&mut child, range, false);
+        let flush = parent.share_into(&mut child, range, Sharing::ForGood);
         flush.expect("room").flush();
         assert_eq!(child.resident_pages(), 10);
-        let flush = parent.share_into(&mut child, 25 * PAGE..26 * PAGE, true);
+        let flush = parent.share_into(&mut child, 25 * PAGE..26 * PAGE, Sharing::CopyOnWrite);
         flush.expect("room").flush();
         for page in 0..40_u64 {
             let found = child.query(page * PAGE);
@@ -169,7 +177,7 @@ fn sharing_a_part_shares_that_part_only() {
             let expected = if page == 25 { Rights::READ } else { rw() };
             assert_eq!(rights, Some(expected));
         }
-        let empty = parent.share_into(&mut child, 1 << 40..1 << 41, true);
+        let empty = parent.share_into(&mut child, 1 << 40..1 << 41, Sharing::CopyOnWrite);
         empty.expect("room").flush();
         assert_eq!(child.resident_pages(), 11);
     });
@@ -186,7 +194,8 @@ fn a_large_fork_stops_between_two_tables_and_goes_on() {
         let mut stops = Vec::new();
         let mut next = 0;
         while next < USER_END {
-            let answer = parent.share_some_into(&mut child, next..USER_END, true, &mut 1);
+            let answer =
+                parent.share_some_into(&mut child, next..USER_END, Sharing::CopyOnWrite, &mut 1);
             let (flush, end) = answer.expect("room");
             flush.flush();
             next = end;
@@ -198,7 +207,12 @@ fn a_large_fork_stops_between_two_tables_and_goes_on() {
             [(512, 2), (1 << 18, 4), (1 << 27, 5), (end, 6)],
             "a table at a time, and no time for those that are not there"
         );
-        let nothing = parent.share_some_into(&mut child, 600 * PAGE..USER_END, true, &mut 0);
+        let nothing = parent.share_some_into(
+            &mut child,
+            600 * PAGE..USER_END,
+            Sharing::CopyOnWrite,
+            &mut 0,
+        );
         assert_eq!(nothing.map(|(_, end)| end / PAGE), Ok(600));
     });
 }
@@ -211,8 +225,8 @@ fn many_shared_pages_can_be_unmapped_at_once() {
         for (frame, page) in keep.iter().zip(0..) {
             table.map(page * PAGE, frame.clone(), rw()).expect("room");
         }
-        let mut flush = table.unmap(0..100 * PAGE);
-        flush.join(table.unmap(100 * PAGE..USER_END));
+        let mut flush = table.unmap(0..100 * PAGE).expect("room");
+        flush.join(table.unmap(100 * PAGE..USER_END).expect("room"));
         flush.flush();
         assert!(keep.iter().all(UserFrame::is_unique));
     });
@@ -226,7 +240,7 @@ fn a_flush_holds_what_was_unmapped() {
             table.map(page * PAGE, frame(1), rw()).expect("room");
         }
         let before = frames::stats().free;
-        let flush = table.unmap(0..USER_END);
+        let flush = table.unmap(0..USER_END).expect("room");
         assert_eq!(frames::stats().free, before);
         flush.flush();
         // Four frames and three tables.
@@ -282,7 +296,11 @@ fn running_out_is_an_error_and_loses_nothing() {
         assert!(stats.free >= stats.reserve / 2 && stats.free < stats.reserve);
         let mut child = PageTable::new();
         if let Ok(child) = &mut child {
-            assert!(table.share_into(child, 0..USER_END, true).is_err());
+            assert!(
+                table
+                    .share_into(child, 0..USER_END, Sharing::CopyOnWrite)
+                    .is_err()
+            );
         }
         let to = USER_END - (1 << 30) - 0xf000;
         assert!(table.relocate(0, to & !0xfff, 1 << 30).is_err());
@@ -299,7 +317,8 @@ fn addresses_beyond_the_user_half_are_refused() {
     for address in [1, USER_END, u64::MAX - 0xfff, 1 << 63] {
         let query = std::panic::catch_unwind(|| space().query(address).is_some());
         assert!(query.is_err(), "{address:#x}");
-        let unmap = std::panic::catch_unwind(|| space().unmap(0..address + 1).flush());
+        let unmap =
+            std::panic::catch_unwind(|| space().unmap(0..address + 1).expect("room").flush());
         assert!(unmap.is_err(), "{address:#x}");
     }
 }
@@ -360,6 +379,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn how(copy_on_write: bool) -> Sharing {
+    if copy_on_write {
+        Sharing::CopyOnWrite
+    } else {
+        Sharing::ForGood
+    }
+}
+
 type Model = BTreeMap<u64, (u64, Rights)>;
 
 fn agrees(table: &PageTable, model: &Model) -> Result<(), proptest::test_runner::TestCaseError> {
@@ -403,19 +430,19 @@ proptest! {
                     model.insert(page, (number, rights));
                 }
                 Step::Protect(start, end, rights) => {
-                    table.protect(start * PAGE..end * PAGE, rights).flush();
+                    table.protect(start * PAGE..end * PAGE, rights).expect("room").flush();
                     for (_, entry) in model.range_mut(start..end) {
                         entry.1 = rights;
                     }
                 }
                 Step::WriteProtect(start, end) => {
-                    table.write_protect(start * PAGE..end * PAGE).flush();
+                    table.write_protect(start * PAGE..end * PAGE).expect("room").flush();
                     for (_, entry) in model.range_mut(start..end) {
                         entry.1.remove(Rights::WRITE);
                     }
                 }
                 Step::Unmap(start, end) => {
-                    table.unmap(start * PAGE..end * PAGE).flush();
+                    table.unmap(start * PAGE..end * PAGE).expect("room").flush();
                     model.retain(|page, _| !(start..end).contains(page));
                 }
                 Step::Relocate(from, to, len) => {
@@ -435,7 +462,7 @@ proptest! {
                 Step::Fork(start, end, copy_on_write) => {
                     let mut child = space();
                     let range = start * PAGE..end * PAGE;
-                    let flush = table.share_into(&mut child, range, copy_on_write);
+                    let flush = table.share_into(&mut child, range, how(copy_on_write));
                     flush.expect("room").flush();
                     if copy_on_write {
                         for (_, entry) in model.range_mut(start..end) {

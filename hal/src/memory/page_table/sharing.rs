@@ -1,0 +1,369 @@
+//! Forks: pages that two spaces share, one by one or by whole leaf tables.
+//!
+//! A table of many pages that may be copied on write is not copied: the child
+//! gets the same table, and neither side may store to anything behind its
+//! entry for it ([`paging::forbid_stores`]). The entries keep their rights. So
+//! a fork costs by tables, and a parent whose child has gone has its pages
+//! back without a look at them.
+//!
+//! # States of a leaf table, as a space sees it
+//!
+//! | its entry for the table | owners | the space may |
+//! |---|---|---|
+//! | lets stores pass | itself alone | do anything |
+//! | forbids them | several | take store rights from entries, nothing else |
+//! | forbids them | itself alone, the others have gone | claim it ([`Leaf::claim`]): first state |
+//!
+//! Whoever wants to change a table that others have makes a copy first
+//! ([`PageTable::own`]): each entry with a handle of its frame and without the
+//! right to store, which the entry in the shared table loses too. So an entry
+//! with the right to store is the only one for its frame, whoever shares the
+//! table it is in.
+//!
+//! What is unlinked of a shared table is forgotten by all processors that run
+//! the space, and only then let go: until then they may use what the next
+//! owner does there. The last owner's table waits in the quarantine for the
+//! processors of every space ([`Unlinked`]).
+
+use core::ops::{ControlFlow, Range};
+
+use ochre_paging::{index, span};
+use ochre_sync::primitive::atomic::Ordering;
+
+use crate::arch::machine::paging;
+
+use super::super::flush::Flush;
+use super::super::frames;
+use super::super::quarantine::{self, Unlinked};
+use super::super::table::Table;
+use super::super::{OutOfMemory, user_frame};
+use super::descend::{Leaf, descend_while};
+use super::{PAGE, PageTable, check, check_range, free_leaf};
+
+/// What a table counts of [`PageTable::share_some_into`]'s budget besides its pages.
+const COPIED_TABLE: usize = 64;
+
+/// What a table counts of it that is shared as a whole.
+const SHARED_TABLE: usize = 8;
+
+/// Pages from which on a table is shared rather than copied: few are copied
+/// sooner than they are owned again, which the stack's are at once.
+const SHARED_FROM: u32 = if cfg!(test) { 2 } else { 64 };
+
+/// How a child gets its parent's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// For good, with the rights they have.
+    ForGood,
+    /// Until one side stores.
+    CopyOnWrite,
+    /// As `CopyOnWrite`, with whole tables where that is cheaper.
+    ///
+    /// What unmaps pages of these ranges can then be refused for want of a
+    /// table; of pages of others never.
+    Tables,
+}
+
+impl PageTable {
+    /// Maps into `child` every page of a range that is mapped here, sharing
+    /// the frames. Walks whole tables, so that a fork costs by pages present,
+    /// or by tables.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] for the child's tables; the child is then incomplete
+    /// and is to be dropped. The rights that this side lost stay lost; the
+    /// processors are told before the error returns. The flush is for this
+    /// (the parent's) side.
+    ///
+    /// # Panics
+    /// If a page of the range is mapped in `child`.
+    pub fn share_into(
+        &mut self,
+        child: &mut PageTable,
+        range: Range<u64>,
+        sharing: Sharing,
+    ) -> Result<Flush, OutOfMemory> {
+        let mut budget = usize::MAX;
+        let (flush, _) = self.share_some_into(child, range, sharing, &mut budget)?;
+        Ok(flush)
+    }
+
+    /// [`share_into`](PageTable::share_into), but ends before the next table
+    /// once `budget`, counted down by what is done, is used up. The address is
+    /// where to go on: the range's end, or where what is left begins.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn share_some_into(
+        &mut self,
+        child: &mut PageTable,
+        range: Range<u64>,
+        sharing: Sharing,
+        budget: &mut usize,
+    ) -> Result<(Flush, u64), OutOfMemory> {
+        check_range(&range);
+        let mut flush = Flush::new(self.space.root());
+        let mut result = Ok(range.end);
+        // What was used last may be shared from here on.
+        self.last.0 = u64::MAX;
+        let root = self.space.table();
+        let _ = descend_while(root, &range, &mut Unlinked::new(), &mut |leaf| {
+            if *budget == 0 {
+                result = Ok(leaf.base.max(range.start));
+                return ControlFlow::Break(());
+            }
+            match child.adopt(leaf, sharing, &mut flush) {
+                Ok(cost) => *budget = budget.saturating_sub(cost),
+                Err(error) => {
+                    result = Err(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        match result {
+            Ok(next) => Ok((flush, next)),
+            Err(error) => {
+                flush.flush();
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes a parent's pages over; what that cost.
+    fn adopt(
+        &mut self,
+        leaf: &Leaf,
+        sharing: Sharing,
+        flush: &mut Flush,
+    ) -> Result<usize, OutOfMemory> {
+        let upper = self.upper_or_new(leaf.base)?;
+        let place = index(leaf.base, 1);
+        let is_many = sharing == Sharing::Tables && leaf.table.used() >= SHARED_FROM;
+        if is_many && leaf.is_whole() && upper.load(place) == 0 {
+            leaf.table.add_owner();
+            if leaf.is_own() {
+                paging::forbid_stores(&leaf.upper.0.entries()[leaf.upper.1]);
+                flush.cover(leaf.base, leaf.base + span(1));
+            }
+            let entry = paging::table(leaf.table.frame());
+            upper.set(place, paging::without_stores(entry));
+            self.resident += leaf.table.used() as usize;
+            return Ok(SHARED_TABLE);
+        }
+        let theirs = self.leaf_or_new(leaf.base)?;
+        let (first, end) = (leaf.at.start, leaf.at.end);
+        let copied = share_leaf(leaf.table, theirs, first..end, sharing != Sharing::ForGood);
+        if copied.changed {
+            flush.cover(leaf.address(first), leaf.address(end));
+        }
+        if copied.count > 0 {
+            theirs.note(first, end - 1, copied.count);
+            self.resident += copied.count as usize;
+        } else {
+            self.prune(leaf.base);
+        }
+        Ok(copied.count as usize + COPIED_TABLE)
+    }
+
+    /// Makes the table of a page this space's own, so that the page's rights
+    /// are what its entry says; whether it was not. To be done before one asks
+    /// whether a page has other holders.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] for a table; nothing is changed then.
+    #[inline]
+    pub fn own(&mut self, address: u64) -> Result<bool, OutOfMemory> {
+        check(address, PAGE);
+        if self.is_last(address) {
+            return Ok(false);
+        }
+        self.own_range(address..address + PAGE)
+    }
+
+    /// Makes the tables that have pages in a range this space's own; whether
+    /// one was not.
+    pub(super) fn own_range(&mut self, range: Range<u64>) -> Result<bool, OutOfMemory> {
+        self.own_some(&range, |_| true)
+    }
+
+    /// Makes tables of which only a part is in a range this space's own.
+    pub(super) fn own_edges(&mut self, range: &Range<u64>) -> Result<(), OutOfMemory> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        // Tables in the middle are in it as a whole.
+        for page in [range.start, range.end - PAGE] {
+            let start = page / span(1) * span(1);
+            let part = start.max(range.start)..range.end.min(start + span(1));
+            self.own_some(&part, |leaf| !leaf.is_whole())?;
+        }
+        Ok(())
+    }
+
+    fn own_some(
+        &mut self,
+        range: &Range<u64>,
+        concerns: impl Fn(&Leaf) -> bool,
+    ) -> Result<bool, OutOfMemory> {
+        let root = self.space.root();
+        let mut result = Ok(false);
+        let table = self.space.table();
+        let _ = descend_while(table, range, &mut Unlinked::new(), &mut |leaf| {
+            if leaf.is_own() || !concerns(leaf) {
+                return ControlFlow::Continue(());
+            }
+            result = own_leaf(root, leaf).map(|()| true);
+            if result.is_err() {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        result
+    }
+
+    /// As [`own_range`](PageTable::own_range) for the one table of an address.
+    #[cold]
+    pub(super) fn own_table(&mut self, address: u64) -> Result<(), OutOfMemory> {
+        let start = address / span(1) * span(1);
+        // The last table ends a page before the half does, which is no page.
+        let end = (start + span(1)).min(super::USER_END);
+        self.own_range(start..end).map(|_| ())
+    }
+}
+
+/// Makes a shared leaf table the own one of the space of `root`: as it is
+/// where the others have gone, otherwise a copy.
+fn own_leaf(root: u32, leaf: &Leaf) -> Result<(), OutOfMemory> {
+    let whole = || {
+        let mut flush = Flush::new(root);
+        flush.cover(leaf.base, leaf.base + span(1));
+        flush
+    };
+    if leaf.claim() {
+        // Who remembers less would fault and find nothing to do, again and
+        // again where a fault does not make the machine forget.
+        whole().flush();
+        return Ok(());
+    }
+    let new = Table::new()?;
+    let (first, last) = leaf.table.extent();
+    let copied = share_leaf(leaf.table, new, first..last + 1, true);
+    new.note(first, last, copied.count);
+    // Nothing for a moment: a machine may not see two tables for one address,
+    // and none may use the old one when it is let go.
+    let (upper, place) = leaf.upper;
+    // ORDERING: Relaxed; the flush orders it against the processors.
+    upper.entries()[place].store(0, Ordering::Relaxed);
+    whole().flush();
+    // ORDERING: Release: a processor that finds the table finds it filled.
+    upper.entries()[place].store(paging::table(new.frame()), Ordering::Release);
+    let_go(root, leaf.table);
+    Ok(())
+}
+
+/// Lets go of a leaf table that was unlinked from the space of `root` and that
+/// no processor uses for it; with what it holds, if that was the last owner.
+pub(super) fn let_go(root: u32, table: Table) {
+    if table.drop_owner() {
+        let (first, last) = table.extent();
+        free_leaf(table, first..last + 1);
+        let mut tables = Unlinked::new();
+        tables.push(table);
+        quarantine::free(root, tables);
+    }
+}
+
+/// What [`share_leaf`] did.
+#[derive(Default)]
+struct Copied {
+    /// Entries copied.
+    count: u32,
+    /// Whether any that was mapped lost a right.
+    changed: bool,
+}
+
+/// Copies the entries `at` of a leaf table to another, a handle for each,
+/// without the right to store if `copy_on_write`, which the entries that are
+/// copied lose too. This is what a fork does for every page, so it is kept
+/// short, and out of line, where its loop has the registers for itself.
+#[inline(never)]
+fn share_leaf(from: Table, to: Table, at: Range<usize>, copy_on_write: bool) -> Copied {
+    let mut copied = Copied::default();
+    let (Some(sources), Some(targets)) = (from.entries().get(at.clone()), to.entries().get(at))
+    else {
+        return copied;
+    };
+    let mut lost = 0;
+    let mut occupied = 0;
+    for (source, target) in sources.iter().zip(targets) {
+        // ORDERING: Relaxed; one owner writes, the processor adds bits, and
+        // other owners take store rights.
+        let entry = source.load(Ordering::Relaxed);
+        if entry == 0 {
+            continue;
+        }
+        user_frame::retain(frames::record(paging::frame(entry)));
+        let mut copy = entry;
+        if copy_on_write && paging::has_write(entry) {
+            paging::take_write(source);
+            copy = paging::without_write(entry);
+            lost |= entry;
+        }
+        // ORDERING: Relaxed; the target is not in use yet.
+        occupied |= target.load(Ordering::Relaxed);
+        target.store(copy, Ordering::Relaxed);
+        // No overflow: a table has 512 entries.
+        copied.count = copied.count.wrapping_add(1);
+    }
+    assert_eq!(occupied, 0, "shared onto mapped pages");
+    copied.changed = paging::is_mapped(lost);
+    copied
+}
+
+/// Shared leaf tables that were unlinked, to be let go when the processors forgot.
+pub(super) struct Leaving {
+    tables: [Option<Table>; Leaving::AT_ONCE],
+    len: usize,
+}
+
+impl Leaving {
+    /// Tables that are collected before the processors are made to forget them.
+    const AT_ONCE: usize = 64;
+
+    pub(super) fn new() -> Leaving {
+        Leaving {
+            tables: [None; Leaving::AT_ONCE],
+            len: 0,
+        }
+    }
+
+    /// Puts one on that was unlinked; `flush` covers it.
+    pub(super) fn put(&mut self, root: u32, table: Table, flush: &mut Flush) {
+        if self.len == Leaving::AT_ONCE {
+            self.finish(root, flush);
+        }
+        if let Some(slot) = self.tables.get_mut(self.len) {
+            *slot = Some(table);
+            self.len += 1;
+        }
+    }
+
+    /// Makes the processors forget, if there is something that they have to,
+    /// and lets all go.
+    pub(super) fn finish(&mut self, root: u32, flush: &mut Flush) {
+        if self.len == 0 {
+            return;
+        }
+        flush.forget();
+        for table in self.tables.iter_mut().take(self.len) {
+            if let Some(table) = table.take() {
+                let_go(root, table);
+            }
+        }
+        self.len = 0;
+    }
+}
