@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 const PROCESSORS: [u32; 2] = [1, 2];
 
 /// The cases: name, memory in MiB, script, expected output.
-const CASES: [(&str, u64, &str, &str); 16] = [
+const CASES: [(&str, u64, &str, &str); 17] = [
     (
         "fork bomb",
         64,
@@ -39,6 +39,12 @@ const CASES: [(&str, u64, &str, &str); 16] = [
         "memory hog",
         64,
         "abi-test --hog 2>/dev/null; [ $? -ne 0 ] && echo ended; echo alive; ls / | grep -c bin",
+        "ended\nalive\n2\n",
+    ),
+    (
+        "memory hog where nobody may be killed",
+        64,
+        "echo -1000 > /proc/$$/oom_score_adj; abi-test --hog 2>/dev/null; [ $? -ne 0 ] && echo ended; echo alive; ls / | grep -c bin",
         "ended\nalive\n2\n",
     ),
     (

@@ -5,7 +5,8 @@
 //! again. If that was not enough, the process with the most memory goes (or the
 //! one that somebody wants to go first), whoever asked: a small program that
 //! happens to ask last is not the culprit. The thread that asked lets others run
-//! and asks again.
+//! and asks again. Where no process may be killed (`oom_score_adj` of -1000 in
+//! each) Linux ends the machine; here the process that asked goes, whatever it is.
 //!
 //! It does not come to that for the kernel's own objects: who makes one asks
 //! first ([`check_headroom`]), and leaves the reserve to those that cannot.
@@ -51,10 +52,10 @@ pub fn check_headroom() -> Result<(), Errno> {
 
 /// Has the kernel give back what it keeps ready; when that was not enough, kills
 /// the process with the most memory, unless one that was killed before still has
-/// to give its memory back.
-pub fn relieve() {
+/// to give its memory back. Whether there is hope: not if nobody may be killed.
+pub fn relieve() -> bool {
     if memory::give(0) != Given::Nothing {
-        return;
+        return true;
     }
     let mut largest: Option<(i64, Arc<Process>)> = None;
     for relations in table::lock().iter() {
@@ -64,7 +65,7 @@ pub fn relieve() {
             continue;
         }
         if process.exit_status().is_some() {
-            return;
+            return true;
         }
         if process.signals.is_protected() {
             continue;
@@ -77,10 +78,23 @@ pub fn relieve() {
         }
     }
     let Some((_, process)) = largest else {
-        return;
+        return false;
     };
+    kill(&process);
+    true
+}
+
+/// [`relieve`] for a thread of `asker` that cannot go on without: where nobody
+/// may be killed, it is.
+pub fn relieve_or_end(asker: &Process) {
+    if !relieve() {
+        kill(asker);
+    }
+}
+
+fn kill(process: &Process) {
     memory::note_relief();
-    tell(&process);
+    tell(process);
     process.begin_group_exit(ExitStatus::signaled(SIGKILL, false));
 }
 

@@ -495,7 +495,7 @@ impl Thread {
             Trap::PageFault { address, access } => match state.space.fault(address, access) {
                 Ok(()) => {}
                 Err(fault) if fault.is_out_of_memory() => {
-                    pressure::relieve();
+                    pressure::relieve_or_end(&self.process);
                     self.add_work(Work::RSEQ);
                     // Whoever was killed goes first; then the access is made again.
                     return Some(Step::Again);
