@@ -97,15 +97,17 @@ impl Names {
 
     /// The functions at an address, the innermost first, with their places.
     pub fn at(&mut self, address: u64) -> Vec<String> {
-        let frames = self.frames(address);
-        let mut names: Vec<String> = frames
+        let mut frames = self.frames(address);
+        // The last is what the others are inlined into: it has a symbol.
+        match frames.last_mut() {
+            Some((Some(_), _)) => {}
+            Some((name, _)) => *name = self.symbol(address),
+            None => frames.extend(self.symbol(address).map(|name| (Some(name), String::new()))),
+        }
+        frames
             .into_iter()
             .map(|(name, place)| format!("{}{place}", name.as_deref().unwrap_or("?")))
-            .collect();
-        if names.is_empty() {
-            names.extend(self.symbol(address));
-        }
-        names
+            .collect()
     }
 
     /// The functions at an address, the innermost first; only those that
