@@ -69,9 +69,9 @@ fn system() -> Result<Tree> {
          $b mount -t sysfs sys /sys\n\
          $b mount -t devtmpfs dev /dev\n\
          $b ln -s /proc/self/fd /dev/fd\n\
-         $b ln -s fd/0 /dev/stdin\n\
-         $b ln -s fd/1 /dev/stdout\n\
-         $b ln -s fd/2 /dev/stderr\n\
+         $b ln -s /proc/self/fd/0 /dev/stdin\n\
+         $b ln -s /proc/self/fd/1 /dev/stdout\n\
+         $b ln -s /proc/self/fd/2 /dev/stderr\n\
          $b mkdir -p /dev/shm /dev/pts\n\
          $b mount -t devpts devpts /dev/pts\n\
          $b mount -t tmpfs shm /dev/shm\n\

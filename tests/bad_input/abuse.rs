@@ -4,7 +4,10 @@
 use core::time::Duration;
 
 use anyhow::{Result, ensure};
-use ochre_tests::{Case, Guest, Size, archive, busybox, check_output, describe, guest, rootfs};
+use ochre_tests::{
+    Arch, Case, Extent, Guest, Size, archive, check_output, describe, extent, guest_on, prefix,
+    shell_tree,
+};
 use ochre_tool::user_build;
 
 use crate::alive;
@@ -121,18 +124,25 @@ const CASES: [(&str, u64, &str, &str); 17] = [
     ),
 ];
 
+/// Those that every change must pass on AArch64.
+const SHARE: [&str; 2] = ["fork bomb", "memory hog"];
+
 /// The cases.
-pub(crate) fn cases() -> impl Iterator<Item = Case> {
-    PROCESSORS.into_iter().flat_map(|processors| {
+pub(crate) fn cases(arch: Arch) -> impl Iterator<Item = Case> {
+    let all = extent(arch) == Extent::All;
+    let counts = if all { &PROCESSORS[..] } else { &[2] };
+    counts.iter().flat_map(move |&processors| {
         CASES
             .into_iter()
+            .filter(move |(name, ..)| all || SHARE.contains(name))
             .map(move |(name, memory, script, expected)| {
+                let arch_name = prefix(arch);
                 let title = match processors {
-                    1 => format!("abuse/{name}"),
-                    several => format!("abuse/{name} on {several} processors"),
+                    1 => format!("{arch_name}abuse/{name}"),
+                    several => format!("{arch_name}abuse/{name} on {several} processors"),
                 };
                 Case::new(title, move || {
-                    let outcome = small(memory, script)?.processors(processors).run()?;
+                    let outcome = small(arch, memory, script)?.processors(processors).run()?;
                     alive(&outcome)?;
                     ensure!(outcome.status == Some(0), "{}", describe(&outcome));
                     check_output(&outcome, 0, expected)
@@ -143,13 +153,17 @@ pub(crate) fn cases() -> impl Iterator<Item = Case> {
 
 /// A small machine whose process 1 is a shell that nothing can kill. Such a
 /// shell ends the machine in good order, or its end is an error.
-fn small(memory: u64, script: &str) -> Result<Guest> {
-    let root = archive("abuse", || {
-        let mut tree = rootfs::shell(&busybox()?)?;
-        tree.host_file("/bin/abi-test", &user_build::build("abi-test")?)?;
+fn small(arch: Arch, memory: u64, script: &str) -> Result<Guest> {
+    let name = match arch {
+        Arch::X86_64 => "abuse",
+        Arch::Aarch64 => "abuse-aarch64",
+    };
+    let root = archive(name, || {
+        let mut tree = shell_tree(arch)?;
+        tree.host_file("/bin/abi-test", &user_build::build_for(arch, "abi-test")?)?;
         Ok(tree)
     })?;
-    Ok(guest()?
+    Ok(guest_on(arch)?
         .archive(root)
         .memory(Size::from_mib(memory))
         .protect_init()

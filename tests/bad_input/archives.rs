@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Case, Guest, Outcome, Size, guest, rootfs};
+use ochre_tests::{Arch, Case, Extent, Guest, Outcome, Size, extent, guest_on, prefix, rootfs};
 use ochre_tool::{cpio, tree::Tree, user_build};
 
 use crate::{TIMEOUT, alive, refused};
@@ -20,37 +20,50 @@ const NAME_SIZE: usize = 94;
 const HEADER: usize = 110;
 
 /// The cases.
-pub(crate) fn cases() -> Vec<Case> {
+pub(crate) fn cases(arch: Arch) -> Vec<Case> {
+    if extent(arch) < Extent::All {
+        return Vec::new();
+    }
+    let case = |name: &str, check: fn(Arch) -> Result<()>| {
+        Case::new(format!("{}archive/{name}", prefix(arch)), move || {
+            check(arch)
+        })
+    };
     vec![
-        Case::new("archive/good", || started(&plain()?, Some(7))),
-        Case::new("archive/good, gzip", || started(&gzip(&plain()?)?, Some(7))),
-        Case::new("archive/two in a row", two_in_a_row),
-        Case::new("archive/none", || {
-            let outcome = guest()?.program("/bin/abi-test").timeout(TIMEOUT).run()?;
+        case("good", |arch| started(arch, &plain(arch)?, Some(7))),
+        case("good, gzip", |arch| {
+            started(arch, &gzip(&plain(arch)?)?, Some(7))
+        }),
+        case("two in a row", two_in_a_row),
+        case("none", |arch| {
+            let outcome = guest_on(arch)?
+                .program("/bin/abi-test")
+                .timeout(TIMEOUT)
+                .run()?;
             refused(&outcome, "no initial archive")
         }),
-        Case::new("archive/garbage", garbage),
-        Case::new("archive/cut short", cut_short),
-        Case::new("archive/no trailer", no_trailer),
-        Case::new("archive/header fields", header_fields),
-        Case::new("archive/names", names),
-        Case::new("archive/gzip cut short", gzip_cut_short),
-        Case::new("archive/gzip changed", gzip_changed),
-        Case::new("archive/gzip bomb", gzip_bomb),
-        Case::new("archive/too big for the machine", too_big),
+        case("garbage", garbage),
+        case("cut short", cut_short),
+        case("no trailer", no_trailer),
+        case("header fields", header_fields),
+        case("names", names),
+        case("gzip cut short", gzip_cut_short),
+        case("gzip changed", gzip_changed),
+        case("gzip bomb", gzip_bomb),
+        case("too big for the machine", too_big),
     ]
 }
 
 /// A small root whose program leaves with 7.
-fn tree() -> Result<Tree> {
+fn tree(arch: Arch) -> Result<Tree> {
     let mut tree = rootfs::skeleton()?;
-    tree.host_file("/bin/abi-test", &user_build::build("abi-test")?)?;
+    tree.host_file("/bin/abi-test", &user_build::build_for(arch, "abi-test")?)?;
     Ok(tree)
 }
 
-fn plain() -> Result<Vec<u8>> {
+fn plain(arch: Arch) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    cpio::write(&tree()?, &mut bytes)?;
+    cpio::write(&tree(arch)?, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -71,14 +84,14 @@ fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-fn boot(bytes: &[u8]) -> Result<Outcome> {
-    boot_in(bytes, Size::from_mib(128))
+fn boot(arch: Arch, bytes: &[u8]) -> Result<Outcome> {
+    boot_in(arch, bytes, Size::from_mib(128))
 }
 
-fn boot_in(bytes: &[u8], memory: Size) -> Result<Outcome> {
+fn boot_in(arch: Arch, bytes: &[u8], memory: Size) -> Result<Outcome> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), bytes)?;
-    let guest: Guest = guest()?;
+    let guest: Guest = guest_on(arch)?;
     guest
         .archive(file.path())
         .memory(memory)
@@ -88,8 +101,8 @@ fn boot_in(bytes: &[u8], memory: Size) -> Result<Outcome> {
         .run()
 }
 
-fn started(bytes: &[u8], status: Option<u8>) -> Result<()> {
-    let outcome = boot(bytes)?;
+fn started(arch: Arch, bytes: &[u8], status: Option<u8>) -> Result<()> {
+    let outcome = boot(arch, bytes)?;
     ensure!(
         outcome.status == status,
         "{}",
@@ -99,8 +112,8 @@ fn started(bytes: &[u8], status: Option<u8>) -> Result<()> {
 }
 
 /// The kernel refuses, or what was changed does not matter to the program.
-fn refused_or_harmless(bytes: &[u8]) -> Result<()> {
-    let outcome = boot(bytes)?;
+fn refused_or_harmless(arch: Arch, bytes: &[u8]) -> Result<()> {
+    let outcome = boot(arch, bytes)?;
     if outcome.status == Some(7) {
         return Ok(());
     }
@@ -108,49 +121,50 @@ fn refused_or_harmless(bytes: &[u8]) -> Result<()> {
 }
 
 /// Linux reads archives one after the other; the second one's files win.
-fn two_in_a_row() -> Result<()> {
+fn two_in_a_row(arch: Arch) -> Result<()> {
     let mut first = Vec::new();
     let mut wrong = Tree::new();
     wrong.directory("/usr", 0o755)?;
     wrong.directory("/usr/bin", 0o755)?;
     wrong.file("/usr/bin/abi-test", 0o644, "not a program")?;
     cpio::write(&wrong, &mut first)?;
-    first.extend(plain()?);
-    let outcome = boot(&first)?;
+    first.extend(plain(arch)?);
+    let outcome = boot(arch, &first)?;
     if outcome.status == Some(7) {
         return Ok(());
     }
     refused(&outcome, "")
 }
 
-fn garbage() -> Result<()> {
-    refused(&boot(b"x")?, "")?;
-    refused(&boot(&[0; 4096])?, "")?;
-    refused(&boot(b"070701")?, "")?;
-    refused(&boot(&[0xff; 100_000])?, "")?;
+fn garbage(arch: Arch) -> Result<()> {
+    refused(&boot(arch, b"x")?, "")?;
+    refused(&boot(arch, &[0; 4096])?, "")?;
+    refused(&boot(arch, b"070701")?, "")?;
+    refused(&boot(arch, &[0xff; 100_000])?, "")?;
     let noise: Vec<u8> = (0..50_000_u32)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
         .collect();
-    refused(&boot(&noise)?, "")
+    refused(&boot(arch, &noise)?, "")
 }
 
-fn cut_short() -> Result<()> {
-    let whole = plain()?;
+fn cut_short(arch: Arch) -> Result<()> {
+    let whole = plain(arch)?;
     for part in [50, 109, 111, 500, 5000, whole.len() / 3, whole.len() / 2] {
-        refused(&boot(&whole[..part])?, "").with_context(|| format!("cut to {part} bytes"))?;
+        refused(&boot(arch, &whole[..part])?, "")
+            .with_context(|| format!("cut to {part} bytes"))?;
     }
     Ok(())
 }
 
 /// Nothing is missing but the end's mark.
-fn no_trailer() -> Result<()> {
-    let whole = plain()?;
+fn no_trailer(arch: Arch) -> Result<()> {
+    let whole = plain(arch)?;
     let mark = find(&whole, b"TRAILER!!!").context("an archive has a trailer")? - HEADER;
-    refused_or_harmless(&whole[..mark])
+    refused_or_harmless(arch, &whole[..mark])
 }
 
-fn header_fields() -> Result<()> {
-    let whole = plain()?;
+fn header_fields(arch: Arch) -> Result<()> {
+    let whole = plain(arch)?;
     for (at, text) in [
         (0, "070702"),
         (0, "070707"),
@@ -171,7 +185,7 @@ fn header_fields() -> Result<()> {
         for entry in [0, program] {
             let mut bytes = whole.clone();
             bytes[entry + at..entry + at + text.len()].copy_from_slice(text.as_bytes());
-            refused_or_harmless(&bytes)
+            refused_or_harmless(arch, &bytes)
                 .with_context(|| format!("{text} at {at} of the entry at {entry}"))?;
         }
     }
@@ -179,7 +193,7 @@ fn header_fields() -> Result<()> {
 }
 
 /// Names that lead elsewhere must not.
-fn names() -> Result<()> {
+fn names(arch: Arch) -> Result<()> {
     for name in [
         "../../../../x",
         "/etc/../../x",
@@ -191,13 +205,13 @@ fn names() -> Result<()> {
         "\u{1}",
     ] {
         let mut bytes = entry(name, 0o100_644, b"data");
-        bytes.extend(plain()?);
-        refused_or_harmless(&bytes).with_context(|| format!("the name {name:?}"))?;
+        bytes.extend(plain(arch)?);
+        refused_or_harmless(arch, &bytes).with_context(|| format!("the name {name:?}"))?;
     }
     let long = "n".repeat(5000);
     let mut bytes = entry(&long, 0o100_644, b"data");
-    bytes.extend(plain()?);
-    refused_or_harmless(&bytes).context("a name of 5,000 bytes")
+    bytes.extend(plain(arch)?);
+    refused_or_harmless(arch, &bytes).context("a name of 5,000 bytes")
 }
 
 /// One entry without the archive's end.
@@ -226,8 +240,8 @@ fn entry(name: &str, mode: u32, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn gzip_cut_short() -> Result<()> {
-    let whole = gzip(&plain()?)?;
+fn gzip_cut_short(arch: Arch) -> Result<()> {
+    let whole = gzip(&plain(arch)?)?;
     for part in [
         2,
         9,
@@ -238,13 +252,14 @@ fn gzip_cut_short() -> Result<()> {
         whole.len() - 9,
         whole.len() - 1,
     ] {
-        refused(&boot(&whole[..part])?, "").with_context(|| format!("cut to {part} bytes"))?;
+        refused(&boot(arch, &whole[..part])?, "")
+            .with_context(|| format!("cut to {part} bytes"))?;
     }
     Ok(())
 }
 
-fn gzip_changed() -> Result<()> {
-    let whole = gzip(&plain()?)?;
+fn gzip_changed(arch: Arch) -> Result<()> {
+    let whole = gzip(&plain(arch)?)?;
     let end = whole.len();
     for (at, what) in [
         (2, "the method"),
@@ -256,25 +271,25 @@ fn gzip_changed() -> Result<()> {
     ] {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x5a;
-        refused(&boot(&bytes)?, "").with_context(|| format!("{what} changed"))?;
+        refused(&boot(arch, &bytes)?, "").with_context(|| format!("{what} changed"))?;
     }
     Ok(())
 }
 
 /// A little that becomes more than there is.
-fn gzip_bomb() -> Result<()> {
+fn gzip_bomb(arch: Arch) -> Result<()> {
     let mut bytes = entry("bomb", 0o100_644, &vec![0; 300 << 20]);
     bytes.extend(entry("TRAILER!!!", 0, b""));
-    let outcome = boot_in(&gzip(&bytes)?, Size::from_mib(128))?;
+    let outcome = boot_in(arch, &gzip(&bytes)?, Size::from_mib(128))?;
     refused(&outcome, "")
 }
 
-fn too_big() -> Result<()> {
-    let mut tree = tree()?;
+fn too_big(arch: Arch) -> Result<()> {
+    let mut tree = tree(arch)?;
     tree.file("/big", 0o644, vec![1_u8; 40 << 20])?;
     let mut bytes = Vec::new();
     cpio::write(&tree, &mut bytes)?;
-    let outcome = boot_in(&bytes, Size::from_mib(32))?;
+    let outcome = boot_in(arch, &bytes, Size::from_mib(32))?;
     ensure!(outcome.status.is_none(), "48 MiB went into 32");
     // QEMU itself may refuse; the kernel, if it was started, must do so.
     if outcome.log.is_empty() {

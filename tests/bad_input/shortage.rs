@@ -4,7 +4,10 @@
 use core::time::Duration;
 
 use anyhow::{Result, ensure};
-use ochre_tests::{Arch, Case, Guest, Size, archive, check_output, describe, rootfs, test_kernel};
+use ochre_tests::{
+    Arch, Case, Extent, Guest, Machine, Size, archive, check_output, describe, extent, prefix,
+    rootfs, test_kernel,
+};
 use ochre_tool::user_build;
 
 use crate::alive;
@@ -19,22 +22,29 @@ const EXPECTED: &str = "orders are taken: true\n\
     memory is back: true\n";
 
 /// The cases.
-pub(crate) fn cases() -> impl Iterator<Item = Case> {
-    [1, 2].into_iter().map(|processors| {
-        Case::new(
-            format!("shortage in every call on {processors}"),
-            move || check(processors),
-        )
+pub(crate) fn cases(arch: Arch) -> impl Iterator<Item = Case> {
+    let counts = match extent(arch) {
+        Extent::All => &[1, 2][..],
+        _ => &[],
+    };
+    counts.iter().map(move |&processors| {
+        let name = format!("{}shortage in every call on {processors}", prefix(arch));
+        Case::new(name, move || check(arch, processors))
     })
 }
 
-fn check(processors: u32) -> Result<()> {
-    let root = archive("shortage", || {
+fn check(arch: Arch, processors: u32) -> Result<()> {
+    let name = match arch {
+        Arch::X86_64 => "shortage",
+        Arch::Aarch64 => "shortage-aarch64",
+    };
+    let root = archive(name, || {
         let mut tree = rootfs::skeleton()?;
-        tree.host_file("/bin/abi-test", &user_build::build("abi-test")?)?;
+        tree.host_file("/bin/abi-test", &user_build::build_for(arch, "abi-test")?)?;
         Ok(tree)
     })?;
-    let outcome = Guest::with_kernel(test_kernel(Arch::X86_64)?)
+    let outcome = Guest::with_kernel(test_kernel(arch)?)
+        .machine(Machine::usual(arch))
         .archive(root)
         .memory(Size::from_mib(96))
         .processors(processors)

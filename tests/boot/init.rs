@@ -6,7 +6,9 @@
 use core::time::Duration;
 
 use anyhow::{Result, ensure};
-use ochre_tests::{Case, Guest, Running, archive, busybox, check_output, describe, guest, rootfs};
+use ochre_tests::{
+    Arch, Case, Guest, Running, archive, check_output, describe, guest_on, prefix, shell_tree,
+};
 
 /// How long the console may take to show something.
 const PATIENCE: Duration = Duration::from_secs(80);
@@ -20,13 +22,16 @@ const INITTAB: &str = "\
 /// What the shell asks for a command with.
 const PROMPT: &str = "# ";
 
-pub(super) fn cases() -> Vec<Case> {
+pub(super) fn cases(arch: Arch) -> Vec<Case> {
+    let case = |name: &str, check: fn(Arch) -> Result<()>| {
+        Case::new(format!("{}{name}", prefix(arch)), move || check(arch))
+    };
     vec![
-        Case::new("init runs a system", a_system),
-        Case::new("init shuts a system down", a_shutdown),
-        Case::new("init that dies is told", || {
+        case("init runs a system", a_system),
+        case("init shuts a system down", a_shutdown),
+        case("init that dies is told", |arch| {
             for (script, status) in [("exit 0", 1), ("exit 5", 5)] {
-                dying(script, status)?;
+                dying(arch, script, status)?;
             }
             Ok(())
         }),
@@ -34,17 +39,21 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// A system with this first program.
-fn system() -> Result<Guest> {
-    let root = archive("init", || {
-        let mut tree = rootfs::shell(&busybox()?)?;
+fn system(arch: Arch) -> Result<Guest> {
+    let name = match arch {
+        Arch::X86_64 => "init",
+        Arch::Aarch64 => "init-aarch64",
+    };
+    let root = archive(name, || {
+        let mut tree = shell_tree(arch)?;
         tree.file("/etc/inittab", 0o644, INITTAB)?;
         Ok(tree)
     })?;
-    Ok(guest()?.archive(root).protect_init())
+    Ok(guest_on(arch)?.archive(root).protect_init())
 }
 
-fn start() -> Result<Running> {
-    let mut console = system()?
+fn start(arch: Arch) -> Result<Running> {
+    let mut console = system(arch)?
         .program("/sbin/init")
         .console(24, 80)
         .stdin_later()
@@ -62,8 +71,8 @@ fn command(console: &mut Running, command: &str, answer: &str) -> Result<()> {
     Ok(())
 }
 
-fn a_system() -> Result<()> {
-    let mut console = start()?;
+fn a_system(arch: Arch) -> Result<()> {
+    let mut console = start(arch)?;
     command(&mut console, "echo $((6 * 7)) by $PPID", "42 by 1")?;
     // Nobody ends init by a signal.
     command(
@@ -91,8 +100,8 @@ fn a_system() -> Result<()> {
     Ok(())
 }
 
-fn a_shutdown() -> Result<()> {
-    let mut console = start()?;
+fn a_shutdown(arch: Arch) -> Result<()> {
+    let mut console = start(arch)?;
     console.send("poweroff\r")?;
     console.expect("init goes down", PATIENCE)?;
     let outcome = console.wait()?;
@@ -101,8 +110,8 @@ fn a_shutdown() -> Result<()> {
 }
 
 /// The machine must end with `status` and say why.
-fn dying(script: &str, status: u8) -> Result<()> {
-    let outcome = system()?
+fn dying(arch: Arch, script: &str, status: u8) -> Result<()> {
+    let outcome = system(arch)?
         .program("/bin/sh")
         .args(["-c", &format!("echo hello; {script}")])
         .run()?;
@@ -112,7 +121,7 @@ fn dying(script: &str, status: u8) -> Result<()> {
         "nothing is said\n{}",
         describe(&outcome)
     );
-    let console = system()?
+    let console = system(arch)?
         .program("/bin/sh")
         .args(["-c", script])
         .console(24, 80)

@@ -138,28 +138,32 @@ fn expected(arch: Arch, name: &str) -> Expected {
 
 fn main() -> ExitCode {
     let x86_64 = extent(Arch::X86_64) > Extent::Nothing;
-    let machines = [Arch::X86_64, Arch::Aarch64].into_iter();
-    let on_x86_64 = init::cases()
+    let on_x86_64 = places::cases()
         .into_iter()
-        .chain(places::cases())
         .chain(keyboard::cases())
         .chain(screen::cases())
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(
-        machines
-            .filter(|arch| extent(*arch) > Extent::Nothing)
+        machines_asked()
             .flat_map(properties)
             .chain(machines::cases())
             .chain(machines::early_input())
             .chain(trees::cases().filter(|_| extent(Arch::Aarch64) > Extent::Nothing))
             .chain(rtc::cases())
+            .chain(machines_asked().flat_map(init::cases))
             .chain(profile::cases())
             .chain(terminal::cases())
             .chain(chart::cases())
             .chain(on_x86_64.filter(|_| x86_64))
             .collect(),
     )
+}
+
+/// The architectures of which anything is tried.
+fn machines_asked() -> impl Iterator<Item = Arch> {
+    let both = [Arch::X86_64, Arch::Aarch64].into_iter();
+    both.filter(|arch| extent(*arch) > Extent::Nothing)
 }
 
 fn properties(arch: Arch) -> impl Iterator<Item = Case> {

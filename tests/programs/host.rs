@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use ochre_tests::Arch;
 
 use crate::{ENVIRONMENT, roots::Root};
 
@@ -58,7 +59,7 @@ fn run(root: Root, script: &str) -> Result<Done> {
     let output = command
         .args(["--mount", "--pid", "--uts", "--fork", "--kill-child"])
         .args(["/bin/sh", "-c", ENTER])
-        .arg(root.folder()?)
+        .arg(root.folder(Arch::X86_64)?)
         .arg(format!("/tests/{script}"))
         .env_clear()
         .envs(ENVIRONMENT)

@@ -12,6 +12,9 @@
 //! with that status. Beside a script that asks for rights which a host may not
 //! give (or would load it for nothing, or hang on its clock) lies what it has to
 //! print, as `NAME.out`; it is not run on the host. A `.lib` is what scripts share.
+//!
+//! On AArch64 the same scripts run with the same versions of the programs, and
+//! must print what the host's print.
 #![forbid(unsafe_code)]
 
 mod host;
@@ -26,7 +29,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ochre_tests::{Case, Size, describe, diff, guest, once, run};
+use ochre_tests::{Arch, Case, Extent, Size, describe, diff, extent, guest_on, once, prefix, run};
 
 use crate::{host::Done, roots::Root};
 
@@ -67,17 +70,17 @@ fn cases() -> Result<Vec<Case>> {
             if [".out", ".lib"].iter().any(|end| name.ends_with(end)) {
                 continue;
             }
-            // The host's answer is the same for every number of processors.
+            // The host's answer is the same for every machine.
             let linux = Arc::new(OnceLock::new());
-            for &processors in root.processors() {
+            for (arch, processors) in places(root, &name) {
                 let (name, linux) = (name.clone(), Arc::clone(&linux));
-                let mut title = format!("{}/{name}", root.name());
+                let mut title = format!("{}{}/{name}", prefix(arch), root.name());
                 if processors > 1 {
                     title.push_str(&format!(" on {processors} processors"));
                 }
                 cases.push(Case::new(title, move || {
                     let linux = once(&linux, || host::expected(root, &name))?;
-                    compare(root, &name, &linux, processors)
+                    compare(root, arch, &name, &linux, processors)
                 }));
             }
         }
@@ -85,7 +88,28 @@ fn cases() -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-fn compare(root: Root, script: &str, linux: &Done, processors: u32) -> Result<()> {
+/// The machines that a script runs on.
+fn places(root: Root, script: &str) -> Vec<(Arch, u32)> {
+    let mut places = Vec::new();
+    if extent(Arch::X86_64) > Extent::Nothing {
+        places.extend(root.processors().iter().map(|count| (Arch::X86_64, *count)));
+    }
+    let compared = root.is_on(Arch::Aarch64) && !root.not_compared().contains(&script);
+    match extent(Arch::Aarch64) {
+        Extent::All if compared => {
+            places.extend(
+                root.processors()
+                    .iter()
+                    .map(|count| (Arch::Aarch64, *count)),
+            );
+        }
+        Extent::Share if root.share().contains(&script) => places.push((Arch::Aarch64, 1)),
+        _ => {}
+    }
+    places
+}
+
+fn compare(root: Root, arch: Arch, script: &str, linux: &Done, processors: u32) -> Result<()> {
     let expected = root.expected_status(script)?;
     ensure!(
         linux.status == Some(expected),
@@ -94,8 +118,8 @@ fn compare(root: Root, script: &str, linux: &Done, processors: u32) -> Result<()
         linux.stdout,
         linux.stderr
     );
-    let mut guest = guest()?
-        .archive(root.archive()?)
+    let mut guest = guest_on(arch)?
+        .archive(root.archive(arch)?)
         .memory(MEMORY)
         .processors(processors)
         .program(format!("/tests/{script}"))
@@ -107,7 +131,12 @@ fn compare(root: Root, script: &str, linux: &Done, processors: u32) -> Result<()
     let ochre = guest.run()?;
     let ours = String::from_utf8_lossy(&ochre.stdout);
     let mut wrong = Vec::new();
-    if let Some(text) = diff(&linux.stdout, &ours) {
+    // The machine's name is the one thing that must differ.
+    let theirs = match arch {
+        Arch::X86_64 => linux.stdout.clone(),
+        Arch::Aarch64 => linux.stdout.replace("x86_64", "aarch64"),
+    };
+    if let Some(text) = diff(&theirs, &ours) {
         wrong.push(format!("standard output (- is Linux, + is Ochre)\n{text}"));
     }
     if let Some(text) = diff(&linux.stderr, &String::from_utf8_lossy(&ochre.stderr)) {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Packages, archive, once, rootfs};
+use ochre_tests::{Arch, Packages, archive, once, rootfs, setup};
 use ochre_tool::{elf_needs, paths, user_build};
 
 /// A root.
@@ -165,6 +165,33 @@ impl Root {
         }
     }
 
+    /// The scripts that every change must pass on AArch64.
+    pub(crate) fn share(self) -> &'static [&'static str] {
+        match self {
+            Self::Busybox => &["shell.sh"],
+            Self::Debian => &["bash.sh", "lua.lua"],
+            Self::Rust => &["hello-std.sh"],
+            Self::Python | Self::Tools | Self::Threads | Self::Stress => &[],
+        }
+    }
+
+    /// Whether it is made of programs for AArch64 as well.
+    pub(crate) fn is_on(self, arch: Arch) -> bool {
+        arch == Arch::X86_64 || !matches!(self, Self::Tools | Self::Threads | Self::Stress)
+    }
+
+    /// The scripts that cannot be compared there.
+    pub(crate) fn not_compared(self) -> &'static [&'static str] {
+        match self {
+            // Whether this shell tells of a child that it killed depends, on a
+            // slow machine, on when that ends; under Linux, too.
+            Self::Busybox => &["processes.sh"],
+            // Single steps are not taken the same way.
+            Self::Rust => &["time-way.sh"],
+            _ => &[],
+        }
+    }
+
     /// The status that a script of this root says it ends with; 0 unless said.
     pub(crate) fn expected_status(self, script: &str) -> Result<u8> {
         let path = self.scripts().join(script);
@@ -189,65 +216,79 @@ impl Root {
             .join(self.name())
     }
 
+    /// Its name among those of both machines.
+    fn name_on(self, arch: Arch) -> String {
+        match arch {
+            Arch::X86_64 => self.name().to_owned(),
+            Arch::Aarch64 => format!("{}-aarch64", self.name()),
+        }
+    }
+
     /// The folder, made once per test process.
-    pub(crate) fn folder(self) -> Result<PathBuf> {
-        static FOLDERS: [OnceLock<core::result::Result<PathBuf, String>>; Root::ALL.len()] =
-            [const { OnceLock::new() }; Root::ALL.len()];
-        once(&FOLDERS[self as usize], || self.make())
+    pub(crate) fn folder(self, arch: Arch) -> Result<PathBuf> {
+        type Folders = [OnceLock<core::result::Result<PathBuf, String>>; Root::ALL.len()];
+        static FOLDERS: [Folders; 2] = [const { [const { OnceLock::new() }; Root::ALL.len()] }; 2];
+        once(&FOLDERS[arch as usize][self as usize], || self.make(arch))
     }
 
     /// The folder as an archive.
-    pub(crate) fn archive(self) -> Result<PathBuf> {
-        archive(&format!("programs-{}", self.name()), || {
-            rootfs::folder(&self.folder()?)
+    pub(crate) fn archive(self, arch: Arch) -> Result<PathBuf> {
+        archive(&format!("programs-{}", self.name_on(arch)), || {
+            rootfs::folder(&self.folder(arch)?)
         })
     }
 
     /// Makes the folder anew: packages, the mount points, the scripts.
-    fn make(self) -> Result<PathBuf> {
-        let dir = paths::cache("programs")?.join(self.name());
-        let _held = paths::lock(&format!("programs-{}", self.name()))?;
+    fn make(self, arch: Arch) -> Result<PathBuf> {
+        let name = self.name_on(arch);
+        let dir = paths::cache("programs")?.join(&name);
+        let _held = paths::lock(&format!("programs-{name}"))?;
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;
+        let packages = |packages: Packages| packages.of(arch).fetch();
         match self {
-            Self::Busybox => busybox(&dir)?,
+            Self::Busybox => busybox(arch, &dir)?,
             Self::Debian => {
-                copy(
-                    &Packages::new(SMALL_DEBIAN).with_dependencies().fetch()?,
-                    &dir,
-                )?;
+                let packages = packages(Packages::new(SMALL_DEBIAN).with_dependencies())?;
+                copy(arch, &packages, &dir)?;
                 // An alternative, which a package's script would choose.
                 symlink("mawk", dir.join("usr/bin/awk"))?;
             }
             Self::Python => {
-                copy(&Packages::new(PYTHON).with_dependencies().fetch()?, &dir)?;
+                let packages = packages(Packages::new(PYTHON).with_dependencies())?;
+                copy(arch, &packages, &dir)?;
             }
             Self::Rust => {
-                busybox(&dir)?;
-                fs::copy(user_build::build("hello-std")?, dir.join("bin/hello-std"))?;
-                fs::copy(user_build::build("time-way")?, dir.join("bin/time-way"))?;
-                fs::copy(
-                    user_build::build_musl("time-way")?,
-                    dir.join("bin/time-way-musl"),
-                )?;
+                busybox(arch, &dir)?;
+                let hello = user_build::build_for(arch, "hello-std")?;
+                fs::copy(hello, dir.join("bin/hello-std"))?;
+                // It steps through the C library in the other machine's way.
+                if arch == Arch::X86_64 {
+                    fs::copy(user_build::build("time-way")?, dir.join("bin/time-way"))?;
+                    let musl = user_build::build_musl("time-way")?;
+                    fs::copy(musl, dir.join("bin/time-way-musl"))?;
+                }
             }
             Self::Threads => {
-                busybox(&dir)?;
+                busybox(arch, &dir)?;
                 for name in ["threads", "pthreads"] {
-                    fs::copy(user_build::build(name)?, dir.join("bin").join(name))?;
+                    fs::copy(
+                        user_build::build_for(arch, name)?,
+                        dir.join("bin").join(name),
+                    )?;
                 }
                 let dynamic = user_build::build_dynamic("pthreads")?;
                 copy_with_needs(&dynamic, Path::new("bin/pthreads-dynamic"), &dir)?;
             }
             Self::Tools => {
-                copy_all(&Packages::new(TOOLS).fetch()?, &dir)?;
-                remove(&dir, &USELESS[..5]);
-                remove(&dir, &USELESS_IN_TOOLS);
-                busybox(&dir)?;
+                copy_all(&packages(Packages::new(TOOLS))?, &dir)?;
+                remove(arch, &dir, &USELESS[..5]);
+                remove(arch, &dir, &USELESS_IN_TOOLS);
+                busybox(arch, &dir)?;
             }
             Self::Stress => {
-                copy(&Packages::new(STRESS).fetch()?, &dir)?;
-                busybox(&dir)?;
+                copy(arch, &packages(Packages::new(STRESS))?, &dir)?;
+                busybox(arch, &dir)?;
             }
         }
         for name in ["dev", "proc", "sys", "tmp", "etc", "root", "tests"] {
@@ -271,12 +312,12 @@ impl Root {
 }
 
 /// A folder with busybox and a link for each of its commands.
-fn busybox(dir: &Path) -> Result<()> {
+fn busybox(arch: Arch, dir: &Path) -> Result<()> {
     let busybox = ochre_tests::busybox()?;
     for name in ["bin", "sbin", "usr/bin", "usr/sbin"] {
         fs::create_dir_all(dir.join(name))?;
     }
-    fs::copy(&busybox, dir.join("bin/busybox"))?;
+    fs::copy(setup::ensure_busybox_of(arch)?, dir.join("bin/busybox"))?;
     let output = Command::new(&busybox).arg("--list-full").output()?;
     for applet in String::from_utf8_lossy(&output.stdout).lines() {
         let path = dir.join(applet);
@@ -305,11 +346,14 @@ fn copy_with_needs(program: &Path, to: &Path, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What stands for the folder of a machine's libraries.
+const TRIPLE: &str = "TRIPLE";
+
 /// What the tools' packages bring that no script uses, and that is large.
 const USELESS_IN_TOOLS: [&str; 3] = [
-    "usr/lib/x86_64-linux-gnu/libc.a",
-    "usr/lib/x86_64-linux-gnu/libm-2.36.a",
-    "usr/lib/x86_64-linux-gnu/gconv",
+    "usr/lib/TRIPLE/libc.a",
+    "usr/lib/TRIPLE/libm-2.36.a",
+    "usr/lib/TRIPLE/gconv",
 ];
 
 /// What packages bring that no script reads. Perl comes with what the C
@@ -322,14 +366,14 @@ const USELESS: [&str; 9] = [
     "usr/share/perl5",
     "usr/share/zoneinfo",
     "usr/bin/perl",
-    "usr/lib/x86_64-linux-gnu/perl-base",
-    "usr/lib/x86_64-linux-gnu/gconv",
+    "usr/lib/TRIPLE/perl-base",
+    "usr/lib/TRIPLE/gconv",
 ];
 
 /// Copies a folder of unpacked packages, but for what is of no use.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+fn copy(arch: Arch, from: &Path, to: &Path) -> Result<()> {
     copy_all(from, to)?;
-    remove(to, &USELESS);
+    remove(arch, to, &USELESS);
     Ok(())
 }
 
@@ -343,9 +387,13 @@ fn copy_all(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn remove(dir: &Path, useless: &[&str]) {
+fn remove(arch: Arch, dir: &Path, useless: &[&str]) {
+    let triple = match arch {
+        Arch::X86_64 => "x86_64-linux-gnu",
+        Arch::Aarch64 => "aarch64-linux-gnu",
+    };
     for useless in useless {
-        let path = dir.join(useless);
+        let path = dir.join(useless.replace(TRIPLE, triple));
         let _ = if path.is_dir() {
             fs::remove_dir_all(&path)
         } else {

@@ -38,6 +38,7 @@ pub use ochre_tool::{
     tree::Tree,
 };
 pub use shared::{
-    archive, busybox, guest, guest_on, kernel, kernel_with, once, shell, shell_on, test_kernel,
+    archive, busybox, guest, guest_on, kernel, kernel_with, once, shell, shell_on, shell_tree,
+    test_kernel,
 };
 pub use suite::{Case, run};

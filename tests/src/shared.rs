@@ -77,11 +77,21 @@ pub fn busybox() -> Result<PathBuf> {
 
 /// A root with busybox and nothing else.
 fn busybox_root(arch: Arch) -> Result<PathBuf> {
+    let name = match arch {
+        Arch::X86_64 => "busybox",
+        Arch::Aarch64 => "busybox-aarch64",
+    };
+    archive(name, || shell_tree(arch))
+}
+
+/// The same before it is packed.
+///
+/// # Errors
+/// If busybox cannot be had.
+pub fn shell_tree(arch: Arch) -> Result<Tree> {
     match arch {
-        Arch::X86_64 => archive("busybox", || rootfs::shell(&busybox()?)),
-        Arch::Aarch64 => archive("busybox-aarch64", || {
-            rootfs::foreign_shell(&setup::ensure_busybox_of(arch)?, &busybox()?)
-        }),
+        Arch::X86_64 => rootfs::shell(&busybox()?),
+        Arch::Aarch64 => rootfs::foreign_shell(&setup::ensure_busybox_of(arch)?, &busybox()?),
     }
 }
 

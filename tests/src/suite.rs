@@ -28,6 +28,11 @@ impl Case {
             check: Box::new(check),
         }
     }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// Runs the cases that the command line asks for.

@@ -24,6 +24,8 @@ const MARKER: &str = ".ochre-packages";
 pub struct Packages {
     names: Vec<String>,
     with_dependencies: bool,
+    /// Debian's name of an architecture that is not the host's.
+    architecture: Option<&'static str>,
 }
 
 impl Packages {
@@ -32,7 +34,17 @@ impl Packages {
         Self {
             names: names.into_iter().map(|n| n.as_ref().to_owned()).collect(),
             with_dependencies: false,
+            architecture: None,
         }
+    }
+
+    /// The packages of an architecture.
+    pub fn of(mut self, arch: Arch) -> Self {
+        self.architecture = match arch {
+            Arch::X86_64 => None,
+            Arch::Aarch64 => Some("arm64"),
+        };
+        self
     }
 
     /// The packages that these depend on too (not what they recommend).
@@ -58,10 +70,13 @@ impl Packages {
             "the Debian packages {} are needed, and this host has no apt-get and dpkg to fetch them",
             self.names.join(", ")
         );
+        if let Some(architecture) = self.architecture {
+            know(architecture)?;
+        }
         let task = Task::new(format!("fetching {}", self.names.join(", ")));
         task.begin();
         let names = self.resolve(&task)?;
-        let debs = download(&names, &folder, &task)?;
+        let debs = self.download(&names, &folder, &task)?;
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;
         for (done, deb) in debs.iter().enumerate() {
@@ -85,7 +100,20 @@ impl Packages {
         if self.with_dependencies {
             folder.push_str("+all");
         }
+        if let Some(architecture) = self.architecture {
+            folder.push('+');
+            folder.push_str(architecture);
+        }
         folder
+    }
+
+    /// What makes `apt-get` see the architecture's packages and no others.
+    fn options(&self) -> Vec<String> {
+        let names = ["APT::Architecture", "APT::Architectures"].into_iter();
+        let options = self.architecture.map(|architecture| {
+            names.flat_map(move |name| ["-o".to_owned(), format!("{name}={architecture}")])
+        });
+        options.into_iter().flatten().collect()
     }
 
     /// The names to download. With dependencies, apt is asked what it would
@@ -103,6 +131,7 @@ impl Packages {
                     "Dir::State::status={}",
                     nothing_installed.path().display()
                 ))
+                .args(self.options())
                 .args(["--simulate", "--no-install-recommends", "install"])
                 .args(&self.names);
             command
@@ -113,6 +142,36 @@ impl Packages {
             .filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next())
             .map(str::to_owned)
             .collect())
+    }
+
+    /// Downloads packages and gives the paths of the `.deb` files.
+    fn download(&self, names: &[String], folder: &str, task: &Task) -> Result<Vec<PathBuf>> {
+        let dir = paths::cache("debian")?.join(folder);
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir)?;
+        with_package_lists(task, || {
+            let mut command = apt_get_with_status();
+            command
+                .args(["-o", "APT::Sandbox::User=root"])
+                .args(self.options())
+                .arg("download")
+                .args(names)
+                .current_dir(&dir);
+            command
+        })?;
+        let mut debs: Vec<_> = fs::read_dir(&dir)?
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+            .collect();
+        debs.sort();
+        ensure!(
+            debs.len() == names.len(),
+            "asked apt-get for {} packages and got {}",
+            names.len(),
+            debs.len()
+        );
+        Ok(debs)
     }
 }
 
@@ -219,34 +278,6 @@ pub fn linux_kernel(arch: Arch) -> Result<PathBuf> {
 pub fn unpacked(dir: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(dir.join(MARKER)).context("no packages are unpacked there")?;
     Ok(text.lines().map(str::to_owned).collect())
-}
-
-/// Downloads packages and gives the paths of the `.deb` files.
-fn download(names: &[String], folder: &str, task: &Task) -> Result<Vec<PathBuf>> {
-    let dir = paths::cache("debian")?.join(folder);
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir)?;
-    with_package_lists(task, || {
-        let mut command = apt_get_with_status();
-        command
-            .args(["-o", "APT::Sandbox::User=root", "download"])
-            .args(names)
-            .current_dir(&dir);
-        command
-    })?;
-    let mut debs: Vec<_> = fs::read_dir(&dir)?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .collect();
-    debs.sort();
-    ensure!(
-        debs.len() == names.len(),
-        "asked apt-get for {} packages and got {}",
-        names.len(),
-        debs.len()
-    );
-    Ok(debs)
 }
 
 fn unpack(deb: &Path, dir: &Path) -> Result<()> {
@@ -364,13 +395,14 @@ fn status_line(line: &str) -> Option<(u64, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Packages, status_line};
+    use super::{Arch, Packages, status_line};
 
     #[test]
     fn folders_are_named_after_what_is_in_them() {
         let check = |packages: Packages, name: &str| assert_eq!(packages.folder_name(), name);
         check(Packages::new(["b", "a"]), "a+b");
         check(Packages::new(["a"]).with_dependencies(), "a+all");
+        check(Packages::new(["a"]).of(Arch::Aarch64), "a+arm64");
         let long: Vec<String> = (0..60).map(|n| format!("package{n}")).collect();
         assert!(Packages::new(&long).folder_name().len() < 120);
     }

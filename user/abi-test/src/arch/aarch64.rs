@@ -57,6 +57,9 @@ pub(crate) mod numbers {
     );
 }
 
+/// Whether Linux ends programs' addresses where Ochre does. (It has 48 bits.)
+pub(crate) const ENDS_AT_47_BITS: bool = false;
+
 /// In front of an address where `rseq` goes on (`RSEQ_SIG`).
 pub(crate) const RSEQ_SIGNATURE: u32 = 0xd428_bc00;
 
@@ -144,8 +147,8 @@ pub(crate) fn set_all_flags(context: usize) {
 }
 
 /// What the frame tells of a fault: the syndrome's class, whether it was a
-/// store, and the kind of fault without the level of the tables, which is each
-/// kernel's own affair.
+/// store, and whether it was about a page; what of a page, and of which level of
+/// the tables, is each kernel's own affair.
 pub(crate) fn told(context: usize) -> String {
     const RECORDS: usize = 464;
     const SYNDROME: u64 = 16 << 32 | 0x4553_5201;
@@ -158,10 +161,10 @@ pub(crate) fn told(context: usize) -> String {
             [0, _] => return "no syndrome".to_owned(),
             [SYNDROME, syndrome] => {
                 return format!(
-                    "class {:#x} store {} fault {:#x}",
+                    "class {:#x} store {} of a page {}",
                     syndrome >> 26 & 0x3f,
                     syndrome >> 6 & 1,
-                    syndrome >> 2 & 15
+                    (1..=3).contains(&(syndrome >> 2 & 15))
                 );
             }
             [head, _] => at += (head >> 32) as usize,

@@ -10,6 +10,9 @@ pub(crate) mod numbers {
     pub(crate) use libc::*;
 }
 
+/// Whether Linux ends programs' addresses where Ochre does.
+pub(crate) const ENDS_AT_47_BITS: bool = true;
+
 /// In front of an address where `rseq` goes on (`RSEQ_SIG`).
 pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 
