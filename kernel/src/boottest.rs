@@ -24,7 +24,11 @@
 //! | `processors` | each comes up and says its number once; ok |
 //! | `wake-from-idle` | each sleeps and is woken, again and again; ok |
 //! | `panic-elsewhere`, `overflow-elsewhere` | a report by the second processor; all stop |
+//! | `tasks` | some that yield, thousands that sleep, none polled in vain; ok |
+//! | `hang` | nothing for ever: the host has to say so |
 //! | `stuck` | a report of where the second processor is; then a panic |
+
+mod tasks;
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -98,15 +102,26 @@ pub(crate) fn run(boot: &mut BootInfo) {
         "panic-elsewhere" => elsewhere(panic_here),
         "overflow-elsewhere" => elsewhere(overflow),
         "stuck" => stuck(),
+        "tasks" => tasks::run(ok),
+        "hang" => {
+            debug::write(b"boottest hang: begins\n");
+            loop {
+                let _ = cpu::wait_for_interrupt();
+            }
+        }
         "archive" => archive(boot.initramfs.take()),
         _ => panic!("no such boottest: {name}"),
     }
-    debug::write(b"boottest ");
-    debug::write(name.as_bytes());
-    debug::write(format!(": ok ({} processors)\n", cpu::online()).as_bytes());
+    ok(name)
+}
+
+/// Says that a property holds, and ends the machine.
+fn ok(name: &str) -> ! {
+    debug::write(format!("boottest {name}: ok ({} processors)\n", cpu::online()).as_bytes());
     power::power_off(0)
 }
 
+// ANCHOR: recurse
 /// Calls itself until the stack is gone.
 fn recurse(depth: u64) -> u64 {
     let frame = core::hint::black_box([depth; 64]);
@@ -116,6 +131,7 @@ fn recurse(depth: u64) -> u64 {
     let deeper = recurse(core::hint::black_box(depth.wrapping_add(1)));
     deeper.wrapping_add(frame[(depth % 64) as usize])
 }
+// ANCHOR_END: recurse
 
 /// An address space with one page that a program may do anything with.
 fn user_page() -> (PageTable, u64) {
@@ -202,6 +218,7 @@ fn timer() {
     while irq::poll_pending() != Some(Event::Timer) {}
 }
 
+// ANCHOR: idle
 /// An alarm that fired before the sleep began must still end it.
 fn idle() {
     for _ in 0..100 {
@@ -213,6 +230,7 @@ fn idle() {
     clock::set_alarm(None);
     assert_eq!(irq::poll_pending(), None, "an alarm that was not set");
 }
+// ANCHOR_END: idle
 
 /// How often each other processor was where its test wants it.
 static COUNTS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];

@@ -3,7 +3,7 @@
 //! | word | what happens |
 //! |---|---|
 //! | `ochre.ktest=list` | a line `ktest NAME` for each, then the machine ends |
-//! | `ochre.ktest=NAME` | that test |
+//! | `ochre.ktest=NAME,..` | these tests |
 //! | `ochre.ktest=all` | every test, in one machine |
 //!
 //! Around a test the log says `ktest NAME: runs` and `ktest NAME: ok`. A test
@@ -47,16 +47,22 @@ pub(crate) fn run(boot: &BootInfo) {
             }
         }
         "all" => ktest::all().iter().for_each(one),
-        name => match ktest::all().iter().find(|test| test.name == name) {
-            Some(test) => one(test),
-            None => panic!("no such ktest: {name}"),
-        },
+        names => {
+            for name in names.split(',') {
+                match ktest::all().iter().find(|test| test.name == name) {
+                    Some(test) => one(test),
+                    None => panic!("no such ktest: {name}"),
+                }
+            }
+        }
     }
     power::power_off(0)
 }
 
+// ANCHOR: one
 fn one(test: &KernelTest) {
     let _ = writeln!(Log, "ktest {}: runs", test.name);
     (test.run)();
     let _ = writeln!(Log, "ktest {}: ok", test.name);
 }
+// ANCHOR_END: one

@@ -1,14 +1,16 @@
 //! The kernel with each allocator that it can be built with.
 //!
 //! One kernel for each feature of `hal/src/memory/config.rs`, and one program
-//! in it: a shell that makes processes, files and pipes, on two processors.
+//! in it: a shell that makes processes, files and pipes, on two processors. It
+//! carries the in-kernel tests as well, of which those of the heap are run.
 //! Building takes longest by far.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use ochre_tests::{Case, Guest, archive, busybox, check_output, kernel_with, rootfs};
+use anyhow::{Result, ensure};
+use ochre_tests::{Case, Guest, archive, busybox, check_output, describe, kernel_with, rootfs};
 
 /// How long the script may take.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -24,6 +26,14 @@ const FEATURES: [&str; 7] = [
     "frames-buddy",
 ];
 
+/// What the heap must do, whatever its design (`hal/src/memory/ktests/heap.rs`).
+const HEAP_TESTS: [&str; 4] = [
+    "a_heap_gives_a_box",
+    "a_heap_gives_a_large_vector",
+    "a_heap_gives_many_boxes",
+    "a_heap_gives_many_boxes_while_one_lives_long",
+];
+
 /// Processes, files, pipes and memory; the same output whatever allocates.
 const SCRIPT: &str = "\
 for n in 1 2 3 4 5 6 7 8; do (echo $n | cat > /tmp/$n) & done; wait
@@ -37,20 +47,48 @@ seq 1 2000 | sort -rn | head -n 1
 const OUTPUT: &str = "1 2 3 4 5 6 7 8 \n4194304\n3\n2000\n";
 
 fn main() -> ExitCode {
-    let cases = FEATURES.into_iter().map(|feature| {
-        Case::new(feature, move || {
-            let root = archive("busybox", || rootfs::shell(&busybox()?))?;
-            let outcome = Guest::with_kernel(kernel_with(&[feature])?)
-                .timeout(TIMEOUT)
-                .env("PATH", rootfs::GUEST_PATH)
-                .processors(2)
-                .archive(root)
-                .program("/bin/sh")
-                .name("sh")
-                .args(["-c", SCRIPT])
-                .run()?;
-            check_output(&outcome, 0, OUTPUT)
-        })
+    let cases = FEATURES.into_iter().flat_map(|feature| {
+        [
+            Case::new(feature, move || runs_programs(feature)),
+            Case::new(format!("{feature}: the heap's tests"), move || {
+                passes_its_tests(feature)
+            }),
+        ]
     });
     ochre_tests::run(cases.collect())
+}
+
+fn kernel(feature: &str) -> Result<PathBuf> {
+    kernel_with(&[feature, "ktest"])
+}
+
+fn runs_programs(feature: &str) -> Result<()> {
+    let root = archive("busybox", || rootfs::shell(&busybox()?))?;
+    let outcome = Guest::with_kernel(kernel(feature)?)
+        .timeout(TIMEOUT)
+        .env("PATH", rootfs::GUEST_PATH)
+        .processors(2)
+        .archive(root)
+        .program("/bin/sh")
+        .name("sh")
+        .args(["-c", SCRIPT])
+        .run()?;
+    check_output(&outcome, 0, OUTPUT)
+}
+
+fn passes_its_tests(feature: &str) -> Result<()> {
+    let names = HEAP_TESTS.map(|test| format!("ochre_hal::memory::ktests::heap::{test}"));
+    let outcome = Guest::with_kernel(kernel(feature)?)
+        .timeout(TIMEOUT)
+        .words(format!("ochre.ktest={}", names.join(",")))
+        .run()?;
+    for name in names {
+        let told = format!("ktest {name}: ok");
+        ensure!(
+            outcome.log.contains(&told),
+            "{name}\n{}",
+            describe(&outcome)
+        );
+    }
+    check_output(&outcome, 0, "")
 }

@@ -23,7 +23,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Machine, QemuExit, describe, ended_on, extent, prefix, test_kernel,
+    Arch, Case, End, Extent, Guest, Machine, QemuExit, describe, ended_on, extent, prefix,
+    test_kernel,
 };
 
 /// How long one property may take.
@@ -40,7 +41,7 @@ enum Expected {
 use Expected::{Dies, Holds};
 
 /// What is tried on one processor, or does not depend on how many there are.
-const PROPERTIES: [&str; 17] = [
+const PROPERTIES: [&str; 18] = [
     "breakpoint",
     "page-fault",
     "null",
@@ -58,6 +59,7 @@ const PROPERTIES: [&str; 17] = [
     "out-of-heap",
     "timer",
     "idle",
+    "tasks",
 ];
 
 /// What takes more than one processor, and how many it is tried on.
@@ -68,6 +70,10 @@ const WITH_OTHERS: [(&str, &[u32]); 5] = [
     ("overflow-elsewhere", &[2]),
     ("stuck", &[2]),
 ];
+
+/// How long a kernel that hangs is waited for. It sleeps, so it takes nothing
+/// from others.
+const HANG: Duration = Duration::from_secs(10);
 
 /// What must come of a property.
 fn expected(arch: Arch, name: &str) -> Expected {
@@ -150,6 +156,7 @@ fn main() -> ExitCode {
             .chain(machines::cases())
             .chain(machines::early_input())
             .chain(trees::cases().filter(|_| extent(Arch::Aarch64) > Extent::Nothing))
+            .chain([Case::new("a kernel that hangs is told", hang)])
             .chain(rtc::cases())
             .chain(machines_asked().flat_map(init::cases))
             .chain(profile::cases())
@@ -180,6 +187,31 @@ fn properties(arch: Arch) -> impl Iterator<Item = Case> {
         })
     });
     alone.chain(with_others)
+}
+
+/// A machine that does nothing for ever is ended, and that is what is said of it.
+fn hang() -> Result<()> {
+    let arch = match extent(Arch::X86_64) {
+        Extent::Nothing => Arch::Aarch64,
+        _ => Arch::X86_64,
+    };
+    let outcome = Guest::with_kernel(test_kernel(arch)?)
+        .machine(Machine::usual(arch))
+        .words("ochre.boottest=hang")
+        .timeout(HANG)
+        .run()?;
+    let told = describe(&outcome);
+    ensure!(
+        outcome.end == End::TimedOut && outcome.status.is_none(),
+        "not told as a kernel that hangs\n{told}"
+    );
+    ensure!(
+        outcome.log.contains("boottest hang: begins")
+            && !outcome.log.contains("kernel panicked")
+            && !outcome.log.contains("kernel fault"),
+        "it is told, and for another reason\n{told}"
+    );
+    Ok(())
 }
 
 fn check(arch: Arch, name: &str, processors: u32) -> Result<()> {

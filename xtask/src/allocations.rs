@@ -184,6 +184,7 @@ fn counts(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     !sources::is_test_file(path)
         && !matches!(name.as_ref(), "ktests.rs" | "ktest.rs" | "boottest.rs")
+        && !path.parent().is_some_and(|folder| folder.ends_with("boottest"))
         // What runs once, before the first program.
         && !matches!(name.as_ref(), "boot.rs" | "config.rs" | "main.rs")
 }

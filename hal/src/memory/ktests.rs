@@ -1,5 +1,8 @@
 //! Tests inside the kernel, where tables and faults are real.
 
+mod heap;
+mod translate;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -51,7 +54,7 @@ fn frames_come_and_go() {
 }
 
 #[ktest]
-fn user_frames_run_out_before_the_kernel_does() {
+fn each_frame_is_handed_out_once_until_only_the_reserve_is_left() {
     let before = available();
     if before > 1 << 19 {
         // Above 2 GiB the host would have to find all of it; the path is the same.
@@ -59,9 +62,17 @@ fn user_frames_run_out_before_the_kernel_does() {
     }
     // In small pieces: one list of all frames would want a large block itself.
     let mut held: Vec<Vec<UserFrame>> = Vec::new();
+    // A bit for each frame of the lowest 4 GiB, where all of this memory is.
+    let mut seen = alloc::vec![0_u64; 1 << 14];
     loop {
         let some: Vec<UserFrame> = (0..256).map_while(|_| UserFrame::zeroed().ok()).collect();
         let last = some.len() < 256;
+        for frame in &some {
+            let number = frame.number() as usize;
+            let bit = 1 << (number % 64);
+            assert_eq!(seen[number / 64] & bit, 0, "frame {number} twice");
+            seen[number / 64] |= bit;
+        }
         held.push(some);
         // What the heap kept ready is given back by the question.
         if last && !memory::has_headroom(0) {
@@ -72,7 +83,7 @@ fn user_frames_run_out_before_the_kernel_does() {
     // The kernel still has its reserve.
     let more = Box::new([1_u8; 1000]);
     assert_eq!(more[999], 1);
-    drop(held);
+    drop((held, seen));
     assert_eq!(available(), before);
 }
 

@@ -103,7 +103,46 @@ fn days_before(year: u64, month: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Date;
+    use proptest::prelude::{any, prop_assert_eq, prop_assume, proptest};
+
+    use super::{Date, days_in_month};
+
+    proptest! {
+        /// Seconds make a date that is one, and that makes the same seconds.
+        #[test]
+        fn any_second_comes_back(seconds in 0_u64..1 << 44) {
+            let date = Date::at(seconds);
+            prop_assert_eq!(date.to_seconds(), Some(seconds));
+            prop_assert_eq!(date.weekday(), (seconds / 86_400 + 4) % 7);
+        }
+
+        /// Fields that are a date come back from its seconds, and the next
+        /// second is a later date; others are refused.
+        #[test]
+        fn any_fields_are_a_date_or_refused(
+            fields in any::<[u8; 5]>(), year in 1960_u64..3000,
+        ) {
+            let [month, day, hours, minutes, seconds] = fields.map(u64::from);
+            // Numbers that are a little too large, and not far too large.
+            let date = Date {
+                year,
+                month: month % 14,
+                day: day % 33,
+                hours: hours % 25,
+                minutes: minutes % 61,
+                seconds: seconds % 61,
+            };
+            let is_date = date.year >= 1970
+                && (1..=12).contains(&date.month)
+                && (1..=days_in_month(date.year, date.month)).contains(&date.day)
+                && date.hours < 24 && date.minutes < 60 && date.seconds < 60;
+            prop_assert_eq!(date.to_seconds().is_some(), is_date);
+            prop_assume!(is_date);
+            let second = date.to_seconds().unwrap_or_default();
+            prop_assert_eq!(Date::at(second), date);
+            prop_assert_eq!(Date::at(second + 1).to_seconds(), Some(second + 1));
+        }
+    }
 
     #[test]
     fn known_dates() {

@@ -2,6 +2,7 @@
 
 mod names;
 mod open;
+mod random_paths;
 mod walk;
 
 use std::sync::Arc;

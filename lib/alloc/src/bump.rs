@@ -85,6 +85,7 @@ impl Current {
         }
     }
 
+    // ANCHOR: take
     /// Takes memory for a layout, if it fits.
     #[inline]
     fn take(&mut self, layout: Layout) -> Option<NonNull<u8>> {
@@ -100,6 +101,7 @@ impl Current {
         self.next = unsafe { self.next.add(len) };
         Some(memory)
     }
+    // ANCHOR_END: take
 }
 
 // SAFETY: `take` moves `next` past what it hands out (invariant 1), aligned;
@@ -121,6 +123,7 @@ unsafe impl Heap for Bump {
         Ok(memory)
     }
 
+    // ANCHOR: free
     #[inline]
     unsafe fn free(&mut self, memory: NonNull<u8>, layout: Layout) {
         debug_assert!(self.live > 0, "more is freed than was allocated");
@@ -135,6 +138,7 @@ unsafe impl Heap for Bump {
             current.next = memory;
         }
     }
+    // ANCHOR_END: free
 
     #[inline]
     unsafe fn resize(&mut self, memory: NonNull<u8>, old: Layout, new_size: usize) -> bool {

@@ -35,6 +35,8 @@ mod bump;
 mod cached;
 mod class;
 mod depot;
+#[cfg(test)]
+mod everyday;
 mod first_fit;
 mod fixed_blocks;
 mod frames;
