@@ -20,6 +20,7 @@ pub struct BootInfo {
     pub initramfs: Option<Initramfs>,
 }
 
+// ANCHOR: entry
 /// Names the kernel's entry: a `fn(BootInfo) -> !`.
 ///
 /// Expands to the one symbol that the boot code jumps to; a second use is a
@@ -34,3 +35,4 @@ macro_rules! entry {
         }
     };
 }
+// ANCHOR_END: entry

@@ -71,6 +71,7 @@ pub fn wait_for_interrupt() -> Event {
     machine::window::wait()
 }
 
+// ANCHOR: lookup
 /// Looks up what a program's number names. The processor does not read behind
 /// the slice either while it guesses whether the number is too large.
 #[must_use]
@@ -81,6 +82,7 @@ pub fn lookup<T>(slice: &[T], index: usize) -> Option<&T> {
     }
     slice.get(machine::speculation::clamp(index, slice.len()))
 }
+// ANCHOR_END: lookup
 
 /// As [`lookup`], among the first `count` things of the table, which are all of
 /// them at most.

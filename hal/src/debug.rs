@@ -22,6 +22,7 @@ static LOG_PORT: AtomicU16 = AtomicU16::new(0);
 /// Whether reports of a dying kernel also go to the first serial port.
 static TO_SERIAL: AtomicBool = AtomicBool::new(false);
 
+// ANCHOR: set_log_port
 /// Sends the kernel log to an output-only byte port (x86: QEMU's `isa-debugcon`,
 /// 0x402 or 0xe9). Other ports are refused with `false`: an arbitrary port
 /// write could reprogram a device.
@@ -33,12 +34,14 @@ pub fn set_log_port(port: u16) -> bool {
     }
     known
 }
+// ANCHOR_END: set_log_port
 
 /// Whether panics are also painted on the first serial port.
 pub fn set_panic_to_serial(yes: bool) {
     TO_SERIAL.store(yes, Ordering::Relaxed);
 }
 
+// ANCHOR: write
 /// Writes bytes to the log port, if one is set.
 pub fn write(bytes: &[u8]) {
     let port = LOG_PORT.load(Ordering::Relaxed);
@@ -49,6 +52,7 @@ pub fn write(bytes: &[u8]) {
     console::write_log(port, bytes);
     drop(turn);
 }
+// ANCHOR_END: write
 
 /// Looks at the turn of another processor, before its bytes are mixed with ours.
 const PATIENCE: u32 = 1_000_000;

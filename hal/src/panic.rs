@@ -6,6 +6,7 @@ use crate::arch::machine::report;
 use crate::backtrace;
 use crate::debug::LastWords;
 
+// ANCHOR: panic
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     report::begin();
@@ -16,3 +17,4 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let _ = report::processors(&mut out);
     crate::power::fail()
 }
+// ANCHOR_END: panic

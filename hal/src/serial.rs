@@ -74,10 +74,12 @@ impl SerialPort {
         self.uart.read(to)
     }
 
+    // ANCHOR: write
     /// Hands over as many bytes as the device takes now; returns how many.
     pub fn write(&mut self, from: &[u8]) -> usize {
         self.uart.write(from)
     }
+    // ANCHOR_END: write
 
     /// Whether arriving bytes raise the line. The line is an edge: after an
     /// event, read until nothing is left, or no further event comes.

@@ -7,6 +7,7 @@ use crate::memory::{OutOfMemory, SpaceRef};
 #[cfg(all(feature = "ktest", target_os = "none"))]
 pub(crate) mod ktests;
 
+// ANCHOR: trap
 /// Why user mode was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trap {
@@ -24,6 +25,7 @@ pub enum Trap {
     /// A device or the timer; taken and acknowledged.
     Interrupt(Event),
 }
+// ANCHOR_END: trap
 
 /// A kind of memory access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

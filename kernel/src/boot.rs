@@ -53,6 +53,7 @@ pub fn main(boot: BootInfo) -> ! {
     }
 }
 
+// ANCHOR: join
 /// What each of the other processors does.
 fn join() -> ! {
     if let Err(errno) = sched::bring_up() {
@@ -67,6 +68,7 @@ fn join() -> ! {
     }
     sched::run()
 }
+// ANCHOR_END: join
 
 /// Makes log and exit ports known. A command line that cannot be understood
 /// ends the machine.

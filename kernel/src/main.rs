@@ -1,6 +1,8 @@
 //! The kernel image: the entry and nothing else.
+// ANCHOR: attributes
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
+// ANCHOR_END: attributes
 
 #[cfg(target_os = "none")]
 extern crate alloc;
@@ -18,6 +20,7 @@ mod ktest;
 #[cfg(target_os = "none")]
 ochre_hal::entry!(main);
 
+// ANCHOR: main
 /// The first function of the safe kernel.
 #[cfg(target_os = "none")]
 fn main(boot: ochre_hal::boot::BootInfo) -> ! {
@@ -29,6 +32,7 @@ fn main(boot: ochre_hal::boot::BootInfo) -> ! {
     ktest::run(&boot);
     ochre_kernel::boot::main(boot)
 }
+// ANCHOR_END: main
 
 /// Lets the tests' machine end by what the host's tool puts in; one that ends
 /// by its firmware has no port for that.

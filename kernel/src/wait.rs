@@ -43,6 +43,7 @@ impl WaitQueue {
         WaitQueue::default()
     }
 
+    // ANCHOR: wake
     /// Wakes everybody. Allocates nothing.
     pub fn wake(&self) {
         let waiters = self.waiters.lock();
@@ -50,6 +51,7 @@ impl WaitQueue {
             waker.wake_by_ref();
         }
     }
+    // ANCHOR_END: wake
 
     /// Whether anybody waits.
     #[must_use]
@@ -229,6 +231,7 @@ where
 {
     type Output = Result<T, Interrupted>;
 
+    // ANCHOR: until_poll
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let found = if this.table.is_none() {
@@ -257,4 +260,5 @@ where
         }
         Poll::Pending
     }
+    // ANCHOR_END: until_poll
 }

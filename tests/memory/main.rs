@@ -4,11 +4,7 @@
 //! came of it. Where the hashes differ, both tell the whole trace of the seed,
 //! and what differs is shown. Seeds that found something once are kept in
 //! `seeds.txt`. `cargo xtask fuzz memory` runs more of them.
-//!
-//! What `docs/paging.md` shows is run too ([`chapter`]).
 #![forbid(unsafe_code)]
-
-mod chapter;
 
 use core::time::Duration;
 use std::{
@@ -39,7 +35,6 @@ fn main() -> ExitCode {
     run(vec![
         Case::new("kept seeds", kept),
         Case::new("sequences", sequences),
-        Case::new("the chapter on paging", chapter::is_true),
     ])
 }
 

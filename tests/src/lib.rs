@@ -17,6 +17,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod book;
 mod compare;
 mod diff;
 mod extent;

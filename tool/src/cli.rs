@@ -228,6 +228,18 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Whether a command line would be understood: for documents that show some.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+    match Cli::try_parse_from(core::iter::once("ochre").chain(words)) {
+        Ok(_) => Ok(()),
+        Err(error) if !error.use_stderr() => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};

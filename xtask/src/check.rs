@@ -4,7 +4,7 @@ use anyhow::Result;
 use ochre_tool::Arch;
 use ochre_tool::setup::{self, KERNEL_TARGET};
 
-use crate::{model, run::cargo, syscalls, tidy};
+use crate::{docs, model, run::cargo, syscalls, tidy};
 
 /// Runs all checks; the first that fails ends it.
 pub(crate) fn check() -> Result<()> {
@@ -52,11 +52,7 @@ pub(crate) fn check() -> Result<()> {
             .run()?;
     }
     model::check()?;
-    // The library's documentation speaks of all that it has.
-    cargo(["doc", "--workspace", "--no-deps"])?
-        .args(["--features", "ochre-sync/std,ochre-sync/lock_api"])
-        .env("RUSTDOCFLAGS", "--deny warnings")
-        .run()
+    docs::rustdoc()
 }
 
 /// With several packages named, a feature needs its package's name in front.

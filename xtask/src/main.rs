@@ -6,6 +6,7 @@ mod bench_alloc;
 mod bench_sync;
 mod check;
 mod count_unsafe;
+mod docs;
 mod example;
 mod fuzz;
 mod measured;
@@ -122,6 +123,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// The book and the documentation of every crate, as web pages
+    Docs,
     /// What is there and what is missing on this host
     Doctor,
 }
@@ -197,7 +200,38 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Allocations { .. } => allocations::print()?,
         Command::Syscalls { check: true } => syscalls::check()?,
         Command::Syscalls { check: false } => syscalls::write()?,
+        Command::Docs => docs::build()?,
         Command::Doctor => return Ok(ochre_tool::doctor::print()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+    use ochre_tests::book;
+
+    use super::Cli;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_book_has_commands_that_are_there() {
+        for page in book::pages().unwrap() {
+            for command in page.commands() {
+                let Some(words) = command.text.strip_prefix("cargo xtask ") else {
+                    continue;
+                };
+                let words = ["cargo xtask"].into_iter().chain(words.split_whitespace());
+                if let Err(error) = Cli::try_parse_from(words)
+                    && error.use_stderr()
+                {
+                    panic!("{}:{}: {error}", page.path.display(), command.line);
+                }
+            }
+        }
+    }
 }

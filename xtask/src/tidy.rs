@@ -3,6 +3,7 @@
 //! Each rule is a function that adds what it finds to a list; all rules run,
 //! so that one run shows everything.
 
+mod book;
 mod crates;
 mod documents;
 mod files;
@@ -68,6 +69,7 @@ pub(crate) fn check() -> Result<()> {
     files::check(&house, &mut findings);
     crates::check(&house, &mut findings)?;
     documents::check(&house, &mut findings)?;
+    book::check(&house, &mut findings)?;
     locks::check(&house, &mut findings)?;
     machines::check(&house, &mut findings);
     infallible(&house, &mut findings)?;

@@ -118,12 +118,14 @@ impl Flush {
         }
     }
 
+    // ANCHOR: finish
     fn finish(&mut self) {
         self.forget();
         frames::free_users(core::mem::take(&mut self.frames));
         self.shared = None;
         self.settle();
     }
+    // ANCHOR_END: finish
 
     /// Nothing is left to do.
     fn settle(&mut self) {

@@ -314,6 +314,7 @@ pub(super) fn is_memory(range: Range<u64>) -> bool {
     (first..end).any(|frame| record(frame as u32).kind() != Record::UNMANAGED)
 }
 
+// ANCHOR: allocate_user
 /// A program's frame with one handle, content unspecified.
 #[inline]
 pub(super) fn allocate_user() -> Result<u32, OutOfMemory> {
@@ -327,6 +328,7 @@ pub(super) fn allocate_user() -> Result<u32, OutOfMemory> {
     record.word().store(1, Ordering::Relaxed);
     Ok(frame)
 }
+// ANCHOR_END: allocate_user
 
 /// Frees a program's frame that has no handle left.
 #[inline]

@@ -25,6 +25,7 @@ pub(super) struct Pages;
 
 // SAFETY: the frame allocator hands out frames in the direct map, aligned,
 // each to one owner.
+// ANCHOR: page_source
 unsafe impl PageSource for Pages {
     fn allocate_pages(&self, count: usize) -> Option<NonNull<u8>> {
         frames::allocate_kernel(count)
@@ -35,6 +36,7 @@ unsafe impl PageSource for Pages {
         unsafe { frames::free_kernel(start, count) }
     }
 }
+// ANCHOR_END: page_source
 
 /// The processor whose magazines are used.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ pub struct Zero;
 #[derive(Clone, Copy, Debug)]
 pub struct Full;
 
+// ANCHOR: null
 impl File for Null {
     fn read(&self, _sink: &mut Sink<'_>, _position: &mut u64) -> Result<usize, Errno> {
         Ok(0)
@@ -38,6 +39,7 @@ impl File for Null {
         self
     }
 }
+// ANCHOR_END: null
 
 impl File for Zero {
     fn read(&self, sink: &mut Sink<'_>, _position: &mut u64) -> Result<usize, Errno> {

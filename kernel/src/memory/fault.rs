@@ -198,6 +198,7 @@ fn resolve_in(
     Ok(())
 }
 
+// ANCHOR: map_absent
 /// Maps a page that is not there yet, and perhaps its neighbours.
 fn map_absent(area: &Area, table: &mut PageTable, page: u64, write: bool) -> Result<(), Refusal> {
     let Some(source) = &area.source else {
@@ -225,6 +226,7 @@ fn map_absent(area: &Area, table: &mut PageTable, page: u64, write: bool) -> Res
     }
     Ok(())
 }
+// ANCHOR_END: map_absent
 
 /// Maps neighbours of a page that the backing has at hand.
 fn map_around(area: &Area, source: &Source, table: &mut PageTable, page: u64, rights: Rights) {

@@ -521,6 +521,7 @@ impl Thread {
         None
     }
 
+    // ANCHOR: finish
     #[inline]
     fn finish(state: &mut ThreadState, result: SysResult) {
         match result {
@@ -529,6 +530,7 @@ impl Thread {
             Err(errno) => state.user.set_syscall_result(-i64::from(errno.number())),
         }
     }
+    // ANCHOR_END: finish
 
     /// Adds to a counter that only this poll writes: a load and a store are
     /// enough, and cheaper than a locked addition.

@@ -157,6 +157,7 @@ pub fn all_processors() -> u64 {
     u64::MAX >> (64 - machine::online().clamp(1, 64))
 }
 
+// ANCHOR: yield_now
 /// Lets others run first.
 pub async fn yield_now() {
     let mut yielded = false;
@@ -170,6 +171,7 @@ pub async fn yield_now() {
     })
     .await;
 }
+// ANCHOR_END: yield_now
 
 /// Longer stretches in the kernel are looked at.
 static NOTED_CYCLES: AtomicU64 = AtomicU64::new(0);
@@ -220,6 +222,7 @@ pub fn bring_up() -> Result<(), Errno> {
     PROCESSORS.bring_up(here()).map_err(|_| Errno::ENOMEM)
 }
 
+// ANCHOR: run
 /// Runs this processor's tasks for ever.
 pub fn run() -> ! {
     let here = here();
@@ -252,3 +255,4 @@ pub fn run() -> ! {
         }
     }
 }
+// ANCHOR_END: run

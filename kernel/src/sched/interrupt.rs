@@ -25,6 +25,7 @@ pub fn kicks() -> [u32; MAX_CPUS] {
     core::array::from_fn(|cpu| KICKS[cpu].load(Ordering::SeqCst))
 }
 
+// ANCHOR: dispatch
 /// Handles one event. Wakes tasks; does no work of its own.
 pub fn dispatch(event: Event) {
     cpu::this().account.count_event(event);
@@ -54,6 +55,7 @@ pub fn dispatch(event: Event) {
         Event::Nothing => {}
     }
 }
+// ANCHOR_END: dispatch
 
 /// Has `queue` woken whenever `line` fires, and lets it fire.
 ///

@@ -18,6 +18,7 @@ use crate::memory::MakeRoom;
 use crate::process::{ExitStatus, Next, Thread, ThreadState, Work, exit, rseq};
 use crate::syscall::Call;
 
+// ANCHOR: handle_work
 /// Does what keeps a thread from going back to user mode: ends it, stops it,
 /// delivers signals.
 pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
@@ -58,6 +59,7 @@ pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
         }
     }
 }
+// ANCHOR_END: handle_work
 
 fn do_default(thread: &Thread, signal: Signal, action: DefaultAction) {
     match action {

@@ -16,6 +16,7 @@ use crate::vfs::{FdTable, FsContext, OpenFile};
 /// A result register's value or an error.
 pub type SysResult = Result<usize, Errno>;
 
+// ANCHOR: outcome
 /// What a handler answers.
 #[must_use]
 pub enum Outcome {
@@ -29,6 +30,7 @@ pub enum Outcome {
     /// ended the thread: the result register stays as it is.
     Resume,
 }
+// ANCHOR_END: outcome
 
 impl Outcome {
     /// An error.

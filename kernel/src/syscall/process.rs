@@ -22,10 +22,12 @@ pub fn getpid(call: &mut Call<'_>) -> SysResult {
     Ok(call.process().pid.as_usize())
 }
 
+// ANCHOR: getppid
 /// `getppid(2)`.
 pub fn getppid(call: &mut Call<'_>) -> SysResult {
     Ok(call.process().parent_pid().as_usize())
 }
+// ANCHOR_END: getppid
 
 /// `_exit(2)` of one thread.
 pub fn exit(call: &mut Call<'_>, status: i32) -> Outcome {

@@ -146,6 +146,7 @@ pub fn time(call: &mut Call<'_>, to: Ptr<i64>) -> SysResult {
     Ok(seconds.cast_unsigned() as usize)
 }
 
+// ANCHOR: nanosleep
 /// `nanosleep(2)`.
 pub fn nanosleep(
     call: &mut Call<'_>,
@@ -156,6 +157,7 @@ pub fn nanosleep(
     let deadline = time::monotonic_ns().saturating_add(duration);
     Ok(sleep_until(call, deadline, remaining))
 }
+// ANCHOR_END: nanosleep
 
 /// `clock_nanosleep(2)`.
 pub fn clock_nanosleep(

@@ -48,6 +48,7 @@ pub trait Body: Send + Sync + Sized + 'static {
     fn enqueue(task: Arc<Task<Self>>);
 }
 
+// ANCHOR: step
 /// How a [`Body::poll`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -58,6 +59,7 @@ pub enum Step {
     /// The task is over.
     End,
 }
+// ANCHOR_END: step
 
 /// How [`Task::run`] ended.
 #[derive(Debug)]

@@ -46,7 +46,7 @@ fn dependencies(house: &House, findings: &mut Findings) -> Result<()> {
 }
 
 /// Every path in backquotes that starts at the root of the workspace exists.
-fn paths(root: &Path, document: &str, text: &str, findings: &mut Findings) {
+pub(super) fn paths(root: &Path, document: &str, text: &str, findings: &mut Findings) {
     for (number, line) in text.lines().enumerate() {
         for quoted in line.split('`').skip(1).step_by(2) {
             if names_a_path_of_ours(root, quoted) && !root.join(quoted).exists() {

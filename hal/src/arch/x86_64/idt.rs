@@ -27,6 +27,7 @@ static TABLE: Once<Table> = Once::new();
 /// The processor's segments and task state are loaded.
 pub(super) unsafe fn load() {
     let mut table = Table([[0; 2]; 256]);
+    // ANCHOR: gates
     for (vector, gate) in (0_u64..).zip(table.0.iter_mut()) {
         let address = trap::stub(vector);
         let stack = match vector {
@@ -50,6 +51,7 @@ pub(super) unsafe fn load() {
             address >> 32,
         ];
     }
+    // ANCHOR_END: gates
     let _ = TABLE.set(table);
     let table = TABLE
         .get()

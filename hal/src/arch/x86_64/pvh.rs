@@ -111,6 +111,7 @@ pub(crate) fn read(
     Ok(handover)
 }
 
+// ANCHOR: memory_map
 /// The usable memory of the map at `address`.
 fn memory_map(memory: &impl Physical, address: u64, count: u32) -> Result<Ranges, BadHandover> {
     let entries = u64::from(count.min(MEMORY_ENTRIES_MAX));
@@ -138,6 +139,7 @@ fn memory_map(memory: &impl Physical, address: u64, count: u32) -> Result<Ranges
     }
     Ok(ranges)
 }
+// ANCHOR_END: memory_map
 
 /// The first module's place.
 fn module(memory: &impl Physical, address: u64) -> Option<Range<u64>> {

@@ -23,6 +23,7 @@ pub(crate) fn poll() -> Option<Event> {
     cpu.event.take()
 }
 
+// ANCHOR: wait
 /// Sleeps until an interrupt arrives.
 pub(crate) fn wait() -> Event {
     let cpu = percpu::current();
@@ -39,3 +40,4 @@ pub(crate) fn wait() -> Event {
         }
     }
 }
+// ANCHOR_END: wait

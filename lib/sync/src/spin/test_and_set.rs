@@ -83,6 +83,7 @@ unsafe impl RawSpin for TestAndSet {
     const NAME: &'static str = "SpinLock";
     const FAIR: bool = false;
 
+    // ANCHOR: lock
     #[inline]
     fn lock(&self) {
         let mut hints = 1;
@@ -95,7 +96,9 @@ unsafe impl RawSpin for TestAndSet {
             }
         }
     }
+    // ANCHOR_END: lock
 
+    // ANCHOR: try_lock
     #[inline]
     fn try_lock(&self) -> bool {
         // A swap would do as well, but it writes when it fails too, and loom then
@@ -106,6 +109,7 @@ unsafe impl RawSpin for TestAndSet {
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
     }
+    // ANCHOR_END: try_lock
 
     #[inline]
     fn is_locked(&self) -> bool {

@@ -1,18 +1,22 @@
-//! The chapter on paging shows what is so: its commands are run, in one machine,
+//! The chapter on paging shows what is so: its walks are run, in one machine,
 //! and print what it says they print, numbers of frames and addresses apart.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ochre_tests::{Tree, archive, describe, diff, guest, rootfs};
+use ochre_tests::{
+    Tree, archive,
+    book::{self, Page},
+    describe, diff, guest, rootfs,
+};
 use ochre_tool::user_build;
 
-const CHAPTER: &str = include_str!("../../docs/paging.md");
+use crate::WALK;
 
-/// What a command of the chapter begins with; the words for the program follow.
-const COMMAND: &str = "$ cargo run -- run target/release/page-walk ";
+const CHAPTER: &str = "docs/paging.md";
 
 /// Runs all commands of the chapter and compares.
-pub(crate) fn is_true() -> Result<()> {
-    let (words, shown) = read(CHAPTER);
+pub(crate) fn are_true() -> Result<()> {
+    let page = book::page(CHAPTER)?;
+    let (words, shown) = read(&page);
     ensure!(words.len() >= 5, "the chapter has commands: {words:?}");
     let archive = archive("page-walk", root)?;
     let outcome = guest()?
@@ -29,20 +33,14 @@ pub(crate) fn is_true() -> Result<()> {
     }
 }
 
-/// The words of all commands, and what they print, one after the other.
-fn read(chapter: &str) -> (Vec<&str>, String) {
+/// The words of all walks, and what they print, one after the other.
+fn read(page: &Page) -> (Vec<String>, String) {
     let mut words = Vec::new();
     let mut shown = String::new();
-    let mut is_inside = false;
-    for line in chapter.lines() {
-        if let Some(rest) = line.strip_prefix(COMMAND) {
-            words.extend(rest.split_whitespace());
-            is_inside = true;
-        } else if line.starts_with("```") {
-            is_inside = false;
-        } else if is_inside {
-            shown.push_str(line);
-            shown.push('\n');
+    for command in page.commands() {
+        if let Some(rest) = command.text.strip_prefix(WALK) {
+            words.extend(rest.split_whitespace().map(str::to_owned));
+            shown.push_str(&command.shown);
         }
     }
     (words, shown)
