@@ -147,7 +147,6 @@ fn main() -> ExitCode {
     let on_x86_64 = places::cases()
         .into_iter()
         .chain(keyboard::cases())
-        .chain(screen::cases())
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(
@@ -161,6 +160,7 @@ fn main() -> ExitCode {
             .chain(machines_asked().flat_map(init::cases))
             .chain(profile::cases())
             .chain(terminal::cases())
+            .chain(screen::cases())
             .chain(chart::cases())
             .chain(on_x86_64.filter(|_| x86_64))
             .collect(),

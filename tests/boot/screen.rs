@@ -1,12 +1,12 @@
 //! A PC's screen: what programs, the log and a dying kernel put there is read
-//! back from the adapter's memory, and as a picture.
+//! back from the adapter's memory, and as a picture; AArch64's, as a picture.
 
 use core::time::Duration;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Machine, Running, Screen, extent, shell, test_kernel,
+    Arch, Case, Extent, Guest, Machine, Running, Screen, extent, shell, shell_on, test_kernel,
 };
 
 const ROWS: usize = 25;
@@ -16,14 +16,16 @@ const COLUMNS: usize = 80;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn cases() -> Vec<Case> {
-    if extent(Arch::X86_64) == Extent::Nothing {
-        return Vec::new();
+    let mut cases = Vec::new();
+    if extent(Arch::X86_64) > Extent::Nothing {
+        cases.push(Case::new("screen: text", text));
+        cases.push(Case::new("screen: console", console));
+        cases.push(Case::new("screen: last words", last_words));
     }
-    vec![
-        Case::new("screen: text", text),
-        Case::new("screen: console", console),
-        Case::new("screen: last words", last_words),
-    ]
+    if extent(Arch::Aarch64) > Extent::Nothing {
+        cases.push(Case::new("screen: picture", picture));
+    }
+    cases
 }
 
 /// What is on the screen: each place's character and colours, as the adapter
@@ -219,6 +221,62 @@ fn console() -> Result<()> {
     ensure!(text.colours(log, 0) == 0x02, "{:#x}", text.colours(log, 0));
     let tty = at("/dev/tty1")?;
     ensure!(log < tty && rows[tty + 1] == "25 80", "{}", rows.join("\n"));
+    guest.kill();
+    Ok(())
+}
+
+/// Lines of an `A` and of a corner in the font, the leftmost point in the lowest bit.
+const LETTER: [u8; 8] = [0x0c, 0x1e, 0x33, 0x33, 0x3f, 0x33, 0x33, 0x00];
+const CORNER: [u8; 8] = [0x00, 0x00, 0x00, 0x00, 0xf8, 0x08, 0x08, 0x08];
+
+/// A framebuffer shows characters, each in its place and colours.
+fn picture() -> Result<()> {
+    const SCRIPT: &str = r#"
+        stty size </dev/tty1
+        seq 100 >/dev/tty1
+        printf '\033c\033[31;44mA\033[m\r\n ┌\033[25;80HA' >/dev/tty1
+        echo done; read line"#;
+    let mut guest = shell_on(Arch::Aarch64, SCRIPT)?
+        .machine(Machine::Virt)
+        .screen(Screen::Hidden)
+        .stdin_later()
+        .start()?;
+    guest.expect("25 80\ndone\n", PATIENCE)?;
+    const RED: [u8; 3] = [0xaa, 0, 0];
+    const BLUE: [u8; 3] = [0, 0, 0xaa];
+    const WHITE: [u8; 3] = [0xaa; 3];
+    const BLACK: [u8; 3] = [0; 3];
+    let wanted = [
+        (0, 0, LETTER, RED, BLUE),
+        (1, 1, CORNER, WHITE, BLACK),
+        (2, 0, [0; 8], WHITE, BLACK),
+    ];
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let picture = guest.screendump()?;
+        let shows = |&(row, column, lines, front, back): &(usize, usize, [u8; 8], _, _)| {
+            (0..16).all(|y| {
+                (0..8).all(|x| {
+                    let colour = if lines[y / 2] >> x & 1 != 0 {
+                        front
+                    } else {
+                        back
+                    };
+                    picture.at(column * 8 + x, row * 16 + y) == Some(colour)
+                })
+            })
+        };
+        if (picture.width(), picture.height()) == (640, 400) && wanted.iter().all(shows) {
+            break;
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "a picture of {}x{}, of {:?}",
+            picture.width(),
+            picture.height(),
+            wanted.iter().map(shows).collect::<Vec<_>>()
+        );
+    }
     guest.kill();
     Ok(())
 }

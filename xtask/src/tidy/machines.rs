@@ -12,7 +12,7 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 19] = [
+const ONE_ONLY: [(&str, &str); 21] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("apic.rs", "a PC's interrupt controllers are three"),
@@ -37,6 +37,11 @@ const ONE_ONLY: [(&str, &str); 19] = [
         "Arm's firmware starts processors and ends the machine",
     ),
     ("screen/cp437.rs", "the characters of a PC's text mode"),
+    (
+        "screen/firmware.rs",
+        "Arm's screen is a picture that the firmware shows",
+    ),
+    ("screen/font.rs", "as screen/firmware.rs"),
     ("pci.rs", "the host tool's ports are on a card there"),
 ];
 

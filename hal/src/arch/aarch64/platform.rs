@@ -92,6 +92,8 @@ pub(super) struct Platform {
     pub(super) controller: Option<Controller>,
     pub(super) serial: Option<Serial>,
     pub(super) rtc: Option<Clock>,
+    /// Registers of the firmware's configuration.
+    pub(super) firmware: Option<u64>,
     pub(super) conduit: Option<Conduit>,
     pub(super) bus: Option<Bus>,
     /// The number of the virtual timer's interrupt.
@@ -111,6 +113,7 @@ impl Platform {
             controller: None,
             serial: None,
             rtc: None,
+            firmware: None,
             conduit: None,
             bus: None,
             timer: 27,
@@ -211,6 +214,8 @@ impl Platform {
                 address: region.start,
                 interrupt: shared_interrupt(node),
             });
+        } else if is(&[b"qemu,fw-cfg-mmio"]) {
+            self.firmware = regions.next().map(|region| region.start);
         } else if is(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
             self.conduit = match node.text(b"method") {
                 Some(b"hvc") => Some(Conduit::Hypervisor),
