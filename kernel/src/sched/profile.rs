@@ -15,7 +15,7 @@
 //! the calls that led there, innermost first: hexadecimal offsets in a file, or
 //! addresses where `FILE` is `-`. Names and paths are hexadecimal digits.
 //!
-//! A sample is told when it is taken, so none is ever lost; telling is not
+//! A sample is told when it is taken, so the kernel loses none; telling is not
 //! sampled. Off, this costs a look at a flag per alarm and per wait.
 //!
 //! # What a stack may be
