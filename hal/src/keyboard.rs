@@ -17,6 +17,9 @@ pub enum ScanCodes {
     Set1,
     /// What keyboards speak.
     Set2,
+    /// Linux's numbers of keys, which virtio's keyboards use: two bytes for a
+    /// key, the upper one first, with its top bit set when the key comes up.
+    Events,
 }
 
 /// The keyboard; there is one at most, and so is its owner. Dropping it turns

@@ -7,16 +7,24 @@
 use core::time::Duration;
 
 use anyhow::{Result, ensure};
-use ochre_tests::{Arch, Case, Machine, QemuExit, Running, describe, shell_on};
+use ochre_tests::{
+    Arch, Case, Extent, Machine, QemuExit, Running, describe, ended_on, extent, prefix, shell_on,
+};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn cases() -> Vec<Case> {
-    vec![
-        Case::new("keyboard", keyboard),
-        Case::new("keyboard, German and set 1", german),
+pub(super) fn cases() -> impl Iterator<Item = Case> {
+    let each = |arch| Case::new(format!("{}keyboard", prefix(arch)), move || keyboard(arch));
+    let german = Case::new("keyboard, German and set 1", german);
+    [
+        (Arch::X86_64, each(Arch::X86_64)),
+        (Arch::X86_64, german),
+        (Arch::Aarch64, each(Arch::Aarch64)),
     ]
+    .into_iter()
+    .filter(|(arch, _)| extent(*arch) > Extent::Nothing)
+    .map(|(_, case)| case)
 }
 
 /// Shows every byte that is typed, in hexadecimal, up to `q`.
@@ -30,9 +38,14 @@ done
 stty sane
 "#;
 
-fn start(words: &str, script: &str) -> Result<Running> {
-    shell_on(Arch::X86_64, script)?
-        .machine(Machine::Q35)
+/// On a PC, or on the other machine with a keyboard of virtio's.
+fn start(arch: Arch, words: &str, script: &str) -> Result<Running> {
+    let machine = match arch {
+        Arch::X86_64 => Machine::Q35,
+        Arch::Aarch64 => Machine::Virt,
+    };
+    shell_on(arch, script)?
+        .machine(machine)
         .controlled()
         .words(words)
         .console(24, 80)
@@ -63,7 +76,7 @@ fn same(what: &str, came: &str, expected: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn keyboard() -> Result<()> {
+fn keyboard(arch: Arch) -> Result<()> {
     let script = format!(
         "{ECHO}
 printf '\\033[?1h'; {ECHO}
@@ -72,7 +85,7 @@ ls -l /proc/sysrq-trigger | cut -c 1-10
 echo line; read line; echo \"got <$line>\"
 echo ready.; sleep 1000"
     );
-    let mut running = start("", &script)?;
+    let mut running = start(arch, "", &script)?;
     let came = pressed(
         &mut running,
         &[
@@ -119,16 +132,13 @@ echo ready.; sleep 1000"
     running.expect("KiB kernel heap", PATIENCE)?;
     running.control()?.press(&["alt", "sysrq", "o"])?;
     let outcome = running.wait()?;
-    ensure!(
-        outcome.end == ochre_tests::End::Qemu(QemuExit::Ordered),
-        "not turned off by a key\n{}",
-        describe(&outcome)
-    );
+    ended_on(arch, &outcome, QemuExit::Ordered)?;
+    ensure!(outcome.status == Some(0), "{}", describe(&outcome));
     Ok(())
 }
 
 fn german() -> Result<()> {
-    let mut running = start("ochre.keyboard=de,set1", ECHO)?;
+    let mut running = start(Arch::X86_64, "ochre.keyboard=de,set1", ECHO)?;
     let came = pressed(
         &mut running,
         &[

@@ -146,7 +146,6 @@ fn main() -> ExitCode {
     let x86_64 = extent(Arch::X86_64) > Extent::Nothing;
     let on_x86_64 = places::cases()
         .into_iter()
-        .chain(keyboard::cases())
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(
@@ -162,6 +161,7 @@ fn main() -> ExitCode {
             .chain(terminal::cases())
             .chain(screen::cases())
             .chain(chart::cases())
+            .chain(keyboard::cases())
             .chain(on_x86_64.filter(|_| x86_64))
             .collect(),
     )

@@ -41,4 +41,5 @@ pub(crate) mod tlb;
 mod trap;
 pub(crate) mod uart;
 pub(crate) mod usercopy;
+mod virtio;
 pub(crate) mod window;

@@ -10,7 +10,7 @@ use super::{cpu, profile};
 use crate::wait::WaitQueue;
 
 /// Lines that have somebody waiting for them.
-const LINES: usize = 64;
+const LINES: usize = 96;
 
 static QUEUES: SpinLock<[Option<WaitQueue>; LINES]> = SpinLock::new([const { None }; LINES]);
 

@@ -1,7 +1,7 @@
 //! Brings up the machine's own devices, in the order in which they need each other.
 
 use super::platform::Platform;
-use super::{clock, interrupts, others, rtc, screen as of_machine, uart};
+use super::{clock, interrupts, keyboard, others, rtc, screen as of_machine, uart};
 use crate::screen;
 
 /// Sets up console, interrupt controller and clocks. Once, on the
@@ -15,5 +15,6 @@ pub(super) fn init(platform: &Platform) {
     clock::init();
     of_machine::init(platform.firmware);
     screen::init();
+    keyboard::init(&platform.slots);
     others::prepare(platform.processors);
 }

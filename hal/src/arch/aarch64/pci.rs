@@ -90,7 +90,7 @@ impl Bytes {
     /// # Safety
     /// A device's registers, and not memory, must be there, and no access to
     /// them may affect memory safety.
-    unsafe fn map(physical: u64, count: usize) -> Option<Bytes> {
+    pub(super) unsafe fn map(physical: u64, count: usize) -> Option<Bytes> {
         let base = crate::memory::mmio::map(physical, count).ok()?;
         Some(Bytes { base, count })
     }

@@ -52,6 +52,17 @@ pub(super) struct Clock {
     pub(super) interrupt: Option<u32>,
 }
 
+/// Places of virtio devices that are kept.
+pub(super) const SLOTS_MAX: usize = 32;
+
+/// Where a virtio device may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) address: u64,
+    /// Its interrupt among those that processors share.
+    pub(super) interrupt: u32,
+}
+
 /// A PCI bus.
 #[derive(Debug)]
 pub(super) struct Bus {
@@ -96,6 +107,7 @@ pub(super) struct Platform {
     pub(super) firmware: Option<u64>,
     pub(super) conduit: Option<Conduit>,
     pub(super) bus: Option<Bus>,
+    pub(super) slots: [Option<Slot>; SLOTS_MAX],
     /// The number of the virtual timer's interrupt.
     pub(super) timer: u32,
     /// The processors' affinities; the boot processor's among them.
@@ -116,6 +128,7 @@ impl Platform {
             firmware: None,
             conduit: None,
             bus: None,
+            slots: [None; SLOTS_MAX],
             timer: 27,
             processors: [None; MAX_CPUS],
         };
@@ -222,6 +235,16 @@ impl Platform {
                 Some(b"smc") => Some(Conduit::Monitor),
                 _ => None,
             };
+        } else if is(&[b"virtio,mmio"]) {
+            let slot = self.slots.iter_mut().find(|slot| slot.is_none());
+            if let (Some(slot), Some(region), Some(interrupt)) =
+                (slot, regions.next(), shared_interrupt(node))
+            {
+                *slot = Some(Slot {
+                    address: region.start,
+                    interrupt,
+                });
+            }
         } else if is(&[b"pci-host-ecam-generic"]) {
             self.bus = regions.next().and_then(|place| bus(node, place));
         } else if is(&[b"arm,armv8-timer"]) {

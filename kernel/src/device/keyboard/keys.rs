@@ -50,7 +50,65 @@ pub(super) enum Stroke {
 enum Decoder {
     Set1(ScancodeSet1),
     Set2(ScancodeSet2),
+    Events(Events),
 }
+
+/// Linux's numbers of keys are those of set 1 as far as that goes, and what
+/// comes after an escape there has numbers of its own.
+struct Events {
+    set: ScancodeSet1,
+    /// The upper byte of a key whose lower one is still to come.
+    upper: Option<u8>,
+}
+
+impl Events {
+    fn advance_state(&mut self, byte: u8) -> Option<KeyEvent> {
+        const UP: u8 = 0x80;
+        let Some(upper) = self.upper.take() else {
+            self.upper = Some(byte);
+            return None;
+        };
+        if upper & !UP != 0 {
+            return None;
+        }
+        let up = upper & UP;
+        if byte <= PLAIN_MAX {
+            return self.set.advance_state(byte | up).ok()?;
+        }
+        let (_, code) = ESCAPED.iter().find(|(number, _)| *number == byte)?;
+        // It answers nothing to the first of two.
+        let _ = self.set.advance_state(ESCAPE_OF_SET1);
+        self.set.advance_state(code | up).ok()?
+    }
+}
+
+/// The last number that means the same in set 1.
+const PLAIN_MAX: u8 = 88;
+
+/// What comes before many codes of set 1.
+const ESCAPE_OF_SET1: u8 = 0xe0;
+
+/// Linux's numbers, and what comes after an escape in set 1.
+const ESCAPED: [(u8, u8); 18] = [
+    (96, 0x1c),
+    (97, 0x1d),
+    (98, 0x35),
+    (99, 0x37),
+    (100, 0x38),
+    (102, 0x47),
+    (103, 0x48),
+    (104, 0x49),
+    (105, 0x4b),
+    (106, 0x4d),
+    (107, 0x4f),
+    (108, 0x50),
+    (109, 0x51),
+    (110, 0x52),
+    (111, 0x53),
+    (125, 0x5b),
+    (126, 0x5c),
+    (127, 0x5d),
+];
 
 /// A keyboard's state.
 pub(super) struct Keys {
@@ -73,6 +131,10 @@ impl Keys {
             decoder: match codes {
                 ScanCodes::Set1 => Decoder::Set1(ScancodeSet1::new()),
                 ScanCodes::Set2 => Decoder::Set2(ScancodeSet2::new()),
+                ScanCodes::Events => Decoder::Events(Events {
+                    set: ScancodeSet1::new(),
+                    upper: None,
+                }),
             },
             layout,
             modifiers: Modifiers {
@@ -90,6 +152,7 @@ impl Keys {
             Decoder::Set1(set) => set.advance_state(byte),
             Decoder::Set2(set) if byte == SYSRQ_SENT => set.advance_state(SYSRQ_KNOWN),
             Decoder::Set2(set) => set.advance_state(byte),
+            Decoder::Events(events) => Ok(events.advance_state(byte)),
         };
         // A code that nobody knows is a key that means nothing.
         self.event(&event.ok()??, modes)

@@ -34,7 +34,9 @@ fn typed(keys: &mut Keys, bytes: &[u8], modes: KeyModes) -> String {
     String::from_utf8(shown).expect("UTF-8")
 }
 
-/// The codes of set 1 and set 2 for keys that go down and up in this order.
+const ALL: [ScanCodes; 3] = [ScanCodes::Set1, ScanCodes::Set2, ScanCodes::Events];
+
+/// The codes of set 1 and set 2 for a key.
 struct Key(&'static [u8], &'static [u8]);
 
 const A: Key = Key(&[0x1e], &[0x1c]);
@@ -79,6 +81,21 @@ impl Key {
         match codes {
             ScanCodes::Set1 => self.0.to_vec(),
             ScanCodes::Set2 => self.1.to_vec(),
+            ScanCodes::Events => vec![0, self.number()],
+        }
+    }
+
+    /// Linux's number.
+    fn number(&self) -> u8 {
+        match self.0 {
+            // It has one number for the key with and without Alt.
+            [0x54] => 99,
+            [plain] => *plain,
+            [0xe0, code] => {
+                let found = super::ESCAPED.iter().find(|(_, escaped)| escaped == code);
+                found.expect("a number").0
+            }
+            other => panic!("no key: {other:?}"),
         }
     }
 
@@ -87,6 +104,7 @@ impl Key {
         match codes {
             ScanCodes::Set1 => *bytes.last_mut().expect("some") |= 0x80,
             ScanCodes::Set2 => bytes.insert(bytes.len() - 1, 0xf0),
+            ScanCodes::Events => bytes[0] |= 0x80,
         }
         bytes
     }
@@ -104,7 +122,7 @@ fn chords(codes: ScanCodes, chords: &[&[&Key]]) -> Vec<u8> {
 
 #[track_caller]
 fn check(layout: &str, modes: KeyModes, pressed: &[&[&Key]], expected: &str) {
-    for codes in [ScanCodes::Set1, ScanCodes::Set2] {
+    for codes in ALL {
         let mut keys = keyboard(codes, layout);
         let bytes = chords(codes, pressed);
         assert_eq!(typed(&mut keys, &bytes, modes), expected, "{codes:?}");
@@ -144,7 +162,7 @@ fn characters_and_modifiers() {
 
 #[test]
 fn a_held_key_repeats_and_a_held_lock_does_not() {
-    for codes in [ScanCodes::Set1, ScanCodes::Set2] {
+    for codes in ALL {
         let mut keys = keyboard(codes, "us");
         let a = A.down(codes).repeat(5);
         assert_eq!(typed(&mut keys, &a, NUMBERS), "aaaaa");
@@ -219,7 +237,7 @@ fn keys_for_the_kernel() {
     us(&[&[&ALT, &SYSRQ, &T], &[&T]], "<Request('t')>t");
     us(&[&[&ALT, &PRINT, &T], &[&PRINT, &T]], "<Request('t')>t");
     // It is asked once, however long the key is held.
-    for codes in [ScanCodes::Set1, ScanCodes::Set2] {
+    for codes in ALL {
         let mut keys = keyboard(codes, "us");
         let mut bytes = [ALT.down(codes), SYSRQ.down(codes)].concat();
         bytes.extend(T.down(codes).repeat(3));
@@ -249,11 +267,10 @@ proptest! {
     #[test]
     fn codes_in_any_order(
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
-        set2: bool,
+        codes in proptest::sample::select(ALL.to_vec()),
         layout in 0..11_usize,
         modes: (bool, bool),
     ) {
-        let codes = if set2 { ScanCodes::Set2 } else { ScanCodes::Set1 };
         let name = Layout::NAMES
             .trim_start_matches("is one of ")
             .split(", ")
@@ -263,11 +280,21 @@ proptest! {
         let modes = KeyModes { application_cursor: modes.0, application_keypad: modes.1 };
         let _ = typed(&mut keys, &bytes, modes);
         // Ends any code that was begun.
-        let _ = typed(&mut keys, &[0x7e, 0x7e], modes);
+        let end: &[u8] = match codes {
+            ScanCodes::Set1 | ScanCodes::Set2 => &[0x7e, 0x7e],
+            ScanCodes::Events if bytes.len().is_multiple_of(2) => &[],
+            ScanCodes::Events => &[0],
+        };
+        let _ = typed(&mut keys, end, modes);
         for key in [SHIFT, CONTROL, ALT, ALT_GR, SYSRQ, PRINT] {
             let _ = typed(&mut keys, &key.up(codes), modes);
         }
-        for other in [&[0xe0, 0xf0, 0x14][..], &[0xe0, 0x9d], &[0xf0, 0x59], &[0xb6], &[0xe1, 0xf0, 0x14]] {
+        let others: &[&[u8]] = match codes {
+            ScanCodes::Set1 => &[&[0xe0, 0x9d], &[0xb6], &[0xe1, 0x9d]],
+            ScanCodes::Set2 => &[&[0xe0, 0xf0, 0x14], &[0xf0, 0x59], &[0xe1, 0xf0, 0x14]],
+            ScanCodes::Events => &[&[0x80, 97], &[0x80, 54]],
+        };
+        for other in others {
             let _ = typed(&mut keys, other, modes);
         }
         let _ = typed(&mut keys, &chords(codes, &[&[&ESCAPE]]), modes);

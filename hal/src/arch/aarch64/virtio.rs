@@ -1,0 +1,292 @@
+//! virtio over registers in memory (virtio 1.2, 4.2.2): as much of it as a
+//! device takes that only tells us things, over one queue.
+//!
+//! The queue and its buffers are one page that the device reads and writes
+//! whenever it likes. No Rust reference ever points there: it is copied from
+//! and to, one volatile access at a time, and what is found there is checked as
+//! if anybody had written it. The device is only ever told addresses inside
+//! that page, which is never given back.
+//!
+//! | in the page | what | who writes |
+//! | --- | --- | --- |
+//! | 0 | descriptors: a buffer each | we, once |
+//! | 1024 | available: buffers that may be filled | we |
+//! | 1280 | used: buffers that were filled | the device |
+//! | 2048 | buffers of eight bytes | the device |
+
+use alloc::alloc::alloc_zeroed;
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use ochre_sync::primitive::atomic::{Ordering, fence};
+
+use crate::memory::direct;
+use crate::memory::registers::Registers;
+
+/// Bytes of a device's registers.
+pub(super) const SLOT_BYTES: usize = 0x200;
+
+/// Where the registers begin that are the kind of device's own.
+pub(super) const CONFIGURATION: usize = 0x100;
+
+/// Offsets of the registers.
+mod offset {
+    pub(super) const MAGIC: usize = 0x00;
+    pub(super) const VERSION: usize = 0x04;
+    pub(super) const KIND: usize = 0x08;
+    pub(super) const DEVICE_FEATURES: usize = 0x10;
+    pub(super) const DEVICE_FEATURES_HALF: usize = 0x14;
+    pub(super) const DRIVER_FEATURES: usize = 0x20;
+    pub(super) const DRIVER_FEATURES_HALF: usize = 0x24;
+    pub(super) const QUEUE: usize = 0x30;
+    pub(super) const QUEUE_MAX: usize = 0x34;
+    pub(super) const QUEUE_SIZE: usize = 0x38;
+    pub(super) const QUEUE_READY: usize = 0x44;
+    pub(super) const NOTIFY: usize = 0x50;
+    pub(super) const INTERRUPT_STATUS: usize = 0x60;
+    pub(super) const INTERRUPT_ACKNOWLEDGE: usize = 0x64;
+    pub(super) const STATUS: usize = 0x70;
+    pub(super) const DESCRIPTORS: usize = 0x80;
+    pub(super) const AVAILABLE: usize = 0x90;
+    pub(super) const USED: usize = 0xa0;
+}
+
+/// "virt".
+const MAGIC: u32 = 0x7472_6976;
+
+/// The version without the layouts from before the standard.
+const VERSION: u32 = 2;
+
+/// In the upper half of the features: the standard's own version.
+const FEATURE_VERSION_1: u32 = 1 << 0;
+
+/// The driver's progress, in the status.
+const ACKNOWLEDGED: u32 = 1;
+const DRIVER: u32 = 2;
+const DRIVER_READY: u32 = 4;
+const FEATURES_AGREED: u32 = 8;
+
+/// Buffers, and places in each ring.
+const BUFFERS: u16 = 64;
+
+/// Bytes of a buffer.
+pub(super) const BUFFER_BYTES: usize = 8;
+
+const PAGE: usize = 4096;
+const DESCRIPTORS_AT: usize = 0;
+const AVAILABLE_AT: usize = 1024;
+const USED_AT: usize = 1280;
+const BUFFERS_AT: usize = 2048;
+
+/// In a descriptor: the device writes the buffer.
+const DEVICE_WRITES: u16 = 2;
+
+/// In the available ring: do not interrupt.
+const NO_INTERRUPT: u16 = 1;
+
+/// What kind of device answers at these registers, if a virtio one does.
+pub(super) fn kind(registers: &Registers, base: usize) -> Option<u32> {
+    let is_there = registers.read(base + offset::MAGIC) == MAGIC
+        && registers.read(base + offset::VERSION) == VERSION;
+    is_there
+        .then(|| registers.read(base + offset::KIND))
+        .filter(|kind| *kind != 0)
+}
+
+/// A page that a device has too.
+#[derive(Debug)]
+struct Shared {
+    base: NonNull<u8>,
+}
+
+// SAFETY: the page is nobody's but ours and the device's; every access is one
+// volatile instruction.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    /// A page of zeroes, for ever.
+    fn new() -> Option<Shared> {
+        let layout = Layout::from_size_align(PAGE, PAGE).ok()?;
+        // SAFETY: the layout has a size.
+        let base = unsafe { alloc_zeroed(layout) };
+        NonNull::new(base).map(|base| Shared { base })
+    }
+
+    /// Where the device finds it.
+    fn physical(&self) -> u64 {
+        u64::from(direct::frame_of(self.base.as_ptr())) * PAGE as u64
+    }
+
+    /// The place of a value, which lies in the page and is aligned.
+    fn place<T>(&self, at: usize) -> NonNull<T> {
+        let size = size_of::<T>();
+        assert!(
+            at.is_multiple_of(size) && at <= PAGE - size,
+            "a value outside the page"
+        );
+        // SAFETY: inside the page, by the check above.
+        unsafe { self.base.add(at) }.cast()
+    }
+
+    fn read_u16(&self, at: usize) -> u16 {
+        let place = self.place::<u16>(at);
+        // SAFETY: in the page and aligned; the device may write meanwhile,
+        // which a volatile read of plain bytes can stand.
+        u16::from_le(unsafe { place.read_volatile() })
+    }
+
+    fn read_u32(&self, at: usize) -> u32 {
+        let place = self.place::<u32>(at);
+        // SAFETY: as in `read_u16`.
+        u32::from_le(unsafe { place.read_volatile() })
+    }
+
+    fn read_u64(&self, at: usize) -> u64 {
+        let place = self.place::<u64>(at);
+        // SAFETY: as in `read_u16`.
+        u64::from_le(unsafe { place.read_volatile() })
+    }
+
+    fn write_u16(&self, at: usize, value: u16) {
+        let place = self.place::<u16>(at);
+        // SAFETY: in the page and aligned, and no reference points there.
+        unsafe { place.write_volatile(value.to_le()) };
+    }
+
+    fn write_u32(&self, at: usize, value: u32) {
+        let place = self.place::<u32>(at);
+        // SAFETY: as in `write_u16`.
+        unsafe { place.write_volatile(value.to_le()) };
+    }
+
+    fn write_u64(&self, at: usize, value: u64) {
+        let place = self.place::<u64>(at);
+        // SAFETY: as in `write_u16`.
+        unsafe { place.write_volatile(value.to_le()) };
+    }
+}
+
+/// A device's first queue, all of whose buffers are the device's to fill.
+#[derive(Debug)]
+pub(super) struct Listener {
+    registers: Registers,
+    base: usize,
+    shared: Shared,
+    /// Buffers ever made available, and used ones ever looked at; they wrap.
+    available: u16,
+    seen: u16,
+}
+
+impl Listener {
+    /// Sets the device at these registers up and lets it fill buffers.
+    pub(super) fn new(registers: Registers, base: usize) -> Option<Listener> {
+        let set = |at: usize, value: u32| registers.write(base + at, value);
+        set(offset::STATUS, 0);
+        set(offset::STATUS, ACKNOWLEDGED | DRIVER);
+        set(offset::DEVICE_FEATURES_HALF, 1);
+        if registers.read(base + offset::DEVICE_FEATURES) & FEATURE_VERSION_1 == 0 {
+            return None;
+        }
+        for (half, features) in [(0, 0), (1, FEATURE_VERSION_1)] {
+            set(offset::DRIVER_FEATURES_HALF, half);
+            set(offset::DRIVER_FEATURES, features);
+        }
+        let agreed = ACKNOWLEDGED | DRIVER | FEATURES_AGREED;
+        set(offset::STATUS, agreed);
+        if registers.read(base + offset::STATUS) & FEATURES_AGREED == 0 {
+            return None;
+        }
+        set(offset::QUEUE, 0);
+        if registers.read(base + offset::QUEUE_MAX) < u32::from(BUFFERS) {
+            return None;
+        }
+        let shared = Shared::new()?;
+        let physical = shared.physical();
+        for index in 0..BUFFERS {
+            let at = DESCRIPTORS_AT + usize::from(index) * 16;
+            let buffer = BUFFERS_AT + usize::from(index) * BUFFER_BYTES;
+            shared.write_u64(at, physical + buffer as u64);
+            shared.write_u32(at + 8, BUFFER_BYTES as u32);
+            shared.write_u16(at + 12, DEVICE_WRITES);
+            shared.write_u16(AVAILABLE_AT + 4 + usize::from(index) * 2, index);
+        }
+        shared.write_u16(AVAILABLE_AT, NO_INTERRUPT);
+        shared.write_u16(AVAILABLE_AT + 2, BUFFERS);
+        set(offset::QUEUE_SIZE, u32::from(BUFFERS));
+        for (at, part) in [
+            (offset::DESCRIPTORS, DESCRIPTORS_AT),
+            (offset::AVAILABLE, AVAILABLE_AT),
+            (offset::USED, USED_AT),
+        ] {
+            let address = physical + part as u64;
+            // CAST: the two halves.
+            set(at, address as u32);
+            set(at + 4, (address >> 32) as u32);
+        }
+        // ORDERING: Release; what the page holds comes before the device is
+        // let at it.
+        fence(Ordering::Release);
+        set(offset::QUEUE_READY, 1);
+        set(offset::STATUS, agreed | DRIVER_READY);
+        let listener = Listener {
+            registers,
+            base,
+            shared,
+            available: BUFFERS,
+            seen: 0,
+        };
+        listener.notify();
+        Some(listener)
+    }
+
+    /// The next filled buffer, which then is the device's again.
+    pub(super) fn next(&mut self) -> Option<[u8; BUFFER_BYTES]> {
+        while self.shared.read_u16(USED_AT + 2) != self.seen {
+            // ORDERING: Acquire pairs with the device's barrier between what it
+            // fills and its index.
+            fence(Ordering::Acquire);
+            let at = USED_AT + 4 + usize::from(self.seen % BUFFERS) * 8;
+            let index = self.shared.read_u32(at);
+            let filled = self.shared.read_u32(at + 4);
+            self.seen = self.seen.wrapping_add(1);
+            // A number that no buffer has is nobody's.
+            let Ok(index) = u16::try_from(index) else {
+                continue;
+            };
+            if index >= BUFFERS {
+                continue;
+            }
+            let buffer = BUFFERS_AT + usize::from(index) * BUFFER_BYTES;
+            let bytes = self.shared.read_u64(buffer).to_le_bytes();
+            let place = usize::from(self.available % BUFFERS);
+            self.shared.write_u16(AVAILABLE_AT + 4 + place * 2, index);
+            self.available = self.available.wrapping_add(1);
+            // ORDERING: Release; the place comes before the index, and what was
+            // read of the buffer before both.
+            fence(Ordering::Release);
+            self.shared.write_u16(AVAILABLE_AT + 2, self.available);
+            if filled as usize >= BUFFER_BYTES {
+                return Some(bytes);
+            }
+        }
+        None
+    }
+
+    /// Quiets the line; what comes from now on raises it again.
+    pub(super) fn acknowledge(&self) {
+        let status = self.registers.read(self.base + offset::INTERRUPT_STATUS);
+        self.registers
+            .write(self.base + offset::INTERRUPT_ACKNOWLEDGE, status);
+    }
+
+    /// Tells the device that it has buffers again.
+    pub(super) fn notify(&self) {
+        self.registers.write(self.base + offset::NOTIFY, 0);
+    }
+
+    /// Lets a filled buffer interrupt, or not.
+    pub(super) fn set_interrupt(&self, on: bool) {
+        let flags = if on { 0 } else { NO_INTERRUPT };
+        self.shared.write_u16(AVAILABLE_AT, flags);
+    }
+}
