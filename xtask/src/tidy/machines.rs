@@ -43,6 +43,7 @@ const ONE_ONLY: [(&str, &str); 21] = [
     ),
     ("screen/font.rs", "as screen/firmware.rs"),
     ("pci.rs", "the host tool's ports are on a card there"),
+    ("virtio.rs", "a PC's keyboard has a controller of its own"),
 ];
 
 /// Files with names that say themselves which of two kinds of device they drive,
