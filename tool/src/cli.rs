@@ -35,6 +35,7 @@ Examples:
   ochre run ls -l /                   a program of this host, its libraries packed in
   ochre run --memory 64M --smp 2 -- python3 -c 'print(1)'
   ochre run --root ./rootfs /bin/sh   a program of a folder that is the guest's root
+  ochre --display                     a shell on a screen in a window, or =vnc for a viewer
   ochre trace ls /                    the system calls that a program makes
   ochre profile ls -R /               where its time goes, as a flame graph
 
@@ -245,6 +246,7 @@ mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
     use super::{Cli, Command};
+    use crate::machine::Machine;
 
     #[test]
     fn the_definition_is_sound() {
@@ -311,5 +313,25 @@ mod tests {
         let cli = Cli::parse_from(["ochre", "--memory", "64M", "--machine", "q35"]);
         assert!(cli.command.is_none());
         assert_eq!(cli.machine.memory.bytes(), 64 << 20);
+    }
+
+    #[test]
+    fn a_display_is_of_a_machine_that_has_one() {
+        let machine = |words: &[&str]| {
+            let words = ["ochre"].into_iter().chain(words.iter().copied());
+            Cli::parse_from(words).machine.machine()
+        };
+        assert_eq!(machine(&[]), Machine::Microvm);
+        assert_eq!(machine(&["--display"]), Machine::Q35);
+        assert_eq!(machine(&["--display=vnc", "--machine", "pc"]), Machine::Pc);
+        assert_eq!(machine(&["--arch", "aarch64", "--display"]), Machine::Virt);
+        // What follows is a command, not a kind of display.
+        let cli = Cli::parse_from(["ochre", "run", "--display", "vi", "file"]);
+        let Some(Command::Run(run)) = cli.command else {
+            panic!("not run");
+        };
+        assert_eq!(run.command, ["vi", "file"]);
+        assert!(Cli::try_parse_from(["ochre", "--keyboard", "de"]).is_err());
+        assert!(Cli::try_parse_from(["ochre", "--display", "--keyboard", "xx"]).is_err());
     }
 }

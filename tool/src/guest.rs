@@ -76,9 +76,9 @@ enum Root {
 }
 
 #[derive(Clone, Copy)]
-struct Console {
-    rows: u16,
-    columns: u16,
+enum Console {
+    Serial { rows: u16, columns: u16 },
+    Screen,
 }
 
 enum Stdin {
@@ -316,7 +316,14 @@ impl Guest {
 
     /// Gives the guest a terminal of this size instead of three pipes.
     pub fn console(mut self, rows: u16, columns: u16) -> Self {
-        self.console = Some(Console { rows, columns });
+        self.console = Some(Console::Serial { rows, columns });
+        self
+    }
+
+    /// Gives the guest its screen for a terminal (with [`Guest::screen`])
+    /// instead of three pipes. The first serial line is another terminal.
+    pub fn console_on_screen(mut self) -> Self {
+        self.console = Some(Console::Screen);
         self
     }
 
@@ -462,9 +469,13 @@ impl Guest {
         }
         line.word("ochre.hostname", rootfs::HOSTNAME)?;
         match self.console {
-            Some(Console { rows, columns }) => {
+            Some(Console::Serial { rows, columns }) => {
                 line.word("ochre.stdio", "console")?;
                 line.word("ochre.winsize", format!("{rows}x{columns}"))?;
+            }
+            Some(Console::Screen) => {
+                line.word("ochre.stdio", "console")?;
+                line.word("ochre.console", "screen")?;
             }
             None => line.word("ochre.stdio", "pipe")?,
         }
@@ -519,6 +530,12 @@ mod tests {
                 .contains("ochre.stdio=console ochre.winsize=24x80")
         );
         assert!(line.as_str().contains("ochre.mode=system"));
+        let guest = Guest::with_kernel("/k").console_on_screen();
+        let line = guest.command_line().unwrap();
+        assert!(
+            line.as_str()
+                .contains("ochre.stdio=console ochre.console=screen")
+        );
         let guest = Guest::with_foreign_kernel("/k", "console=ttyS0").program("/x");
         assert_eq!(guest.command_line().unwrap().as_str(), "console=ttyS0");
     }

@@ -24,6 +24,7 @@ pub mod cpio;
 pub mod debian;
 pub mod debugger;
 mod digits;
+pub mod display;
 pub mod doctor;
 pub mod elf_needs;
 pub mod escape;

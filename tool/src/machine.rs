@@ -16,7 +16,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use crate::{arch::Arch, host, size::Size};
+use crate::{arch::Arch, display::Frontend, host, size::Size};
 
 /// The port of the status byte.
 pub const STATUS_PORT: &str = "0x403";
@@ -132,8 +132,8 @@ pub enum Screen {
     None,
     /// They are reached over the control line ([`crate::qmp`]).
     Hidden,
-    /// They are in a window, which QEMU opens by this value of its `-display`.
-    Window(&'static str),
+    /// A person sees them.
+    Shown(Frontend),
 }
 
 /// The files and sockets that QEMU opens.
@@ -167,13 +167,11 @@ impl Hardware {
     pub fn arguments(&self, wiring: &Wiring<'_>) -> Vec<OsString> {
         let mut arguments = Arguments::default();
         arguments.flags("-nodefaults -no-user-config -no-reboot");
-        arguments.pair(
-            "-display",
-            match self.screen {
-                Screen::None | Screen::Hidden => "none",
-                Screen::Window(display) => display,
-            },
-        );
+        let display = match self.screen {
+            Screen::None | Screen::Hidden => "none".to_owned(),
+            Screen::Shown(frontend) => frontend.argument(),
+        };
+        arguments.pair("-display", display);
         if self.machine == Machine::Virt {
             self.virt(wiring, &mut arguments);
             return arguments.0;
@@ -283,6 +281,9 @@ impl Hardware {
         self.common(wiring, arguments);
         if self.screen != Screen::None {
             arguments.pair("-device", "ramfb");
+        }
+        if self.screen != Screen::None || wiring.control.is_some() {
+            arguments.pair("-global", "virtio-mmio.force-legacy=false");
             arguments.pair("-device", "virtio-keyboard-device");
         }
         arguments.pair("-serial", "chardev:com1");

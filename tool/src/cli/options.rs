@@ -9,7 +9,12 @@ use std::{
 
 use clap::Args;
 
-use crate::{arch::Arch, guest::DEFAULT_MEMORY, machine::Machine, size::Size};
+use crate::{arch::Arch, display::Display, guest::DEFAULT_MEMORY, machine::Machine, size::Size};
+
+/// The layouts that the kernel knows (`kernel/src/device/keyboard/layout.rs`).
+const LAYOUTS: [&str; 11] = [
+    "us", "uk", "de", "fr", "no", "fi", "se", "jp", "dvorak", "dvp", "colemak",
+];
 
 /// The machine that a guest gets.
 #[derive(Clone, Debug, Args)]
@@ -21,12 +26,19 @@ pub(super) struct MachineOptions {
     /// Memory, like 64M or 2G
     #[arg(long, value_name = "SIZE", default_value = "512M")]
     pub(super) memory: Size,
-    /// Kind of machine
-    #[arg(long, value_enum, default_value_t)]
-    machine: Machine,
+    /// Kind of machine [default: microvm, with a display q35]
+    #[arg(long, value_enum)]
+    machine: Option<Machine>,
     /// Architecture: x86_64, or aarch64 (which is the machine `virt`)
     #[arg(long, value_enum, conflicts_with = "machine")]
     arch: Option<Arch>,
+    /// Give the machine a screen and a keyboard, in a window of their own
+    #[arg(long, value_enum, value_name = "KIND", num_args = 0..=1,
+          require_equals = true, default_missing_value = "window")]
+    pub(super) display: Option<Display>,
+    /// Layout of the display's keyboard
+    #[arg(long, value_name = "LAYOUT", requires = "display", value_parser = LAYOUTS)]
+    pub(super) keyboard: Option<String>,
     /// End the guest after so many seconds, with exit status 124
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) timeout: Option<Duration>,
@@ -38,7 +50,11 @@ pub(super) struct MachineOptions {
 impl MachineOptions {
     /// The kind of machine.
     pub(super) fn machine(&self) -> Machine {
-        self.arch.map_or(self.machine, Machine::usual)
+        match (self.arch, self.machine, self.display) {
+            (_, Some(machine), _) => machine,
+            (None | Some(Arch::X86_64), None, Some(_)) => Machine::Q35,
+            (arch, None, _) => arch.map_or(Machine::default(), Machine::usual),
+        }
     }
 }
 

@@ -26,11 +26,14 @@ use crate::{
     bridge::{Event, Sink},
     debugger::Gdb,
     guest::{End, Guest, Outcome, Running},
-    host, kernel_build, paths,
+    host, kernel_build,
+    machine::Screen,
+    paths,
     profile::{Collector, Flames, Images, Sampler, Samples},
     qemu, report,
     rootfs::{self, GUEST_PATH, Program},
     setup,
+    status::QemuExit,
     terminal::{self, RawLines, RawMode},
     trace,
     tree::Tree,
@@ -66,12 +69,16 @@ pub(super) fn shell(options: &MachineOptions) -> Result<ExitCode> {
     let arch = options.machine().arch();
     setup::ensure_qemu(arch)?;
     let tree = shell_tree(arch)?;
-    let interactive = terminal::is_interactive();
+    let interactive = is_interactive(options);
     let guest = guest(options)?
         .tree(tree)
         .program("/bin/sh")
         // A dash in front makes it a login shell, which reads /etc/profile.
-        .name(if interactive { "-sh" } else { "sh" })
+        .name(if interactive || options.display.is_some() {
+            "-sh"
+        } else {
+            "sh"
+        })
         .directory("/root");
     if interactive {
         report::say(terminal::LEAVE_HINT);
@@ -290,6 +297,19 @@ fn shell_tree(arch: Arch) -> Result<Tree> {
 
 /// What every guest of ours has.
 fn guest(options: &MachineOptions) -> Result<Guest> {
+    // What cannot be shown is said before anything is built.
+    let frontend = match options.display {
+        None => None,
+        Some(display) => {
+            ensure!(
+                options.machine().takes_screen(),
+                "the machine {} has no screen; q35 has",
+                options.machine().name()
+            );
+            let qemu = setup::ensure_qemu(options.machine().arch())?;
+            Some(display.choose(&qemu)?)
+        }
+    };
     let guest = Guest::with_kernel(kernel_build::build_for(options.machine().arch(), &[])?)
         .machine(options.machine())
         .memory(options.memory)
@@ -300,10 +320,28 @@ fn guest(options: &MachineOptions) -> Result<Guest> {
         .env("HOME", "/root")
         .env("USER", "root")
         .env("LOGNAME", "root");
-    Ok(match options.timeout {
+    let guest = match options.timeout {
         Some(timeout) => guest.timeout(timeout),
         None => guest,
+    };
+    let Some(frontend) = frontend else {
+        return Ok(guest);
+    };
+    report::say(frontend.hint());
+    let guest = guest
+        .screen(Screen::Shown(frontend))
+        .console_on_screen()
+        .stdin("")
+        .env("TERM", "linux");
+    Ok(match &options.keyboard {
+        Some(layout) => guest.words(format!("ochre.keyboard={layout}")),
+        None => guest,
     })
+}
+
+/// Whether a person is at this terminal, and the guest is to be there too.
+fn is_interactive(options: &MachineOptions) -> bool {
+    options.display.is_none() && terminal::is_interactive()
 }
 
 /// Runs the guest on our own standard input, output and error; its log goes
@@ -313,7 +351,7 @@ fn run(
     options: &MachineOptions,
     through: impl FnOnce(Sink) -> Sink,
 ) -> Result<ExitCode> {
-    let interactive = terminal::is_interactive();
+    let interactive = is_interactive(options);
     if interactive {
         let (rows, columns) = terminal::window_size().unwrap_or((24, 80));
         let kind = env::var_os("TERM").unwrap_or_else(|| "vt100".into());
@@ -338,6 +376,10 @@ fn run(
     });
     drop(raw);
     let outcome = outcome?;
+    if options.display.is_some() && outcome.end == End::Qemu(QemuExit::PoweredOff) {
+        // The window was closed, or the machine was told to go.
+        return Ok(ExitCode::SUCCESS);
+    }
     explain(&outcome, &log_path, interactive);
     Ok(ExitCode::from(outcome.exit_code()))
 }
