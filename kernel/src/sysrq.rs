@@ -63,10 +63,9 @@ pub fn request(key: char) {
 /// A line on the log and where people look.
 fn say(line: fmt::Arguments<'_>) {
     info!("sysrq: {line}");
-    if screen::active() == 0
-        && let Some(console) = tty::console()
-    {
-        console.print(format_args!("sysrq: {line}\r\n"));
+    let shown = screen::terminal(0).ok();
+    if let Some(terminal) = shown.as_ref().or_else(|| tty::console()) {
+        terminal.print(format_args!("sysrq: {line}\r\n"));
     }
 }
 

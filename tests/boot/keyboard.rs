@@ -1,15 +1,18 @@
 //! A keyboard, pressed over QEMU's control line: what is typed reaches the
 //! program as the bytes it expects, and the keys for the kernel do their work.
 //!
-//! These machines have no screen, so that what is typed goes to the console,
+//! Most machines here have no screen, so that what is typed goes to the console,
 //! the serial line, on which everything can be read that a program writes.
 
 use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Machine, QemuExit, Running, describe, ended_on, extent, prefix, shell_on,
+    Arch, Case, Extent, Machine, QemuExit, Running, Screen, describe, ended_on, extent, prefix,
+    shell, shell_on,
 };
+
+use crate::screen::wait;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,6 +23,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
     [
         (Arch::X86_64, each(Arch::X86_64)),
         (Arch::X86_64, german),
+        (Arch::X86_64, Case::new("keyboard and screen", with_screen)),
         (Arch::Aarch64, each(Arch::Aarch64)),
     ]
     .into_iter()
@@ -160,5 +164,67 @@ fn german() -> Result<()> {
         "{}",
         describe(&outcome)
     );
+    Ok(())
+}
+
+/// A file is edited, terminals change and lines scroll back, by keys alone.
+fn with_screen() -> Result<()> {
+    let mut running = shell("echo on the other >/dev/tty2; exec sh -i")?
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .console_on_screen()
+        .env("TERM", "linux")
+        .env("PS1", "ready> ")
+        .stdin_later()
+        .start()?;
+    edit_and_change(&mut running)?;
+    let outcome = running.wait()?;
+    ensure!(outcome.status == Some(5), "{}", describe(&outcome));
+    Ok(())
+}
+
+fn edit_and_change(running: &mut Running) -> Result<()> {
+    let has = |running: &mut Running, wanted: &str| {
+        let is_there = |row: &String| row == wanted;
+        wait(running, wanted, |text| text.rows().iter().any(is_there))
+    };
+    has(running, "ready>")?;
+    running.control()?.type_text("clear; vi /tmp/note\n")?;
+    wait(running, "an empty file", |text| text.row(1) == "~")?;
+    running.control()?.type_text("ifirst line\nlast\x1b")?;
+    wait(running, "what was typed", |text| text.row(1) == "last")?;
+    // An escape soon before another one would be taken for part of it.
+    wait(running, "that vi takes commands", |text| {
+        text.row(24).starts_with("- ")
+    })?;
+    running.control()?.press(&["up"])?;
+    wait(running, "the first line as vi's", |text| {
+        text.row(24).contains(" 1/2 ")
+    })?;
+    running.control()?.type_text("A!\x1b:wq\n")?;
+    has(running, "ready>")?;
+    running.control()?.type_text("clear; nl /tmp/note\n")?;
+    has(running, "     1  first line!")?;
+    has(running, "     2  last")?;
+
+    running.control()?.press(&["alt", "f2"])?;
+    wait(running, "the second terminal", |text| {
+        text.row(0) == "on the other"
+    })?;
+    running.control()?.press(&["alt", "f1"])?;
+    has(running, "     2  last")?;
+
+    running.control()?.type_text("clear; seq 99\n")?;
+    has(running, "99")?;
+    running.control()?.press(&["shift", "pgup"])?;
+    has(running, "70")?;
+    running.control()?.press(&["shift", "pgdn"])?;
+    has(running, "99")?;
+
+    running.control()?.press(&["alt", "sysrq", "h"])?;
+    wait(running, "help", |text| {
+        text.rows().iter().any(|row| row.contains("sysrq: HELP"))
+    })?;
+    running.control()?.type_text("exit 5\n")?;
     Ok(())
 }

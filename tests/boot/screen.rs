@@ -30,7 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// What is on the screen: each place's character and colours, as the adapter
 /// has them.
-struct Text(Vec<[u8; 2]>);
+pub(super) struct Text(Vec<[u8; 2]>);
 
 impl Text {
     fn read(guest: &mut Running) -> Result<Text> {
@@ -51,7 +51,7 @@ impl Text {
     }
 
     /// The characters of a row, without blanks behind.
-    fn row(&self, row: usize) -> String {
+    pub(super) fn row(&self, row: usize) -> String {
         let places = &self.0[row * COLUMNS..][..COLUMNS];
         let text: String = places
             .iter()
@@ -68,7 +68,7 @@ impl Text {
         text.trim_end().to_owned()
     }
 
-    fn rows(&self) -> Vec<String> {
+    pub(super) fn rows(&self) -> Vec<String> {
         (0..ROWS).map(|row| self.row(row)).collect()
     }
 
@@ -79,7 +79,11 @@ impl Text {
 }
 
 /// Looks until the screen is as wanted: it is painted some time after programs write.
-fn wait(guest: &mut Running, what: &str, wanted: impl Fn(&Text) -> bool) -> Result<Text> {
+pub(super) fn wait(
+    guest: &mut Running,
+    what: &str,
+    wanted: impl Fn(&Text) -> bool,
+) -> Result<Text> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let text = Text::read(guest)?;
