@@ -107,8 +107,8 @@ impl PageTable {
         check_range(&range);
         let mut flush = Flush::new(self.space.root());
         let mut result = Ok(range.end);
-        // What was used last may be shared from here on.
-        self.last.0 = u64::MAX;
+        let last = self.last.1;
+        let mut is_last_shared = false;
         let root = self.space.table();
         let _ = descend_while(root, &range, &mut Unlinked::new(), &mut |leaf| {
             if *budget == 0 {
@@ -116,7 +116,10 @@ impl PageTable {
                 return ControlFlow::Break(());
             }
             match child.adopt(leaf, sharing, &mut flush) {
-                Ok(cost) => *budget = budget.saturating_sub(cost),
+                Ok(cost) => {
+                    *budget = budget.saturating_sub(cost);
+                    is_last_shared |= leaf.table == last && !leaf.is_own();
+                }
                 Err(error) => {
                     result = Err(error);
                     return ControlFlow::Break(());
@@ -124,6 +127,9 @@ impl PageTable {
             }
             ControlFlow::Continue(())
         });
+        if is_last_shared {
+            self.last.0 = u64::MAX;
+        }
         match result {
             Ok(next) => Ok((flush, next)),
             Err(error) => {
@@ -140,17 +146,16 @@ impl PageTable {
         sharing: Sharing,
         flush: &mut Flush,
     ) -> Result<usize, OutOfMemory> {
-        let upper = self.upper_or_new(leaf.base)?;
-        let place = index(leaf.base, 1);
         let is_many = sharing == Sharing::Tables && leaf.table.used() >= SHARED_FROM;
-        if is_many && leaf.is_whole() && upper.load(place) == 0 {
+        if is_many && leaf.is_whole() && self.leaf(leaf.base).is_none() {
+            let upper = self.upper_or_new(leaf.base)?;
             leaf.table.add_owner();
             if leaf.is_own() {
                 paging::forbid_stores(&leaf.upper.0.entries()[leaf.upper.1]);
                 flush.cover(leaf.base, leaf.base + span(1));
             }
-            let entry = paging::table(leaf.table.frame());
-            upper.set(place, paging::without_stores(entry));
+            let entry = paging::without_stores(paging::table(leaf.table.frame()));
+            upper.set(index(leaf.base, 1), entry);
             self.resident += leaf.table.used() as usize;
             return Ok(SHARED_TABLE);
         }
@@ -178,15 +183,19 @@ impl PageTable {
     #[inline]
     pub fn own(&mut self, address: u64) -> Result<bool, OutOfMemory> {
         check(address, PAGE);
-        if self.is_last(address) {
-            return Ok(false);
+        match self.leaf(address) {
+            None | Some((_, true)) => Ok(false),
+            Some((_, false)) => self.own_some(&(address..address + PAGE), |_| true),
         }
-        self.own_range(address..address + PAGE)
     }
 
     /// Makes the tables that have pages in a range this space's own; whether
     /// one was not.
     pub(super) fn own_range(&mut self, range: Range<u64>) -> Result<bool, OutOfMemory> {
+        let is_in_one = range.start / span(1) == range.end.saturating_sub(1) / span(1);
+        if is_in_one && !matches!(self.leaf(range.start), Some((_, false))) {
+            return Ok(false);
+        }
         self.own_some(&range, |_| true)
     }
 
@@ -197,6 +206,9 @@ impl PageTable {
         }
         // Tables in the middle are in it as a whole.
         for page in [range.start, range.end - PAGE] {
+            if !matches!(self.leaf(page), Some((_, false))) {
+                continue;
+            }
             let start = page / span(1) * span(1);
             let part = start.max(range.start)..range.end.min(start + span(1));
             self.own_some(&part, |leaf| !leaf.is_whole())?;
@@ -204,6 +216,7 @@ impl PageTable {
         Ok(())
     }
 
+    #[cold]
     fn own_some(
         &mut self,
         range: &Range<u64>,
@@ -332,7 +345,7 @@ pub(super) struct Leaving {
 
 impl Leaving {
     /// Tables that are collected before the processors are made to forget them.
-    const AT_ONCE: usize = 64;
+    const AT_ONCE: usize = 16;
 
     pub(super) fn new() -> Leaving {
         Leaving {
