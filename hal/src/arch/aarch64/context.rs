@@ -31,6 +31,7 @@ use crate::memory::{OutOfMemory, SpaceRef};
 use crate::user::{SyscallRequest, Trap};
 
 use super::area::Area;
+use super::fault::forget_refusal;
 use super::percpu::{self, PerCpu};
 use super::registers::{Registers, kind};
 use super::system::mrs;
@@ -103,7 +104,13 @@ impl Context {
         back();
         let registers = self.area.registers();
         match registers.kind {
-            kind::SYNCHRONOUS => exceptions::classify(registers.syndrome, registers.address),
+            kind::SYNCHRONOUS => {
+                let trap = exceptions::classify(registers.syndrome, registers.address);
+                if let Trap::PageFault { address, .. } = trap {
+                    forget_refusal(registers.syndrome, address);
+                }
+                trap
+            }
             kind::INTERRUPT => Trap::Interrupt(interrupts::acknowledge()),
             _ => report::user_error(registers),
         }
