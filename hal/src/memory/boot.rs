@@ -37,15 +37,16 @@ const MANAGED_END: u64 = Record::MAX_FRAMES as u64 * PAGE;
 /// # Safety
 /// Called once, on the boot processor, on the boot code's tables, before
 /// anything of [`memory`](super) is used; `ram` is memory that nobody uses
-/// except `reserved` and the kernel image; the current stack is in the image.
+/// except `reserved` and the kernel image; the current stack is in the image,
+/// and its guard page is not written.
 pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), OutOfMemory> {
-    let image = layout::image_physical();
+    let image = image();
     let mut managed = ram.clone();
     managed.remove(MANAGED_END..u64::MAX);
     managed.remove(0..PAGE);
     let mut free = managed.clone();
-    for range in reserved.iter().chain([&image]) {
-        free.remove(range.clone());
+    for range in reserved.iter().cloned().chain(image.iter()) {
+        free.remove(range);
     }
     let early = layout::early_direct();
     let place = place_records(&managed, &free, &early).ok_or(OutOfMemory)?;
@@ -72,7 +73,9 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
     );
     usercopy::prepare();
     let mut mapped = managed.clone();
-    mapped.remove(image);
+    for range in image.iter() {
+        mapped.remove(range);
+    }
     let root = kernel_map::build(mapped.iter(), features.gigabyte_pages);
     let root = root.map_err(|error| {
         log::error!("the kernel's page tables: {error:?}");
@@ -88,6 +91,20 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
         }
     }
     frames::finish()
+}
+
+/// The memory that the kernel image uses: all of its own but the guard pages of
+/// its stacks, which are not to be reached there by anybody.
+fn image() -> Ranges {
+    let mut image = Ranges::new();
+    let Range { start, end } = layout::image_physical();
+    // Only whole pages are added.
+    image.add(start / PAGE * PAGE..end.next_multiple_of(PAGE));
+    for guard in layout::guard_pages() {
+        let guard = layout::to_physical(guard);
+        image.remove(guard..guard + PAGE);
+    }
+    image
 }
 
 /// Where the records go: the lowest free place in `early` that is large enough.
