@@ -24,6 +24,7 @@ pub struct Glyph {
     pub background: u8,
 }
 
+// ANCHOR: device
 /// What drives a screen. Every operation may be called at any time from any
 /// processor, and holds nothing.
 pub(crate) trait Device: Sync {
@@ -36,6 +37,7 @@ pub(crate) trait Device: Sync {
     /// Shows the cursor in a place, or nowhere.
     fn set_cursor(&self, place: Option<(usize, usize)>);
 }
+// ANCHOR_END: device
 
 /// The machine's screen, once it is found.
 static DEVICE: Once<&'static dyn Device> = Once::new();
