@@ -12,6 +12,7 @@ use proptest::{collection, prop_oneof};
 
 use crate::heap::{Heap, OutOfMemory, Region};
 use crate::source::{PAGE_SIZE, PageSource};
+use crate::{Growing, LEAST_PAGES};
 
 /// How many random cases a property is tried with.
 pub(crate) fn config() -> ProptestConfig {
@@ -300,7 +301,7 @@ pub(crate) fn checks_of_regions<H: Region>(new: impl Fn() -> H) {
 
 /// Does the steps over a few regions, then looks whether everything came back:
 /// the largest piece that could be had before can be had again.
-pub(crate) fn property_of_regions<H: Region>(mut heap: H, steps: Vec<Step>, all_back: bool) {
+pub(crate) fn property_of_regions<H: Region>(mut heap: H, steps: Vec<Step>) {
     // Miri looks at every byte of them, often.
     let scale = if cfg!(miri) { 4 } else { 1 };
     let mut arenas = [9000, 20_000, 2000].map(|len| Arena::new(len / scale));
@@ -323,7 +324,48 @@ pub(crate) fn property_of_regions<H: Region>(mut heap: H, steps: Vec<Step>, all_
     let before = largest(&mut heap);
     agrees_with_the_model(&mut heap, steps);
     refuses_the_impossible(&mut heap);
-    if all_back {
-        assert_eq!(largest(&mut heap), before);
-    }
+    assert_eq!(largest(&mut heap), before);
 }
+
+/// A heap on pages: it takes more as it needs them, up to the limit, and what
+/// is freed serves again.
+pub(crate) fn grows_and_says_when_it_cannot<H: Region>(heap: H) {
+    let mut heap = Growing::new(heap, Pages::with_limit(LEAST_PAGES + 4));
+    let layout = Layout::new::<[u64; 100]>();
+    let mut held = Vec::new();
+    while let Ok(at) = Heap::allocate(&mut heap, layout) {
+        held.push(at);
+    }
+    assert!(held.len() > LEAST_PAGES * 3, "only {}", held.len());
+    assert!(heap.pages() > LEAST_PAGES, "not even the rest was taken");
+    for &at in &held {
+        // SAFETY: allocated above, freed once.
+        unsafe { Heap::free(&mut heap, at, layout) };
+    }
+    let again = core::iter::from_fn(|| Heap::allocate(&mut heap, layout).ok()).count();
+    assert!(again >= held.len());
+}
+
+/// The tests that every design passes which is given its regions.
+macro_rules! tests_of_regions {
+    ($heap:ty) => {
+        #[test]
+        fn keeps_a_region_heaps_promises() {
+            $crate::testing::checks_of_regions(<$heap>::new);
+        }
+
+        proptest::proptest! {
+            #![proptest_config($crate::testing::config())]
+            #[test]
+            fn agrees_with_the_model(steps in $crate::testing::steps(6000, 12)) {
+                $crate::testing::property_of_regions(<$heap>::new(), steps);
+            }
+        }
+
+        #[test]
+        fn grows_and_says_when_it_cannot() {
+            $crate::testing::grows_and_says_when_it_cannot(<$heap>::new());
+        }
+    };
+}
+pub(crate) use tests_of_regions;

@@ -2,43 +2,11 @@
 
 use core::alloc::Layout;
 
-use proptest::proptest;
-
 use super::Bump;
 use crate::heap::Heap as _;
-use crate::testing::{Arena, Pages, checks_of_regions, config, property_of_regions, steps};
-use crate::{Growing, LEAST_PAGES};
+use crate::testing::{Arena, tests_of_regions};
 
-#[test]
-fn keeps_a_region_heaps_promises() {
-    checks_of_regions(Bump::new);
-}
-
-proptest! {
-    #![proptest_config(config())]
-    #[test]
-    fn agrees_with_the_model(steps in steps(6000, 12)) {
-        property_of_regions(Bump::new(), steps, true);
-    }
-}
-
-#[test]
-fn grows_and_says_when_it_cannot() {
-    let mut heap = Growing::new(Bump::new(), Pages::with_limit(LEAST_PAGES + 4));
-    let layout = Layout::new::<[u64; 100]>();
-    let mut held = Vec::new();
-    while let Ok(at) = heap.allocate(layout) {
-        held.push(at);
-    }
-    assert!(held.len() > LEAST_PAGES * 3, "only {}", held.len());
-    assert!(heap.pages() > LEAST_PAGES, "not even the rest was taken");
-    for &at in &held {
-        // SAFETY: allocated above, freed once.
-        unsafe { heap.free(at, layout) };
-    }
-    let again = core::iter::from_fn(|| heap.allocate(layout).ok()).count();
-    assert!(again >= held.len());
-}
+tests_of_regions!(Bump);
 
 #[test]
 fn takes_back_what_was_allocated_last() {
