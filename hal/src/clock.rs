@@ -1,6 +1,16 @@
 //! Time: a monotonic count of nanoseconds, one alarm per processor, the wall clock at boot.
 
-use crate::arch::machine::clock as machine;
+pub(crate) mod alarm;
+mod scale;
+
+use ochre_sync::Once;
+
+use crate::arch::machine::{clock as machine, rtc};
+
+pub(crate) use scale::{FRACTION_BITS, Scale};
+
+/// In a second.
+pub(crate) const NANOSECONDS: u64 = 1_000_000_000;
 
 /// Nanoseconds since boot; never goes back.
 #[must_use]
@@ -12,14 +22,19 @@ pub fn now_ns() -> u64 {
 /// `deadline_ns` (monotonic; a past one fires at once), replacing an earlier
 /// request; `None` withdraws it.
 pub fn set_alarm(deadline_ns: Option<u64>) {
-    machine::set_alarm(deadline_ns);
+    alarm::set(deadline_ns);
 }
 
 /// The wall clock at monotonic time zero, in nanoseconds since the Unix epoch,
-/// from the machine's battery-backed clock.
+/// from the machine's battery-backed clock, which is read at the first call.
 #[must_use]
 pub fn boot_wall_ns() -> u64 {
-    machine::boot_wall_ns()
+    static BOOT_WALL: Once<u64> = Once::new();
+    if BOOT_WALL.get().is_none() {
+        let now = rtc::read_seconds().unwrap_or(0).saturating_mul(NANOSECONDS);
+        let _ = BOOT_WALL.set(now.saturating_sub(now_ns()));
+    }
+    BOOT_WALL.get().copied().unwrap_or(0)
 }
 
 /// How the clock follows from a counter that programs can read too.

@@ -19,6 +19,7 @@ use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 use super::gic::Gic;
 use super::platform::Platform;
 use super::{clock, percpu};
+use crate::clock::alarm;
 use crate::cpu::CpuId;
 use crate::irq::{Event, Line};
 use crate::smp::watch;
@@ -129,7 +130,10 @@ pub(crate) fn acknowledge() -> Event {
             watch::tell_if_asked(|out, what| writeln!(out, "{what}; now it goes on"));
             watch::give_sign()
         }
-        _ if number == TIMER.load(Ordering::Relaxed) => clock::timer_fired(),
+        _ if number == TIMER.load(Ordering::Relaxed) => {
+            clock::stop_timer();
+            alarm::timer_fired()
+        }
         LINES.. => u8::try_from(number).map_or(Event::Nothing, |line| Event::Line(Line(line))),
         _ => Event::Nothing,
     }

@@ -25,6 +25,7 @@ use ochre_sync::primitive::spin_loop;
 
 use super::percpu::{self, PerCpu};
 use super::{clock, features, interrupts, layout, power, psci, system};
+use crate::clock::alarm;
 use crate::cpu::{self, MAX_CPUS};
 use crate::memory::{self, OutOfMemory, presence, stacks};
 
@@ -117,7 +118,7 @@ pub(crate) fn start(entry: fn() -> !) {
         }
     }
     if online > 1 {
-        clock::start_watch();
+        alarm::start_watch();
     }
 }
 
@@ -221,7 +222,7 @@ extern "C" fn come(slot: &'static Slot) -> ! {
     }
     cpu.index.set(slot.index.load(Ordering::Relaxed));
     presence::guard();
-    clock::start_watch();
+    alarm::start_watch();
     let entry = ENTRY.get().expect("it was set before anybody was called");
     entry()
 }

@@ -20,7 +20,8 @@ use ochre_sync::{Once, SpinLock};
 use super::acpi::Platform;
 use super::apic;
 use super::ioapic::{IoApic, Trigger};
-use super::{clock, percpu, pic};
+use super::{percpu, pic};
+use crate::clock::alarm;
 use crate::cpu::{self, CpuId};
 use crate::irq::{Event, Line};
 use crate::smp::watch;
@@ -156,7 +157,7 @@ pub(crate) fn acknowledge(vector: u8) -> Event {
         apic.end_of_interrupt();
     }
     match vector {
-        VECTOR_TIMER => clock::timer_fired(),
+        VECTOR_TIMER => alarm::timer_fired(),
         VECTOR_RESCHEDULE => Event::Reschedule,
         VECTOR_SIGN => watch::give_sign(),
         VECTOR_LINE_0..VECTOR_LINES_END => Event::Line(Line(vector - VECTOR_LINE_0)),

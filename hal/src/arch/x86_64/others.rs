@@ -30,6 +30,7 @@ use super::apic::{self, LocalApic};
 use super::percpu::{self, PerCpu};
 use super::pvh::Physical;
 use super::{clock, features, gdt, idt, layout, power, trampoline};
+use crate::clock::alarm;
 use crate::cpu::{self, MAX_CPUS};
 use crate::memory::{self, OutOfMemory, presence, stacks};
 
@@ -164,7 +165,7 @@ pub(crate) fn start(entry: fn() -> !) {
         }
     }
     if online > 1 {
-        clock::start_watch();
+        alarm::start_watch();
     }
 }
 
@@ -317,7 +318,7 @@ pub(super) extern "C" fn come(slot: &'static Slot) -> ! {
     cpu.index.set(slot.index.load(Ordering::Relaxed));
     gdt::tell_number(cpu);
     presence::guard();
-    clock::start_watch();
+    alarm::start_watch();
     let entry = ENTRY.get().expect("it was set before anybody was called");
     entry()
 }
