@@ -32,6 +32,7 @@ pub(crate) mod registers;
 pub(crate) mod report;
 pub(crate) mod rtc;
 pub(crate) mod screen;
+mod shared_page;
 mod sigframe;
 pub(crate) mod speculation;
 mod start;

@@ -12,7 +12,7 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 22] = [
+const ONE_ONLY: [(&str, &str); 23] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("apic.rs", "a PC's interrupt controllers are three"),
@@ -44,6 +44,10 @@ const ONE_ONLY: [(&str, &str); 22] = [
     ("screen/font.rs", "as screen/firmware.rs"),
     ("pci.rs", "the host tool's ports are on a card there"),
     ("virtio.rs", "a PC's keyboard has a controller of its own"),
+    (
+        "shared_page.rs",
+        "of a PC's devices none has memory that is ours too",
+    ),
 ];
 
 /// Files with names that say themselves which of two kinds of device they drive,

@@ -1,11 +1,9 @@
 //! virtio over registers in memory (virtio 1.2, 4.2.2): as much of it as a
 //! device takes that only tells us things, over one queue.
 //!
-//! The queue and its buffers are one page that the device reads and writes
-//! whenever it likes. No Rust reference ever points there: it is copied from
-//! and to, one volatile access at a time, and what is found there is checked as
-//! if anybody had written it. The device is only ever told addresses inside
-//! that page, which is never given back.
+//! The queue and its buffers are one [`SharedPage`]; what is found there is
+//! checked as if anybody had written it. The device is only ever told addresses
+//! inside that page, which is never given back.
 //!
 //! | in the page | what | who writes |
 //! | --- | --- | --- |
@@ -14,13 +12,9 @@
 //! | 1280 | used: buffers that were filled | the device |
 //! | 2048 | buffers of eight bytes | the device |
 
-use alloc::alloc::alloc_zeroed;
-use core::alloc::Layout;
-use core::ptr::NonNull;
-
 use ochre_sync::primitive::atomic::{Ordering, fence};
 
-use crate::memory::direct;
+use super::shared_page::SharedPage;
 use crate::memory::registers::Registers;
 
 /// Bytes of a device's registers.
@@ -72,7 +66,6 @@ const BUFFERS: u16 = 64;
 /// Bytes of a buffer.
 pub(super) const BUFFER_BYTES: usize = 8;
 
-const PAGE: usize = 4096;
 const DESCRIPTORS_AT: usize = 0;
 const AVAILABLE_AT: usize = 1024;
 const USED_AT: usize = 1280;
@@ -93,85 +86,12 @@ pub(super) fn kind(registers: &Registers, base: usize) -> Option<u32> {
         .filter(|kind| *kind != 0)
 }
 
-/// A page that a device has too.
-#[derive(Debug)]
-struct Shared {
-    base: NonNull<u8>,
-}
-
-// SAFETY: the page is nobody's but ours and the device's; every access is one
-// volatile instruction.
-unsafe impl Send for Shared {}
-
-impl Shared {
-    /// A page of zeroes, for ever.
-    fn new() -> Option<Shared> {
-        let layout = Layout::from_size_align(PAGE, PAGE).ok()?;
-        // SAFETY: the layout has a size.
-        let base = unsafe { alloc_zeroed(layout) };
-        NonNull::new(base).map(|base| Shared { base })
-    }
-
-    /// Where the device finds it.
-    fn physical(&self) -> u64 {
-        u64::from(direct::frame_of(self.base.as_ptr())) * PAGE as u64
-    }
-
-    /// The place of a value, which lies in the page and is aligned.
-    fn place<T>(&self, at: usize) -> NonNull<T> {
-        let size = size_of::<T>();
-        assert!(
-            at.is_multiple_of(size) && at <= PAGE - size,
-            "a value outside the page"
-        );
-        // SAFETY: inside the page, by the check above.
-        unsafe { self.base.add(at) }.cast()
-    }
-
-    fn read_u16(&self, at: usize) -> u16 {
-        let place = self.place::<u16>(at);
-        // SAFETY: in the page and aligned; the device may write meanwhile,
-        // which a volatile read of plain bytes can stand.
-        u16::from_le(unsafe { place.read_volatile() })
-    }
-
-    fn read_u32(&self, at: usize) -> u32 {
-        let place = self.place::<u32>(at);
-        // SAFETY: as in `read_u16`.
-        u32::from_le(unsafe { place.read_volatile() })
-    }
-
-    fn read_u64(&self, at: usize) -> u64 {
-        let place = self.place::<u64>(at);
-        // SAFETY: as in `read_u16`.
-        u64::from_le(unsafe { place.read_volatile() })
-    }
-
-    fn write_u16(&self, at: usize, value: u16) {
-        let place = self.place::<u16>(at);
-        // SAFETY: in the page and aligned, and no reference points there.
-        unsafe { place.write_volatile(value.to_le()) };
-    }
-
-    fn write_u32(&self, at: usize, value: u32) {
-        let place = self.place::<u32>(at);
-        // SAFETY: as in `write_u16`.
-        unsafe { place.write_volatile(value.to_le()) };
-    }
-
-    fn write_u64(&self, at: usize, value: u64) {
-        let place = self.place::<u64>(at);
-        // SAFETY: as in `write_u16`.
-        unsafe { place.write_volatile(value.to_le()) };
-    }
-}
-
 /// A device's first queue, all of whose buffers are the device's to fill.
 #[derive(Debug)]
 pub(super) struct Listener {
     registers: Registers,
     base: usize,
-    shared: Shared,
+    shared: SharedPage,
     /// Buffers ever made available, and used ones ever looked at; they wrap.
     available: u16,
     seen: u16,
@@ -200,7 +120,7 @@ impl Listener {
         if registers.read(base + offset::QUEUE_MAX) < u32::from(BUFFERS) {
             return None;
         }
-        let shared = Shared::new()?;
+        let shared = SharedPage::new()?;
         let physical = shared.physical();
         for index in 0..BUFFERS {
             let at = DESCRIPTORS_AT + usize::from(index) * 16;

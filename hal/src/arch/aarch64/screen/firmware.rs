@@ -7,15 +7,12 @@
 //! The device is told the page's address, does the transfer, and sets control
 //! to 0, or to [`FAILED`].
 
-use alloc::alloc::{alloc_zeroed, dealloc};
-use core::alloc::Layout;
-use core::ptr::NonNull;
-
 use ochre_sync::primitive::atomic::{Ordering, fence};
 use ochre_sync::primitive::spin_loop;
 
+use super::super::shared_page::SharedPage;
+use crate::memory::PAGE_SIZE;
 use crate::memory::registers::Registers;
-use crate::memory::{PAGE_SIZE, direct};
 
 /// Bytes of registers.
 const BYTES: usize = 24;
@@ -38,7 +35,10 @@ const ENTRY: usize = 64;
 const KEY: usize = 4;
 const NAME: usize = 8;
 
-/// Where in the page the data is.
+/// Where in the page what is.
+const CONTROL: usize = 0;
+const LENGTH: usize = 4;
+const PLACE: usize = 8;
 const DATA: usize = 16;
 
 /// Looks at the control word before a transfer is given up.
@@ -47,16 +47,10 @@ const PATIENCE: usize = 1_000_000;
 /// The device, and a page that it is told of and that nobody else has.
 pub(super) struct Firmware {
     registers: Registers,
-    page: NonNull<u8>,
+    page: SharedPage,
     /// A transfer was given up; it may come yet.
     is_late: bool,
 }
-
-/// What the page is.
-const PAGE: Layout = match Layout::from_size_align(PAGE_SIZE, PAGE_SIZE) {
-    Ok(layout) => layout,
-    Err(_) => panic!("a page's size is a power of two"),
-};
 
 impl Firmware {
     /// The device at an address that the device tree names.
@@ -69,11 +63,9 @@ impl Firmware {
         if signature.as_flattened() != SIGNATURE {
             return None;
         }
-        // SAFETY: the layout has a size.
-        let page = NonNull::new(unsafe { alloc_zeroed(PAGE) })?;
         Some(Firmware {
             registers,
-            page,
+            page: SharedPage::new()?,
             is_late: false,
         })
     }
@@ -84,7 +76,7 @@ impl Firmware {
         self.transfer(LIST, READ, most)?;
         let mut list = [0; PAGE_SIZE - DATA];
         for (index, byte) in list.iter_mut().enumerate() {
-            *byte = self.get(DATA + index);
+            *byte = self.page.read_u8(DATA + index);
         }
         let (count, entries) = list.split_first_chunk::<4>()?;
         let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
@@ -99,7 +91,7 @@ impl Firmware {
     pub(super) fn write(&mut self, file: u16, pieces: &[&[u8]]) -> Option<()> {
         let mut len = 0;
         for byte in pieces.iter().copied().flatten() {
-            self.set(DATA + len, &[*byte]);
+            self.page.write_u8(DATA + len, *byte);
             len += 1;
         }
         self.transfer(file, WRITE, len)
@@ -110,10 +102,11 @@ impl Firmware {
         let control = u32::from(file) << FILE_SHIFT | SELECT | what;
         // CAST: at most a page.
         let len = len.min(PAGE_SIZE - DATA) as u32;
-        let page = u64::from(direct::frame_of(self.page.as_ptr())) * PAGE_SIZE as u64;
-        self.set(0, &control.to_be_bytes());
-        self.set(4, &len.to_be_bytes());
-        self.set(8, &(page + DATA as u64).to_be_bytes());
+        let page = self.page.physical();
+        self.page.write_u32(CONTROL, control.swap_bytes());
+        self.page.write_u32(LENGTH, len.swap_bytes());
+        self.page
+            .write_u64(PLACE, (page + DATA as u64).swap_bytes());
         // ORDERING: SeqCst; the command is in memory before the device is told of it.
         fence(Ordering::SeqCst);
         // CAST: the upper half.
@@ -122,8 +115,7 @@ impl Firmware {
         // CAST: the lower half.
         self.registers.write(ADDRESS_LOW, (page as u32).to_be());
         for _ in 0..PATIENCE {
-            let control = u32::from_be_bytes([self.get(0), self.get(1), self.get(2), self.get(3)]);
-            match control {
+            match self.page.read_u32(CONTROL).swap_bytes() {
                 0 => {
                     // ORDERING: SeqCst; what is read of the data is read after this.
                     fence(Ordering::SeqCst);
@@ -136,35 +128,14 @@ impl Firmware {
         self.is_late = true;
         None
     }
-
-    /// A byte of the page.
-    fn get(&self, at: usize) -> u8 {
-        assert!(at < PAGE_SIZE, "a byte of the page");
-        // SAFETY: inside the page, by the check above.
-        let byte = unsafe { self.page.add(at) };
-        // SAFETY: the page is this value's, and initialised; the device may
-        // write it, so the access is volatile.
-        unsafe { byte.read_volatile() }
-    }
-
-    /// Writes bytes of the page.
-    fn set(&mut self, at: usize, bytes: &[u8]) {
-        for (index, value) in bytes.iter().enumerate() {
-            assert!(at + index < PAGE_SIZE, "a byte of the page");
-            // SAFETY: inside the page, by the check above.
-            let byte = unsafe { self.page.add(at + index) };
-            // SAFETY: as in `get`.
-            unsafe { byte.write_volatile(*value) };
-        }
-    }
 }
 
 impl Drop for Firmware {
     fn drop(&mut self) {
         if !self.is_late {
-            // SAFETY: allocated by `open` with this layout; every transfer has
-            // ended, so the device has forgotten it.
-            unsafe { dealloc(self.page.as_ptr(), PAGE) };
+            // SAFETY: every transfer has ended, so the device has forgotten
+            // the page; nobody has the value after this.
+            unsafe { self.page.give_back() };
         }
     }
 }
