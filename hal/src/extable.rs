@@ -13,6 +13,8 @@
 //! ".popsection",
 //! ```
 
+use crate::relative::target;
+
 /// One entry, as assembled.
 #[repr(C)]
 struct Entry {
@@ -29,11 +31,13 @@ mod symbols {
 
     /// The table.
     pub(super) fn entries() -> &'static [super::Entry] {
-        let start = &raw const __ochre_extable_start;
-        let bytes = (&raw const __ochre_extable_end).addr() - start.addr();
+        let bounds = (
+            &raw const __ochre_extable_start,
+            &raw const __ochre_extable_end,
+        );
         // SAFETY: the linker script puts exactly the entries between the two
         // symbols, aligned and never written.
-        unsafe { core::slice::from_raw_parts(start, bytes / size_of::<super::Entry>()) }
+        unsafe { crate::relative::entries(bounds.0, bounds.1) }
     }
 }
 
@@ -54,19 +58,13 @@ pub(crate) fn fixup(address: u64) -> Option<u64> {
 fn find(entries: &[Entry], address: u64) -> Option<u64> {
     entries
         .iter()
-        .find(|entry| resolve(&entry.fault) == address)
-        .map(|entry| resolve(&entry.resume))
-}
-
-/// The address that a field names.
-fn resolve(field: &i32) -> u64 {
-    let place = core::ptr::from_ref(field).addr() as u64;
-    place.wrapping_add_signed(i64::from(*field))
+        .find(|entry| target(&entry.fault) as u64 == address)
+        .map(|entry| target(&entry.resume) as u64)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, find, resolve};
+    use super::{Entry, find, target};
 
     #[test]
     fn finds_the_entry_of_an_address() {
@@ -80,13 +78,9 @@ mod tests {
                 resume: -8,
             },
         ];
-        let fault = resolve(&table[1].fault);
-        let resume = resolve(&table[1].resume);
+        let fault = target(&table[1].fault) as u64;
+        let resume = target(&table[1].resume) as u64;
         assert_eq!(find(&table, fault), Some(resume));
         assert_eq!(find(&table, fault + 1), None);
-        assert_eq!(
-            resume,
-            core::ptr::from_ref(&table[1].resume).addr() as u64 - 8
-        );
     }
 }

@@ -49,6 +49,7 @@ pub mod memory;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod power;
+mod relative;
 pub mod rtc;
 pub mod screen;
 pub mod serial;

@@ -23,6 +23,8 @@ use super::entry::{EarlyTables, OCHRE_EARLY_TABLES};
 use super::pvh;
 use super::start::EarlyMap;
 use super::{layout, random};
+#[cfg(target_os = "none")]
+use crate::relative;
 
 /// Bytes of what an entry of a directory maps.
 const LARGE_PAGE: u64 = 2 << 20;
@@ -118,18 +120,13 @@ fn numbers() -> impl Iterator<Item = *mut u64> {
         safe static __ochre_bases_start: i32;
         safe static __ochre_bases_end: i32;
     }
-    let start = &raw const __ochre_bases_start;
-    let bytes = (&raw const __ochre_bases_end).addr() - start.addr();
+    let bounds = (&raw const __ochre_bases_start, &raw const __ochre_bases_end);
     // SAFETY: the linker script puts exactly the entries between the two
     // symbols, aligned and never written.
-    let entries = unsafe { core::slice::from_raw_parts(start, bytes / size_of::<i32>()) };
-    entries.iter().map(|entry| {
-        // CAST: a distance within the image.
-        let address = core::ptr::from_ref(entry)
-            .addr()
-            .wrapping_add_signed(*entry as isize);
-        core::ptr::with_exposed_provenance_mut(address)
-    })
+    let entries = unsafe { relative::entries(bounds.0, bounds.1) };
+    entries
+        .iter()
+        .map(|entry| core::ptr::with_exposed_provenance_mut(relative::target(entry)))
 }
 
 /// On a host nothing moves.
