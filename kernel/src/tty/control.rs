@@ -139,7 +139,8 @@ fn pointer<T>(argument: u64) -> Ptr<T> {
     Ptr::from_argument(argument)
 }
 
-fn put<T: zerocopy::IntoBytes + zerocopy::Immutable>(
+/// Hands a request's answer to the program.
+pub(super) fn put<T: zerocopy::IntoBytes + zerocopy::Immutable>(
     call: &Call<'_>,
     argument: u64,
     value: &T,

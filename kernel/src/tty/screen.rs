@@ -94,13 +94,13 @@ pub fn exists() -> bool {
     SCREEN.get().is_some()
 }
 
-/// Takes the machine's screen, if it has one; says whether it has.
+/// Takes the machine's screen, if it has one.
 ///
 /// # Errors
 /// ENOMEM.
-pub fn start() -> Result<bool, Errno> {
+pub fn start() -> Result<(), Errno> {
     let Some(display) = Display::open() else {
-        return Ok(false);
+        return Ok(());
     };
     let size = display.size();
     let screen = Screen {
@@ -113,12 +113,12 @@ pub fn start() -> Result<bool, Errno> {
         room: WaitQueue::new(),
     };
     if SCREEN.set(screen).is_err() {
-        return Ok(true);
+        return Ok(());
     }
     terminal(1)?;
     painter::start()?;
     note();
-    Ok(true)
+    Ok(())
 }
 
 impl Screen {

@@ -9,8 +9,8 @@ use ochre_abi::vt::{self, Mode, Status, request};
 use super::{SCREEN, Screen, TERMINALS};
 use crate::process::Capability;
 use crate::syscall::{Call, FromArgument, Ptr};
-use crate::tty::Terminal;
-use crate::tty::registry;
+use crate::tty::control::put;
+use crate::tty::{Terminal, registry};
 
 /// Handles one request; ENOTTY for a terminal that is none of the screen's.
 pub(in crate::tty) fn ioctl(
@@ -99,14 +99,4 @@ fn only(argument: u64, value: i32) -> Result<usize, Errno> {
     } else {
         Err(Errno::EINVAL)
     }
-}
-
-fn put<T: zerocopy::IntoBytes + zerocopy::Immutable>(
-    call: &Call<'_>,
-    argument: u64,
-    value: &T,
-) -> Result<usize, Errno> {
-    call.space
-        .write_value(Ptr::<T>::from_argument(argument), value)?;
-    Ok(0)
 }

@@ -49,9 +49,7 @@ impl Painter {
     pub(super) fn new(mut display: Display) -> Result<Painter, Errno> {
         let (rows, columns) = display.size();
         let mut shown = Vec::new();
-        shown
-            .make_room_exact(rows * columns)
-            .map_err(|_| Errno::ENOMEM)?;
+        shown.make_room_exact(rows * columns)?;
         for place in 0..rows * columns {
             display.put(place / columns, place % columns, NOTHING);
             shown.push(NOTHING);
