@@ -7,6 +7,7 @@
 use core::fmt;
 
 use log::info;
+use ochre_abi::system::trimmed;
 use ochre_hal::memory::{self, Stats};
 use ochre_hal::power;
 
@@ -96,14 +97,12 @@ fn show_tasks() {
             Some(_) => 'R',
         };
         let name = *thread.name.lock();
-        let end = name.iter().position(|byte| *byte == 0);
-        let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
         say(format_args!(
             "{state} {:>5} of {:>5}, processor {}: {}",
             thread.tid(),
             thread.process.pid,
             task.map_or(0, |task| task.processor()),
-            name.escape_ascii()
+            trimmed(&name).escape_ascii()
         ));
         from = Pid(thread.tid().0.saturating_add(1));
     }

@@ -14,6 +14,7 @@
 use alloc::sync::Arc;
 
 use ochre_abi::Errno;
+use ochre_abi::system::trimmed;
 use ochre_hal::memory::{self, Given};
 use ochre_sync::primitive::atomic::Ordering;
 
@@ -103,12 +104,11 @@ fn tell(process: &Process) {
     let space = Arc::clone(&process.space.lock());
     let sizes = space.sizes();
     let name = *process.last_name.lock();
-    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
     log::warn!(
         "out of memory: killed process {} ({}) of user {}, {} KiB mapped, {} KiB resident, \
          adjusted by {}",
         process.pid,
-        name.escape_ascii(),
+        trimmed(&name).escape_ascii(),
         process.credentials().uid.real,
         sizes.total / 1024,
         sizes.resident / 1024,

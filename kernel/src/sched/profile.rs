@@ -26,6 +26,7 @@
 use core::fmt::{self, Write};
 use core::num::NonZero;
 
+use ochre_abi::system::trimmed;
 use ochre_hal::clock;
 use ochre_hal::cpu::{self as machine, MAX_CPUS};
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
@@ -180,8 +181,7 @@ fn put_together(
     let (process, tid) = (thread.process.pid, thread.tid());
     write!(line, "profile {periods} {} {} ", process.0, tid.0)?;
     let name = *thread.name.lock();
-    let end = name.iter().position(|byte| *byte == 0);
-    line.write_digits(&name[..end.unwrap_or(name.len())])?;
+    line.write_digits(trimmed(&name))?;
     write!(line, " {what}")?;
     write_calls(line, state);
     line.write_str("\n")

@@ -5,6 +5,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Bytes of a name in `struct new_utsname`, the NUL included.
 pub const NAME_SIZE: usize = 65;
 
+/// A name that NULs fill up, without them: a thread's, or one of [`UtsName`]'s.
+#[must_use]
+pub fn trimmed(name: &[u8]) -> &[u8] {
+    name.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 /// `struct new_utsname`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -75,3 +81,16 @@ pub struct SchedAttr {
 }
 
 const _: () = assert!(size_of::<SchedAttr>() == 56);
+
+#[cfg(test)]
+mod tests {
+    use super::trimmed;
+
+    #[test]
+    fn a_name_ends_at_its_first_nul_or_with_its_field() {
+        assert_eq!(trimmed(b"ab\0\0"), b"ab");
+        assert_eq!(trimmed(b"ab\0c"), b"ab");
+        assert_eq!(trimmed(b"ab"), b"ab");
+        assert_eq!(trimmed(b""), b"");
+    }
+}

@@ -4,11 +4,11 @@ use core::fmt::Write;
 
 use ochre_abi::Errno;
 use ochre_abi::credentials::NGROUPS_MAX;
-use ochre_abi::system::NAME_SIZE;
+use ochre_abi::system::{NAME_SIZE, trimmed};
 use ochre_sync::Once;
 
 use super::root::Entry;
-use super::text::{Made, Text, trimmed};
+use super::text::{Made, Text};
 use crate::device::random;
 use crate::ipc::pipe;
 use crate::ipc::sysv::shm;

@@ -117,11 +117,6 @@ impl fmt::Write for Text {
     }
 }
 
-/// A name padded with NULs, without them.
-pub(super) fn trimmed(name: &[u8]) -> &[u8] {
-    name.split(|byte| *byte == 0).next().unwrap_or(&[])
-}
-
 /// The number in what was written to a file, white space around it passed over.
 pub(super) fn number(bytes: &[u8]) -> Result<i64, Errno> {
     let bytes = bytes.trim_ascii();
@@ -134,7 +129,7 @@ pub(super) fn number(bytes: &[u8]) -> Result<i64, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Text, number, trimmed};
+    use super::{Text, number};
     use core::fmt::Write;
     use ochre_abi::Errno;
 
@@ -157,9 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_numbers_come_without_what_is_around() {
-        assert_eq!(trimmed(b"ab\0\0"), b"ab");
-        assert_eq!(trimmed(b""), b"");
+    fn numbers_come_without_what_is_around() {
         assert_eq!(number(b" -17\n"), Ok(-17));
         assert_eq!(number(b"5\0"), Ok(5));
         assert_eq!(number(b"5x"), Err(Errno::EINVAL));

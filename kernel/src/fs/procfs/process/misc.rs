@@ -7,11 +7,12 @@ use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::resource::{RLIM_INFINITY, RLimit};
+use ochre_abi::system::trimmed;
 use ochre_sync::primitive::atomic::Ordering;
 
 use super::Subject;
 use super::stat::Standing;
-use crate::fs::procfs::text::{Made, Text, number, trimmed};
+use crate::fs::procfs::text::{Made, Text, number};
 use crate::memory::MakeRoom;
 use crate::memory::{AddressSpace, pressure};
 use crate::process::{Capability, Process, Resource, table};

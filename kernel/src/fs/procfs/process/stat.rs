@@ -3,8 +3,10 @@
 use alloc::sync::Arc;
 use core::fmt::{self, Write};
 
+use ochre_abi::system::trimmed;
+
 use super::Subject;
-use crate::fs::procfs::text::{Made, Text, trimmed};
+use crate::fs::procfs::text::{Made, Text};
 use crate::memory::{AddressSpace, Facts, Sizes};
 use crate::process::{Pid, Process, Resource, Thread, table};
 use crate::sched::{Attributes, account};

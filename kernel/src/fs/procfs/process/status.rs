@@ -2,9 +2,11 @@
 
 use core::fmt::Write;
 
+use ochre_abi::system::trimmed;
+
 use super::Subject;
 use super::stat::Standing;
-use crate::fs::procfs::text::{Made, Text, trimmed};
+use crate::fs::procfs::text::{Made, Text};
 use crate::memory::Sizes;
 use crate::process::{Capabilities, Credentials, Ids, Resource};
 use crate::sched;
