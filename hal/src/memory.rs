@@ -137,3 +137,16 @@ pub struct Mapping {
     /// Whether the processor recorded a store.
     pub dirty: bool,
 }
+
+impl Mapping {
+    /// Who has the frame: address spaces that map it, each owner of a shared
+    /// table for itself, and the object that it is of, if it is of one. At
+    /// least one, which is whose table said so. Others may come and go at once.
+    #[must_use]
+    pub fn holders(&self) -> usize {
+        // The handle at hand is nobody's, and the table's is its owners'.
+        (self.frame.handles() + self.owners)
+            .saturating_sub(2)
+            .max(1)
+    }
+}

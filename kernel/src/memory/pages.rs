@@ -63,15 +63,15 @@ fn view(area: &Area, address: u64, mapping: &Mapping) -> PageView {
         .source
         .as_ref()
         .is_some_and(|source| is_objects_own(area, source, address, frame));
-    // The handle at hand, and the object's.
-    let others = 1 + usize::from(is_of_object);
     PageView {
         frame: frame.number(),
         rights: mapping.rights,
         is_zero: frame.same_as(&UserFrame::shared_zero()),
         is_of_object,
-        mappings: (frame.handles() + mapping.owners)
-            .saturating_sub(others + 1)
+        // Without the object.
+        mappings: mapping
+            .holders()
+            .saturating_sub(usize::from(is_of_object))
             .max(1),
     }
 }

@@ -141,9 +141,7 @@ impl AddressSpace {
         let inner = self.inner();
         let mut sum = Residence::default();
         inner.table.visit(area.range(), |_, mapping| {
-            // The handle at hand does not count, nor that of the table twice.
-            let handles = mapping.frame.handles() + mapping.owners;
-            let holders = handles.saturating_sub(2).max(1);
+            let holders = mapping.holders();
             sum.resident += PAGE;
             sum.proportional += PAGE / holders as u64;
             *match (holders > 1, mapping.dirty) {
