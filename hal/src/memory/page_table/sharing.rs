@@ -257,8 +257,9 @@ fn own_leaf(root: u32, leaf: &Leaf) -> Result<(), OutOfMemory> {
         flush
     };
     if leaf.claim() {
-        // Who remembers less would fault and find nothing to do, again and
-        // again where a fault does not make the machine forget.
+        // Who remembers that stores are forbidden would fault, find nothing to
+        // do and forget: once for each page that it remembers. This forgets
+        // all of them at once.
         whole().flush();
         return Ok(());
     }
