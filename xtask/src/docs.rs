@@ -32,10 +32,12 @@ pub(crate) fn build() -> Result<()> {
     Ok(())
 }
 
-/// The documentation of every crate; what it complains about is an error.
+/// The documentation of every crate, for those who work on it: private items
+/// too. What it complains about is an error.
 pub(crate) fn rustdoc() -> Result<()> {
     // The library's documentation speaks of all that it has.
     cargo(["doc", "--workspace", "--no-deps"])?
+        .arg("--document-private-items")
         .args(["--features", "ochre-sync/std,ochre-sync/lock_api"])
         .env("RUSTDOCFLAGS", "--deny warnings")
         .run()

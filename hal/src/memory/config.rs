@@ -6,18 +6,18 @@
 //!
 //! | feature | the kernel's heap |
 //! | --- | --- |
-//! | - | [`Magazines`](ochre_alloc::Magazines): slabs, magazines for each processor |
-//! | `heap-slab` | [`Slab`](ochre_alloc::Slab) behind a lock |
-//! | `heap-buddy` | [`BuddyHeap`](ochre_alloc::BuddyHeap) behind a lock |
-//! | `heap-fixed-blocks` | [`FixedBlocks`](ochre_alloc::FixedBlocks) behind a lock |
-//! | `heap-first-fit` | [`FirstFit`](ochre_alloc::FirstFit) behind a lock |
-//! | `heap-bump` | [`Bump`](ochre_alloc::Bump) behind a lock; it runs full |
+//! | - | [`Magazines`]: slabs, magazines for each processor |
+//! | `heap-slab` | [`Slab`] behind a lock |
+//! | `heap-buddy` | [`BuddyHeap`] behind a lock |
+//! | `heap-fixed-blocks` | [`FixedBlocks`] behind a lock |
+//! | `heap-first-fit` | [`FirstFit`] behind a lock |
+//! | `heap-bump` | [`Bump`] behind a lock; it runs full |
 //!
 //! | feature | the machine's frames |
 //! | --- | --- |
-//! | - | [`Frames`](ochre_alloc::Frames): caches for each processor, locked sections |
-//! | `frames-cached` | [`Buddy`](ochre_alloc::Buddy) with one cache, behind a lock |
-//! | `frames-buddy` | [`Buddy`](ochre_alloc::Buddy) behind a lock |
+//! | - | [`Frames`]: caches for each processor, locked sections |
+//! | `frames-cached` | [`Buddy`] with one cache, behind a lock |
+//! | `frames-buddy` | [`Buddy`] behind a lock |
 //!
 //! With several features of a kind, the first of the table is taken.
 #![expect(

@@ -10,7 +10,7 @@
 //! | [`KERNEL`] | - | - | heap, stacks, the image, the loader's gifts |
 //!
 //! # Invariants
-//! 1. A frame number in a [`UserFrame`](super::UserFrame), a page-table entry
+//! 1. A frame number in a [`UserFrame`], a page-table entry
 //!    or a [`FrameList`] is below the number of records, and its memory is in
 //!    the direct map.
 //! 2. A frame is owned once: by the allocator, by one typed owner, or by the

@@ -1,8 +1,8 @@
 //! Copies between the kernel and a program's address space.
 //!
 //! Every copy makes its space the active one (usually it is), checks that the
-//! range lies below [`USER_END`](super::USER_END), and stops at the first byte
-//! that is not mapped for it. Nothing here waits, allocates or takes a lock.
+//! range lies below [`USER_END`], and stops at the first byte that is not mapped
+//! for it. Nothing here waits, allocates or takes a lock.
 
 use ochre_paging::is_user_range;
 

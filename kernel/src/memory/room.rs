@@ -3,7 +3,7 @@
 //! What a program can make the kernel allocate goes through here, and ends
 //! with an error where there is no memory. A kernel that is tested for it
 //! refuses what is asked here when it is told to
-//! ([`shortage`](ochre_hal::memory::shortage)); that is why it is not the
+//! ([`shortage`]); that is why it is not the
 //! standard library's `try_reserve` that is called.
 
 use alloc::boxed::Box;

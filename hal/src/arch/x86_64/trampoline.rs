@@ -8,9 +8,10 @@
 //! instructions around the jump, and high. The kernel's own tables come next,
 //! for only they have the stacks.
 //!
-//! Each processor looks for its own APIC number among the [`Slot`]s, and takes
-//! the slot if it is called: one that comes too late, or that nobody called,
-//! halts without having touched anything.
+//! Each processor looks for its own APIC number among the
+//! [`Slot`](super::others::Slot)s, and takes the slot if it is called: one that
+//! comes too late, or that nobody called, halts without having touched
+//! anything.
 
 #[cfg(target_os = "none")]
 mod symbols {
