@@ -1,6 +1,13 @@
 //! Ends the machine: power off with a status, reset, stop.
 
+use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
+
 use crate::arch::machine::power as machine;
+
+/// Whether a machine whose kernel failed stays as it is.
+///
+/// ORDERING: Relaxed throughout; a lone value, set in boot.
+static STAYS: AtomicBool = AtomicBool::new(false);
 
 /// Ways to end that the command line named. Ports outside the short list of
 /// harmless ones (0x403 for the status, 0xf4 for the exit) are refused.
@@ -29,8 +36,17 @@ pub fn reboot() -> ! {
     machine::reboot()
 }
 
+/// Says whether a machine whose kernel failed stays as it is, so that a person
+/// can read on its screen why. Otherwise it ends.
+pub fn stay_after_failure(yes: bool) {
+    STAYS.store(yes, Ordering::Relaxed);
+}
+
 /// Ends the machine after a kernel failure: debug exit with value 1, or stops
 /// for ever.
 pub fn fail() -> ! {
+    if STAYS.load(Ordering::Relaxed) {
+        machine::halt();
+    }
     machine::fail()
 }

@@ -87,6 +87,7 @@ fn start_log(config: &Config, mut errors: Vec<String>) {
             "ochre.status or ochre.exit: not such ports: {ports:x?}"
         ));
     }
+    power::stay_after_failure(config.stays_after_panic);
     machine_log::set_panic_to_serial(config.stdio == Stdio::Console);
     log_sink::start(config.log_level);
     for word in &config.passed_over {

@@ -73,6 +73,8 @@ pub struct Config {
     pub status_port: Option<u16>,
     /// Port that ends the machine.
     pub exit_port: Option<u16>,
+    /// Whether the machine stays when the kernel panics, for a person to read why.
+    pub stays_after_panic: bool,
     /// Program to run, where named.
     pub init: Option<Vec<u8>>,
     /// Its arguments, `argv[0]` first; empty if none were given.
@@ -109,6 +111,7 @@ impl Default for Config {
             log_level: LevelFilter::Info,
             status_port: None,
             exit_port: None,
+            stays_after_panic: false,
             init: None,
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -179,6 +182,13 @@ impl Config {
             b"ochre.loglevel" => self.log_level = level(&value()?)?,
             b"ochre.status" => self.status_port = Some(port(&value()?)?),
             b"ochre.exit" => self.exit_port = Some(port(&value()?)?),
+            b"ochre.panic" => {
+                self.stays_after_panic = match value()?.as_slice() {
+                    b"stay" => true,
+                    b"end" => false,
+                    _ => return Err("is `stay` or `end`"),
+                }
+            }
             b"ochre.trace" => self.trace = true,
             b"ochre.profile" => self.profile_hz = Some(rate(&value()?)?),
             // As on Linux, for runs that repeat exactly.
@@ -300,10 +310,10 @@ mod tests {
             "ochre.stdio=pipe ochre.console=screen ochre.mode=system ochre.log=0x402 ochre.loglevel=debug \
              ochre.status=1027 ochre.exit=0xf4 init=/bin/sh ochre.arg=sh ochre.arg=-c \
              ochre.arg=echo%20a%25b ochre.env=A=b%0Ac ochre.cwd=/tmp ochre.winsize=50x132 \
-             ochre.keyboard=de,set1 ochre.hostname=box ochre.ktest=list ochre.trace \
+             ochre.keyboard=de,set1 ochre.hostname=box ochre.ktest=list ochre.trace ochre.panic=stay \
              ochre.profile=99 quiet console=ttyS0",
         );
-        assert!(config.trace);
+        assert!(config.trace && config.stays_after_panic);
         assert_eq!(config.profile_hz.map(NonZero::get), Some(99));
         assert_eq!(config.stdio, Stdio::Pipe);
         assert_eq!(config.console, Console::Screen);
@@ -338,6 +348,7 @@ mod tests {
             "ochre.winsize=24",
             "ochre.loglevel=loud",
             "ochre.keyboard=xx",
+            "ochre.panic=wait",
             "ochre.keyboard=de,set3",
             "ochre.profile=0",
             "ochre.profile=10001",

@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Machine, QemuExit, Running, Screen, describe, ended_on, extent, prefix,
-    shell, shell_on,
+    Arch, Case, Extent, Machine, QemuExit, Running, Screen, archive, describe, ended_on, extent,
+    guest_on, prefix, shell, shell_on, shell_tree,
 };
 
 use crate::screen::wait;
@@ -24,6 +24,10 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
         (Arch::X86_64, each(Arch::X86_64)),
         (Arch::X86_64, german),
         (Arch::X86_64, Case::new("keyboard and screen", with_screen)),
+        (
+            Arch::X86_64,
+            Case::new("keyboard, a shell on each terminal", shells),
+        ),
         (Arch::Aarch64, each(Arch::Aarch64)),
     ]
     .into_iter()
@@ -225,6 +229,78 @@ fn edit_and_change(running: &mut Running) -> Result<()> {
     wait(running, "help", |text| {
         text.rows().iter().any(|row| row.contains("sysrq: HELP"))
     })?;
+    running.control()?.type_text("exit 5\n")?;
+    Ok(())
+}
+
+/// What `ochre --display` shows has a shell on its other terminals, each with
+/// job control of its own; the first one's end is the machine's.
+fn shells() -> Result<()> {
+    let root = archive("busybox", || shell_tree(Arch::X86_64))?;
+    let mut running = guest_on(Arch::X86_64)?
+        .archive(root)
+        .program("/bin/sh")
+        .name("-sh")
+        .directory("/root")
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .console_on_screen()
+        .env("TERM", "linux")
+        .stdin_later()
+        .start()?;
+    use_both(&mut running)?;
+    let outcome = running.wait()?;
+    ensure!(outcome.status == Some(5), "{}", describe(&outcome));
+    Ok(())
+}
+
+fn use_both(running: &mut Running) -> Result<()> {
+    const PROMPT: &str = "~ #";
+    const ASKS: &str = "Please press Enter to activate this console.";
+    let has = |running: &mut Running, what: &str, rows: &[&str]| {
+        wait(running, what, |text| {
+            let there = text.rows();
+            rows.iter()
+                .all(|row| there.iter().any(|there| there == row))
+        })
+    };
+    has(running, "the first prompt", &[PROMPT])?;
+    running.control()?.type_text("clear; cat\none\n")?;
+    wait(running, "cat's answer", |text| {
+        text.rows().starts_with(&["one".into(), "one".into()])
+    })?;
+
+    running.control()?.press(&["alt", "f2"])?;
+    has(running, "an invitation", &[ASKS])?;
+    running.control()?.press(&["ret"])?;
+    has(running, "the second prompt", &[PROMPT])?;
+    running.control()?.type_text("clear; tty; sleep 1000\n")?;
+    has(running, "which terminal this is", &["/dev/tty2"])?;
+    running.control()?.press(&["ctrl", "c"])?;
+    has(running, "a prompt after an interrupt", &["^C", PROMPT])?;
+    running.control()?.type_text("clear; cat\nthree\n")?;
+    let answered = ["three", "three"].map(String::from);
+    wait(running, "the second cat's answer", |text| {
+        text.rows().starts_with(&answered)
+    })?;
+    running.control()?.press(&["ctrl", "z"])?;
+    has(
+        running,
+        "a stopped job",
+        &["^Z[1]+  Stopped                    cat", PROMPT],
+    )?;
+    running.control()?.type_text("exit\nexit\n")?;
+    has(running, "the next invitation", &[ASKS])?;
+
+    // What was interrupted there goes on here.
+    running.control()?.press(&["alt", "f1"])?;
+    running.control()?.type_text("two\n")?;
+    wait(running, "cat's next answer", |text| {
+        text.rows()
+            .starts_with(&["one", "one", "two", "two"].map(String::from))
+    })?;
+    running.control()?.press(&["ctrl", "d"])?;
+    has(running, "the first prompt again", &[PROMPT])?;
     running.control()?.type_text("exit 5\n")?;
     Ok(())
 }

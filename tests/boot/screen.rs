@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(Case::new("screen: text", text));
         cases.push(Case::new("screen: console", console));
         cases.push(Case::new("screen: last words", last_words));
+        cases.push(Case::new("screen: panic", panic));
     }
     if extent(Arch::Aarch64) > Extent::Nothing {
         cases.push(Case::new("screen: picture", picture));
@@ -304,6 +305,58 @@ fn last_words() -> Result<()> {
             text.colours(0, place)
         );
     }
+    guest.kill();
+    Ok(())
+}
+
+/// A terminal that is not the first one is shown, and another processor writes
+/// there while this one panics, by the keys that ask for it.
+fn panic() -> Result<()> {
+    const SCRIPT: &str = r#"
+        exec 3<>/dev/tty2
+        chvt 2 <&3
+        while :; do seq 10000; done >&3 &
+        echo ready
+        read line"#;
+    let mut guest = shell(SCRIPT)?
+        .machine(Machine::Q35)
+        .processors(2)
+        .screen(Screen::Hidden)
+        .words("ochre.panic=stay")
+        .stdin_later()
+        .start()?;
+    guest.expect("ready\n", PATIENCE)?;
+    wait(&mut guest, "numbers", |text| {
+        text.row(0).parse::<u32>().is_ok()
+    })?;
+    guest.control()?.press(&["alt", "sysrq", "c"])?;
+    let is_whole = |text: &Text| {
+        let rows = text.rows();
+        let has = |wanted: &str| rows.iter().any(|row| row.contains(wanted));
+        rows[0].starts_with("kernel panicked at kernel/src/sysrq.rs")
+            && has("sysrq: a crash was asked for")
+            && has("backtrace:")
+            && has("; the others were")
+            && has("  at 0x")
+    };
+    let text = wait(&mut guest, "a whole report", is_whole)?;
+    let rows = text.rows();
+    let told = |row: &String| row.starts_with("  at 0x") && row.contains("(processor ");
+    let last = rows.iter().rposition(told).context("where the other was")?;
+    for row in 0..=last {
+        for column in 0..COLUMNS {
+            let colours = text.colours(row, column);
+            ensure!(colours == 0x4f, "{colours:#x} at {row}, {column}");
+        }
+    }
+    ensure!(
+        last + 1 == ROWS || text.colours(last + 1, 0) == 0x07,
+        "the numbers are gone:\n{}",
+        rows.join("\n")
+    );
+    // Nobody paints over it.
+    let again = Text::read(&mut guest)?;
+    ensure!(again.0 == text.0, "{}", again.rows().join("\n"));
     guest.kill();
     Ok(())
 }

@@ -61,7 +61,8 @@ impl Frontend {
             ),
         };
         format!(
-            "{place}: Alt-F1 to Alt-F6 are its terminals, Shift-PageUp shows what went by;\n{leave}"
+            "{place}: Alt-F1 to Alt-F6 are its terminals, Shift-PageUp shows what went by;\n{leave}.\n\
+             Should the kernel die, the screen stays and says why"
         )
     }
 }

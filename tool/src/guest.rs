@@ -467,6 +467,10 @@ impl Guest {
         if self.hardware.machine.arch() == Arch::X86_64 {
             line.word("ochre.exit", EXIT_PORT)?;
         }
+        // Who sees the screen is to see why the kernel died.
+        if let Screen::Shown(_) = self.hardware.screen {
+            line.word("ochre.panic", "stay")?;
+        }
         line.word("ochre.hostname", rootfs::HOSTNAME)?;
         match self.console {
             Some(Console::Serial { rows, columns }) => {

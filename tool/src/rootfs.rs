@@ -38,6 +38,32 @@ resize() {
 }
 "#;
 
+/// What busybox's `init` does for a machine with a screen: a shell on each
+/// terminal but the first, once somebody presses Enter there.
+const INITTAB: &str = "\
+# Read by busybox's init (/etc/profile starts one, as linuxrc).
+tty2::askfirst:-/bin/sh
+tty3::askfirst:-/bin/sh
+tty4::askfirst:-/bin/sh
+tty5::askfirst:-/bin/sh
+tty6::askfirst:-/bin/sh
+";
+
+/// Has shells on the other terminals, where this is the first process's.
+const PROFILE_OF_SHELL: &str = r#"
+# The first process has the machine: it ends with it. On a screen the other
+# terminals' shells are looked after by an init beside it.
+if [ $$ = 1 ] && [ -c /dev/tty2 ]; then
+    start-stop-daemon -S -b -n linuxrc -a /linuxrc
+fi
+
+# Whom init starts has the root for a home.
+if [ "$HOME" = / ]; then
+    export HOME=/root
+    cd
+fi
+"#;
+
 /// A root with the usual folders and the few files that programs expect in
 /// `/etc`.
 ///
@@ -105,8 +131,17 @@ pub fn skeleton() -> Result<Tree> {
 /// # Errors
 /// If busybox cannot be read or run.
 pub fn shell(busybox: &Path) -> Result<Tree> {
-    let mut tree = skeleton()?;
+    let mut tree = shell_skeleton()?;
     add_busybox(&mut tree, busybox)?;
+    Ok(tree)
+}
+
+/// What a root has that is a shell's.
+fn shell_skeleton() -> Result<Tree> {
+    let mut tree = skeleton()?;
+    let profile = format!("{PROFILE}{PROFILE_OF_SHELL}");
+    tree.file("/etc/profile", 0o644, profile)?;
+    tree.file("/etc/inittab", 0o644, INITTAB)?;
     Ok(tree)
 }
 
@@ -116,7 +151,7 @@ pub fn shell(busybox: &Path) -> Result<Tree> {
 /// # Errors
 /// If one of the two cannot be read, or the second not be run.
 pub fn foreign_shell(busybox: &Path, like: &Path) -> Result<Tree> {
-    let mut tree = skeleton()?;
+    let mut tree = shell_skeleton()?;
     tree.host_file("/bin/busybox", busybox)?;
     add_links(&mut tree, like)?;
     Ok(tree)

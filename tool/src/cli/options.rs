@@ -33,6 +33,11 @@ pub(super) struct MachineOptions {
     #[arg(long, value_enum, conflicts_with = "machine")]
     arch: Option<Arch>,
     /// Give the machine a screen and a keyboard, in a window of their own
+    ///
+    /// Alt-F1 to Alt-F6 are its terminals. The first one's program has the
+    /// machine, which ends with it; with `ochre shell` the others have shells too,
+    /// after Enter. A kernel that dies leaves its report on the screen until
+    /// the window is closed.
     #[arg(long, value_enum, value_name = "KIND", num_args = 0..=1,
           require_equals = true, default_missing_value = "window")]
     pub(super) display: Option<Display>,

@@ -376,11 +376,17 @@ fn run(
     });
     drop(raw);
     let outcome = outcome?;
-    if options.display.is_some() && outcome.end == End::Qemu(QemuExit::PoweredOff) {
+    let log = std::fs::read(&log_path).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    if options.display.is_some()
+        && outcome.end == End::Qemu(QemuExit::PoweredOff)
+        && outcome.status.is_none()
+        && last_words(&log).is_none()
+    {
         // The window was closed, or the machine was told to go.
         return Ok(ExitCode::SUCCESS);
     }
-    explain(&outcome, &log_path, interactive);
+    explain(&outcome, &log, &log_path, interactive);
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
@@ -397,8 +403,16 @@ fn pass_on_signals(running: &Running) -> Result<()> {
     Ok(())
 }
 
+/// The line of a log at which the kernel begins to say why it dies, if it does.
+fn last_words(log: &str) -> Option<usize> {
+    let lines: Vec<&str> = log.lines().collect();
+    lines
+        .iter()
+        .rposition(|line| line.starts_with("kernel panic") || line.starts_with("kernel fault"))
+}
+
 /// Says why a machine left no status.
-fn explain(outcome: &Outcome, log_path: &Path, interactive: bool) {
+fn explain(outcome: &Outcome, log: &str, log_path: &Path, interactive: bool) {
     match outcome.end {
         End::Qemu(_) if outcome.status.is_some() => return,
         End::Qemu(_) => {}
@@ -413,13 +427,8 @@ fn explain(outcome: &Outcome, log_path: &Path, interactive: bool) {
         }
         End::Left | End::OutputGone | End::Signal(_) => return,
     }
-    let log = std::fs::read(log_path).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
     let lines: Vec<&str> = log.lines().collect();
-    let report = lines
-        .iter()
-        .rposition(|line| line.starts_with("kernel panic") || line.starts_with("kernel fault"));
-    let from = report.unwrap_or(lines.len().saturating_sub(TAIL_LINES));
+    let from = last_words(log).unwrap_or(lines.len().saturating_sub(TAIL_LINES));
     let until = lines.len().min(from + REPORT_LINES);
     let tail = lines[from..until].join("\n");
     let mut text = format!("the machine gave no exit status: {}\n", outcome.end);

@@ -34,7 +34,7 @@ pub(crate) fn fail() -> ! {
 }
 
 /// Stops this processor for ever.
-pub(super) fn halt() -> ! {
+pub(crate) fn halt() -> ! {
     loop {
         // SAFETY: interrupts are masked; the processor sleeps, and nothing else changes.
         unsafe { asm!("msr daifset, #15", "wfi", options(nomem, nostack)) };

@@ -114,7 +114,7 @@ fn enter(soft_off: SoftOff) {
 }
 
 /// Stops this processor for ever.
-pub(super) fn halt() -> ! {
+pub(crate) fn halt() -> ! {
     loop {
         // SAFETY: with interrupts off the processor sleeps; nothing else changes.
         unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
