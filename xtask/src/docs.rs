@@ -37,7 +37,7 @@ pub(crate) fn build() -> Result<()> {
 pub(crate) fn rustdoc() -> Result<()> {
     // The library's documentation speaks of all that it has.
     cargo(["doc", "--workspace", "--no-deps"])?
-        .arg("--document-private-items")
+        .args(["--document-private-items"])
         .args(["--features", "ochre-sync/std,ochre-sync/lock_api"])
         .env("RUSTDOCFLAGS", "--deny warnings")
         .run()
