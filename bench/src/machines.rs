@@ -35,8 +35,12 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// The memory of every guest.
 pub(crate) const MEMORY: Size = Size::from_mib(1024);
 
-/// Words that make Linux quiet and let the guest's end be seen.
-const LINUX_WORDS: &str = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=t norandmaps";
+/// Words that make Linux quiet and let the guest's end be seen, behind the one
+/// that names its console.
+const LINUX_WORDS: &str = "quiet loglevel=1 panic=-1 reboot=t norandmaps";
+
+/// The processor that AArch64 is measured with unless told otherwise.
+const ARM_PROCESSOR: &str = "cortex-a57";
 
 /// Which kernel is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -56,9 +60,62 @@ impl fmt::Display for System {
     }
 }
 
+/// What both systems run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Platform {
+    machine: Machine,
+    /// QEMU's name of the processor, with its properties; only of AArch64.
+    processor: Option<&'static str>,
+}
+
+impl Platform {
+    /// A kind of machine, with a processor that is not the usual one.
+    pub(crate) fn new(machine: Machine, processor: Option<String>) -> Self {
+        let processor = processor.map(|name| &*name.leak());
+        Self {
+            machine,
+            processor: match machine.arch() {
+                Arch::X86_64 => processor,
+                Arch::Aarch64 => processor.or(Some(ARM_PROCESSOR)),
+            },
+        }
+    }
+
+    /// Its architecture.
+    pub(crate) fn arch(self) -> Arch {
+        self.machine.arch()
+    }
+
+    /// The processor's name, where there is more than one that is measured.
+    pub(crate) fn processor(self) -> Option<&'static str> {
+        self.processor
+    }
+
+    /// The processor whose counter counts instructions.
+    fn counting_processor(self) -> Option<&'static str> {
+        match self.machine.arch() {
+            Arch::X86_64 => self.processor,
+            // It would count each sixteenth otherwise.
+            Arch::Aarch64 => {
+                let name = self.processor.unwrap_or(ARM_PROCESSOR);
+                Some(format!("{name},cntfrq=1000000000").leak())
+            }
+        }
+    }
+
+    /// What Linux calls its console.
+    fn linux_words(self) -> String {
+        let console = match self.machine.arch() {
+            Arch::X86_64 => "ttyS0",
+            Arch::Aarch64 => "ttyAMA0",
+        };
+        format!("console={console} {LINUX_WORDS}")
+    }
+}
+
 /// Everything that the measurements need.
 pub(crate) struct Bench {
-    machine: Machine,
+    platform: Platform,
     archive: PathBuf,
     /// The same with programs of Debian's that load a system, if they are
     /// wanted: their libraries take memory.
@@ -73,31 +130,32 @@ impl Bench {
     /// Fetches and builds what is needed to measure `systems`; threads too, if
     /// asked; these rows only, if there are any.
     pub(crate) fn new(
-        machine: Machine,
+        platform: Platform,
         systems: &[System],
         threads: bool,
         rows: &[String],
     ) -> Result<Self> {
-        setup::ensure_qemu(Arch::X86_64)?;
+        let arch = platform.arch();
+        setup::ensure_qemu(arch)?;
         let linux = systems
             .contains(&System::Linux)
-            .then(|| debian::linux_kernel(Arch::X86_64))
+            .then(|| debian::linux_kernel(arch))
             .transpose()?;
         let ochre = systems
             .contains(&System::Ochre)
-            .then(|| kernel_build::build(&[]))
+            .then(|| kernel_build::build_for(arch, &[]))
             .transpose()?;
         let archive = paths::cache("archive")?.join(format!("bench-{}.cpio", std::process::id()));
-        cpio::write_file(&root()?, &archive)?;
+        cpio::write_file(&root(arch)?, &archive)?;
         let loaded_archive = threads
             .then(|| {
                 let path = archive.with_extension("loaded.cpio");
-                cpio::write_file(&loaded_root()?, &path)?;
+                cpio::write_file(&loaded_root(arch)?, &path)?;
                 Ok::<PathBuf, anyhow::Error>(path)
             })
             .transpose()?;
         Ok(Self {
-            machine,
+            platform,
             archive,
             loaded_archive,
             linux,
@@ -125,7 +183,7 @@ impl Bench {
     pub(crate) fn counted(&self, system: System) -> Result<Vec<Reading>> {
         finish(|| {
             let guest = self.guest(system, &["rows"])?;
-            Ok(guest.accelerator(Accelerator::Counted))
+            Ok(self.counting(guest))
         })?
         .counted("counted")
     }
@@ -140,7 +198,7 @@ impl Bench {
     pub(crate) fn threads_counted(&self, system: System) -> Result<Vec<Reading>> {
         finish(|| {
             let guest = self.loaded_guest(system, 1, &["threads"])?;
-            Ok(guest.accelerator(Accelerator::Counted))
+            Ok(self.counting(guest))
         })?
         .counted("smp1-counted")
     }
@@ -154,7 +212,7 @@ impl Bench {
     pub(crate) fn space_counted(&self, system: System) -> Result<Vec<Reading>> {
         finish(|| {
             let guest = self.space_guest(system, 1)?;
-            Ok(guest.accelerator(Accelerator::Counted))
+            Ok(self.counting(guest))
         })?
         .counted("memory1-counted")
     }
@@ -197,7 +255,7 @@ impl Bench {
         let guest = match system {
             System::Linux => Guest::with_foreign_kernel(
                 self.linux.as_ref().context("no Linux kernel")?,
-                &format!("{LINUX_WORDS} rdinit=/bin/sh"),
+                &format!("{} rdinit=/bin/sh", self.platform.linux_words()),
             ),
             System::Ochre => Guest::with_kernel(self.ochre.as_ref().context("no kernel")?)
                 .program("/bin/sh")
@@ -224,7 +282,11 @@ impl Bench {
         let guest = match system {
             System::Linux => Guest::with_foreign_kernel(
                 self.linux.as_ref().context("no Linux kernel")?,
-                &format!("{LINUX_WORDS} -- stay {}", words.join(" ")),
+                &format!(
+                    "{} -- stay {}",
+                    self.platform.linux_words(),
+                    words.join(" ")
+                ),
             ),
             System::Ochre => Guest::with_kernel(self.ochre.as_ref().context("no kernel")?)
                 .program("/init")
@@ -240,12 +302,25 @@ impl Bench {
     }
 
     fn on_machine(&self, guest: Guest) -> Guest {
-        guest
-            .machine(self.machine)
+        let guest = guest
+            .machine(self.platform.machine)
             .memory(MEMORY)
             .accelerator(Accelerator::Tcg)
             .archive(&self.archive)
-            .timeout(LIMIT)
+            .timeout(LIMIT);
+        match self.platform.processor {
+            Some(name) => guest.processor_model(name),
+            None => guest,
+        }
+    }
+
+    /// A guest whose counter counts instructions.
+    fn counting(&self, guest: Guest) -> Guest {
+        let guest = guest.accelerator(Accelerator::Counted);
+        match self.platform.counting_processor() {
+            Some(name) => guest.processor_model(name),
+            None => guest,
+        }
     }
 }
 
@@ -323,9 +398,13 @@ fn started(words: &str, guest: impl Fn() -> Result<Guest>) -> Result<Running> {
 }
 
 /// The root that both boot from: busybox and the benchmark, nothing else.
-fn root() -> Result<Tree> {
-    let mut tree = rootfs::shell(&setup::ensure_busybox()?)?;
-    tree.host_file("/init", &user_build::build("bench-guest")?)?;
+fn root(arch: Arch) -> Result<Tree> {
+    let ours = setup::ensure_busybox()?;
+    let mut tree = match arch {
+        Arch::X86_64 => rootfs::shell(&ours)?,
+        Arch::Aarch64 => rootfs::foreign_shell(&setup::ensure_busybox_of(arch)?, &ours)?,
+    };
+    tree.host_file("/init", &user_build::build_for(arch, "bench-guest")?)?;
     Ok(tree)
 }
 
@@ -362,9 +441,9 @@ const LOAD: [&str; 28] = [
 ];
 
 /// The root with those.
-fn loaded_root() -> Result<Tree> {
-    let folder = Packages::new(LOAD).fetch()?;
+fn loaded_root(arch: Arch) -> Result<Tree> {
+    let folder = Packages::new(LOAD).of(arch).fetch()?;
     let mut tree = rootfs::folder(&folder)?;
-    tree.host_file("/init", &user_build::build("bench-guest")?)?;
+    tree.host_file("/init", &user_build::build_for(arch, "bench-guest")?)?;
     Ok(tree)
 }

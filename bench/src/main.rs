@@ -19,10 +19,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use ochre_tool::{Machine, paths, report::say};
+use ochre_tool::{Arch, Machine, paths, report::say};
 
 use crate::{
-    machines::{Bench, System},
+    machines::{Bench, Platform, System},
     report::{Heading, Report},
     rows::Group,
     sample::Samples,
@@ -41,6 +41,12 @@ struct Options {
     /// The kind of machine
     #[arg(long, value_enum, default_value_t = Machine::Microvm)]
     machine: Machine,
+    /// Architecture: x86_64, or aarch64 (which is the machine `virt`)
+    #[arg(long, value_enum, conflicts_with = "machine")]
+    arch: Option<Arch>,
+    /// Another processor than cortex-a57 (AArch64), like max,pauth-impdef=on
+    #[arg(long, value_name = "MODEL", requires = "arch")]
+    cpu: Option<String>,
     /// Skip time in the wall clock's nanoseconds
     #[arg(long)]
     no_wall: bool,
@@ -70,8 +76,8 @@ struct Options {
     /// Keep the results in this file
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Put the tables of what is measured into docs/measured.md, in place of
-    /// those there
+    /// Put the tables of what is measured into docs/measured.md, or
+    /// docs/measured-aarch64.md, in place of those there
     #[arg(long)]
     write: bool,
     /// Fail if a target is missed
@@ -95,12 +101,9 @@ fn run(options: &Options) -> Result<()> {
         None => vec![System::Linux, System::Ochre],
     };
     let wanted = |group| options.group.is_none_or(|only| only == group);
-    let bench = Bench::new(
-        options.machine,
-        &systems,
-        wanted(Group::Threads),
-        &options.row,
-    )?;
+    let machine = options.arch.map_or(options.machine, Machine::usual);
+    let platform = Platform::new(machine, options.cpu.clone());
+    let bench = Bench::new(platform, &systems, wanted(Group::Threads), &options.row)?;
     let mut samples = Samples::default();
     if wanted(Group::Calls) {
         calls(&bench, &systems, options, &mut samples)?;
@@ -111,7 +114,7 @@ fn run(options: &Options) -> Result<()> {
     if wanted(Group::Memory) {
         memory(&bench, &systems, options, &mut samples)?;
     }
-    let heading = Heading::new(options.date.clone())?;
+    let heading = Heading::new(options.date.clone(), platform)?;
     let path = match &options.output {
         Some(path) => path.clone(),
         None => paths::workspace()?
@@ -124,7 +127,7 @@ fn run(options: &Options) -> Result<()> {
     let report = Report::new(&samples, heading);
     print!("{}", report.markdown());
     if options.write {
-        report.write_into(&paths::workspace()?.join("docs/measured.md"))?;
+        report.write(&paths::workspace()?.join("docs"))?;
     }
     report.save(&path)?;
     say(format!("kept in {}", path.display()));

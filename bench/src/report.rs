@@ -4,10 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum as _;
-use ochre_tool::paths;
+use ochre_tool::{Arch, paths};
 
 use crate::{
-    machines::{MEMORY, System},
+    machines::{MEMORY, Platform, System},
     rows::{self, Group, Row},
     sample::{Samples, Summary},
 };
@@ -18,6 +18,7 @@ pub(crate) struct Heading {
     commit: String,
     host: String,
     qemu: String,
+    platform: Platform,
 }
 
 /// What was measured.
@@ -29,7 +30,7 @@ pub(crate) struct Report<'a> {
 
 impl Heading {
     /// What is here, filed under `date`, or today.
-    pub(crate) fn new(date: Option<String>) -> Result<Self> {
+    pub(crate) fn new(date: Option<String>, platform: Platform) -> Result<Self> {
         let commit = first_line(
             Command::new("git")
                 .args(["describe", "--always", "--dirty"])
@@ -40,14 +41,30 @@ impl Heading {
             date: date.or(today).unwrap_or_else(|| "undated".to_owned()),
             commit: commit.unwrap_or_else(|| "unknown".to_owned()),
             host: host(),
-            qemu: first_line(Command::new("qemu-system-x86_64").arg("--version"))
+            qemu: first_line(Command::new(platform.arch().qemu()).arg("--version"))
                 .unwrap_or_default(),
+            platform,
         })
     }
 
     /// The name of the data file.
     pub(crate) fn file_name(&self) -> String {
-        format!("{}-{}.csv", self.date, self.commit)
+        let processor = self.mark().map(|name| format!("-{name}"));
+        let processor = processor.unwrap_or_default();
+        format!("{}-{}{processor}.csv", self.date, self.commit)
+    }
+
+    /// The page that the tables are put into.
+    fn page(&self) -> &'static str {
+        match self.platform.arch() {
+            Arch::X86_64 => "measured.md",
+            Arch::Aarch64 => "measured-aarch64.md",
+        }
+    }
+
+    /// The processor's name in marks and names of files: without its properties.
+    fn mark(&self) -> Option<&'static str> {
+        self.platform.processor()?.split(',').next()
     }
 
     /// Reads a data file, which has to be of this commit.
@@ -98,10 +115,13 @@ impl<'a> Report<'a> {
             commit,
             host,
             qemu,
+            platform,
         } = &self.heading;
+        let processor = platform.processor().map(|name| format!(", `-cpu {name}`"));
         format!(
-            "{date} on {host}, {} MiB of memory, commit {commit}; {qemu}\n",
+            "{date} on {host}, {} MiB of memory, commit {commit}; {qemu}{}\n",
             MEMORY.bytes() >> 20,
+            processor.unwrap_or_default(),
         )
     }
 
@@ -129,23 +149,25 @@ impl<'a> Report<'a> {
         text
     }
 
-    /// Puts the tables into a text for people: those of each group between the
-    /// two lines that are there for them. What was not measured stays.
+    /// Puts the tables into the page for people in this folder: those of each
+    /// group between the two lines that are there for them. What was not
+    /// measured stays.
     ///
     /// # Errors
-    /// If the text has no place for a group that was measured.
-    pub(crate) fn write_into(&self, path: &Path) -> Result<()> {
+    /// If the page has no place for a group that was measured.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(self.heading.page());
         let mut text =
-            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         for group in Group::value_variants() {
             let tables = self.tables(|of| of == *group);
             if !tables.is_empty() {
                 let new = format!("{}{tables}", self.provenance());
-                text = between(&text, *group, &new)
+                text = between(&text, self.heading.mark(), *group, &new)
                     .with_context(|| format!("no place for {group:?} in {}", path.display()))?;
             }
         }
-        fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     }
 
     fn line(&self, row: &Row) -> Option<String> {
@@ -230,11 +252,18 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A text with something else between the two lines that a group has in it.
-fn between(text: &str, group: Group, new: &str) -> Option<String> {
+/// A text with something else between the two lines that a group has in it
+/// (measured with a processor, where there are several).
+fn between(text: &str, processor: Option<&str>, group: Group, new: &str) -> Option<String> {
     const END: &str = "<!-- end -->\n";
     let name = group.to_possible_value()?;
-    let begin = format!("<!-- bench {} -->\n", name.get_name());
+    let mut begin = "<!-- bench ".to_owned();
+    if let Some(processor) = processor {
+        begin.push_str(processor);
+        begin.push(' ');
+    }
+    begin.push_str(name.get_name());
+    begin.push_str(" -->\n");
     let (before, rest) = text.split_once(&begin)?;
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{begin}\n{new}\n{END}{after}"))
@@ -265,9 +294,11 @@ fn host() -> String {
 
 #[cfg(test)]
 mod tests {
+    use ochre_tool::Machine;
+
     use super::{Group, Heading, Report, between};
     use crate::{
-        machines::System,
+        machines::{Platform, System},
         sample::{Reading, Samples},
     };
 
@@ -275,10 +306,14 @@ mod tests {
     fn tables_have_a_place() {
         let text = "a\n<!-- bench memory -->\nold\n<!-- end -->\nb\n<!-- end -->\n";
         assert_eq!(
-            between(text, Group::Memory, "new\n").as_deref(),
+            between(text, None, Group::Memory, "new\n").as_deref(),
             Some("a\n<!-- bench memory -->\n\nnew\n\n<!-- end -->\nb\n<!-- end -->\n")
         );
-        assert_eq!(between(text, Group::Threads, "new\n"), None);
+        assert_eq!(between(text, None, Group::Threads, "new\n"), None);
+        assert_eq!(between(text, Some("max"), Group::Memory, "new\n"), None);
+        let text = text.replace("bench memory", "bench max memory");
+        assert!(between(&text, Some("max"), Group::Memory, "new\n").is_some());
+        assert_eq!(between(&text, None, Group::Memory, "new\n"), None);
     }
 
     #[test]
@@ -292,8 +327,16 @@ mod tests {
             System::Ochre,
             vec![Reading::new("wall:stat", 100.0), Reading::new("boot", 1e9)],
         );
-        let heading = Heading::new(Some("2026-01-02".to_owned())).unwrap();
+        let heading = |machine, processor: Option<&str>| {
+            let platform = Platform::new(machine, processor.map(str::to_owned));
+            Heading::new(Some("2026-01-02".to_owned()), platform).unwrap()
+        };
+        let arm = heading(Machine::Virt, Some("max,pauth-impdef=on"));
+        assert!(arm.file_name().ends_with("-max.csv"));
+        assert_eq!(arm.page(), "measured-aarch64.md");
+        let heading = heading(Machine::Microvm, None);
         assert!(heading.file_name().starts_with("2026-01-02-"));
+        assert_eq!(heading.page(), "measured.md");
         let report = Report::new(&samples, heading);
         let table = report.markdown();
         assert!(

@@ -18,7 +18,7 @@
 //! the memory of many blocked threads; `memory` prints the memory line; `exit`
 //! leaves at once (what fork+exec executes). `only=ROW`, once or several times,
 //! leaves the other rows out.
-//! The counter is the time-stamp counter, which is the same on any kernel and
+//! The counter is the processor's own, which is the same on any kernel and
 //! as fine as can be: a kernel that does not trust it on several processors may
 //! have a clock that goes in steps of milliseconds. With QEMU's `-icount
 //! shift=0` it counts instructions; otherwise the host says what a tick is, by
@@ -34,15 +34,17 @@
 #![no_main]
 #![expect(
     unsafe_code,
-    reason = "system calls are what is measured; all but the entry is in sys.rs"
+    reason = "system calls are what is measured; all but the entry is in sys.rs and arch.rs"
 )]
 
+mod arch;
 mod clock;
 mod memory;
 mod rows;
 mod sys;
 mod threads;
 
+use core::ffi::c_char;
 use std::sync::{Mutex, PoisonError};
 
 /// The rows that are wanted; all, if there are none.
@@ -66,15 +68,21 @@ struct Options {
 }
 
 /// C's entry; with `no_main` no other `main` is linked.
+///
+/// # Safety
+/// What a C library gives to `main`. (Not every one tells Rust's of it.)
 #[unsafe(no_mangle)]
-pub extern "C" fn main() -> i32 {
+pub unsafe extern "C" fn main(count: i32, words: *const *const c_char) -> i32 {
+    // SAFETY: as `words` asks for, by this function's contract.
+    let words = unsafe { sys::words(count, words) };
     let mut options = Options::default();
-    for word in std::env::args_os().skip(1) {
-        if let Some(name) = word.to_str().and_then(|word| word.strip_prefix("only=")) {
-            only().push(name.to_owned());
+    for word in words.into_iter().skip(1) {
+        let word = word.to_bytes();
+        if let Some(name) = word.strip_prefix(b"only=") {
+            only().push(String::from_utf8_lossy(name).into_owned());
             continue;
         }
-        match word.as_encoded_bytes() {
+        match word {
             b"exit" => return 0,
             b"boot" => options.boot = true,
             b"rows" => options.rows = true,

@@ -1,11 +1,18 @@
 //! The calls that are measured, and the clock, each as one small function.
 //!
 //! Every call goes to the kernel by [`libc::syscall`], so that neither side of
-//! a comparison is helped by what a C library caches. This module has all the
-//! `unsafe` of the program.
+//! a comparison is helped by what a C library caches. This module and `arch`
+//! have all the `unsafe` of the program.
 
-use core::{ffi::CStr, sync::atomic::AtomicU32, time::Duration};
+use core::{
+    ffi::{CStr, c_char},
+    sync::atomic::AtomicU32,
+    time::Duration,
+};
 use std::{fs, thread};
+
+use crate::arch;
+pub(crate) use crate::arch::counter;
 
 /// Panics with the call's name: a benchmark whose call fails measures nothing.
 fn checked(name: &str, answer: i64) -> i64 {
@@ -22,11 +29,19 @@ macro_rules! call {
     }};
 }
 
-/// The time-stamp counter. With QEMU's `-icount shift=0` it counts one for
-/// each instruction.
-pub(crate) fn counter() -> u64 {
-    // SAFETY: reads a counter that user mode may read.
-    unsafe { core::arch::x86_64::_rdtsc() }
+/// The words of a command line.
+///
+/// # Safety
+/// `words` are `count` strings of C's that are there for ever.
+pub(crate) unsafe fn words(count: i32, words: *const *const c_char) -> Vec<&'static CStr> {
+    let count = usize::try_from(count).unwrap_or(0);
+    // SAFETY: so many, and for ever, says the caller.
+    let words = unsafe { core::slice::from_raw_parts(words, count) };
+    let word = |word: &*const c_char| {
+        // SAFETY: a string of C's that is there for ever, says the caller.
+        unsafe { CStr::from_ptr(*word) }
+    };
+    words.iter().map(word).collect()
 }
 
 /// The cheapest call there is that glibc does not answer itself.
@@ -46,7 +61,7 @@ pub(crate) fn write(fd: i32, bytes: &[u8]) -> i64 {
 
 /// Opens a file; a new one gets mode 644.
 pub(crate) fn open(path: &CStr, flags: i32) -> i32 {
-    call!(SYS_open, path.as_ptr(), flags, 0o644) as i32
+    checked("open", arch::open(path, flags, 0o644)) as i32
 }
 
 /// Closes a descriptor.
@@ -57,7 +72,7 @@ pub(crate) fn close(fd: i32) {
 /// `stat`, result thrown away.
 pub(crate) fn stat(path: &CStr) {
     let mut stat = [0_u64; 18];
-    call!(SYS_stat, path.as_ptr(), stat.as_mut_ptr());
+    checked("stat", arch::stat(path, &mut stat));
 }
 
 /// `fstat`, result thrown away.
@@ -75,7 +90,7 @@ pub(crate) fn pipe() -> [i32; 2] {
 
 /// Forks; the child runs `body` and leaves with status 0.
 pub(crate) fn fork(body: impl FnOnce()) -> i32 {
-    match call!(SYS_fork) {
+    match checked("fork", arch::fork()) {
         0 => {
             body();
             exit(0)
@@ -105,12 +120,12 @@ pub(crate) fn exec(path: &CStr, argument: &CStr) {
 /// Becomes the program that the first word names, with these words.
 fn exec_words(words: &[&CStr]) {
     // No heap: the child of a fork is measured, too.
-    let mut arguments = [core::ptr::null::<i8>(); 16];
+    let mut arguments = [core::ptr::null::<c_char>(); 16];
     assert!(words.len() < arguments.len(), "room for the null");
     for (place, word) in arguments.iter_mut().zip(words) {
         *place = word.as_ptr();
     }
-    let environment = [core::ptr::null::<i8>()];
+    let environment = [core::ptr::null::<c_char>()];
     // SAFETY: both arrays end with a null and outlast the call.
     unsafe {
         libc::syscall(
@@ -325,7 +340,7 @@ fn set_affinity(mask: u64) {
 pub(crate) fn run(words: &[&CStr]) {
     let null = open(c"/dev/null", libc::O_WRONLY);
     let child = fork(|| {
-        call!(SYS_dup2, null, 1);
+        call!(SYS_dup3, null, 1, 0);
         exec_words(words);
         exit(127)
     });
@@ -335,49 +350,9 @@ pub(crate) fn run(words: &[&CStr]) {
 }
 
 /// Starts a thread that counts itself in `begun` and then waits at `word` for
-/// ever. It never uses a stack. Says whether there could be one more.
+/// ever. Says whether there could be one more.
 pub(crate) fn block_a_thread(word: &'static AtomicU32, begun: &'static AtomicU32) -> bool {
-    const FLAGS: i32 = libc::CLONE_VM
-        | libc::CLONE_FS
-        | libc::CLONE_FILES
-        | libc::CLONE_SIGHAND
-        | libc::CLONE_THREAD
-        | libc::CLONE_SYSVSEM;
-    let answer: i64;
-    // SAFETY: the new thread has this one's registers and stack pointer and
-    // never leaves the loop below, which touches no memory but the counter;
-    // the kernel reads the word. Both live for ever. For this thread it is a
-    // system call that changes nothing of its own.
-    unsafe {
-        core::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 3f",
-            "lock inc dword ptr [r9]",
-            "2:",
-            "mov eax, {futex}",
-            "mov rdi, r8",
-            "mov esi, {wait}",
-            "xor edx, edx",
-            "xor r10d, r10d",
-            "syscall",
-            "jmp 2b",
-            "3:",
-            futex = const libc::SYS_futex,
-            wait = const libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            inlateout("rax") libc::SYS_clone => answer,
-            in("rdi") i64::from(FLAGS),
-            in("rsi") 0,
-            in("rdx") 0,
-            in("r10") 0,
-            in("r8") word.as_ptr(),
-            in("r9") begun.as_ptr(),
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-    };
-    answer > 0
+    arch::block_a_thread(word, begun) > 0
 }
 
 /// Mounts a file system of this type, if it is not there already.
