@@ -4,6 +4,8 @@
 //! interrupt line says when to come again. What is not taken stays with the
 //! keyboard, which keeps a few keys and then says that it lost some.
 
+pub(crate) mod virtio;
+
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
 use crate::arch::machine::keyboard as machine;
@@ -41,7 +43,7 @@ impl Keyboard {
         if TAKEN.swap(true, Ordering::Acquire) {
             return None;
         }
-        let found = machine::Keyboard::open(wanted);
+        let found = machine::open(wanted);
         if found.is_none() {
             // ORDERING: Relaxed; a failed look leaves nothing to publish.
             TAKEN.store(false, Ordering::Relaxed);
@@ -66,8 +68,8 @@ impl Keyboard {
         self.0.read(to)
     }
 
-    /// Whether a key raises the line. The line is an edge: after an event, read
-    /// until nothing is left, or no further event comes.
+    /// Whether a key raises the line. The line may be an edge: after an event,
+    /// read until nothing is left, or no further event comes.
     pub fn set_interrupt(&mut self, on: bool) {
         self.0.set_interrupt(on);
     }

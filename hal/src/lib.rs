@@ -42,6 +42,7 @@ pub mod debug;
 mod device_tests;
 pub mod entropy;
 mod extable;
+mod firmware;
 pub mod irq;
 pub mod keyboard;
 pub mod ktest;
@@ -55,5 +56,6 @@ pub mod screen;
 pub mod serial;
 pub mod smp;
 pub mod user;
+mod virtio;
 
 pub use ochre_macros::ktest;

@@ -19,6 +19,7 @@
 //! | `presence`, `quarantine` | what other processors remember of them |
 //! | `user_copy` | copies to and from programs |
 //! | `kernel_map`, `mmio`, `stacks` | what the kernel maps for itself |
+//! | `registers`, `shared_page` | devices' registers, and pages that they have too |
 //! | `direct`, `bytes` | the kernel's view of a frame |
 
 use bitflags::bitflags;
@@ -40,6 +41,7 @@ pub(crate) mod presence;
 mod quarantine;
 mod reclaim;
 pub(crate) mod registers;
+pub(crate) mod shared_page;
 pub mod shortage;
 pub(crate) mod space;
 pub(crate) mod stacks;

@@ -8,6 +8,9 @@
 //! Colours are the sixteen of ECMA-48 and their bright twins: black, red,
 //! green, yellow, blue, magenta, cyan, white.
 
+mod font;
+pub(crate) mod picture;
+
 use ochre_sync::Once;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -1,12 +1,14 @@
 //! A PC's screen: what programs, the log and a dying kernel put there is read
-//! back from the adapter's memory, and as a picture; AArch64's, as a picture.
+//! back from the adapter's memory, and as a picture; the screen of machines
+//! without an adapter, as a picture.
 
 use core::time::Duration;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Machine, Running, Screen, extent, shell, shell_on, test_kernel,
+    Arch, Case, Extent, Guest, Machine, Running, Screen, describe, extent, prefix, shell, shell_on,
+    test_kernel,
 };
 
 const ROWS: usize = 25;
@@ -23,8 +25,11 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(Case::new("screen: last words", last_words));
         cases.push(Case::new("screen: panic", panic));
     }
-    if extent(Arch::Aarch64) > Extent::Nothing {
-        cases.push(Case::new("screen: picture", picture));
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        if extent(arch) > Extent::Nothing {
+            let name = format!("{}screen: picture", prefix(arch));
+            cases.push(Case::new(name, move || picture(arch)));
+        }
     }
     cases
 }
@@ -234,16 +239,28 @@ fn console() -> Result<()> {
 const LETTER: [u8; 8] = [0x0c, 0x1e, 0x33, 0x33, 0x3f, 0x33, 0x33, 0x00];
 const CORNER: [u8; 8] = [0x00, 0x00, 0x00, 0x00, 0xf8, 0x08, 0x08, 0x08];
 
-/// A framebuffer shows characters, each in its place and colours.
-fn picture() -> Result<()> {
+/// Words of a hostile command line: memory, the interrupt controllers, a line
+/// that nobody has, no device at all, and what is no place.
+const WORDS: &str = "virtio_mmio.device=512@0x200000:5 virtio_mmio.device=4K@0xfee00000:6 \
+    virtio_mmio.device=512@0xfeb02e00:5000 virtio_mmio.device=512@0xd0000000:7 \
+    virtio_mmio.device=here";
+
+/// A framebuffer shows characters, each in its place and colours, and what is
+/// typed on virtio's keyboard reaches the program that reads there.
+fn picture(arch: Arch) -> Result<()> {
     const SCRIPT: &str = r#"
         stty size </dev/tty1
         seq 100 >/dev/tty1
         printf '\033c\033[31;44mA\033[m\r\n ┌\033[25;80HA' >/dev/tty1
-        echo done; read line"#;
-    let mut guest = shell_on(Arch::Aarch64, SCRIPT)?
-        .machine(Machine::Virt)
+        echo done; read line </dev/tty1; echo "typed <$line>""#;
+    let (machine, words) = match arch {
+        Arch::X86_64 => (Machine::Microvm, WORDS),
+        Arch::Aarch64 => (Machine::Virt, ""),
+    };
+    let mut guest = shell_on(arch, SCRIPT)?
+        .machine(machine)
         .screen(Screen::Hidden)
+        .words(words)
         .stdin_later()
         .start()?;
     guest.expect("25 80\ndone\n", PATIENCE)?;
@@ -282,7 +299,29 @@ fn picture() -> Result<()> {
             wanted.iter().map(shows).collect::<Vec<_>>()
         );
     }
-    guest.kill();
+    guest.control()?.type_text("Keys, {typed}\n")?;
+    guest.expect("typed <Keys, {typed}>", PATIENCE)?;
+    let outcome = guest.wait()?;
+    ensure!(outcome.status == Some(0), "{}", describe(&outcome));
+    ensure!(
+        outcome.log.contains("codes of Events"),
+        "{}",
+        describe(&outcome)
+    );
+    if arch == Arch::X86_64 {
+        for refused in [
+            "512@0x200000:5: there is memory",
+            "4K@0xfee00000:6: a PC has no devices there",
+            "512@0xfeb02e00:5000: no interrupt controller has the line",
+            "here: the form is SIZE@ADDRESS:LINE",
+        ] {
+            ensure!(
+                outcome.log.contains(refused),
+                "{refused}: {}",
+                describe(&outcome)
+            );
+        }
+    }
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use self::running::Outputs;
 pub use self::running::{End, Outcome, Running};
@@ -404,12 +404,6 @@ impl Guest {
     /// # Errors
     /// If it cannot be started.
     pub fn start(self) -> Result<Running> {
-        let machine = self.hardware.machine;
-        ensure!(
-            self.hardware.screen == Screen::None || machine.takes_screen(),
-            "the machine {} cannot have a screen; q35 can",
-            machine.name()
-        );
         let command_line = self.command_line()?;
         let dir = qemu::run_dir()?;
         let initrd = match &self.root {

@@ -66,11 +66,6 @@ impl Machine {
         }
     }
 
-    /// Whether it can have a screen.
-    pub fn takes_screen(self) -> bool {
-        self != Self::Microvm
-    }
-
     /// QEMU's name for it.
     pub fn name(self) -> &'static str {
         match self {
@@ -188,10 +183,7 @@ impl Hardware {
         };
         self.processor(model, &mut arguments);
         self.common(wiring, &mut arguments);
-        if self.screen != Screen::None {
-            // The keyboard is part of these machines.
-            arguments.pair("-vga", "std");
-        }
+        self.screen_and_keyboard(wiring, &mut arguments);
         arguments.pair("-device", "isa-serial,iobase=0x3f8,irq=4,chardev=com1");
         if let Some(com2) = wiring.com2 {
             arguments.socket("com2", com2);
@@ -261,6 +253,29 @@ impl Hardware {
         }
     }
 
+    /// A PC has text mode, if it is given the adapter, and a keyboard anyway.
+    /// The other machines have a picture in memory and a keyboard of virtio's;
+    /// so has one whose keys are pressed over the control line alone.
+    fn screen_and_keyboard(&self, wiring: &Wiring<'_>, arguments: &mut Arguments) {
+        let has_screen = self.screen != Screen::None;
+        match self.machine {
+            Machine::Q35 | Machine::Pc => {
+                if has_screen {
+                    arguments.pair("-vga", "std");
+                }
+            }
+            Machine::Microvm | Machine::Virt => {
+                if has_screen {
+                    arguments.pair("-device", "ramfb");
+                }
+                if has_screen || wiring.control.is_some() {
+                    arguments.pair("-global", "virtio-mmio.force-legacy=false");
+                    arguments.pair("-device", "virtio-keyboard-device");
+                }
+            }
+        }
+    }
+
     /// The machine for AArch64: one serial port of its own, and a card with
     /// standard error, the log and the status.
     fn virt(&self, wiring: &Wiring<'_>, arguments: &mut Arguments) {
@@ -279,13 +294,7 @@ impl Hardware {
         };
         hardware.processor("cortex-a57", arguments);
         self.common(wiring, arguments);
-        if self.screen != Screen::None {
-            arguments.pair("-device", "ramfb");
-        }
-        if self.screen != Screen::None || wiring.control.is_some() {
-            arguments.pair("-global", "virtio-mmio.force-legacy=false");
-            arguments.pair("-device", "virtio-keyboard-device");
-        }
+        self.screen_and_keyboard(wiring, arguments);
         arguments.pair("-serial", "chardev:com1");
         match wiring.com2 {
             Some(com2) => arguments.socket("com2", com2),
@@ -334,8 +343,37 @@ mod tests {
 
     #[test]
     fn arguments_name_every_device() {
+        let arguments = arguments_of(Machine::Q35);
+        let has = |name: &str, value: &str| has(&arguments, name, value);
+        assert!(has("-M", "q35") && has("-m", "65536k") && has("-smp", "2"));
+        assert!(has("-chardev", "socket,id=com1,path=/s,,1"));
+        assert!(has("-append", "a=b c"));
+        assert!(has("-display", "none") && has("-vga", "std"));
+        assert!(has("-mon", "chardev=control,mode=control"));
+        assert!(has("-device", "isa-debug-exit,iobase=0xf4,iosize=4"));
+        for absent in ["-initrd", "-S", "ramfb", "virtio-keyboard-device"] {
+            assert!(!arguments.iter().any(|argument| argument == absent));
+        }
+        assert!(!arguments.iter().any(|argument| argument.contains("com2")));
+    }
+
+    #[test]
+    fn machines_without_an_adapter_have_a_picture() {
+        for machine in [Machine::Microvm, Machine::Virt] {
+            let arguments = arguments_of(machine);
+            assert!(has(&arguments, "-device", "ramfb"));
+            assert!(has(&arguments, "-device", "virtio-keyboard-device"));
+            assert!(!arguments.iter().any(|argument| argument == "-vga"));
+        }
+    }
+
+    fn has(arguments: &[String], name: &str, value: &str) -> bool {
+        arguments.windows(2).any(|pair| pair == [name, value])
+    }
+
+    fn arguments_of(machine: Machine) -> Vec<String> {
         let hardware = Hardware {
-            machine: Machine::Q35,
+            machine,
             accelerator: Accelerator::Tcg,
             memory: Size::from_mib(64),
             processors: 2,
@@ -355,15 +393,7 @@ mod tests {
             debugger: None,
             control: Some(Path::new("/c")),
         });
-        let arguments: Vec<_> = arguments.iter().map(|a| a.to_str().unwrap()).collect();
-        let has = |name, value| arguments.windows(2).any(|pair| pair == [name, value]);
-        assert!(has("-M", "q35") && has("-m", "65536k") && has("-smp", "2"));
-        assert!(has("-chardev", "socket,id=com1,path=/s,,1"));
-        assert!(has("-append", "a=b c"));
-        assert!(has("-display", "none") && has("-vga", "std"));
-        assert!(has("-mon", "chardev=control,mode=control"));
-        assert!(has("-device", "isa-debug-exit,iobase=0xf4,iosize=4"));
-        assert!(!arguments.contains(&"-initrd") && !arguments.contains(&"-S"));
-        assert!(!arguments.iter().any(|argument| argument.contains("com2")));
+        let texts = arguments.into_iter().map(|word| word.into_string());
+        texts.collect::<Result<_, _>>().unwrap()
     }
 }

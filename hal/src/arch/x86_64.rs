@@ -16,6 +16,7 @@ pub(crate) mod entry;
 mod exceptions;
 mod fault;
 pub(crate) mod features;
+pub(crate) mod firmware;
 mod fpu;
 pub(crate) mod gdt;
 mod idt;

@@ -1,5 +1,6 @@
 //! Device registers in the kernel's address space.
 
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use ochre_sync::SpinLock;
@@ -13,6 +14,11 @@ static NEXT: SpinLock<u64> = SpinLock::new(MMIO.start);
 /// Has the first device this far into the window; before there is one.
 pub(super) fn start_at(offset: u64) {
     *NEXT.lock() = MMIO.start + offset;
+}
+
+/// Whether there is memory: what [`map`] refuses.
+pub(crate) fn is_memory(range: Range<u64>) -> bool {
+    frames::is_memory(range)
 }
 
 /// Maps the pages of `physical..physical + len` uncached; the pointer is to
@@ -29,7 +35,7 @@ pub(crate) fn map(physical: u64, len: usize) -> Result<NonNull<u8>, OutOfMemory>
         .checked_add(len as u64)
         .filter(|&end| end <= PHYSICAL_END)
         .ok_or(OutOfMemory)?;
-    if frames::is_memory(physical..end) {
+    if is_memory(physical..end) {
         return Err(OutOfMemory);
     }
     let first = physical / PAGE * PAGE;

@@ -111,7 +111,7 @@ struct Keyboard {
 /// be typed to is not asked.
 ///
 /// # Errors
-/// ENOMEM; ENXIO for a line that cannot be connected.
+/// ENOMEM. A keyboard whose line is none, or another device's, is left alone.
 pub fn start(settings: Settings) -> Result<(), Errno> {
     let Some((typist, room)) = Typist::find() else {
         return Ok(());
@@ -123,7 +123,11 @@ pub fn start(settings: Settings) -> Result<(), Errno> {
     info!("keyboard: scan codes of {codes:?}");
     let fired = WaitQueue::new();
     if !sched::interrupt::connect(device.line(), fired.clone()) {
-        return Err(Errno::ENXIO);
+        warn!(
+            "keyboard: its line {} is not to be had",
+            device.line().number()
+        );
+        return Ok(());
     }
     device.set_interrupt(true);
     let mut keyboard = Keyboard {

@@ -59,13 +59,17 @@ pub fn dispatch(event: Event) {
 
 /// Has `queue` woken whenever `line` fires, and lets it fire.
 ///
-/// Returns false for a line number that no machine here has.
+/// Returns false for a line that somebody has, and for a number that no
+/// machine here has: some devices say themselves which line is theirs.
 #[must_use]
 pub fn connect(line: Line, queue: WaitQueue) -> bool {
     let mut queues = QUEUES.lock();
     let Some(slot) = queues.get_mut(usize::from(line.number())) else {
         return false;
     };
+    if slot.is_some() {
+        return false;
+    }
     *slot = Some(queue);
     drop(queues);
     irq::unmask(line);

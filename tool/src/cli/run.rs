@@ -301,11 +301,6 @@ fn guest(options: &MachineOptions) -> Result<Guest> {
     let frontend = match options.display {
         None => None,
         Some(display) => {
-            ensure!(
-                options.machine().takes_screen(),
-                "the machine {} has no screen; q35 has",
-                options.machine().name()
-            );
             let qemu = setup::ensure_qemu(options.machine().arch())?;
             Some(display.choose(&qemu)?)
         }

@@ -1,7 +1,7 @@
 //! Brings up the machine's own devices, in the order in which they need each other.
 
 use super::platform::Platform;
-use super::{clock, interrupts, keyboard, others, rtc, screen as of_machine, uart};
+use super::{clock, firmware, interrupts, keyboard, others, rtc, uart};
 use crate::screen;
 
 /// Sets up console, interrupt controller and clocks. Once, on the
@@ -13,7 +13,7 @@ pub(super) fn init(platform: &Platform) {
         rtc::init(place);
     }
     clock::init();
-    of_machine::init(platform.firmware);
+    firmware::init(platform.firmware);
     screen::init();
     keyboard::init(&platform.slots);
     others::prepare(platform.processors);

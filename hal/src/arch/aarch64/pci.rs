@@ -6,10 +6,8 @@
 //! that the machine's window for ports allows. The window and the way to a
 //! card's configuration are in the device tree.
 
-use core::ptr::NonNull;
-
 use super::platform::Bus;
-use crate::memory::registers::Registers;
+use crate::memory::registers::{Bytes, Registers};
 
 /// Bytes of a function's configuration, and functions of a device.
 const FUNCTION_BYTES: u64 = 4096;
@@ -69,50 +67,4 @@ pub(super) fn find(bus: &Bus) -> Option<Card> {
         });
     }
     None
-}
-
-/// A block of device registers of one byte each.
-#[derive(Debug)]
-pub(super) struct Bytes {
-    base: NonNull<u8>,
-    count: usize,
-}
-
-// SAFETY: the block is mapped for ever and for every processor; an access is
-// one volatile instruction, and what racing accesses mean is the device's affair.
-unsafe impl Send for Bytes {}
-// SAFETY: as above.
-unsafe impl Sync for Bytes {}
-
-impl Bytes {
-    /// Maps `count` registers at a physical address.
-    ///
-    /// # Safety
-    /// A device's registers, and not memory, must be there, and no access to
-    /// them may affect memory safety.
-    pub(super) unsafe fn map(physical: u64, count: usize) -> Option<Bytes> {
-        let base = crate::memory::mmio::map(physical, count).ok()?;
-        Some(Bytes { base, count })
-    }
-
-    /// Reads the register `offset` bytes into the block.
-    pub(super) fn read(&self, offset: usize) -> u8 {
-        let register = self.register(offset);
-        // SAFETY: inside the mapped block, and `map` was promised that
-        // accesses are harmless.
-        unsafe { register.read_volatile() }
-    }
-
-    /// Writes the register `offset` bytes into the block.
-    pub(super) fn write(&self, offset: usize, value: u8) {
-        let register = self.register(offset);
-        // SAFETY: as in `read`.
-        unsafe { register.write_volatile(value) };
-    }
-
-    fn register(&self, offset: usize) -> NonNull<u8> {
-        assert!(offset < self.count, "a register outside its block");
-        // SAFETY: inside the block, by the check above.
-        unsafe { self.base.add(offset) }
-    }
 }

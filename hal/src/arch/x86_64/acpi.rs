@@ -4,12 +4,14 @@
 //! copy ([`Physical`]), with every length and count checked, so that there is
 //! nothing to map and nothing to trust. That is why no parser crate is used:
 //! those at hand view tables in place through mappings that cannot fail, by
-//! the lengths which the tables themselves state. No bytecode is run: the one
-//! value that lives in bytecode, the sleep type of soft-off, has one form in
-//! practice and is looked for.
+//! the lengths which the tables themselves state. No bytecode is run: what
+//! lives in bytecode, the sleep type of soft-off and the places of virtio
+//! devices, has one form in practice and is looked for.
 //!
 //! What the tables do not tell has the default that every PC has had since
-//! I/O APICs exist, and so has a machine without tables (`microvm`).
+//! I/O APICs exist, and so has a machine without tables.
+
+pub(super) mod virtio;
 
 use super::interrupts::IO_APICS_MAX;
 use super::ioapic::Trigger;
@@ -99,6 +101,8 @@ pub(super) struct Platform {
     pub(super) isa_overrides: [Option<Override>; 16],
     /// How the machine is turned off.
     pub(super) soft_off: Option<SoftOff>,
+    /// Where virtio devices are.
+    pub(super) virtio: [Option<virtio::Device>; virtio::PLACES_MAX],
 }
 
 impl Platform {
@@ -109,6 +113,7 @@ impl Platform {
             io_apics: [None; IO_APICS_MAX],
             isa_overrides: [None; 16],
             soft_off: None,
+            virtio: [None; virtio::PLACES_MAX],
         }
     }
 
@@ -157,10 +162,22 @@ impl Platform {
             };
             match &table.signature {
                 b"APIC" => drop(self.read_interrupts(&table)),
-                b"FACP" => self.soft_off = read_soft_off(memory, &table),
+                b"FACP" => drop(self.read_fixed(&table)),
                 _ => {}
             }
         }
+        Some(())
+    }
+
+    /// The fixed description table, and the definition block that it leads to.
+    fn read_fixed(&mut self, table: &Table<'_>) -> Option<()> {
+        let block = table
+            .u64(140)
+            .filter(|address| *address != 0)
+            .or_else(|| table.u32(40).map(u64::from))?;
+        let block = Table::open(table.memory, block)?;
+        self.soft_off = read_soft_off(table, &block);
+        self.virtio = virtio::devices(&block);
         Some(())
     }
 
@@ -224,8 +241,9 @@ impl Platform {
     }
 }
 
-/// The fixed description table's power management part.
-fn read_soft_off(memory: &dyn Physical, table: &Table<'_>) -> Option<SoftOff> {
+/// How the machine is turned off: the fixed description table's power
+/// management part, and the definition block.
+fn read_soft_off(table: &Table<'_>, block: &Table<'_>) -> Option<SoftOff> {
     // Ports below this belong to the legacy devices, which a wrong table must
     // not make us write to.
     const FIRST_FREE_PORT: u32 = 0x400;
@@ -239,43 +257,25 @@ fn read_soft_off(memory: &dyn Physical, table: &Table<'_>) -> Option<SoftOff> {
         })
     };
     let control = [port(64)?, port(68)?];
-    let dsdt = table
-        .u64(140)
-        .filter(|address| *address != 0)
-        .or_else(|| table.u32(40).map(u64::from))?;
     if control == [0, 0] {
         return None;
     }
     Some(SoftOff {
         control,
-        sleep_types: soft_off_types(&Table::open(memory, dsdt)?)?,
+        sleep_types: soft_off_types(block)?,
     })
 }
 
 /// The two sleep types of soft-off, from the definition block: a package
-/// under the name `_S5_`. The block is searched piece by piece.
+/// under the name `_S5_`.
 fn soft_off_types(table: &Table<'_>) -> Option<[u8; 2]> {
-    const NAME: &[u8] = b"_S5_";
-    const PIECE: usize = 256;
-    let mut at = HEADER_BYTES;
-    while at < table.bytes {
-        let mut piece = [0; PIECE];
-        let len = PIECE.min(usize::try_from(table.bytes - at).unwrap_or(PIECE));
-        let piece = piece.get_mut(..len)?;
-        table.memory.read(table.address.checked_add(at)?, piece)?;
-        for (index, _) in piece
-            .windows(NAME.len())
-            .enumerate()
-            .filter(|(_, name)| *name == NAME)
-        {
-            if let Some(types) = package_of_two(table, at + (index + NAME.len()) as u64) {
-                return Some(types);
-            }
+    let mut at = 0;
+    loop {
+        at = table.find(b"_S5_", at)?;
+        if let Some(types) = package_of_two(table, at) {
+            return Some(types);
         }
-        // A name may straddle two pieces.
-        at += (len.saturating_sub(NAME.len() - 1)).max(1) as u64;
     }
-    None
 }
 
 /// A package's first two elements, where both are small constants.
@@ -340,6 +340,28 @@ impl<'a> Table<'a> {
             sum = sum.wrapping_add(table.u8(at)?);
         }
         (sum == 0).then_some(table)
+    }
+
+    /// The end of the first occurrence of a few bytes from a place on, which is
+    /// searched for piece by piece.
+    fn find(&self, wanted: &[u8], from: u64) -> Option<u64> {
+        const PIECE: usize = 256;
+        let mut at = from.max(HEADER_BYTES);
+        while at < self.bytes {
+            let mut piece = [0; PIECE];
+            let len = PIECE.min(usize::try_from(self.bytes - at).unwrap_or(PIECE));
+            let piece = piece.get_mut(..len)?;
+            self.memory.read(self.address.checked_add(at)?, piece)?;
+            if let Some(index) = piece
+                .windows(wanted.len())
+                .position(|bytes| bytes == wanted)
+            {
+                return Some(at + (index + wanted.len()) as u64);
+            }
+            // It may straddle two pieces.
+            at += (len.saturating_sub(wanted.len() - 1)).max(1) as u64;
+        }
+        None
     }
 
     fn read<const N: usize>(&self, at: u64) -> Option<[u8; N]> {

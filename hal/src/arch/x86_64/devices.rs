@@ -2,7 +2,7 @@
 
 use super::acpi::Platform;
 use super::pvh::Physical;
-use super::{clock, interrupts, power};
+use super::{clock, interrupts, keyboard, power};
 use crate::boot::memory_map::Ranges;
 use crate::screen;
 
@@ -23,6 +23,7 @@ pub(super) fn init(mut platform: Platform, ram: &Ranges) {
     interrupts::init(&platform);
     clock::init();
     screen::init();
+    keyboard::places::init(&platform.virtio);
     if let Some(soft_off) = platform.soft_off {
         power::set_soft_off(soft_off);
     }

@@ -83,6 +83,19 @@ pub(super) fn line_of_isa(number: u8) -> Line {
         .map_or(Line(number), |entry| entry.0)
 }
 
+/// The line with this number, if there is one: a legacy one's below 16, else
+/// the global one.
+pub(super) fn line_of_global(number: u32) -> Option<Line> {
+    let number = u8::try_from(number).ok()?;
+    let line = match usize::from(number) {
+        0..ISA_LINES => line_of_isa(number),
+        _ => Line(number),
+    };
+    let io_apics = IO_APICS.lock();
+    let is_served = io_apics.iter().flatten().any(|one| one.serves(line.0));
+    (is_served && vector_of(line).is_some()).then_some(line)
+}
+
 /// Lets `line` interrupt the boot processor.
 pub(crate) fn unmask(line: Line) {
     // The I/O APIC's destination field has eight bits, of which all ones mean everybody.

@@ -28,7 +28,7 @@ impl<T> Port<T> {
     ///
     /// # Safety
     /// No read or write of the port, at any time and in any order, may affect
-    /// memory safety.
+    /// memory safety, except as the caller sees to.
     pub(crate) const unsafe fn new(number: u16) -> Port<T> {
         Port {
             number,
@@ -69,11 +69,22 @@ impl Port<u16> {
 }
 
 impl Port<u32> {
+    /// Reads the port.
+    pub(crate) fn read(self) -> u32 {
+        let value: u32;
+        // SAFETY: as for a byte; the instruction touches `eax` and `dx` only.
+        unsafe {
+            asm!("in eax, dx", out("eax") value, in("dx") self.number, options(nomem, nostack, preserves_flags));
+        }
+        value
+    }
+
     /// Writes the port.
     pub(crate) fn write(self, value: u32) {
-        // SAFETY: `new` was promised that writing this port is harmless.
+        // SAFETY: `new` was promised that writing this port is harmless. The
+        // device may read memory then, so what was written there comes before.
         unsafe {
-            asm!("out dx, eax", in("eax") value, in("dx") self.number, options(nomem, nostack, preserves_flags));
+            asm!("out dx, eax", in("eax") value, in("dx") self.number, options(nostack, preserves_flags));
         }
     }
 }

@@ -1,7 +1,10 @@
-//! A PC's text mode: 80 by 25 places, each a character of code page 437 and
-//! its colours.
+//! This machine's screen: a picture, where the machine was given one, or a PC's
+//! text mode: 80 by 25 places, each a character of code page 437 and its colours.
 //!
-//! Whether it is there the adapter itself is asked: its registers say that its
+//! The picture comes first because nobody has one without asking for it, while
+//! a PC that was told nothing has an adapter.
+//!
+//! Whether there is text mode the adapter itself is asked: its registers say that its
 //! memory is a colour text at 0xb8000, which no other device answers. (Where
 //! there is no adapter the ports read as ones.) What the firmware set up is
 //! used as it is, but for the blinking, which gives way to bright backgrounds.
@@ -14,7 +17,7 @@ use ochre_sync::Once;
 
 use super::port::Port;
 use crate::memory::mmio;
-use crate::screen::{Device, Glyph};
+use crate::screen::{Device, Glyph, picture};
 
 /// Where the text is, and how large.
 const TEXT: u64 = 0xb_8000;
@@ -79,6 +82,11 @@ unsafe impl Sync for Text {}
 
 /// Finds the screen; when the memory module has started.
 pub(crate) fn find() -> Option<&'static dyn Device> {
+    picture::find().or_else(text)
+}
+
+/// The adapter's.
+fn text() -> Option<&'static dyn Device> {
     if !is_text() {
         return None;
     }

@@ -65,6 +65,11 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     })
 }
 
+/// The command line; empty before it is read.
+pub(super) fn cmdline() -> &'static [u8] {
+    HANDOVER.get().map_or(&[], Handover::cmdline)
+}
+
 /// Physical memory through the boot code's mapping.
 pub(super) struct EarlyMap;
 

@@ -6,9 +6,10 @@
 use ochre_sync::Once;
 
 use super::super::interrupts;
-use super::super::pci::{self, Bytes};
+use super::super::pci;
 use super::super::platform::Bus;
 use crate::irq::Line;
+use crate::memory::registers::Bytes;
 
 /// Depth of the two FIFOs.
 const FIFO_DEPTH: usize = 16;

@@ -1,6 +1,6 @@
 //! Whole and broken tables in a made-up memory.
 
-use super::{IoApicPlace, Override, Platform, SoftOff, Trigger};
+use super::{IoApicPlace, Override, Platform, SoftOff, Trigger, virtio};
 use crate::arch::x86_64::pvh::Physical;
 
 const RSDP: u64 = 0x100;
@@ -38,7 +38,7 @@ impl Memory {
 }
 
 fn machine() -> Memory {
-    let mut memory = Memory(vec![0; 0x800]);
+    let mut memory = Memory(vec![0; 0x900]);
     let mut rsdp = [0_u8; 36];
     rsdp[..8].copy_from_slice(b"RSD PTR ");
     rsdp[15] = 2;
@@ -79,7 +79,12 @@ fn machine() -> Memory {
     memory.put_table(
         DSDT,
         b"DSDT",
-        b"\x10\x20_S5\x08_S5_\x12\x07\x04\x0a\x05\x01\x00\x00tail",
+        b"\x10\x20_S5\x08_S5_\x12\x07\x04\x0a\x05\x01\x00\x00\
+          LNRO0005\0no resources, and the next is as QEMU writes it, in its order of things....\
+          LNRO0005\0\x08_UID\x0a\x17\x08_CCA\x01\x08_CRS\x11\x1a\x0a\x17\
+          \x86\x09\0\x01\x00\x2e\xb0\xfe\x00\x02\0\0\x89\x06\0\x01\x01\x2f\0\0\0\x79\0\
+          LNRO0005\0\x86\x09\0\x01\x00\x2c\xb0\xfe\x00\x02\0\0\x89\x06\0\x01\x02\x2e\0\0\0\
+          LNRO0005\0\x86\x09\0\x01\x00\x2c",
     );
     memory
 }
@@ -125,8 +130,20 @@ fn reads_what_a_pc_says() {
 }
 
 #[test]
+fn virtio_devices_are_those_with_a_window_and_a_line() {
+    let memory = machine();
+    let platform = Platform::find(&memory, Some(RSDP));
+    let device = virtio::Device {
+        address: 0xfeb0_2e00,
+        bytes: 0x200,
+        line: 47,
+    };
+    assert_eq!(platform.virtio[..2], [Some(device), None]);
+}
+
+#[test]
 fn a_silent_machine_has_the_usual_io_apic() {
-    let memory = Memory(vec![0; 0x800]);
+    let memory = Memory(vec![0; 0x900]);
     for rsdp in [None, Some(RSDP), Some(0x10_0000), Some(u64::MAX)] {
         let platform = Platform::find(&memory, rsdp);
         assert_eq!(
@@ -141,7 +158,7 @@ fn a_silent_machine_has_the_usual_io_apic() {
 #[test]
 fn a_table_of_too_many_processors_is_cut() {
     let mut memory = Memory(vec![0; 0x2000]);
-    memory.0[..0x800].copy_from_slice(&machine().0);
+    memory.0[..0x900].copy_from_slice(&machine().0);
     let mut madt = vec![0; 8];
     for id in 0..200 {
         madt.extend([0, 8, 0, id, 1, 0, 0, 0]);

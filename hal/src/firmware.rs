@@ -4,22 +4,17 @@
 //! ```text
 //! page: 0 control | 4 length | 8 address of the data | 16 data ...   all big-endian
 //! ```
-//! The device is told the page's address, does the transfer, and sets control
-//! to 0, or to [`FAILED`].
+//! The device is told the page's address (how, each machine knows), does the
+//! transfer, and sets control to 0, or to [`FAILED`].
 
 use ochre_sync::primitive::atomic::{Ordering, fence};
 use ochre_sync::primitive::spin_loop;
 
-use super::super::shared_page::SharedPage;
+use crate::arch::machine::firmware::Doorbell;
 use crate::memory::PAGE_SIZE;
-use crate::memory::registers::Registers;
+use crate::memory::shared_page::SharedPage;
 
-/// Bytes of registers.
-const BYTES: usize = 24;
-
-/// The command's address, upper and lower half; reading them gives a signature.
-const ADDRESS_HIGH: usize = 16;
-const ADDRESS_LOW: usize = 20;
+/// What the device's doorbell reads as.
 const SIGNATURE: [u8; 8] = *b"QEMU CFG";
 
 /// What is done, in the command's control word.
@@ -41,54 +36,52 @@ const LENGTH: usize = 4;
 const PLACE: usize = 8;
 const DATA: usize = 16;
 
+/// Files of the list that are looked at.
+const FILES_MAX: usize = (PAGE_SIZE - DATA - size_of::<u32>()) / ENTRY;
+
 /// Looks at the control word before a transfer is given up.
 const PATIENCE: usize = 1_000_000;
 
 /// The device, and a page that it is told of and that nobody else has.
-pub(super) struct Firmware {
-    registers: Registers,
+pub(crate) struct Firmware {
+    doorbell: Doorbell,
     page: SharedPage,
     /// A transfer was given up; it may come yet.
     is_late: bool,
 }
 
 impl Firmware {
-    /// The device at an address that the device tree names.
-    pub(super) fn open(place: u64) -> Option<Firmware> {
-        // SAFETY: the device tree says that it is there, and `map` that memory
-        // is not; it touches memory only as commands say, and those are
-        // written here, about memory of the kernel's that is set aside for it.
-        let registers = unsafe { Registers::map(place, BYTES) }?;
-        let signature = [ADDRESS_HIGH, ADDRESS_LOW].map(|half| registers.read(half).to_le_bytes());
-        if signature.as_flattened() != SIGNATURE {
+    /// The machine's, if it has one.
+    pub(crate) fn open() -> Option<Firmware> {
+        let doorbell = Doorbell::find()?;
+        if doorbell.signature().as_flattened() != SIGNATURE {
             return None;
         }
         Some(Firmware {
-            registers,
+            doorbell,
             page: SharedPage::new()?,
             is_late: false,
         })
     }
 
     /// The file of a name.
-    pub(super) fn find(&mut self, name: &[u8]) -> Option<u16> {
-        let most = PAGE_SIZE - DATA;
-        self.transfer(LIST, READ, most)?;
-        let mut list = [0; PAGE_SIZE - DATA];
-        for (index, byte) in list.iter_mut().enumerate() {
-            *byte = self.page.read_u8(DATA + index);
-        }
-        let (count, entries) = list.split_first_chunk::<4>()?;
-        let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
-        let entry = entries.chunks_exact(ENTRY).take(count).find(|entry| {
-            let of_entry = &entry[NAME..];
-            of_entry.starts_with(name) && of_entry.get(name.len()) == Some(&0)
-        })?;
-        Some(u16::from_be_bytes([entry[KEY], entry[KEY + 1]]))
+    pub(crate) fn find(&mut self, name: &[u8]) -> Option<u16> {
+        self.transfer(LIST, READ, PAGE_SIZE - DATA)?;
+        let count = usize::try_from(self.page.read_u32(DATA).swap_bytes()).ok()?;
+        let entry = (0..count.min(FILES_MAX))
+            .map(|index| DATA + size_of::<u32>() + index * ENTRY)
+            .find(|entry| self.has(entry + NAME, name))?;
+        Some(self.page.read_u16(entry + KEY).swap_bytes())
+    }
+
+    /// Whether a text, and its end, is somewhere in the page.
+    fn has(&self, at: usize, text: &[u8]) -> bool {
+        let mut bytes = text.iter().chain(&[0]).enumerate();
+        bytes.all(|(index, byte)| self.page.read_u8(at + index) == *byte)
     }
 
     /// Writes a file from its beginning.
-    pub(super) fn write(&mut self, file: u16, pieces: &[&[u8]]) -> Option<()> {
+    pub(crate) fn write(&mut self, file: u16, pieces: &[&[u8]]) -> Option<()> {
         let mut len = 0;
         for byte in pieces.iter().copied().flatten() {
             self.page.write_u8(DATA + len, *byte);
@@ -109,11 +102,9 @@ impl Firmware {
             .write_u64(PLACE, (page + DATA as u64).swap_bytes());
         // ORDERING: SeqCst; the command is in memory before the device is told of it.
         fence(Ordering::SeqCst);
-        // CAST: the upper half.
-        self.registers
-            .write(ADDRESS_HIGH, ((page >> 32) as u32).to_be());
-        // CAST: the lower half.
-        self.registers.write(ADDRESS_LOW, (page as u32).to_be());
+        // SAFETY: the command and what it names are inside the page, which is
+        // set aside for the device: it is given back only if no transfer is late.
+        unsafe { self.doorbell.ring(page) };
         for _ in 0..PATIENCE {
             match self.page.read_u32(CONTROL).swap_bytes() {
                 0 => {

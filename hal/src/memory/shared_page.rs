@@ -13,7 +13,7 @@ use alloc::alloc::{alloc_zeroed, dealloc};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::memory::{PAGE_SIZE, direct};
+use super::{PAGE_SIZE, direct};
 
 /// What the page is.
 const PAGE: Layout = match Layout::from_size_align(PAGE_SIZE, PAGE_SIZE) {
@@ -24,7 +24,7 @@ const PAGE: Layout = match Layout::from_size_align(PAGE_SIZE, PAGE_SIZE) {
 /// A page that a device has too. Numbers in it are little-endian; who shares a
 /// page with a device of the other kind swaps them.
 #[derive(Debug)]
-pub(super) struct SharedPage {
+pub(crate) struct SharedPage {
     base: NonNull<u8>,
 }
 
@@ -34,7 +34,7 @@ unsafe impl Send for SharedPage {}
 
 impl SharedPage {
     /// A page of zeroes; `None` if there is no memory.
-    pub(super) fn new() -> Option<SharedPage> {
+    pub(crate) fn new() -> Option<SharedPage> {
         // SAFETY: the layout has a size.
         let base = unsafe { alloc_zeroed(PAGE) };
         NonNull::new(base).map(|base| SharedPage { base })
@@ -44,14 +44,14 @@ impl SharedPage {
     ///
     /// # Safety
     /// The device accesses it no more, and the value is used no more.
-    pub(super) unsafe fn give_back(&mut self) {
+    pub(crate) unsafe fn give_back(&mut self) {
         // SAFETY: allocated by `new` with this layout; by this function's
         // contract nobody looks there any more, and this is not called again.
         unsafe { dealloc(self.base.as_ptr(), PAGE) };
     }
 
     /// Where the device finds it.
-    pub(super) fn physical(&self) -> u64 {
+    pub(crate) fn physical(&self) -> u64 {
         u64::from(direct::frame_of(self.base.as_ptr())) * PAGE_SIZE as u64
     }
 
@@ -66,50 +66,50 @@ impl SharedPage {
         unsafe { self.base.add(at) }.cast()
     }
 
-    pub(super) fn read_u8(&self, at: usize) -> u8 {
+    pub(crate) fn read_u8(&self, at: usize) -> u8 {
         let place = self.place::<u8>(at);
         // SAFETY: in the page and aligned; the device may write meanwhile,
         // which a volatile read of plain bytes can stand.
         unsafe { place.read_volatile() }
     }
 
-    pub(super) fn read_u16(&self, at: usize) -> u16 {
+    pub(crate) fn read_u16(&self, at: usize) -> u16 {
         let place = self.place::<u16>(at);
         // SAFETY: as in `read_u8`.
         u16::from_le(unsafe { place.read_volatile() })
     }
 
-    pub(super) fn read_u32(&self, at: usize) -> u32 {
+    pub(crate) fn read_u32(&self, at: usize) -> u32 {
         let place = self.place::<u32>(at);
         // SAFETY: as in `read_u8`.
         u32::from_le(unsafe { place.read_volatile() })
     }
 
-    pub(super) fn read_u64(&self, at: usize) -> u64 {
+    pub(crate) fn read_u64(&self, at: usize) -> u64 {
         let place = self.place::<u64>(at);
         // SAFETY: as in `read_u8`.
         u64::from_le(unsafe { place.read_volatile() })
     }
 
-    pub(super) fn write_u8(&self, at: usize, value: u8) {
+    pub(crate) fn write_u8(&self, at: usize, value: u8) {
         let place = self.place::<u8>(at);
         // SAFETY: in the page and aligned, and no reference points there.
         unsafe { place.write_volatile(value) };
     }
 
-    pub(super) fn write_u16(&self, at: usize, value: u16) {
+    pub(crate) fn write_u16(&self, at: usize, value: u16) {
         let place = self.place::<u16>(at);
         // SAFETY: as in `write_u8`.
         unsafe { place.write_volatile(value.to_le()) };
     }
 
-    pub(super) fn write_u32(&self, at: usize, value: u32) {
+    pub(crate) fn write_u32(&self, at: usize, value: u32) {
         let place = self.place::<u32>(at);
         // SAFETY: as in `write_u8`.
         unsafe { place.write_volatile(value.to_le()) };
     }
 
-    pub(super) fn write_u64(&self, at: usize, value: u64) {
+    pub(crate) fn write_u64(&self, at: usize, value: u64) {
         let place = self.place::<u64>(at);
         // SAFETY: as in `write_u8`.
         unsafe { place.write_volatile(value.to_le()) };

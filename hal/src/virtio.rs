@@ -14,35 +14,45 @@
 
 use ochre_sync::primitive::atomic::{Ordering, fence};
 
-use super::shared_page::SharedPage;
+use crate::irq::Line;
 use crate::memory::registers::Registers;
+use crate::memory::shared_page::SharedPage;
+
+/// Where a device may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Its registers' physical address.
+    pub(crate) address: u64,
+    /// Its interrupt line.
+    pub(crate) line: Line,
+}
 
 /// Bytes of a device's registers.
-pub(super) const SLOT_BYTES: usize = 0x200;
+pub(crate) const SLOT_BYTES: usize = 0x200;
 
 /// Where the registers begin that are the kind of device's own.
-pub(super) const CONFIGURATION: usize = 0x100;
+pub(crate) const CONFIGURATION: usize = 0x100;
 
 /// Offsets of the registers.
 mod offset {
-    pub(super) const MAGIC: usize = 0x00;
-    pub(super) const VERSION: usize = 0x04;
-    pub(super) const KIND: usize = 0x08;
-    pub(super) const DEVICE_FEATURES: usize = 0x10;
-    pub(super) const DEVICE_FEATURES_HALF: usize = 0x14;
-    pub(super) const DRIVER_FEATURES: usize = 0x20;
-    pub(super) const DRIVER_FEATURES_HALF: usize = 0x24;
-    pub(super) const QUEUE: usize = 0x30;
-    pub(super) const QUEUE_MAX: usize = 0x34;
-    pub(super) const QUEUE_SIZE: usize = 0x38;
-    pub(super) const QUEUE_READY: usize = 0x44;
-    pub(super) const NOTIFY: usize = 0x50;
-    pub(super) const INTERRUPT_STATUS: usize = 0x60;
-    pub(super) const INTERRUPT_ACKNOWLEDGE: usize = 0x64;
-    pub(super) const STATUS: usize = 0x70;
-    pub(super) const DESCRIPTORS: usize = 0x80;
-    pub(super) const AVAILABLE: usize = 0x90;
-    pub(super) const USED: usize = 0xa0;
+    pub(crate) const MAGIC: usize = 0x00;
+    pub(crate) const VERSION: usize = 0x04;
+    pub(crate) const KIND: usize = 0x08;
+    pub(crate) const DEVICE_FEATURES: usize = 0x10;
+    pub(crate) const DEVICE_FEATURES_HALF: usize = 0x14;
+    pub(crate) const DRIVER_FEATURES: usize = 0x20;
+    pub(crate) const DRIVER_FEATURES_HALF: usize = 0x24;
+    pub(crate) const QUEUE: usize = 0x30;
+    pub(crate) const QUEUE_MAX: usize = 0x34;
+    pub(crate) const QUEUE_SIZE: usize = 0x38;
+    pub(crate) const QUEUE_READY: usize = 0x44;
+    pub(crate) const NOTIFY: usize = 0x50;
+    pub(crate) const INTERRUPT_STATUS: usize = 0x60;
+    pub(crate) const INTERRUPT_ACKNOWLEDGE: usize = 0x64;
+    pub(crate) const STATUS: usize = 0x70;
+    pub(crate) const DESCRIPTORS: usize = 0x80;
+    pub(crate) const AVAILABLE: usize = 0x90;
+    pub(crate) const USED: usize = 0xa0;
 }
 
 /// "virt".
@@ -64,7 +74,7 @@ const FEATURES_AGREED: u32 = 8;
 const BUFFERS: u16 = 64;
 
 /// Bytes of a buffer.
-pub(super) const BUFFER_BYTES: usize = 8;
+pub(crate) const BUFFER_BYTES: usize = 8;
 
 const DESCRIPTORS_AT: usize = 0;
 const AVAILABLE_AT: usize = 1024;
@@ -78,7 +88,7 @@ const DEVICE_WRITES: u16 = 2;
 const NO_INTERRUPT: u16 = 1;
 
 /// What kind of device answers at these registers, if a virtio one does.
-pub(super) fn kind(registers: &Registers, base: usize) -> Option<u32> {
+pub(crate) fn kind(registers: &Registers, base: usize) -> Option<u32> {
     let is_there = registers.read(base + offset::MAGIC) == MAGIC
         && registers.read(base + offset::VERSION) == VERSION;
     is_there
@@ -88,7 +98,7 @@ pub(super) fn kind(registers: &Registers, base: usize) -> Option<u32> {
 
 /// A device's first queue, all of whose buffers are the device's to fill.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     registers: Registers,
     base: usize,
     shared: SharedPage,
@@ -99,7 +109,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Sets the device at these registers up and lets it fill buffers.
-    pub(super) fn new(registers: Registers, base: usize) -> Option<Listener> {
+    pub(crate) fn new(registers: Registers, base: usize) -> Option<Listener> {
         let set = |at: usize, value: u32| registers.write(base + at, value);
         set(offset::STATUS, 0);
         set(offset::STATUS, ACKNOWLEDGED | DRIVER);
@@ -160,8 +170,13 @@ impl Listener {
     }
 
     /// The next filled buffer, which then is the device's again.
-    pub(super) fn next(&mut self) -> Option<[u8; BUFFER_BYTES]> {
-        while self.shared.read_u16(USED_AT + 2) != self.seen {
+    pub(crate) fn next(&mut self) -> Option<[u8; BUFFER_BYTES]> {
+        // A device that counts on without an end is looked at as often as one
+        // that filled everything.
+        for _ in 0..BUFFERS {
+            if self.shared.read_u16(USED_AT + 2) == self.seen {
+                break;
+            }
             // ORDERING: Acquire pairs with the device's barrier between what it
             // fills and its index.
             fence(Ordering::Acquire);
@@ -193,20 +208,143 @@ impl Listener {
     }
 
     /// Quiets the line; what comes from now on raises it again.
-    pub(super) fn acknowledge(&self) {
+    pub(crate) fn acknowledge(&self) {
         let status = self.registers.read(self.base + offset::INTERRUPT_STATUS);
         self.registers
             .write(self.base + offset::INTERRUPT_ACKNOWLEDGE, status);
     }
 
     /// Tells the device that it has buffers again.
-    pub(super) fn notify(&self) {
+    pub(crate) fn notify(&self) {
         self.registers.write(self.base + offset::NOTIFY, 0);
     }
 
     /// Lets a filled buffer interrupt, or not.
-    pub(super) fn set_interrupt(&self, on: bool) {
+    pub(crate) fn set_interrupt(&self, on: bool) {
         let flags = if on { 0 } else { NO_INTERRUPT };
         self.shared.write_u16(AVAILABLE_AT, flags);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        AVAILABLE_AT, BUFFER_BYTES, BUFFERS, BUFFERS_AT, FEATURE_VERSION_1, Listener, MAGIC,
+        Registers, SLOT_BYTES, USED_AT, kind, offset,
+    };
+    use std::boxed::Box;
+    use std::vec;
+
+    /// Registers that say these things; what is written to others is kept.
+    fn device(says: &[(usize, u32)]) -> Registers {
+        let registers = Registers::played_by(Box::leak(Box::new([0; SLOT_BYTES / 4])));
+        for (at, value) in says {
+            registers.write(*at, *value);
+        }
+        registers
+    }
+
+    fn listener() -> Listener {
+        let registers = device(&[
+            (offset::DEVICE_FEATURES, FEATURE_VERSION_1),
+            (offset::QUEUE_MAX, u32::MAX),
+        ]);
+        Listener::new(registers, 0).expect("a good device")
+    }
+
+    /// The device says that it filled a buffer.
+    fn fill(listener: &Listener, count: u16, index: u32, len: u32) {
+        let at = USED_AT + 4 + usize::from(count % BUFFERS) * 8;
+        listener.shared.write_u32(at, index);
+        listener.shared.write_u32(at + 4, len);
+        listener
+            .shared
+            .write_u16(USED_AT + 2, count.wrapping_add(1));
+    }
+
+    #[test]
+    fn a_device_is_told_of_a_queue_as_long_as_ours() {
+        let listener = listener();
+        assert_eq!(
+            listener.registers.read(offset::QUEUE_SIZE),
+            u32::from(BUFFERS)
+        );
+        assert_eq!(listener.registers.read(offset::QUEUE_READY), 1);
+        assert_eq!(listener.shared.read_u16(AVAILABLE_AT + 2), BUFFERS);
+    }
+
+    #[test]
+    fn other_devices_are_left_alone() {
+        for says in [
+            &[(offset::QUEUE_MAX, 64)][..],
+            &[(offset::DEVICE_FEATURES, FEATURE_VERSION_1)],
+            &[
+                (offset::DEVICE_FEATURES, FEATURE_VERSION_1),
+                (offset::QUEUE_MAX, 63),
+            ],
+        ] {
+            let registers = device(says);
+            assert!(Listener::new(registers, 0).is_none(), "{says:?}");
+        }
+        let old = [
+            (offset::MAGIC, MAGIC),
+            (offset::VERSION, 1),
+            (offset::KIND, 18),
+        ];
+        assert_eq!(kind(&device(&old), 0), None);
+        assert_eq!(kind(&device(&[(offset::MAGIC, u32::MAX)]), 0), None);
+    }
+
+    #[test]
+    fn filled_buffers_come_in_order_and_go_back() {
+        let mut listener = listener();
+        for count in 0..3 * BUFFERS {
+            let index = count * 7 % BUFFERS;
+            let buffer = BUFFERS_AT + usize::from(index) * BUFFER_BYTES;
+            listener.shared.write_u64(buffer, u64::from(count));
+            fill(&listener, count, u32::from(index), 8);
+            assert_eq!(listener.next(), Some(u64::from(count).to_le_bytes()));
+            assert_eq!(listener.next(), None);
+            let available = listener.shared.read_u16(AVAILABLE_AT + 2);
+            assert_eq!(available, BUFFERS + count + 1);
+            let place = AVAILABLE_AT + 4 + usize::from(count % BUFFERS) * 2;
+            assert_eq!(listener.shared.read_u16(place), index);
+        }
+    }
+
+    #[test]
+    fn what_no_device_would_say_is_passed_over() {
+        let mut listener = listener();
+        let wild = [
+            (64, 8),
+            (0x1_0000, 8),
+            (u32::MAX, u32::MAX),
+            (0, 0),
+            (63, 7),
+        ];
+        for (count, (index, len)) in (0..).zip(wild) {
+            fill(&listener, count, index, len);
+            assert_eq!(listener.next(), None, "{index} {len}");
+        }
+        // More than there are buffers, and longer than they are.
+        fill(&listener, 5, 1, u32::MAX);
+        listener.shared.write_u16(USED_AT + 2, 40_000);
+        let mut came = vec![];
+        for _ in 0..40_000 {
+            came.extend(listener.next());
+        }
+        assert!(listener.next().is_none() && !came.is_empty());
+    }
+
+    #[test]
+    fn one_look_ends_whatever_the_device_counts() {
+        let mut listener = listener();
+        for index in 0..BUFFERS {
+            let at = USED_AT + 4 + usize::from(index) * 8;
+            listener.shared.write_u32(at, u32::MAX);
+        }
+        listener.shared.write_u16(USED_AT + 2, u16::MAX);
+        assert_eq!(listener.next(), None);
+        assert_eq!(listener.seen, BUFFERS, "as many as there are buffers");
     }
 }
