@@ -44,6 +44,27 @@ impl Frontend {
         }
     }
 
+    /// For a person: what was tried when QEMU did not start, and what else there is.
+    pub fn attempt(self) -> String {
+        let what = match self {
+            Self::Gtk | Self::Sdl => {
+                let named = |name: &str| {
+                    env::var(name)
+                        .ok()
+                        .map(|value| format!(" ({name}={value})"))
+                };
+                let place = named("WAYLAND_DISPLAY").or_else(|| named("DISPLAY"));
+                format!(
+                    "opening a window on this host's display{}; if nobody answers there, \
+                     --display=vnc shows the screen to a VNC viewer",
+                    place.unwrap_or_default()
+                )
+            }
+            Self::Vnc(place) => format!("listening on port {} for VNC viewers", VNC_PORT + place),
+        };
+        format!("starting a machine with a screen, by {what}")
+    }
+
     /// For a person: where the machine is, and what to press there.
     pub fn hint(self) -> String {
         let (place, leave) = match self {
@@ -126,6 +147,12 @@ mod tests {
         assert_eq!(choose("Available:\nnone\ngtk\nsdl\n"), Some(Frontend::Gtk));
         assert_eq!(choose("none\nsdl\n"), Some(Frontend::Sdl));
         assert_eq!(choose("none\ngtk-like\n"), None);
+    }
+
+    #[test]
+    fn what_was_tried_names_another_way() {
+        assert!(Frontend::Sdl.attempt().contains("--display=vnc"));
+        assert!(Frontend::Vnc(3).attempt().contains("5903"));
     }
 
     #[test]
