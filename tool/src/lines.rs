@@ -1,5 +1,7 @@
 //! A stream of bytes as lines, however the bytes come.
 
+use std::io::{self, Write};
+
 /// Puts lines together. The last one has no newline at its end, unless it is
 /// empty; see [`Lines::rest`].
 #[derive(Debug)]
@@ -31,6 +33,70 @@ impl Lines {
     /// What came behind the last newline.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.line)
+    }
+}
+
+/// Does something with a log's lines.
+pub trait TakeLines {
+    /// How long an unfinished line is kept back; a longer one comes in pieces.
+    const LONGEST: usize;
+
+    /// Takes a line, with its newline if it has one.
+    ///
+    /// # Errors
+    /// If it cannot be passed on.
+    fn take(&mut self, line: &[u8]) -> io::Result<()>;
+
+    /// Flushes what was passed on.
+    ///
+    /// # Errors
+    /// If that fails.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// The log has ended; whoever would hear of a failure is gone.
+    fn end(&mut self) {
+        let _ = self.flush();
+    }
+}
+
+/// A log as a writer, of which something else has the lines. Dropped, it gives
+/// the last one too, which may have no newline: a kernel that dies in the
+/// middle of a line still said it.
+#[derive(Debug)]
+pub struct ByLine<T: TakeLines> {
+    lines: Lines,
+    taker: T,
+}
+
+impl<T: TakeLines> ByLine<T> {
+    /// The lines go to `taker`.
+    pub(crate) fn to(taker: T) -> Self {
+        Self {
+            lines: Lines::new(T::LONGEST),
+            taker,
+        }
+    }
+}
+
+impl<T: TakeLines> Write for ByLine<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut left = bytes;
+        while let Some(line) = self.lines.next(&mut left) {
+            self.taker.take(&line)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.taker.flush()
+    }
+}
+
+impl<T: TakeLines> Drop for ByLine<T> {
+    fn drop(&mut self) {
+        let line = self.lines.rest();
+        let _ = self.taker.take(&line);
+        self.taker.end();
     }
 }
 

@@ -19,7 +19,7 @@ mod images;
 mod record;
 mod stopped;
 
-pub use collect::{Collector, Samples};
+pub use collect::{Branch, Collector, Samples};
 pub use flame::Flames;
 pub use images::Images;
 pub use stopped::Sampler;

@@ -8,22 +8,23 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Write},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use addr2line::Loader;
 
-use crate::{bridge::Sink, lines::Lines, paths};
+use crate::{
+    bridge::Sink,
+    lines::{ByLine, TakeLines},
+    paths,
+};
 
 /// Where kernel code can be; nothing else is looked up.
 pub(crate) const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 
 /// What a kernel says of how far it is from where it is linked.
 const MOVED: &str = "kernel image moved by 0x";
-
-/// How long an unfinished line is kept back; a longer one passes as it is.
-const MAX_LINE: usize = 4096;
 
 /// The names of a kernel's functions.
 pub struct Names {
@@ -34,11 +35,13 @@ pub struct Names {
 }
 
 /// Passes a log on, line by line, with names added.
-pub struct NamingSink {
+pub type NamingSink = ByLine<Naming>;
+
+/// What a [`NamingSink`] does with the lines.
+pub struct Naming {
     names: Names,
     /// How far the kernel is from where the image says.
     moved_by: u64,
-    lines: Lines,
     sink: Sink,
 }
 
@@ -48,24 +51,27 @@ impl core::fmt::Debug for Names {
     }
 }
 
-impl core::fmt::Debug for NamingSink {
+impl core::fmt::Debug for Naming {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("NamingSink").field(&self.names).finish()
+        f.debug_tuple("Naming").field(&self.names).finish()
     }
 }
 
 impl NamingSink {
     /// Names from this kernel's image; it is read at the first address.
     pub fn new(kernel: &Path, sink: Sink) -> Self {
-        Self {
+        Self::to(Naming {
             names: Names::new(kernel),
             moved_by: 0,
-            lines: Lines::new(MAX_LINE),
             sink,
-        }
+        })
     }
+}
 
-    fn pass_line(&mut self, line: &[u8]) -> io::Result<()> {
+impl TakeLines for Naming {
+    const LONGEST: usize = 4096;
+
+    fn take(&mut self, line: &[u8]) -> io::Result<()> {
         let text = core::str::from_utf8(line).unwrap_or_default();
         if let Some(distance) = distance_in(text) {
             self.moved_by = distance;
@@ -81,6 +87,10 @@ impl NamingSink {
             write!(self.sink, "{separator}{name}")?;
         }
         self.sink.write_all(b"\n")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }
 
@@ -181,28 +191,6 @@ fn address_in(line: &str) -> Option<u64> {
     let (_, rest) = line.trim_end().rsplit_once("at 0x")?;
     let address = u64::from_str_radix(rest, 16).ok()?;
     (address >= KERNEL_HALF).then_some(address)
-}
-
-impl Write for NamingSink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut left = bytes;
-        while let Some(line) = self.lines.next(&mut left) {
-            self.pass_line(&line)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
-}
-
-impl Drop for NamingSink {
-    fn drop(&mut self) {
-        // A kernel that dies in the middle of a line still said it.
-        let line = self.lines.rest();
-        let _ = self.pass_line(&line).and_then(|()| self.sink.flush());
-    }
 }
 
 #[cfg(test)]

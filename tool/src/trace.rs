@@ -21,7 +21,7 @@ mod show;
 mod summary;
 mod table;
 
-pub use output::{Options, Splitter};
+pub use output::{Branch, Options, Splitter};
 
 use crate::arch::Arch;
 

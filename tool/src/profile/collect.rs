@@ -3,15 +3,15 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write},
+    io,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use super::record::Sample;
-use crate::{bridge::Sink, lines::Lines};
-
-/// How long an unfinished line is kept back; a longer one passes as it is.
-const MAX_LINE: usize = 16 << 10;
+use crate::{
+    bridge::Sink,
+    lines::{ByLine, TakeLines},
+};
 
 /// Samples, and for how many periods each stands. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -31,56 +31,40 @@ impl Samples {
 }
 
 /// A log's way, with a branch for the samples in it.
-pub struct Collector {
+pub type Collector = ByLine<Branch>;
+
+/// What a [`Collector`] does with the lines.
+pub struct Branch {
     samples: Samples,
-    lines: Lines,
     log: Sink,
 }
 
-impl core::fmt::Debug for Collector {
+impl core::fmt::Debug for Branch {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Collector").field(&self.samples).finish()
+        f.debug_tuple("Branch").field(&self.samples).finish()
     }
 }
 
 impl Collector {
     /// Samples go to `samples`, the rest to `log`.
     pub fn new(samples: Samples, log: Sink) -> Self {
-        Self {
-            samples,
-            lines: Lines::new(MAX_LINE),
-            log,
-        }
+        Self::to(Branch { samples, log })
     }
+}
 
-    fn pass_line(&mut self, line: &[u8]) -> io::Result<()> {
+impl TakeLines for Branch {
+    const LONGEST: usize = 16 << 10;
+
+    fn take(&mut self, line: &[u8]) -> io::Result<()> {
         match core::str::from_utf8(line).ok().and_then(Sample::parse) {
             Some((sample, periods)) => self.samples.add(sample, periods),
             None => self.log.write_all(line)?,
         }
         Ok(())
     }
-}
-
-impl Write for Collector {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut left = bytes;
-        while let Some(line) = self.lines.next(&mut left) {
-            self.pass_line(&line)?;
-        }
-        Ok(bytes.len())
-    }
 
     fn flush(&mut self) -> io::Result<()> {
         self.log.flush()
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // The end of the log. Whoever would hear of a failure is gone.
-        let line = self.lines.rest();
-        let _ = self.pass_line(&line).and_then(|()| self.log.flush());
     }
 }
 

@@ -3,16 +3,17 @@
 
 use std::{
     collections::HashSet,
-    io::{self, Write},
+    io::{self, Write as _},
 };
 
 use anyhow::{Result, bail};
 
 use super::{record::Record, show, summary::Summary, table};
-use crate::{arch::Arch, bridge::Sink, lines::Lines};
-
-/// How long an unfinished line is kept back; a longer one passes as it is.
-const MAX_LINE: usize = 16 << 10;
+use crate::{
+    arch::Arch,
+    bridge::Sink,
+    lines::{ByLine, TakeLines},
+};
 
 /// What is to be shown.
 #[derive(Clone, Debug, Default)]
@@ -43,20 +44,22 @@ impl Options {
 }
 
 /// A log's way, with a branch for the records in it.
-pub struct Splitter {
+pub type Splitter = ByLine<Branch>;
+
+/// What a [`Splitter`] does with the lines.
+pub struct Branch {
     arch: Arch,
     options: Options,
     log: Sink,
     trace: Sink,
-    lines: Lines,
     summary: Summary,
     /// Threads that were seen: one alone needs no number in front.
     threads: HashSet<u32>,
 }
 
-impl core::fmt::Debug for Splitter {
+impl core::fmt::Debug for Branch {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Splitter")
+        f.debug_struct("Branch")
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
@@ -65,18 +68,32 @@ impl core::fmt::Debug for Splitter {
 impl Splitter {
     /// Records of a guest on `arch` go to `trace`, the rest to `log`.
     pub fn new(arch: Arch, options: Options, log: Sink, trace: Sink) -> Self {
-        Self {
+        Self::to(Branch {
             arch,
             options,
             log,
             trace,
-            lines: Lines::new(MAX_LINE),
             summary: Summary::default(),
             threads: HashSet::new(),
-        }
+        })
     }
+}
 
-    fn pass_line(&mut self, line: &[u8]) -> io::Result<()> {
+impl Branch {
+    fn tell(&mut self, thread: u32, text: &str) -> io::Result<()> {
+        self.threads.insert(thread);
+        if self.threads.len() > 1 {
+            write!(self.trace, "[pid {thread:5}] ")?;
+        }
+        writeln!(self.trace, "{text}")?;
+        self.trace.flush()
+    }
+}
+
+impl TakeLines for Branch {
+    const LONGEST: usize = 16 << 10;
+
+    fn take(&mut self, line: &[u8]) -> io::Result<()> {
         let record = core::str::from_utf8(line).ok().and_then(Record::parse);
         // A reader of the trace that went away is no reason to lose the log.
         let _ = match record {
@@ -100,36 +117,11 @@ impl Splitter {
         Ok(())
     }
 
-    fn tell(&mut self, thread: u32, text: &str) -> io::Result<()> {
-        self.threads.insert(thread);
-        if self.threads.len() > 1 {
-            write!(self.trace, "[pid {thread:5}] ")?;
-        }
-        writeln!(self.trace, "{text}")?;
-        self.trace.flush()
-    }
-}
-
-impl Write for Splitter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut left = bytes;
-        while let Some(line) = self.lines.next(&mut left) {
-            self.pass_line(&line)?;
-        }
-        Ok(bytes.len())
-    }
-
     fn flush(&mut self) -> io::Result<()> {
         self.log.flush()
     }
-}
 
-impl Drop for Splitter {
-    fn drop(&mut self) {
-        // The end of the log: what is kept back goes, and the counts are told.
-        // Whoever would hear of a failure is gone.
-        let line = self.lines.rest();
-        let _ = self.pass_line(&line);
+    fn end(&mut self) {
         if self.options.count {
             let _ = self.summary.write(self.arch, &mut self.trace);
         }
