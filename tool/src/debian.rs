@@ -59,6 +59,18 @@ impl Packages {
     /// # Errors
     /// If the host has no `apt-get` and `dpkg`, or they fail.
     pub fn fetch(&self) -> Result<PathBuf> {
+        let fetched = self.find_or_fetch();
+        let Some(architecture) = self.architecture else {
+            return fetched;
+        };
+        fetched.with_context(|| {
+            format!(
+                "if dpkg does not know {architecture}: sudo dpkg --add-architecture {architecture}"
+            )
+        })
+    }
+
+    fn find_or_fetch(&self) -> Result<PathBuf> {
         let folder = self.folder_name();
         let dir = paths::cache("roots")?.join(&folder);
         let _held = paths::lock(&format!("debian-{folder}"))?;
@@ -175,22 +187,6 @@ impl Packages {
     }
 }
 
-/// Fetches and unpacks one package of another architecture, which the host's
-/// `dpkg` is told of if need be. Gives the folder.
-///
-/// # Errors
-/// As [`Packages::fetch`].
-pub fn foreign(architecture: &str, package: &str) -> Result<PathBuf> {
-    know(architecture)?;
-    Packages::new([format!("{package}:{architecture}")])
-        .fetch()
-        .with_context(|| {
-            format!(
-                "if dpkg does not know {architecture}: sudo dpkg --add-architecture {architecture}"
-            )
-        })
-}
-
 /// Tells the host's `dpkg` of an architecture, where it may be told.
 fn know(architecture: &str) -> Result<()> {
     let known = Command::new("dpkg")
@@ -217,32 +213,29 @@ fn know(architecture: &str) -> Result<()> {
 /// # Errors
 /// As [`Packages::fetch`]; and without package lists.
 pub fn linux_kernel(arch: Arch) -> Result<PathBuf> {
-    let (architecture, name) = match arch {
-        Arch::X86_64 => ("amd64", "linux-image-cloud-amd64"),
-        Arch::Aarch64 => ("arm64", "linux-image-cloud-arm64"),
+    let set = |name: &str| Packages::new([name]).of(arch);
+    let name = match arch {
+        Arch::X86_64 => "linux-image-cloud-amd64",
+        Arch::Aarch64 => "linux-image-cloud-arm64",
     };
-    let foreign = arch != Arch::X86_64;
-    if foreign {
+    let stable = set(name);
+    if let Some(architecture) = stable.architecture {
         know(architecture)?;
     }
-    let suffix = format!(":{architecture}");
-    let stable = if foreign {
-        format!("{name}{suffix}")
-    } else {
-        name.to_owned()
-    };
     let depends = || {
         let mut command = Command::new("apt-cache");
-        command.args(["depends", "--important", &stable]);
+        command
+            .args(stable.options())
+            .args(["depends", "--important", name]);
         command
     };
     let find = |text: &str| {
         let package = text
             .lines()
             .find_map(|line| line.trim().strip_prefix("Depends: "))?;
-        Some(package.trim_end_matches(&suffix).to_owned())
+        Some(package.to_owned())
     };
-    let task = Task::new(format!("looking for {stable}"));
+    let task = Task::new(format!("looking for {name}"));
     let package = match apt(&mut depends(), &task).ok().as_deref().and_then(find) {
         Some(package) => Some(package),
         // The lists may be older than the architecture.
@@ -253,12 +246,8 @@ pub fn linux_kernel(arch: Arch) -> Result<PathBuf> {
         None => None,
     };
     let package = package
-        .with_context(|| format!("{stable} depends on no kernel; are there package lists?"))?;
-    let dir = if foreign {
-        self::foreign(architecture, &package)?
-    } else {
-        Packages::new([package]).fetch()?
-    };
+        .with_context(|| format!("{name} depends on no kernel; are there package lists?"))?;
+    let dir = set(&package).fetch()?;
     let boot = dir.join("boot");
     fs::read_dir(&boot)
         .with_context(|| format!("reading {}", boot.display()))?

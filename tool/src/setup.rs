@@ -172,7 +172,9 @@ pub fn ensure_busybox() -> Result<PathBuf> {
 pub fn ensure_busybox_of(arch: Arch) -> Result<PathBuf> {
     match arch {
         Arch::X86_64 => ensure_busybox(),
-        Arch::Aarch64 => debian::foreign("arm64", BUSYBOX_PACKAGE.apt)
+        Arch::Aarch64 => Packages::new([BUSYBOX_PACKAGE.apt])
+            .of(arch)
+            .fetch()
             .map(|dir| dir.join("bin/busybox"))
             .context("busybox for arm64 is fetched from Debian"),
     }
