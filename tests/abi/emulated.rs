@@ -8,11 +8,12 @@ use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Extent, Guest, Machine, Size, Tree, archive, describe, extent, once, rootfs, setup,
+    Arch, Extent, Guest, Machine, Size, Tree, abi_test_tree, archive, describe, extent, once,
+    rootfs, setup,
 };
 use ochre_tool::debian;
 
-use crate::{Outputs, SHARE, TIMEOUT, root, split, terminal};
+use crate::{Outputs, SHARE, TIMEOUT, split, terminal};
 
 /// What comes before the program's words.
 const BEGIN: &str = "-- begin";
@@ -50,7 +51,7 @@ pub(crate) fn linux() -> Result<Outputs> {
 
 /// The root file system: busybox, the program, and the script.
 fn system() -> Result<Tree> {
-    let mut tree = root(Arch::Aarch64)?;
+    let mut tree = abi_test_tree(Arch::Aarch64)?;
     tree.host_file("/bin/busybox", &setup::ensure_busybox_of(Arch::Aarch64)?)?;
     let groups: Vec<&str> = match extent(Arch::Aarch64) {
         Extent::All => crate::groups()

@@ -24,8 +24,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Tree, archive, describe, diff, extent, guest_on, once, prefix,
-    rootfs, run,
+    Arch, Case, Extent, Guest, abi_test_tree, archive, describe, diff, extent, guest_on, is_tested,
+    name_on, once, prefix, rootfs, run,
 };
 use ochre_tool::user_build;
 
@@ -92,7 +92,7 @@ fn places() -> Vec<Place> {
         (Arch::X86_64, Extent::All) => &[1, 2, 4],
         (Arch::Aarch64, Extent::All) => &[1, 4],
     };
-    [Arch::X86_64, Arch::Aarch64]
+    Arch::ALL
         .into_iter()
         .flat_map(|arch| {
             let counts = counts(arch).iter();
@@ -183,7 +183,7 @@ fn compare(group: &Group, place: Place, ours: Result<Outputs>) -> Result<()> {
     let linux = match place.arch {
         Arch::X86_64 if group.name != CLOCK => linux()?,
         // There is no Linux to ask.
-        Arch::X86_64 if extent(Arch::Aarch64) == Extent::Nothing => return Ok(()),
+        Arch::X86_64 if !is_tested(Arch::Aarch64) => return Ok(()),
         Arch::X86_64 | Arch::Aarch64 => emulated::linux()?,
     };
     if group.as_root && linux.contains_key("not root") {
@@ -264,17 +264,7 @@ fn in_ochre(place: Place, groups: &[&str]) -> Result<Guest> {
 
 /// The root file system: the program.
 fn program_archive(arch: Arch) -> Result<PathBuf> {
-    let name = match arch {
-        Arch::X86_64 => "abi-test",
-        Arch::Aarch64 => "abi-test-aarch64",
-    };
-    archive(name, || root(arch))
-}
-
-fn root(arch: Arch) -> Result<Tree> {
-    let mut tree = rootfs::skeleton()?;
-    tree.host_file("/bin/abi-test", &user_build::build_for(arch, "abi-test")?)?;
-    Ok(tree)
+    archive(&name_on(arch, "abi-test"), || abi_test_tree(arch))
 }
 
 /// Splits at lines like `== wait`.

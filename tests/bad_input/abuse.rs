@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Size, archive, check_output, describe, extent, guest_on, prefix,
-    shell_tree,
+    Arch, Case, Extent, Guest, Size, archive, check_output, describe, extent, guest_on, name_on,
+    prefix, shell_tree,
 };
 use ochre_tool::user_build;
 
@@ -154,11 +154,7 @@ pub(crate) fn cases(arch: Arch) -> impl Iterator<Item = Case> {
 /// A small machine whose process 1 is a shell that nothing can kill. Such a
 /// shell ends the machine in good order, or its end is an error.
 fn small(arch: Arch, memory: u64, script: &str) -> Result<Guest> {
-    let name = match arch {
-        Arch::X86_64 => "abuse",
-        Arch::Aarch64 => "abuse-aarch64",
-    };
-    let root = archive(name, || {
+    let root = archive(&name_on(arch, "abuse"), || {
         let mut tree = shell_tree(arch)?;
         tree.host_file("/bin/abi-test", &user_build::build_for(arch, "abi-test")?)?;
         Ok(tree)

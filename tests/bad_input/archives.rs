@@ -6,8 +6,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Arch, Case, Extent, Guest, Outcome, Size, extent, guest_on, prefix, rootfs};
-use ochre_tool::{cpio, tree::Tree, user_build};
+use ochre_tests::{
+    Arch, Case, Extent, Guest, Outcome, Size, abi_test_tree, extent, guest_on, prefix,
+};
+use ochre_tool::{cpio, tree::Tree};
 
 use crate::{TIMEOUT, alive, refused};
 
@@ -54,16 +56,10 @@ pub(crate) fn cases(arch: Arch) -> Vec<Case> {
     ]
 }
 
-/// A small root whose program leaves with 7.
-fn tree(arch: Arch) -> Result<Tree> {
-    let mut tree = rootfs::skeleton()?;
-    tree.host_file("/bin/abi-test", &user_build::build_for(arch, "abi-test")?)?;
-    Ok(tree)
-}
-
+/// A small root whose program leaves with 7, as an archive.
 fn plain(arch: Arch) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    cpio::write(&tree(arch)?, &mut bytes)?;
+    cpio::write(&abi_test_tree(arch)?, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -285,7 +281,7 @@ fn gzip_bomb(arch: Arch) -> Result<()> {
 }
 
 fn too_big(arch: Arch) -> Result<()> {
-    let mut tree = tree(arch)?;
+    let mut tree = abi_test_tree(arch)?;
     tree.file("/big", 0o644, vec![1_u8; 40 << 20])?;
     let mut bytes = Vec::new();
     cpio::write(&tree, &mut bytes)?;

@@ -14,20 +14,18 @@ use core::time::Duration;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
-use ochre_tests::{Arch, Case, End, Extent, Outcome, QemuExit, describe, extent, run};
+use ochre_tests::{Case, End, Outcome, QemuExit, architectures, describe, run};
 
 /// How long a kernel may take to see that something is wrong.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let mut cases: Vec<Case> = Vec::new();
-    for arch in [Arch::X86_64, Arch::Aarch64] {
-        if extent(arch) > Extent::Nothing {
-            cases.extend(archives::cases(arch));
-            cases.extend(boot::cases(arch));
-            cases.extend(abuse::cases(arch));
-            cases.extend(shortage::cases(arch));
-        }
+    for arch in architectures() {
+        cases.extend(archives::cases(arch));
+        cases.extend(boot::cases(arch));
+        cases.extend(abuse::cases(arch));
+        cases.extend(shortage::cases(arch));
     }
     run(cases)
 }

@@ -5,10 +5,9 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Machine, Size, archive, check_output, describe, extent, prefix,
-    rootfs, test_kernel,
+    Arch, Case, Extent, Guest, Machine, Size, abi_test_tree, archive, check_output, describe,
+    extent, name_on, prefix, test_kernel,
 };
-use ochre_tool::user_build;
 
 use crate::alive;
 
@@ -34,15 +33,7 @@ pub(crate) fn cases(arch: Arch) -> impl Iterator<Item = Case> {
 }
 
 fn check(arch: Arch, processors: u32) -> Result<()> {
-    let name = match arch {
-        Arch::X86_64 => "shortage",
-        Arch::Aarch64 => "shortage-aarch64",
-    };
-    let root = archive(name, || {
-        let mut tree = rootfs::skeleton()?;
-        tree.host_file("/bin/abi-test", &user_build::build_for(arch, "abi-test")?)?;
-        Ok(tree)
-    })?;
+    let root = archive(&name_on(arch, "abi-test"), || abi_test_tree(arch))?;
     let outcome = Guest::with_kernel(test_kernel(arch)?)
         .machine(Machine::usual(arch))
         .archive(root)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Arch, Case, Extent, Guest, Machine, Outcome, Running, describe, extent, prefix};
+use ochre_tests::{Arch, Case, Guest, Machine, Outcome, Running, architectures, describe, prefix};
 use ochre_tool::kernel_build;
 
 /// How long one may take, and how long until it says something.
@@ -20,9 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const SLACK: u64 = 3;
 
 fn main() -> ExitCode {
-    let machines = [Arch::X86_64, Arch::Aarch64].into_iter();
-    let machines = machines.filter(|arch| extent(*arch) > Extent::Nothing);
-    let cases = machines.flat_map(|arch| {
+    let cases = architectures().flat_map(|arch| {
         let name = |name: &str| format!("{}{name}", prefix(arch));
         [
             Case::new(name("hello"), move || hello(arch)),

@@ -22,9 +22,9 @@ use std::process::{Command as Program, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tests::{
-    Arch, Case, Extent,
+    Arch, Case,
     book::{self, Command, Page, Place},
-    diff, extent,
+    diff, is_tested,
 };
 use ochre_tool::{cli, paths};
 
@@ -32,7 +32,7 @@ use ochre_tool::{cli, paths};
 pub(crate) const WALK: &str = "cargo run -- run target/release/page-walk ";
 
 fn main() -> ExitCode {
-    if extent(Arch::X86_64) == Extent::Nothing {
+    if !is_tested(Arch::X86_64) {
         return ochre_tests::run(Vec::new());
     }
     ochre_tests::run(vec![

@@ -1,24 +1,19 @@
 //! What `ochre boot-chart` shows of a boot: every part of it, in order.
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Arch, Case, Extent, busybox, extent, guest_on, prefix, rootfs, setup};
+use ochre_tests::{Arch, Case, architectures, guest_on, prefix, shell_tree};
 use ochre_tool::boot_chart::{BootChart, By};
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
-    let all = [Arch::X86_64, Arch::Aarch64].into_iter();
-    all.filter(|arch| extent(*arch) > Extent::Nothing)
-        .map(|arch| {
-            Case::new(format!("{}a boot's chart", prefix(arch)), move || {
-                charted(arch)
-            })
+    architectures().map(|arch| {
+        Case::new(format!("{}a boot's chart", prefix(arch)), move || {
+            charted(arch)
         })
+    })
 }
 
 fn charted(arch: Arch) -> Result<()> {
-    let root = match arch {
-        Arch::X86_64 => rootfs::shell(&busybox()?)?,
-        Arch::Aarch64 => rootfs::foreign_shell(&setup::ensure_busybox_of(arch)?, &busybox()?)?,
-    };
+    let root = shell_tree(arch)?;
     let guest = guest_on(arch)?;
     let mut chart = BootChart::begin();
     chart.boot(guest, &root)?;

@@ -7,7 +7,8 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Guest, Running, archive, check_output, describe, guest_on, prefix, shell_tree,
+    Arch, Case, Guest, Running, archive, check_output, describe, guest_on, name_on, prefix,
+    shell_tree,
 };
 
 /// How long the console may take to show something.
@@ -40,11 +41,7 @@ pub(super) fn cases(arch: Arch) -> Vec<Case> {
 
 /// A system with this first program.
 fn system(arch: Arch) -> Result<Guest> {
-    let name = match arch {
-        Arch::X86_64 => "init",
-        Arch::Aarch64 => "init-aarch64",
-    };
-    let root = archive(name, || {
+    let root = archive(&name_on(arch, "init"), || {
         let mut tree = shell_tree(arch)?;
         tree.file("/etc/inittab", 0o644, INITTAB)?;
         Ok(tree)

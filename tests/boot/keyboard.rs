@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Machine, QemuExit, Running, Screen, archive, describe, ended_on, extent,
-    guest_on, prefix, shell, shell_on, shell_tree,
+    Arch, Case, Machine, QemuExit, Running, Screen, archive, describe, ended_on, guest_on,
+    is_tested, prefix, shell, shell_on, shell_tree,
 };
 
 use crate::screen::wait;
@@ -31,7 +31,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
         (Arch::Aarch64, each(Arch::Aarch64)),
     ]
     .into_iter()
-    .filter(|(arch, _)| extent(*arch) > Extent::Nothing)
+    .filter(|(arch, _)| is_tested(*arch))
     .map(|(_, case)| case)
 }
 

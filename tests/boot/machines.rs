@@ -1,7 +1,7 @@
 //! A program runs on every kind of machine, with little memory and with much.
 
 use anyhow::Result;
-use ochre_tests::{Arch, Case, Extent, Machine, Size, check_output, extent, prefix, shell_on};
+use ochre_tests::{Case, Machine, Size, architectures, check_output, is_tested, prefix, shell_on};
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let sizes = [
@@ -9,7 +9,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
         ("16 GiB", Size::from_mib(16 << 10)),
     ];
     let machines = Machine::ALL.into_iter().chain([Machine::Virt]);
-    let machines = machines.filter(|machine| extent(machine.arch()) > Extent::Nothing);
+    let machines = machines.filter(|machine| is_tested(machine.arch()));
     machines.flat_map(move |machine| {
         sizes.into_iter().map(move |(text, size)| {
             let arch = prefix(machine.arch());
@@ -22,9 +22,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
 
 /// What is sent before the machine is up is not lost.
 pub(super) fn early_input() -> impl Iterator<Item = Case> {
-    let machines = [Arch::X86_64, Arch::Aarch64].into_iter();
-    let machines = machines.filter(|arch| extent(*arch) > Extent::Nothing);
-    machines.map(|arch| {
+    architectures().map(|arch| {
         let name = format!("{}early input is not lost", prefix(arch));
         Case::new(name, move || {
             let lines: String = (0..4096)

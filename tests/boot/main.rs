@@ -23,8 +23,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, End, Extent, Guest, Machine, QemuExit, describe, ended_on, extent, prefix,
-    test_kernel,
+    Arch, Case, End, Guest, Machine, QemuExit, architectures, describe, ended_on, is_tested,
+    prefix, test_kernel,
 };
 
 /// How long one property may take.
@@ -143,20 +143,20 @@ fn expected(arch: Arch, name: &str) -> Expected {
 }
 
 fn main() -> ExitCode {
-    let x86_64 = extent(Arch::X86_64) > Extent::Nothing;
+    let x86_64 = is_tested(Arch::X86_64);
     let on_x86_64 = places::cases()
         .into_iter()
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(
-        machines_asked()
+        architectures()
             .flat_map(properties)
             .chain(machines::cases())
             .chain(machines::early_input())
-            .chain(trees::cases().filter(|_| extent(Arch::Aarch64) > Extent::Nothing))
+            .chain(trees::cases().filter(|_| is_tested(Arch::Aarch64)))
             .chain([Case::new("a kernel that hangs is told", hang)])
             .chain(rtc::cases())
-            .chain(machines_asked().flat_map(init::cases))
+            .chain(architectures().flat_map(init::cases))
             .chain(profile::cases())
             .chain(terminal::cases())
             .chain(screen::cases())
@@ -165,12 +165,6 @@ fn main() -> ExitCode {
             .chain(on_x86_64.filter(|_| x86_64))
             .collect(),
     )
-}
-
-/// The architectures of which anything is tried.
-fn machines_asked() -> impl Iterator<Item = Arch> {
-    let both = [Arch::X86_64, Arch::Aarch64].into_iter();
-    both.filter(|arch| extent(*arch) > Extent::Nothing)
 }
 
 fn properties(arch: Arch) -> impl Iterator<Item = Case> {
@@ -191,9 +185,10 @@ fn properties(arch: Arch) -> impl Iterator<Item = Case> {
 
 /// A machine that does nothing for ever is ended, and that is what is said of it.
 fn hang() -> Result<()> {
-    let arch = match extent(Arch::X86_64) {
-        Extent::Nothing => Arch::Aarch64,
-        _ => Arch::X86_64,
+    let arch = if is_tested(Arch::X86_64) {
+        Arch::X86_64
+    } else {
+        Arch::Aarch64
     };
     let outcome = Guest::with_kernel(test_kernel(arch)?)
         .machine(Machine::usual(arch))

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Accelerator, Arch, Case, Extent, Guest, busybox, extent, prefix, rootfs, shell_on,
+    Accelerator, Arch, Case, Guest, architectures, busybox, prefix, rootfs, shell_on,
 };
 use ochre_tool::{
     bridge::Capture,
@@ -18,17 +18,15 @@ const SCRIPT: &str = "/bin/sleep 1000 & i=0; \
     kill -9 $!; wait $!; exit 7";
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
-    let all = [Arch::X86_64, Arch::Aarch64].into_iter();
-    all.filter(|arch| extent(*arch) > Extent::Nothing)
-        .flat_map(|arch| {
-            let arch_name = prefix(arch);
-            [
-                Case::new(format!("{arch_name}time is told"), move || told(arch)),
-                Case::new(format!("{arch_name}the kernel's time is told"), move || {
-                    kernel_told(arch)
-                }),
-            ]
-        })
+    architectures().flat_map(|arch| {
+        let arch_name = prefix(arch);
+        [
+            Case::new(format!("{arch_name}time is told"), move || told(arch)),
+            Case::new(format!("{arch_name}the kernel's time is told"), move || {
+                kernel_told(arch)
+            }),
+        ]
+    })
 }
 
 /// The script, in a guest that takes its time for it on any host.

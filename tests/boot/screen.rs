@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Machine, Running, Screen, describe, extent, prefix, shell, shell_on,
-    test_kernel,
+    Arch, Case, Guest, Machine, Running, Screen, architectures, describe, is_tested, prefix, shell,
+    shell_on, test_kernel,
 };
 
 const ROWS: usize = 25;
@@ -19,17 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    if extent(Arch::X86_64) > Extent::Nothing {
+    if is_tested(Arch::X86_64) {
         cases.push(Case::new("screen: text", text));
         cases.push(Case::new("screen: console", console));
         cases.push(Case::new("screen: last words", last_words));
         cases.push(Case::new("screen: panic", panic));
     }
-    for arch in [Arch::X86_64, Arch::Aarch64] {
-        if extent(arch) > Extent::Nothing {
-            let name = format!("{}screen: picture", prefix(arch));
-            cases.push(Case::new(name, move || picture(arch)));
-        }
+    for arch in architectures() {
+        let name = format!("{}screen: picture", prefix(arch));
+        cases.push(Case::new(name, move || picture(arch)));
     }
     cases
 }
@@ -179,7 +177,7 @@ fn text() -> Result<()> {
     guest.send("\n")?;
     guest.expect("none\n", PATIENCE)?;
     let outcome = guest.wait()?;
-    ensure!(outcome.status == Some(0), "{outcome:?}");
+    ensure!(outcome.status == Some(0), "{}", describe(&outcome));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Arch, Case, Extent, check_output, extent, prefix, shell_on};
+use ochre_tests::{Arch, Case, Running, architectures, check_output, prefix, shell_on};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,9 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MEGABYTE: usize = 1 << 20;
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
-    [Arch::X86_64, Arch::Aarch64]
-        .into_iter()
-        .filter(|arch| extent(*arch) > Extent::Nothing)
+    architectures()
         .map(|arch| Case::new(format!("{}terminal", prefix(arch)), move || terminal(arch)))
 }
 
@@ -75,6 +73,22 @@ fn sum(bytes: &[u8]) -> Result<String> {
         .to_owned())
 }
 
+/// Pastes bytes, and then what ends them, where the script waits for a paste;
+/// what arrived must be those.
+fn paste(running: &mut Running, bytes: &[u8], end: &str) -> Result<()> {
+    running.expect("paste.", PATIENCE)?;
+    running.send(bytes)?;
+    running.send(end)?;
+    running.expect("got ", PATIENCE)?;
+    let told = running.expect("-.", PATIENCE)?;
+    let told = String::from_utf8_lossy(&told);
+    ensure!(
+        told.starts_with(&sum(bytes)?),
+        "others than were pasted arrived: {told}"
+    );
+    Ok(())
+}
+
 fn terminal(arch: Arch) -> Result<()> {
     let mut running = shell_on(arch, SCRIPT)?
         .console(24, 80)
@@ -89,29 +103,10 @@ fn terminal(arch: Arch) -> Result<()> {
     running.expect("modes 1.", PATIENCE)?;
 
     let lines = lines();
-    running.expect("paste.", PATIENCE)?;
-    running.send(&lines)?;
-    running.send("\x04")?;
-    let told = running
-        .expect("got ", PATIENCE)
-        .and_then(|_| running.expect("-.", PATIENCE))?;
-    let told = String::from_utf8_lossy(&told).into_owned();
-    ensure!(
-        told.starts_with(&sum(&lines)?),
-        "the lines are others: {told}"
-    );
+    paste(&mut running, &lines, "\x04").context("lines")?;
 
     let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(1 << 16).collect();
-    running.expect("paste.", PATIENCE)?;
-    running.send(&bytes)?;
-    let told = running
-        .expect("got ", PATIENCE)
-        .and_then(|_| running.expect("-.", PATIENCE))?;
-    let told = String::from_utf8_lossy(&told).into_owned();
-    ensure!(
-        told.starts_with(&sum(&bytes)?),
-        "the bytes are others: {told}"
-    );
+    paste(&mut running, &bytes, "").context("every byte")?;
     let outcome = running.wait()?;
     check_output(&outcome, 3, "\r\n")
 }

@@ -10,8 +10,8 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{
-    Arch, Case, Guest, Outcome, QemuExit, Size, check_output, describe, ended_on, prefix, setup,
-    shell_on,
+    Arch, Case, Guest, Outcome, QemuExit, Size, check_output, describe, ended_on, guest_on, prefix,
+    setup, shell_on,
 };
 
 /// How long one of them may take.
@@ -106,6 +106,7 @@ fn dump(path: &Path) -> Result<()> {
 }
 
 fn replace(tree: &mut [u8], from: &[u8], to: &[u8]) -> Result<()> {
+    ensure!(from.len() == to.len(), "bytes are replaced by as many");
     let places: Vec<usize> = tree
         .windows(from.len())
         .enumerate()
@@ -176,7 +177,7 @@ fn no_clock() -> Result<()> {
 }
 
 fn no_archive() -> Result<()> {
-    let outcome = ochre_tests::guest_on(ARM)?.program("/bin/sh").run()?;
+    let outcome = guest_on(ARM)?.program("/bin/sh").run()?;
     told(&outcome, &outcome.log, "no initial archive")
 }
 

@@ -7,7 +7,7 @@
 //!
 //! One machine runs them all; the tests that it did not come to, because one
 //! before them failed, get a machine of their own each. All of it is done on
-//! one processor and on several, on every machine ([`Extent`]).
+//! one processor and on several, on every machine ([`architectures`]).
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Result, anyhow, bail, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, Machine, Outcome, QemuExit, describe, ended_on, extent, prefix,
+    Arch, Case, Guest, Machine, Outcome, QemuExit, architectures, describe, ended_on, prefix,
     test_kernel,
 };
 
@@ -30,9 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const PROCESSORS: [u32; 2] = [1, 4];
 
 fn main() -> ExitCode {
-    let machines = [Arch::X86_64, Arch::Aarch64].into_iter();
-    let machines = machines.filter(|arch| extent(*arch) > Extent::Nothing);
-    ochre_tests::run(machines.flat_map(cases).collect())
+    ochre_tests::run(architectures().flat_map(cases).collect())
 }
 
 fn cases(arch: Arch) -> Vec<Case> {

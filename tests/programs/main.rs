@@ -23,13 +23,14 @@ mod roots;
 use core::time::Duration;
 use std::{
     fs,
-    path::Path,
     process::ExitCode,
     sync::{Arc, OnceLock},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ochre_tests::{Arch, Case, Extent, Size, describe, diff, extent, guest_on, once, prefix, run};
+use ochre_tests::{
+    Arch, Case, Extent, Size, describe, diff, extent, guest_on, is_tested, once, prefix, run,
+};
 
 use crate::{host::Done, roots::Root};
 
@@ -60,9 +61,7 @@ fn main() -> ExitCode {
 fn cases() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for root in Root::ALL {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("programs")
-            .join(root.name());
+        let folder = root.scripts();
         for entry in
             fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?
         {
@@ -91,7 +90,7 @@ fn cases() -> Result<Vec<Case>> {
 /// The machines that a script runs on.
 fn places(root: Root, script: &str) -> Vec<(Arch, u32)> {
     let mut places = Vec::new();
-    if extent(Arch::X86_64) > Extent::Nothing {
+    if is_tested(Arch::X86_64) {
         places.extend(root.processors().iter().map(|count| (Arch::X86_64, *count)));
     }
     let compared = root.is_on(Arch::Aarch64) && !root.not_compared().contains(&script);

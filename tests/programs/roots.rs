@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Arch, Packages, archive, once, rootfs, setup};
+use ochre_tests::{Arch, Packages, archive, name_on, once, rootfs, setup};
 use ochre_tool::{elf_needs, paths, user_build};
 
 /// A root.
@@ -218,10 +218,7 @@ impl Root {
 
     /// Its name among those of both machines.
     fn name_on(self, arch: Arch) -> String {
-        match arch {
-            Arch::X86_64 => self.name().to_owned(),
-            Arch::Aarch64 => format!("{}-aarch64", self.name()),
-        }
+        name_on(arch, self.name())
     }
 
     /// The folder, made once per test process.

@@ -45,6 +45,24 @@ fn of(arch: Arch, asked: Option<&str>) -> Extent {
     }
 }
 
+/// Whether anything is to run on `arch`.
+pub fn is_tested(arch: Arch) -> bool {
+    extent(arch) > Extent::Nothing
+}
+
+/// The architectures on which anything is to run.
+pub fn architectures() -> impl Iterator<Item = Arch> {
+    Arch::ALL.into_iter().filter(|arch| is_tested(*arch))
+}
+
+/// What a thing of an architecture is called, beside that of the other.
+pub fn name_on(arch: Arch, name: &str) -> String {
+    match arch {
+        Arch::X86_64 => name.to_owned(),
+        Arch::Aarch64 => format!("{name}-aarch64"),
+    }
+}
+
 /// What a case's name begins with.
 pub fn prefix(arch: Arch) -> &'static str {
     match arch {

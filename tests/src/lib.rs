@@ -26,7 +26,7 @@ mod suite;
 
 pub use compare::{check_output, describe, ended_on, ended_with};
 pub use diff::diff;
-pub use extent::{Extent, extent, prefix};
+pub use extent::{Extent, architectures, extent, is_tested, name_on, prefix};
 pub use ochre_tool::{
     Arch, Guest, Machine, Outcome,
     debian::Packages,
@@ -39,7 +39,7 @@ pub use ochre_tool::{
     tree::Tree,
 };
 pub use shared::{
-    archive, busybox, guest, guest_on, kernel, kernel_with, once, shell, shell_on, shell_tree,
-    test_kernel,
+    abi_test_tree, archive, busybox, guest, guest_on, kernel, kernel_with, once, shell, shell_on,
+    shell_tree, test_kernel,
 };
 pub use suite::{Case, run};

@@ -8,9 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use ochre_tool::{Arch, Guest, Machine, cpio, kernel_build, paths, rootfs, setup, tree::Tree};
+use ochre_tool::{
+    Arch, Guest, Machine, cpio, kernel_build, paths, rootfs, setup, tree::Tree, user_build,
+};
 
-use crate::extent::{Extent, extent};
+use crate::extent::{Extent, extent, name_on};
 
 /// How long a guest may run unless its test says otherwise: generous, for a
 /// machine that compiles at the same time.
@@ -77,11 +79,7 @@ pub fn busybox() -> Result<PathBuf> {
 
 /// A root with busybox and nothing else.
 fn busybox_root(arch: Arch) -> Result<PathBuf> {
-    let name = match arch {
-        Arch::X86_64 => "busybox",
-        Arch::Aarch64 => "busybox-aarch64",
-    };
-    archive(name, || shell_tree(arch))
+    archive(&name_on(arch, "busybox"), || shell_tree(arch))
 }
 
 /// The same before it is packed.
@@ -93,6 +91,16 @@ pub fn shell_tree(arch: Arch) -> Result<Tree> {
         Arch::X86_64 => rootfs::shell(&busybox()?),
         Arch::Aarch64 => rootfs::foreign_shell(&setup::ensure_busybox_of(arch)?, &busybox()?),
     }
+}
+
+/// A root with `abi-test` and nothing else, before it is packed.
+///
+/// # Errors
+/// If it does not build.
+pub fn abi_test_tree(arch: Arch) -> Result<Tree> {
+    let mut tree = rootfs::skeleton()?;
+    tree.host_file("/bin/abi-test", &user_build::build_for(arch, "abi-test")?)?;
+    Ok(tree)
 }
 
 /// A guest with the kernel and the environment that all suites start from;

@@ -33,6 +33,9 @@ const QEMU_ARM: Package = Package {
 };
 
 impl Arch {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
+
     /// The target that the kernel is built for. (AArch64: the one without
     /// floating point, whose registers are the programs'.)
     pub fn kernel_target(self) -> &'static str {

@@ -8,7 +8,7 @@ use crate::{docs, model, run::cargo, syscalls, tidy};
 
 /// Runs all checks; the first that fails ends it.
 pub(crate) fn check() -> Result<()> {
-    for arch in [Arch::X86_64, Arch::Aarch64] {
+    for arch in Arch::ALL {
         setup::ensure_kernel_target(arch)?;
     }
     cargo(["fmt", "--all", "--check"])?.run()?;
