@@ -234,7 +234,18 @@ pub fn main() -> ExitCode {
 /// # Errors
 /// What is wrong with it.
 pub fn check<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
-    match Cli::try_parse_from(core::iter::once("ochre").chain(words)) {
+    check_words::<Cli>("ochre", words)
+}
+
+/// As [`check`] for the command `name` whose words `C` reads.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_words<'a, C: Parser>(
+    name: &'a str,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Result<(), String> {
+    match C::try_parse_from(core::iter::once(name).chain(words)) {
         Ok(_) => Ok(()),
         Err(error) if !error.use_stderr() => Ok(()),
         Err(error) => Err(error.to_string()),

@@ -208,8 +208,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::CommandFactory as _;
     use ochre_tests::book;
+    use ochre_tool::cli;
 
     use super::Cli;
 
@@ -225,10 +226,8 @@ mod tests {
                 let Some(words) = command.text.strip_prefix("cargo xtask ") else {
                     continue;
                 };
-                let words = ["cargo xtask"].into_iter().chain(words.split_whitespace());
-                if let Err(error) = Cli::try_parse_from(words)
-                    && error.use_stderr()
-                {
+                let read = cli::check_words::<Cli>("cargo xtask", words.split_whitespace());
+                if let Err(error) = read {
                     panic!("{}:{}: {error}", page.path.display(), command.line);
                 }
             }
