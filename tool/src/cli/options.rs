@@ -126,7 +126,18 @@ const _: () = assert!(
 mod tests {
     use core::time::Duration;
 
-    use super::{FileToPack, Variable, seconds};
+    use super::{FileToPack, LAYOUTS, Variable, seconds};
+    use crate::paths;
+
+    #[test]
+    fn the_layouts_are_the_kernels() {
+        let place = "kernel/src/device/keyboard/layout.rs";
+        let path = paths::workspace().expect("the checkout").join(place);
+        let kernel = std::fs::read_to_string(path).expect(place);
+        // A test there compares this with the kernel's table.
+        let told = format!("\"is one of {}\"", LAYOUTS.join(", "));
+        assert!(kernel.contains(&told), "{place} has no {told}");
+    }
 
     #[test]
     fn values() {
