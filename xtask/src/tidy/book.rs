@@ -182,8 +182,8 @@ fn headings(text: &str) -> BTreeSet<String> {
 /// The parts of sources that a page shows; each must be there.
 fn parts(root: &Path, page: &Page, findings: &mut Findings) -> BTreeSet<Part> {
     let mut parts = BTreeSet::new();
+    let include = [INCLUDE.0, INCLUDE.1].concat();
     for (number, line) in page.text.lines().enumerate() {
-        let include = [INCLUDE.0, INCLUDE.1].concat();
         let Some((_, rest)) = line.split_once(&include) else {
             continue;
         };
@@ -216,11 +216,11 @@ fn parts(root: &Path, page: &Page, findings: &mut Findings) -> BTreeSet<Part> {
 
 /// The names of a file's parts, with how often each begins and ends.
 fn marks(text: &str) -> BTreeMap<String, [usize; 2]> {
+    let words = ANCHORS.map(|(first, second)| [first, second].concat());
     let mut marks: BTreeMap<String, [usize; 2]> = BTreeMap::new();
     for line in text.lines() {
-        for (which, (first, second)) in ANCHORS.into_iter().enumerate() {
-            let word = [first, second].concat();
-            if let Some((_, name)) = line.split_once(&word) {
+        for (which, word) in words.iter().enumerate() {
+            if let Some((_, name)) = line.split_once(word) {
                 marks.entry(name.trim().to_owned()).or_default()[which] += 1;
             }
         }
