@@ -47,6 +47,7 @@ impl World {
     }
 
     /// Does something with the directory and the last name of a path.
+    #[track_caller]
     fn at<R>(&self, path: &str, act: impl FnOnce(&Path, &[u8], bool) -> R) -> R {
         let mut walk =
             Walk::new(&self.access, &self.root, self.root.clone(), path.as_bytes()).unwrap();
@@ -57,21 +58,25 @@ impl World {
         act(walk.place(), name, walk.wants_directory())
     }
 
+    #[track_caller]
     fn make(&self, path: &str, make: &Make<'_>) -> Result<(), Errno> {
         self.at(path, |directory, name, _| {
             tree::make(&self.access, directory, name, make).map(|_| ())
         })
     }
 
+    #[track_caller]
     fn mkdir(&self, path: &str) {
         self.make(path, &Make::plain(Kind::Directory, 0o755))
             .unwrap();
     }
 
+    #[track_caller]
     fn file(&self, path: &str) {
         self.make(path, &Make::plain(Kind::Regular, 0o644)).unwrap();
     }
 
+    #[track_caller]
     fn symlink(&self, target: &str, path: &str) {
         let make = Make {
             target: target.as_bytes(),
@@ -80,12 +85,14 @@ impl World {
         self.make(path, &make).unwrap();
     }
 
+    #[track_caller]
     fn remove(&self, path: &str, as_directory: bool) -> Result<(), Errno> {
         self.at(path, |directory, name, _| {
             tree::remove(&self.access, directory, name, as_directory)
         })
     }
 
+    #[track_caller]
     fn rename(&self, from: &str, to: &str, flags: u32) -> Result<(), Errno> {
         self.at(from, |directory, name, slash| {
             let from = tree::Named {
@@ -104,6 +111,7 @@ impl World {
         })
     }
 
+    #[track_caller]
     fn text(&self, path: &Path) -> String {
         String::from_utf8(path.text(&self.root).unwrap().0).unwrap()
     }
@@ -112,10 +120,12 @@ impl World {
         Ok(self.find(path)?.inode().metadata().inode)
     }
 
+    #[track_caller]
     fn links(&self, path: &str) -> u32 {
         self.find(path).unwrap().inode().metadata().links
     }
 
+    #[track_caller]
     fn list(&self, path: &str) -> Vec<String> {
         let mut names = Vec::new();
         self.find(path)

@@ -120,8 +120,8 @@ fn every_name_listed_is_found_and_read() {
         }
         for (name, kind, inode) in names {
             *seen += 1;
-            let found =
-                resolve(&Access::root(), &top, top.clone(), name.as_bytes(), false).unwrap();
+            let found = resolve(&Access::root(), &top, top.clone(), name.as_bytes(), false);
+            let found = found.unwrap_or_else(|errno| panic!("{name}: {errno:?}"));
             let metadata = found.inode().metadata();
             assert_eq!((metadata.kind, metadata.inode), (kind, inode), "{name}");
             match kind {
@@ -129,7 +129,9 @@ fn every_name_listed_is_found_and_read() {
                 // It asks for the time of the boot, which only a machine has.
                 Kind::Regular if name == "/stat" => {}
                 Kind::Regular => {
-                    let text = read(&opened(&name, 0).unwrap(), 1 << 16);
+                    let file = opened(&name, 0);
+                    let file = file.unwrap_or_else(|errno| panic!("{name}: {errno:?}"));
+                    let text = read(&file, 1 << 16);
                     assert!(text.is_empty() || text.ends_with(b"\n"), "{name}");
                 }
                 _ => {}
