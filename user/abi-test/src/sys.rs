@@ -27,6 +27,13 @@ pub(crate) const KERNEL: usize = 0xffff_ffff_8000_0000;
 /// An address that is in neither half.
 pub(crate) const NONCANONICAL: usize = 0x8000_0000_0000_0000 - 0x1000;
 
+/// Bytes of a page.
+pub(crate) const PAGE: usize = 4096;
+/// Memory that can be read and written.
+pub(crate) const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
+/// Memory of a process's own.
+pub(crate) const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+
 /// What a call answered: its value, or the error number.
 pub(crate) type Ret = Result<i64, Errno>;
 

@@ -8,11 +8,9 @@ use std::thread;
 use crate::arch::{self, Fault};
 use crate::call;
 use crate::report::{check, check_child};
-use crate::sys::{self, NONCANONICAL};
+use crate::sys::{self, NONCANONICAL, PAGE, RW};
 
-const PAGE: usize = 4096;
 const AT_SYSINFO_EHDR: u64 = 33;
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
 
 /// Addresses of the kernel's half: its ends, and where kernels keep their view
 /// of all memory, their image and their devices.

@@ -3,9 +3,7 @@
 use super::memory::fresh;
 use crate::call;
 use crate::report::{check, check_child, wait};
-use crate::sys;
-
-const PAGE: usize = 4096;
+use crate::sys::{self, PAGE};
 
 /// The cases.
 pub(crate) fn run() {

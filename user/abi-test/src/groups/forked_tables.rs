@@ -7,10 +7,7 @@ use std::thread;
 
 use crate::call;
 use crate::report::{check, check_child, wait};
-use crate::sys;
-
-const PAGE: usize = 4096;
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
+use crate::sys::{self, PAGE, RW};
 
 /// Pages of four tables and a bit on both sides.
 const PAGES: usize = 2200;

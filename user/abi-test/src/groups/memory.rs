@@ -2,11 +2,7 @@
 
 use crate::call;
 use crate::report::{check, check_child};
-use crate::sys::{self, KERNEL, NONCANONICAL, Ret};
-
-const PAGE: usize = 4096;
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
-const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+use crate::sys::{self, ANON, KERNEL, NONCANONICAL, PAGE, RW, Ret};
 
 /// Maps fresh pages.
 pub(super) fn fresh(pages: usize) -> usize {

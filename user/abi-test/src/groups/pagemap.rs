@@ -6,11 +6,7 @@ use std::os::unix::fs::FileExt;
 use crate::arch::ENDS_AT_47_BITS;
 use crate::call;
 use crate::report::{check, check_child, wait};
-use crate::sys::{self, BAD};
-
-const PAGE: usize = 4096;
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
-const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+use crate::sys::{self, ANON, BAD, PAGE, RW};
 
 /// The number of the frame.
 const FRAME: u64 = (1 << 55) - 1;

@@ -3,11 +3,7 @@
 
 use crate::call;
 use crate::report::{check, check_child, check_ok};
-use crate::sys::{self, BAD, KERNEL};
-
-const PAGE: usize = 4096;
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
-const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+use crate::sys::{self, ANON, BAD, KERNEL, PAGE, RW};
 
 fn memory_file(flags: u32) -> i64 {
     call!(SYS_memfd_create, c"sealed", flags).unwrap_or(-1)

@@ -3,11 +3,8 @@
 use crate::arch::{self, ENDS_AT_47_BITS};
 use crate::call;
 use crate::report::{check, check_child, check_ok, wait};
-use crate::sys::{self, BAD, KERNEL};
+use crate::sys::{self, ANON, BAD, KERNEL, PAGE, RW};
 
-const PAGE: usize = 4096;
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
-const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
 const NEW: i32 = libc::IPC_CREAT | libc::IPC_EXCL;
 
 fn get(key: i32, size: usize, flags: i32) -> sys::Ret {

@@ -2,10 +2,7 @@
 
 use crate::call;
 use crate::report::{check, check_child};
-use crate::sys;
-
-const PAGE: usize = 4096;
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
+use crate::sys::{self, PAGE, RW};
 
 struct Mapped {
     fd: i64,

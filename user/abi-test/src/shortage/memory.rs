@@ -2,11 +2,8 @@
 
 use super::Step;
 use crate::call;
-use crate::sys::{self, Ret};
+use crate::sys::{self, ANON, PAGE, RW, Ret};
 
-const PAGE: usize = 4096;
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
-const PRIVATE: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
 const SHARED: i32 = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
 
 /// The steps.
@@ -15,7 +12,7 @@ pub(super) const STEPS: &[Step] = &[
         name: "mmap",
         body: |lab| {
             unmapped(
-                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, PRIVATE, -1, 0)),
+                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, ANON, -1, 0)),
                 4,
             )
         },
@@ -24,7 +21,7 @@ pub(super) const STEPS: &[Step] = &[
         name: "mmap of much",
         body: |lab| {
             unmapped(
-                lab.meant(|| call!(SYS_mmap, 0, 1_usize << 24, RW, PRIVATE, -1, 0)),
+                lab.meant(|| call!(SYS_mmap, 0, 1_usize << 24, RW, ANON, -1, 0)),
                 1 << 12,
             )
         },
@@ -32,7 +29,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mmap, populated",
         body: |lab| {
-            let flags = PRIVATE | libc::MAP_POPULATE;
+            let flags = ANON | libc::MAP_POPULATE;
             unmapped(
                 lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, flags, -1, 0)),
                 4,
@@ -42,7 +39,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mmap, locked",
         body: |lab| {
-            let flags = PRIVATE | libc::MAP_LOCKED;
+            let flags = ANON | libc::MAP_LOCKED;
             unmapped(
                 lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, flags, -1, 0)),
                 4,
@@ -72,28 +69,24 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mmap in the middle",
         body: |lab| {
-            mapped(PRIVATE, |at| {
-                let flags = PRIVATE | libc::MAP_FIXED;
+            mapped(ANON, |at| {
+                let flags = ANON | libc::MAP_FIXED;
                 lab.meant(|| call!(SYS_mmap, at + PAGE, PAGE, libc::PROT_READ, flags, -1, 0))
             })
         },
     },
     Step {
         name: "munmap in the middle",
-        body: |lab| {
-            mapped(PRIVATE, |at| {
-                lab.meant(|| call!(SYS_munmap, at + PAGE, PAGE))
-            })
-        },
+        body: |lab| mapped(ANON, |at| lab.meant(|| call!(SYS_munmap, at + PAGE, PAGE))),
     },
     Step {
         name: "munmap",
-        body: |lab| mapped(PRIVATE, |at| lab.meant(|| call!(SYS_munmap, at, 8 * PAGE))),
+        body: |lab| mapped(ANON, |at| lab.meant(|| call!(SYS_munmap, at, 8 * PAGE))),
     },
     Step {
         name: "mprotect in the middle",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 lab.meant(|| call!(SYS_mprotect, at + PAGE, PAGE, libc::PROT_READ))
             })
         },
@@ -101,7 +94,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mprotect",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 lab.meant(|| call!(SYS_mprotect, at, 8 * PAGE, libc::PROT_NONE))
             })
         },
@@ -109,7 +102,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mremap to more",
         body: |lab| {
-            let at = map(PRIVATE);
+            let at = map(ANON);
             let answer =
                 lab.meant(|| call!(SYS_mremap, at, 8 * PAGE, 64 * PAGE, libc::MREMAP_MAYMOVE));
             match answer {
@@ -121,7 +114,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mremap elsewhere",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 mapped(SHARED, |to| {
                     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
                     lab.meant(|| call!(SYS_mremap, at + PAGE, 2 * PAGE, 2 * PAGE, flags, to + PAGE))
@@ -132,7 +125,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mremap to less",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 lab.meant(|| call!(SYS_mremap, at, 8 * PAGE, PAGE, 0))
             })
         },
@@ -140,7 +133,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "madvise DONTNEED",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_DONTNEED))
             })
         },
@@ -148,7 +141,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "madvise DONTFORK in the middle",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_DONTFORK))
             })
         },
@@ -156,7 +149,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "madvise POPULATE_WRITE",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_POPULATE_WRITE))
             })
         },
@@ -171,16 +164,12 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "mlock in the middle",
-        body: |lab| {
-            mapped(PRIVATE, |at| {
-                lab.meant(|| call!(SYS_mlock, at + PAGE, PAGE))
-            })
-        },
+        body: |lab| mapped(ANON, |at| lab.meant(|| call!(SYS_mlock, at + PAGE, PAGE))),
     },
     Step {
         name: "munlock",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 let _ = call!(SYS_mlock, at, 8 * PAGE);
                 lab.meant(|| call!(SYS_munlock, at + PAGE, PAGE))
             })
@@ -189,7 +178,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mincore",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 lab.meant(|| call!(SYS_mincore, at, 8 * PAGE, [0_u8; 8].as_mut_slice()))
             })
         },
@@ -235,7 +224,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "process_vm_readv",
         body: |lab| {
-            mapped(PRIVATE, |at| {
+            mapped(ANON, |at| {
                 fresh(|to| {
                     let part = |at: usize| libc::iovec {
                         iov_base: core::ptr::with_exposed_provenance_mut(at),
@@ -278,7 +267,7 @@ pub(super) fn mapped(flags: i32, body: impl FnOnce(usize) -> Ret) -> Ret {
 
 /// The same with pages that were never touched.
 fn fresh(body: impl FnOnce(usize) -> Ret) -> Ret {
-    let at = call!(SYS_mmap, 0, 8 * PAGE, RW, PRIVATE, -1, 0)? as usize;
+    let at = call!(SYS_mmap, 0, 8 * PAGE, RW, ANON, -1, 0)? as usize;
     let answer = body(at);
     let _ = call!(SYS_munmap, at, 8 * PAGE);
     answer
