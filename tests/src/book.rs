@@ -52,18 +52,21 @@ pub struct Command {
 
 const PROMPTS: [(&str, Place); 2] = [("$ ", Place::Host), ("/ # ", Place::Guest)];
 
-/// Every page of the book, in the order of the folders.
+/// Every page of the book, in the order of their paths.
 ///
 /// # Errors
 /// If one cannot be read.
 pub fn pages() -> Result<Vec<Page>> {
     let root = paths::workspace()?;
     let mut pages = Vec::new();
-    for folder in ["docs", "docs/book", "docs/notes"] {
-        let entries = fs::read_dir(root.join(folder)).context(folder)?;
+    let mut folders = vec![root.join("docs")];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
         for entry in entries {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "md") {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
                 let text = fs::read_to_string(&path)?;
                 let path = path.strip_prefix(&root)?.to_owned();
                 pages.push(Page { path, text });
