@@ -44,25 +44,9 @@ impl Frontend {
         }
     }
 
-    /// For a person: what was tried when QEMU did not start, and what else there is.
-    pub fn attempt(self) -> String {
-        let what = match self {
-            Self::Gtk | Self::Sdl => {
-                let named = |name: &str| {
-                    env::var(name)
-                        .ok()
-                        .map(|value| format!(" ({name}={value})"))
-                };
-                let place = named("WAYLAND_DISPLAY").or_else(|| named("DISPLAY"));
-                format!(
-                    "opening a window on this host's display{}; if nobody answers there, \
-                     --display=vnc shows the screen to a VNC viewer",
-                    place.unwrap_or_default()
-                )
-            }
-            Self::Vnc(place) => format!("listening on port {} for VNC viewers", VNC_PORT + place),
-        };
-        format!("starting a machine with a screen, by {what}")
+    /// Whether it is a window.
+    pub fn is_window(self) -> bool {
+        !matches!(self, Self::Vnc(_))
     }
 
     /// For a person: where the machine is, and what to press there.
@@ -89,6 +73,23 @@ impl Frontend {
 }
 
 impl Display {
+    /// For a person: what may be wrong if QEMU ends at once, and what else there is.
+    pub fn trouble(self) -> String {
+        if self == Self::Vnc {
+            return "Somebody else may have taken the place for VNC viewers: try again".to_owned();
+        }
+        let names = ["WAYLAND_DISPLAY", "DISPLAY"];
+        let set: Vec<_> = names
+            .iter()
+            .filter_map(|name| Some(format!("{name}={}", env::var(name).ok()?)))
+            .collect();
+        format!(
+            "The window was to open on {}: if nobody answers there, set it right; \
+             with --display=vnc a VNC viewer shows the screen",
+            set.join(", ")
+        )
+    }
+
     /// Looks for what this host and this QEMU can do.
     ///
     /// # Errors
@@ -150,9 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_tried_names_another_way() {
-        assert!(Frontend::Sdl.attempt().contains("--display=vnc"));
-        assert!(Frontend::Vnc(3).attempt().contains("5903"));
+    fn who_gets_no_window_is_told_of_another_way() {
+        assert!(Display::Window.trouble().contains("--display=vnc"));
+        assert!(!Display::Vnc.trouble().contains("--display=vnc"));
     }
 
     #[test]

@@ -420,7 +420,7 @@ impl Guest {
         let is_raw = ours && self.hardware.machine.arch() == Arch::Aarch64;
         let kernel = if is_raw { &raw_image } else { &self.kernel };
         let escaped = ours && self.console.is_none();
-        let started = Emulator::start(Start {
+        let (emulator, sockets) = Emulator::start(Start {
             hardware: self.hardware,
             kernel,
             initrd: initrd.as_deref(),
@@ -431,11 +431,7 @@ impl Guest {
             debugger: self.debugger.as_deref(),
             own_group: self.own_group,
             dir,
-        });
-        let (emulator, sockets) = match self.hardware.screen {
-            Screen::Shown(frontend) => started.with_context(|| frontend.attempt())?,
-            Screen::None | Screen::Hidden => started?,
-        };
+        })?;
         let form = if escaped { Form::Escaped } else { Form::Plain };
         let outputs = Outputs {
             stdout: self.stdout,

@@ -66,6 +66,13 @@ impl Machine {
         }
     }
 
+    /// Whether it can be started in a window. QEMU (7.2) gives a microVM's
+    /// firmware a piece of its own stack as the kernel's first bytes; what opens
+    /// a window has written over it by then, and the firmware stops.
+    pub fn starts_in_window(self) -> bool {
+        self != Self::Microvm
+    }
+
     /// QEMU's name for it.
     pub fn name(self) -> &'static str {
         match self {

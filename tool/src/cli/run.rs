@@ -25,6 +25,7 @@ use crate::{
     boot_chart::BootChart,
     bridge::{Event, Sink},
     debugger::Gdb,
+    display::Display,
     guest::{End, Guest, Outcome, Running},
     host, kernel_build,
     machine::Screen,
@@ -302,7 +303,14 @@ fn guest(options: &MachineOptions) -> Result<Guest> {
         None => None,
         Some(display) => {
             let qemu = setup::ensure_qemu(options.machine().arch())?;
-            Some(display.choose(&qemu)?)
+            let frontend = display.choose(&qemu)?;
+            ensure!(
+                options.machine().starts_in_window() || !frontend.is_window(),
+                "QEMU cannot start the machine {} in a window (its firmware stops); q35 has one, \
+                 and with --display=vnc a VNC viewer shows a microvm's screen",
+                options.machine().name()
+            );
+            Some(frontend)
         }
     };
     let guest = Guest::with_kernel(kernel_build::build_for(options.machine().arch(), &[])?)
@@ -381,7 +389,7 @@ fn run(
         // The window was closed, or the machine was told to go.
         return Ok(ExitCode::SUCCESS);
     }
-    explain(&outcome, &log, &log_path, interactive);
+    explain(&outcome, &log, &log_path, interactive, options.display);
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
@@ -407,7 +415,13 @@ fn last_words(log: &str) -> Option<usize> {
 }
 
 /// Says why a machine left no status.
-fn explain(outcome: &Outcome, log: &str, log_path: &Path, interactive: bool) {
+fn explain(
+    outcome: &Outcome,
+    log: &str,
+    log_path: &Path,
+    interactive: bool,
+    display: Option<Display>,
+) {
     match outcome.end {
         End::Qemu(_) if outcome.status.is_some() => return,
         End::Qemu(_) => {}
@@ -426,6 +440,18 @@ fn explain(outcome: &Outcome, log: &str, log_path: &Path, interactive: bool) {
     let from = last_words(log).unwrap_or(lines.len().saturating_sub(TAIL_LINES));
     let until = lines.len().min(from + REPORT_LINES);
     let tail = lines[from..until].join("\n");
+    // The code that QEMU ends with when it fails is also the kernel's for an end
+    // in order; a kernel says something first.
+    let is_qemus = log.is_empty() && !outcome.qemu_errors.trim().is_empty();
+    if is_qemus && matches!(outcome.end, End::Qemu(QemuExit::Ordered)) {
+        let mut text = format!("QEMU did not start: {}", outcome.qemu_errors.trim_end());
+        if let Some(display) = display {
+            text.push('\n');
+            text.push_str(&display.trouble());
+        }
+        report::say(text);
+        return;
+    }
     let mut text = format!("the machine gave no exit status: {}\n", outcome.end);
     if !outcome.qemu_errors.trim().is_empty() {
         text.push_str(outcome.qemu_errors.trim_end());
