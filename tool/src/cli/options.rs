@@ -32,7 +32,7 @@ pub(super) struct MachineOptions {
     /// Architecture: x86_64, or aarch64 (which is the machine `virt`)
     #[arg(long, value_enum, conflicts_with = "machine")]
     arch: Option<Arch>,
-    /// Give the machine a screen and a keyboard, in a window of their own
+    /// Give the machine a screen and a keyboard, in a window of their own (a microvm: =vnc)
     ///
     /// Alt-F1 to Alt-F6 are its terminals. The first one's program has the
     /// machine, which ends with it; with `ochre shell` the others have shells too,
