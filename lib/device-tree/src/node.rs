@@ -13,6 +13,10 @@ const END_NODE: u32 = 2;
 const PROPERTY: u32 = 3;
 const NOTHING: u32 = 4;
 
+/// Bytes of a property's name that are looked at, which may have 31 and a NUL:
+/// many properties whose names have no end would take hours otherwise.
+const NAME_BYTES: usize = 64;
+
 /// Nodes below this depth are not read.
 const DEPTH: usize = 16;
 
@@ -87,7 +91,9 @@ impl<'a> Node<'a> {
             loop {
                 match rest.next()? {
                     Token::Property { name, value } => {
-                        return Some((text(strings.get(name..)?)?, value));
+                        let name = strings.get(name..)?;
+                        let name = name.get(..NAME_BYTES).unwrap_or(name);
+                        return Some((text(name)?, value));
                     }
                     Token::Nothing => {}
                     Token::Begin(_) | Token::End => return None,

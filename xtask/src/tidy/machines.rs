@@ -12,7 +12,7 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 20] = [
+const ONE_ONLY: [(&str, &str); 22] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("acpi/virtio.rs", "as acpi.rs"),
@@ -33,6 +33,8 @@ const ONE_ONLY: [(&str, &str); 20] = [
     ("pvh/tests.rs", "as pvh.rs"),
     ("trampoline.rs", "processors start in the mode of 1978"),
     ("platform.rs", "Arm's firmware tells of it in a device tree"),
+    ("platform/tests.rs", "as platform.rs"),
+    ("routines.rs", "a PC has instructions for whole strings"),
     (
         "psci.rs",
         "Arm's firmware starts processors and ends the machine",

@@ -3,6 +3,8 @@
 //! The tree is the loader's and hostile input (`ochre_device_tree` reads it
 //! with bounds); what it names as devices is only believed where there is no
 //! memory. Nothing of it is kept: its pages become free memory.
+//!
+//! There is nothing of the machine's in here, so tests on any host read trees too.
 
 use core::ops::Range;
 
@@ -10,6 +12,10 @@ use ochre_device_tree::{DeviceTree, Node};
 
 use crate::boot::memory_map::Ranges;
 use crate::cpu::MAX_CPUS;
+
+#[cfg(test)]
+#[path = "platform/tests.rs"]
+mod tests;
 
 /// Command line bytes that are kept.
 const CMDLINE_MAX: usize = 4096;
