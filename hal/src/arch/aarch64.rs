@@ -31,6 +31,8 @@ mod psci;
 pub(crate) mod random;
 pub(crate) mod registers;
 pub(crate) mod report;
+#[cfg(target_os = "none")]
+mod routines;
 pub(crate) mod rtc;
 pub(crate) mod screen;
 mod sigframe;

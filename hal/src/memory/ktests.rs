@@ -1,5 +1,6 @@
 //! Tests inside the kernel, where tables and faults are real.
 
+mod bytes;
 mod heap;
 mod translate;
 
@@ -121,8 +122,10 @@ fn a_copy_counts_to_the_byte_where_it_stops() {
     let table = space(2, rw());
     let space = table.space();
     let end = AT + 2 * PAGE;
-    for before in [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 4096, 5000] {
-        for after in [1, 2, 3, 4, 8, 9, 40] {
+    for before in [
+        0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 100, 128, 200, 4096, 5000,
+    ] {
+        for after in [1, 2, 3, 4, 8, 9, 40, 300] {
             let start = end - before as u64;
             let mut buffer = alloc::vec![0xee; before + after];
             assert_eq!(space.copy_out(start, &buffer), fault(before, end));

@@ -27,6 +27,9 @@ const FRAME_BYTES: usize = SIGINFO_BYTES + RECORDS + RECORDS_RESERVED;
 /// What is written: up to the end of the records.
 const WRITTEN_BYTES: usize = SIGINFO_BYTES + RECORDS + FLOATING_BYTES + SYNDROME_BYTES + 16;
 
+/// What a ucontext has that can be: the state, and the head of what ends the records.
+const LEAST_BYTES: usize = RECORDS + FLOATING_BYTES + HEAD;
+
 /// Offsets in the ucontext.
 const UC_STACK: usize = 16;
 const UC_MASK: usize = 40;
@@ -77,13 +80,13 @@ impl Context {
         read: &mut ReadUser<'_, E>,
     ) -> Result<SignalRestore, Option<E>> {
         let at = self.area.registers().sp.wrapping_add(SIGINFO_BYTES as u64);
-        let mut context = [0; RECORDS];
+        let mut context = [0; LEAST_BYTES];
         read(at, &mut context).map_err(Some)?;
         if !is_programs(u64_at(&context, UC_REGISTERS + 33 * 8)) {
             return Err(None);
         }
         self.leave().map_err(|OutOfMemory| None)?;
-        self.read_floating(at.wrapping_add(RECORDS as u64), read)?;
+        self.read_floating(at, &context, read)?;
         self.disown();
         let registers = self.area.registers_mut();
         let word = |index: usize| u64_at(&context, UC_REGISTERS + index * 8);
@@ -138,30 +141,35 @@ impl Context {
         frame
     }
 
-    /// Goes over the records at `at` to the floating-point state, which must
-    /// be there, once.
-    fn read_floating<E>(&mut self, at: u64, read: &mut ReadUser<'_, E>) -> Result<(), Option<E>> {
-        let mut offset = 0;
+    /// Goes over the records of the ucontext at `at`, of which `begin` is there
+    /// already, to the floating-point state, which must be there, once.
+    fn read_floating<E>(
+        &mut self,
+        at: u64,
+        begin: &[u8],
+        read: &mut ReadUser<'_, E>,
+    ) -> Result<(), Option<E>> {
+        let mut fetch = |offset: usize, to: &mut [u8]| match begin.get(offset..offset + to.len()) {
+            Some(bytes) => {
+                to.copy_from_slice(bytes);
+                Ok(())
+            }
+            None => read(at.wrapping_add(offset as u64), to).map_err(Some),
+        };
+        let mut offset = RECORDS;
         let mut found = false;
-        while offset + HEAD <= RECORDS_RESERVED {
-            let place = at.wrapping_add(offset as u64);
+        while offset + HEAD <= RECORDS + RECORDS_RESERVED {
             let mut head = [0; HEAD];
-            read(place, &mut head).map_err(Some)?;
+            fetch(offset, &mut head)?;
             let word = u64_at(&head, 0);
             // CAST: the two halves.
             let (kind, len) = (word as u32, (word >> 32) as usize);
             match (kind, len) {
                 (0, 0) if found => return Ok(()),
                 (FLOATING, FLOATING_BYTES) if !found => {
-                    let mut record = [0; FLOATING_BYTES];
-                    read(place, &mut record).map_err(Some)?;
-                    let image = self.area.image_mut();
-                    put(
-                        image,
-                        fpu::STATUS,
-                        &record[FLOATING_STATUS..FLOATING_VECTORS],
-                    );
-                    put(image, 0, &record[FLOATING_VECTORS..]);
+                    let (vectors, status) = self.area.image_mut().split_at_mut(fpu::STATUS);
+                    fetch(offset + FLOATING_STATUS, &mut status[..8])?;
+                    fetch(offset + FLOATING_VECTORS, vectors)?;
                     found = true;
                 }
                 (SYNDROME, SYNDROME_BYTES) => {}
