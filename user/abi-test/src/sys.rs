@@ -284,28 +284,9 @@ pub(crate) fn clone_on_stack(
     words: &mut [i32; 2],
     body: extern "C" fn(*mut libc::c_void) -> i32,
 ) -> Ret {
-    let top = stack.as_mut_ptr_range().end.cast::<libc::c_void>();
     let [parent_tid, child_tid] = words;
-    let parent_tid = core::ptr::from_mut(parent_tid);
-    let child_tid = core::ptr::from_mut(child_tid);
-    // SAFETY: the stack and the words outlive the child (every case joins it
-    // before they go), and the body touches only atomics and system calls.
-    let answer = unsafe {
-        libc::clone(
-            body,
-            top,
-            flags,
-            core::ptr::null_mut(),
-            parent_tid,
-            core::ptr::null_mut::<libc::c_void>(),
-            child_tid,
-        )
-    };
-    if answer == -1 {
-        Err(Errno::last())
-    } else {
-        Ok(i64::from(answer))
-    }
+    let top = stack.as_mut_ptr_range().end;
+    arch::clone_on_stack(flags, top, [parent_tid, child_tid], body)
 }
 
 /// The value of an entry of the auxiliary vector.

@@ -3,6 +3,7 @@
 use core::arch::asm;
 
 use super::{Fault, legacy};
+use crate::errno::Errno;
 use crate::sys::{self, NONCANONICAL, Ret, RseqArea};
 
 /// The calls' numbers: Linux's, and behind them those that this machine lacks.
@@ -207,5 +208,44 @@ pub(crate) fn spin_in_section(area: &mut RseqArea) {
             area = in(reg) at,
             scratch = out(reg) _,
         );
+    }
+}
+
+/// `clone` with a stack for the child, which calls `body` and ends. (musl's own
+/// makes no threads.)
+pub(crate) fn clone_on_stack(
+    flags: i32,
+    top: *mut u64,
+    [parent_tid, child_tid]: [&mut i32; 2],
+    body: extern "C" fn(*mut libc::c_void) -> i32,
+) -> Ret {
+    let answer: i64;
+    // SAFETY: the stack and the words outlive the child (every case joins it
+    // before they go), and the body touches only atomics and system calls; the
+    // child never gets out of this block.
+    unsafe {
+        asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "blr x9",
+            "mov x8, #{exit}",
+            "svc #0",
+            "2:",
+            exit = const libc::SYS_exit,
+            inlateout("x0") i64::from(flags) => answer,
+            in("x1") top.addr() & !15,
+            in("x2") parent_tid,
+            in("x3") 0,
+            in("x4") child_tid,
+            in("x8") libc::SYS_clone,
+            in("x9") body,
+        );
+    }
+    if answer < 0 {
+        // CAST: a number of an error.
+        Err(Errno(-answer as i32))
+    } else {
+        Ok(answer)
     }
 }

@@ -3,6 +3,7 @@
 use core::arch::asm;
 
 use super::Fault;
+use crate::errno::Errno;
 use crate::sys::{self, NONCANONICAL, Ret, RseqArea};
 
 /// The calls' numbers.
@@ -146,5 +147,34 @@ pub(crate) fn spin_in_section(area: &mut RseqArea) {
             area = in(reg) at,
             scratch = out(reg) _,
         );
+    }
+}
+
+/// `clone` with a stack for the child, which calls `body` and ends.
+pub(crate) fn clone_on_stack(
+    flags: i32,
+    top: *mut u64,
+    [parent_tid, child_tid]: [&mut i32; 2],
+    body: extern "C" fn(*mut libc::c_void) -> i32,
+) -> Ret {
+    let parent_tid = core::ptr::from_mut(parent_tid);
+    let child_tid = core::ptr::from_mut(child_tid);
+    // SAFETY: the stack and the words outlive the child (every case joins it
+    // before they go), and the body touches only atomics and system calls.
+    let answer = unsafe {
+        libc::clone(
+            body,
+            top.cast(),
+            flags,
+            core::ptr::null_mut(),
+            parent_tid,
+            core::ptr::null_mut::<libc::c_void>(),
+            child_tid,
+        )
+    };
+    if answer == -1 {
+        Err(Errno::last())
+    } else {
+        Ok(i64::from(answer))
     }
 }
