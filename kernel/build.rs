@@ -20,6 +20,8 @@ fn run() -> Result<(), String> {
         let script = here.join(format!("../hal/src/arch/{arch}/kernel.ld"));
         println!("cargo::rerun-if-changed={}", script.display());
         println!("cargo::rustc-link-arg-bins=-T{}", script.display());
+        // By which a table of symbols names its kernel (`hal/src/names.rs`).
+        println!("cargo::rustc-link-arg-bins=--build-id=fast");
     }
     let sources = here.join("../lib/vdso/src");
     println!("cargo::rerun-if-changed={}", sources.display());

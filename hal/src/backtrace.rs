@@ -1,7 +1,7 @@
 //! The calls that led to a place in the kernel, by frame pointers.
 //!
-//! Addresses are printed bare: the host's tool knows the kernel file and adds
-//! the names.
+//! With names, if the kernel has some (`names.rs`); otherwise the host's tool,
+//! which knows the kernel's file, adds them.
 //!
 //! # What must hold
 //! It runs where anything may be broken: each word is read as one that may not
@@ -10,6 +10,7 @@
 use core::fmt::{self, Write};
 
 use crate::arch::machine::report::{CALL_LEN_MIN, frame_pointer, kernel_word};
+use crate::names::Named;
 
 /// Calls that a backtrace shows at most.
 const DEPTH: usize = 40;
@@ -23,7 +24,7 @@ pub(crate) fn print(
 ) -> fmt::Result {
     writeln!(out, "backtrace:")?;
     for place in first.into_iter().chain(calls(frame_pointer).take(DEPTH)) {
-        writeln!(out, "  at {place:#x}")?;
+        writeln!(out, "  at {}", Named(place))?;
     }
     Ok(())
 }

@@ -47,6 +47,7 @@ pub mod irq;
 pub mod keyboard;
 pub mod ktest;
 pub mod memory;
+pub mod names;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod power;

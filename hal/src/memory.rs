@@ -26,6 +26,7 @@ use bitflags::bitflags;
 
 pub(crate) mod boot;
 mod config;
+pub(crate) mod constants;
 pub(crate) mod direct;
 mod flush;
 pub(crate) mod frames;

@@ -5,6 +5,8 @@
 //! log (and on the console, if that is where people look) and ends the machine
 //! with a failure.
 
+mod symbols;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -151,6 +153,9 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     stage_ends("the battery-backed clock");
     let root = make_root(archive)?;
     stage_ends("the root is unpacked");
+    if let Some(path) = &config.symbols {
+        symbols::take(&root, path);
+    }
     let access = Access::root();
     let working =
         walk::resolve(&access, &root, root.clone(), &config.directory, true).map_err(|errno| {

@@ -95,6 +95,8 @@ pub struct Config {
     pub trace: bool,
     /// How often a second programs are looked at, if at all.
     pub profile_hz: Option<NonZero<u32>>,
+    /// The file that has the names of the kernel's functions, where there is one.
+    pub symbols: Option<Vec<u8>>,
     /// Whether addresses of programs are random.
     pub randomise: bool,
     /// Words that were not for Ochre.
@@ -122,6 +124,7 @@ impl Default for Config {
             tests: None,
             trace: false,
             profile_hz: None,
+            symbols: None,
             randomise: true,
             passed_over: Vec::new(),
         }
@@ -191,6 +194,7 @@ impl Config {
             }
             b"ochre.trace" => self.trace = true,
             b"ochre.profile" => self.profile_hz = Some(rate(&value()?)?),
+            b"ochre.symbols" => self.symbols = Some(value()?),
             // As on Linux, for runs that repeat exactly.
             b"norandmaps" => self.randomise = false,
             b"init" => self.init = Some(value()?),
@@ -311,7 +315,7 @@ mod tests {
              ochre.status=1027 ochre.exit=0xf4 init=/bin/sh ochre.arg=sh ochre.arg=-c \
              ochre.arg=echo%20a%25b ochre.env=A=b%0Ac ochre.cwd=/tmp ochre.winsize=50x132 \
              ochre.keyboard=de,set1 ochre.hostname=box ochre.ktest=list ochre.trace ochre.panic=stay \
-             ochre.profile=99 quiet console=ttyS0",
+             ochre.profile=99 ochre.symbols=/s quiet console=ttyS0",
         );
         assert!(config.trace && config.stays_after_panic);
         assert_eq!(config.profile_hz.map(NonZero::get), Some(99));
@@ -330,6 +334,7 @@ mod tests {
         assert_eq!(config.keyboard.codes, ScanCodes::Set1);
         assert_eq!(Some(config.keyboard.layout), Layout::named(b"de"));
         assert_eq!(config.hostname, b"box");
+        assert_eq!(config.symbols.as_deref(), Some(&b"/s"[..]));
         assert_eq!(config.tests, Some(TestSelection::List));
         assert_eq!(config.passed_over, [&b"quiet"[..], &b"console=ttyS0"[..]]);
     }

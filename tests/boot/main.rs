@@ -10,6 +10,7 @@ mod debugger;
 mod init;
 mod keyboard;
 mod machines;
+mod names;
 mod places;
 mod profile;
 mod rtc;
@@ -157,6 +158,7 @@ fn main() -> ExitCode {
             .chain([Case::new("a kernel that hangs is told", hang)])
             .chain(rtc::cases())
             .chain(architectures().flat_map(init::cases))
+            .chain(architectures().flat_map(names::cases))
             .chain(profile::cases())
             .chain(terminal::cases())
             .chain(screen::cases())

@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use self::running::Outputs;
 pub use self::running::{End, Outcome, Running};
@@ -38,11 +38,15 @@ use crate::{
     qemu::{self, Emulator, Start},
     rootfs,
     size::Size,
+    symbols,
     tree::Tree,
 };
 
 /// How much memory a guest has unless told otherwise.
 pub const DEFAULT_MEMORY: Size = Size::from_mib(512);
+
+/// Where the kernel finds the names of its functions.
+pub const SYMBOLS_PATH: &str = "/boot/ochre.symbols";
 
 /// A guest to run.
 pub struct Guest {
@@ -60,6 +64,7 @@ pub struct Guest {
     console: Option<Console>,
     protect_init: bool,
     debugger: Option<PathBuf>,
+    symbols: bool,
     own_group: bool,
     control: bool,
     stdin: Stdin,
@@ -139,6 +144,7 @@ impl Guest {
             console: None,
             protect_init: false,
             debugger: None,
+            symbols: false,
             own_group: false,
             control: false,
             stdin: Stdin::Bytes(Vec::new()),
@@ -341,6 +347,13 @@ impl Guest {
         self.words("nokaslr")
     }
 
+    /// Gives the kernel the names of its functions, for its own reports, where
+    /// nobody reads them through us. The root has to be a tree.
+    pub fn symbols(mut self) -> Self {
+        self.symbols = true;
+        self.words(format!("ochre.symbols={SYMBOLS_PATH}"))
+    }
+
     /// Keeps the terminal's signals (Ctrl-C) from QEMU. Whoever asks for this
     /// has to pass them on, as [`crate::bridge::Event::Signal`].
     pub fn own_group(mut self) -> Self {
@@ -403,8 +416,14 @@ impl Guest {
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(self) -> Result<Running> {
+    pub fn start(mut self) -> Result<Running> {
         let command_line = self.command_line()?;
+        if self.symbols {
+            let Root::Tree(tree) = &mut self.root else {
+                bail!("the kernel's names need a root that is still to be packed");
+            };
+            tree.file(SYMBOLS_PATH, 0o400, symbols::table(&self.kernel)?)?;
+        }
         let dir = qemu::run_dir()?;
         let initrd = match &self.root {
             Root::None => None,

@@ -1,18 +1,25 @@
-//! Names for the addresses in a kernel's log.
+//! Names for the addresses in a kernel's log, and the table of names that a
+//! kernel can be given.
 //!
 //! The kernel prints bare addresses when it dies: names would make its image
 //! bigger, and the image on the host has them all. Lines that look like a
 //! frame of a backtrace (`at 0xffffffff80101234`) get the function, the file
 //! and the line added, inlined functions too. A kernel that is not where it is
-//! linked says so before (`kernel image moved by 0x2600000`).
+//! linked says so before (`kernel image moved by 0x2600000`). Where nobody
+//! reads the log through us the kernel gets a [`table`] and says functions
+//! itself; from us whoever reads both still gets more.
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
+    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use addr2line::Loader;
+use anyhow::{Context as _, Result};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::{
     bridge::Sink,
@@ -76,13 +83,16 @@ impl TakeLines for Naming {
         if let Some(distance) = distance_in(text) {
             self.moved_by = distance;
         }
-        let Some(address) = address_in(text) else {
+        let Some((address, end)) = address_in(text) else {
             return self.sink.write_all(line);
         };
-        let address = address.wrapping_sub(self.moved_by);
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        self.sink.write_all(text)?;
-        for (depth, name) in self.names.at(address).iter().enumerate() {
+        let names = self.names.at(address.wrapping_sub(self.moved_by));
+        if names.is_empty() {
+            return self.sink.write_all(line);
+        }
+        // In place of what the kernel may have said itself, which is less.
+        self.sink.write_all(line.get(..end).unwrap_or(line))?;
+        for (depth, name) in names.iter().enumerate() {
             let separator = if depth == 0 { "  " } else { "\n      in " };
             write!(self.sink, "{separator}{name}")?;
         }
@@ -186,11 +196,55 @@ fn distance_in(line: &str) -> Option<u64> {
     u64::from_str_radix(rest, 16).ok()
 }
 
-/// The address that a line tells as the place of something.
-fn address_in(line: &str) -> Option<u64> {
-    let (_, rest) = line.trim_end().rsplit_once("at 0x")?;
-    let address = u64::from_str_radix(rest, 16).ok()?;
-    (address >= KERNEL_HALF).then_some(address)
+/// The address that a line tells as the place of something, and where it ends
+/// in the line. Behind it there is nothing, or the kernel's own name for it.
+fn address_in(line: &str) -> Option<(u64, usize)> {
+    const BEFORE: &str = "at 0x";
+    let line = line.trim_end();
+    let start = line.rfind(BEFORE)? + BEFORE.len();
+    let (digits, name) = line[start..]
+        .split_once(' ')
+        .unwrap_or((&line[start..], "+0x0"));
+    let address = u64::from_str_radix(digits, 16).ok()?;
+    let is_named = name
+        .rsplit_once("+0x")
+        .is_some_and(|(_, offset)| u64::from_str_radix(offset, 16).is_ok());
+    (is_named && address >= KERNEL_HALF).then_some((address, start + digits.len()))
+}
+
+/// The table of a kernel's functions, for the kernel itself (`lib/symbols`).
+///
+/// # Errors
+/// If the file cannot be read, or is no kernel that can be given one.
+pub fn table(kernel: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(kernel).with_context(|| format!("reading {}", kernel.display()))?;
+    let file = object::File::parse(&*bytes).context("the kernel's ELF file")?;
+    let id = file.build_id()?.and_then(|id| id.try_into().ok());
+    let id = id.context("the kernel has no build id")?;
+    let text = file.section_by_name(".text");
+    let text = text.context("the kernel has no code")?;
+    let mut functions = BTreeMap::new();
+    for symbol in file.symbols() {
+        let (Ok(name), true) = (symbol.name(), symbol.section_index() == Some(text.index())) else {
+            continue;
+        };
+        // Marks of assembly and of the linker are no names.
+        if name.is_empty() || name.starts_with(['.', '$']) || name.starts_with("__ochre_") {
+            continue;
+        }
+        let start = symbol.address().checked_sub(text.address());
+        let start = start.and_then(|start| u32::try_from(start).ok());
+        let start = start.context("a function outside of the kernel's code")?;
+        // Of several names for a place the one that is a function's.
+        let is_function = symbol.kind() == object::SymbolKind::Text;
+        if is_function || !functions.contains_key(&start) {
+            functions.insert(start, readable(name));
+        }
+    }
+    let functions = functions
+        .iter()
+        .map(|(start, name)| (*start, name.as_str()));
+    ochre_symbols::write(id, functions).context("the kernel's table of symbols")
 }
 
 #[cfg(test)]
@@ -202,8 +256,19 @@ mod tests {
 
     #[test]
     fn addresses_are_found_at_the_end_of_a_line() {
-        let check = |line, expected| assert_eq!(address_in(line), expected, "{line}");
+        let check = |line: &str, expected| {
+            let found = address_in(line).map(|(address, end)| {
+                assert!(line[..end].ends_with("1234") || line[..end].ends_with("0000"));
+                address
+            });
+            assert_eq!(found, expected, "{line}");
+        };
         check("  at 0xffffffff80101234\n", Some(0xffff_ffff_8010_1234));
+        check("  at 0xffffffff80101234 <a as b>::at 0x+0x1c", None);
+        check(
+            "  at 0xffffffff80101234 <a as b>::c+0x1c\n",
+            Some(0xffff_ffff_8010_1234),
+        );
         check(
             "breakpoint in the kernel at 0xffffffff80000000",
             Some(0xffff_ffff_8000_0000),

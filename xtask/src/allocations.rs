@@ -187,6 +187,7 @@ fn counts(path: &Path) -> bool {
         && !path.parent().is_some_and(|folder| folder.ends_with("boottest"))
         // What runs once, before the first program.
         && !matches!(name.as_ref(), "boot.rs" | "config.rs" | "main.rs")
+        && !path.parent().is_some_and(|folder| folder.ends_with("boot"))
 }
 
 /// Every file of the kernel that has such calls, with their lines.

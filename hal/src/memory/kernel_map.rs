@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! ffff_8000_0000_0000  direct map of all memory (W, no execution)
-//! ffff_c000_0000_0000  device registers (W, no execution, uncached)
+//! ffff_c000_0000_0000  device registers (W, no execution, uncached);
+//!                      constants that come at boot (no execution)
 //! ffff_d000_0000_0000  kernel stacks, an unmapped page below each
 //! ffff_ffff_8000_0000  the kernel image: code (X), constants, data (W)
 //! ```
@@ -37,6 +38,11 @@ static CHANGING: SpinLock<()> = SpinLock::new(());
 /// Attributes of the kernel's data.
 pub(super) fn data() -> Attributes {
     kernel(Rights::WRITE)
+}
+
+/// Attributes of what is only read.
+pub(super) fn constants() -> Attributes {
+    kernel(Rights::empty())
 }
 
 /// Attributes of device registers.
@@ -108,7 +114,7 @@ pub(super) fn build(
     let down = |range: Range<u64>| layout::to_physical(range.start);
     let (text, rodata, data_range) = (layout::text(), layout::rodata(), layout::data());
     put(text.clone(), down(text), kernel(Rights::EXECUTE), 0)?;
-    put(rodata.clone(), down(rodata), kernel(Rights::empty()), 0)?;
+    put(rodata.clone(), down(rodata), constants(), 0)?;
     // The guard pages of the image's own stacks are left out.
     let mut at = data_range.start;
     while at < data_range.end {

@@ -40,17 +40,26 @@ pub(crate) fn map(physical: u64, len: usize) -> Result<NonNull<u8>, OutOfMemory>
     }
     let first = physical / PAGE * PAGE;
     let bytes = end.next_multiple_of(PAGE) - first;
-    let mut next = NEXT.lock();
-    let start = *next;
-    // An unmapped page between mappings catches what runs over the end.
-    let after = start + bytes + PAGE;
-    if after > MMIO.end {
-        return Err(OutOfMemory);
-    }
-    *next = after;
-    drop(next);
+    let start = room(bytes)?;
     kernel_map::add(start..start + bytes, first, kernel_map::device())?;
     // CAST: an address.
     let address = (start + physical % PAGE) as usize;
     NonNull::new(core::ptr::with_exposed_provenance_mut(address)).ok_or(OutOfMemory)
+}
+
+/// Addresses in the window for this many bytes, whole pages, which nobody else
+/// gets. An unmapped page behind them catches what runs over the end.
+///
+/// # Errors
+/// [`OutOfMemory`] if the window is used up.
+pub(super) fn room(bytes: u64) -> Result<u64, OutOfMemory> {
+    let mut next = NEXT.lock();
+    let start = *next;
+    let after = start
+        .checked_add(bytes)
+        .and_then(|end| end.checked_add(PAGE_SIZE as u64))
+        .filter(|after| *after <= MMIO.end)
+        .ok_or(OutOfMemory)?;
+    *next = after;
+    Ok(start)
 }

@@ -44,6 +44,10 @@ pub(super) struct MachineOptions {
     /// Layout of the display's keyboard
     #[arg(long, value_name = "LAYOUT", requires = "display", value_parser = LAYOUTS)]
     pub(super) keyboard: Option<String>,
+    /// Give the kernel the names of its functions, for what it says itself when
+    /// it dies [default with a display]
+    #[arg(long)]
+    pub(super) symbols: bool,
     /// End the guest after so many seconds, with exit status 124
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) timeout: Option<Duration>,

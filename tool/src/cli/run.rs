@@ -327,6 +327,11 @@ fn guest(options: &MachineOptions) -> Result<Guest> {
         Some(timeout) => guest.timeout(timeout),
         None => guest,
     };
+    let guest = if options.symbols || frontend.is_some() {
+        guest.symbols()
+    } else {
+        guest
+    };
     let Some(frontend) = frontend else {
         return Ok(guest);
     };

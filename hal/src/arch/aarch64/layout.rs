@@ -64,6 +64,8 @@ unsafe extern "C" {
     safe static __ochre_text_end: u8;
     safe static __ochre_rodata_start: u8;
     safe static __ochre_rodata_end: u8;
+    safe static __ochre_build_id_start: u8;
+    safe static __ochre_build_id_end: u8;
     safe static __ochre_data_start: u8;
     safe static __ochre_data_end: u8;
     safe static __ochre_image_end: u8;
@@ -98,6 +100,11 @@ pub(crate) fn text() -> Range<u64> {
 /// The kernel's constants: read only.
 pub(crate) fn rodata() -> Range<u64> {
     between(&__ochre_rodata_start, &__ochre_rodata_end)
+}
+
+/// The linker's note of which image this is, where it was asked for one.
+pub(crate) fn build_id_note() -> Range<u64> {
+    between(&__ochre_build_id_start, &__ochre_build_id_end)
 }
 
 /// The kernel's data, zeroed data and boot stacks: read and write.

@@ -1,8 +1,7 @@
 //! Telling a person why the kernel dies.
 //!
 //! Names what happened in words, what was accessed and how, the registers, the
-//! page-table walk of a fault, and the calls that led there. Addresses are
-//! printed bare: the host's tool knows the kernel file and adds the names.
+//! page-table walk of a fault, and the calls that led there.
 //!
 //! Nothing here allocates, takes a lock or trusts what it reads: a second
 //! failure on the way ends the machine without a word.

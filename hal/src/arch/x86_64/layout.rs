@@ -129,6 +129,8 @@ mod symbols {
         pub(super) safe static __ochre_text_end: u8;
         pub(super) safe static __ochre_rodata_start: u8;
         pub(super) safe static __ochre_rodata_end: u8;
+        pub(super) safe static __ochre_build_id_start: u8;
+        pub(super) safe static __ochre_build_id_end: u8;
         pub(super) safe static __ochre_data_start: u8;
         pub(super) safe static __ochre_data_end: u8;
         pub(super) safe static __ochre_image_end: u8;
@@ -147,6 +149,8 @@ mod symbols {
     pub(super) use __ochre_image_start as __ochre_text_end;
     pub(super) use __ochre_image_start as __ochre_rodata_start;
     pub(super) use __ochre_image_start as __ochre_rodata_end;
+    pub(super) use __ochre_image_start as __ochre_build_id_start;
+    pub(super) use __ochre_image_start as __ochre_build_id_end;
     pub(super) use __ochre_image_start as __ochre_data_start;
     pub(super) use __ochre_image_start as __ochre_data_end;
     pub(super) use __ochre_image_start as __ochre_image_end;
@@ -164,6 +168,14 @@ pub(crate) fn text() -> Range<u64> {
 /// The kernel's constants: read only.
 pub(crate) fn rodata() -> Range<u64> {
     between(&symbols::__ochre_rodata_start, &symbols::__ochre_rodata_end)
+}
+
+/// The linker's note of which image this is, where it was asked for one.
+pub(crate) fn build_id_note() -> Range<u64> {
+    between(
+        &symbols::__ochre_build_id_start,
+        &symbols::__ochre_build_id_end,
+    )
 }
 
 /// The kernel's data, zeroed data and boot stacks: read and write.
