@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 
 use crate::arch::machine::{boottest as machine, layout};
 use crate::debug::LastWords;
-use crate::memory::SpaceRef;
+use crate::memory::{SpaceRef, mmio};
 
 /// Where the kernel is this time: a place in its image, in the direct map, and
 /// among its stacks.
@@ -21,6 +21,25 @@ pub fn places() -> [u64; 3] {
 /// Says what a dying kernel says, where it says it.
 pub fn last_words(text: &str) {
     let _ = LastWords.write_str(text);
+}
+
+/// Maps a PC's text screen where it was not, and writes its first characters
+/// there, white on blue.
+///
+/// # Panics
+/// If there is no memory for tables.
+pub fn write_by_new_mapping(text: &str) {
+    const TEXT: u64 = 0xb_8000;
+    const BYTES: usize = 160;
+    let place = mmio::map(TEXT, BYTES)
+        .expect("memory at boot")
+        .cast::<u16>();
+    for (at, byte) in text.bytes().take(BYTES / size_of::<u16>()).enumerate() {
+        // SAFETY: inside of what was just mapped.
+        let place = unsafe { place.add(at) };
+        // SAFETY: mapped and aligned; what shows there is nobody's memory.
+        unsafe { place.write_volatile(0x1f00 | u16::from(byte)) };
+    }
 }
 
 /// Executes a breakpoint.

@@ -28,6 +28,7 @@
 //! | `hang` | nothing for ever: the host has to say so |
 //! | `stuck` | a report of where the second processor is; then a panic |
 
+mod keys;
 mod tasks;
 
 use alloc::format;
@@ -94,6 +95,12 @@ pub(crate) fn run(boot: &mut BootInfo) {
                 let _ = cpu::wait_for_interrupt();
             }
         }
+        "new-mapping" => {
+            boottest::write_by_new_mapping("seen by a new mapping");
+            loop {
+                let _ = cpu::wait_for_interrupt();
+            }
+        }
         "out-of-heap" => out_of_heap(),
         "timer" => timer(),
         "idle" => idle(),
@@ -103,6 +110,7 @@ pub(crate) fn run(boot: &mut BootInfo) {
         "overflow-elsewhere" => elsewhere(overflow),
         "stuck" => stuck(),
         "tasks" => tasks::run(ok),
+        "keys" => keys::run(ok),
         "hang" => {
             debug::write(b"boottest hang: begins\n");
             loop {

@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Machine, QemuExit, Running, Screen, archive, describe, ended_on, guest_on,
-    is_tested, prefix, shell, shell_on, shell_tree,
+    Arch, Case, Guest, Machine, QemuExit, Running, Screen, archive, describe, ended_on, guest_on,
+    is_tested, prefix, shell, shell_on, shell_tree, test_kernel,
 };
 
 use crate::screen::wait;
@@ -23,6 +23,10 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
     [
         (Arch::X86_64, each(Arch::X86_64)),
         (Arch::X86_64, german),
+        (
+            Arch::X86_64,
+            Case::new("keyboard, a task for each press", a_task_for_each),
+        ),
         (Arch::X86_64, Case::new("keyboard and screen", with_screen)),
         (
             Arch::X86_64,
@@ -33,6 +37,35 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
     .into_iter()
     .filter(|(arch, _)| is_tested(*arch))
     .map(|(_, case)| case)
+}
+
+/// A kernel that has only its executor starts a task for each key press.
+fn a_task_for_each() -> Result<()> {
+    let mut guest = Guest::with_kernel(test_kernel(Arch::X86_64)?)
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .words("ochre.boottest=keys")
+        .timeout(PATIENCE)
+        .start()?;
+    wait(&mut guest, "that it is ready", |text| {
+        text.row(0) == "ready for keys"
+    })?;
+    for key in ["a", "s", "a", "d", "f"] {
+        guest.control()?.press(&[key])?;
+    }
+    let outcome = guest.wait()?;
+    let told: Vec<&str> = outcome
+        .log
+        .lines()
+        .filter_map(|line| line.strip_prefix("a task for key "))
+        .collect();
+    ensure!(
+        told == ["0x1e", "0x1f", "0x1e", "0x20", "0x21"]
+            && outcome.log.contains("boottest keys: ok"),
+        "not a task for each\n{}",
+        describe(&outcome)
+    );
+    ended_on(Arch::X86_64, &outcome, QemuExit::Ordered)
 }
 
 /// Shows every byte that is typed, in hexadecimal, up to `q`.

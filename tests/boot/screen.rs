@@ -23,6 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(Case::new("screen: text", text));
         cases.push(Case::new("screen: console", console));
         cases.push(Case::new("screen: last words", last_words));
+        cases.push(Case::new("screen: a new mapping", new_mapping));
         cases.push(Case::new("screen: panic", panic));
     }
     for arch in architectures() {
@@ -342,6 +343,22 @@ fn last_words() -> Result<()> {
             text.colours(0, place)
         );
     }
+    guest.kill();
+    Ok(())
+}
+
+/// What is written by a mapping that was not there before is on the screen.
+fn new_mapping() -> Result<()> {
+    let mut guest = Guest::with_kernel(test_kernel(Arch::X86_64)?)
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .words("ochre.boottest=new-mapping")
+        .timeout(PATIENCE)
+        .start()?;
+    let text = wait(&mut guest, "the text", |text| {
+        text.row(0).starts_with("seen by a new mapping")
+    })?;
+    ensure!(text.colours(0, 0) == 0x1f, "{:#x}", text.colours(0, 0));
     guest.kill();
     Ok(())
 }
