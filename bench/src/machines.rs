@@ -12,7 +12,7 @@ use ochre_tool::{
     Arch, Guest, Machine, Outcome, Running, cpio,
     debian::{self, Packages},
     kernel_build,
-    machine::Accelerator,
+    machine::{Accelerator, Screen},
     paths, report, rootfs, setup,
     size::Size,
     tree::Tree,
@@ -220,6 +220,36 @@ impl Bench {
     fn space_guest(&self, system: System, processors: u32) -> Result<Guest> {
         let smp = format!("smp={processors}");
         Ok(self.guest(system, &["space", &smp])?.processors(processors))
+    }
+
+    /// Bytes a second to terminals.
+    pub(crate) fn console(&self, system: System) -> Result<Vec<Reading>> {
+        let mut readings = finish(|| self.console_guest(system))?.timed("console")?;
+        for reading in &mut readings {
+            // The guest has the time of a KiB.
+            reading.value = 1024.0 * 1e9 / reading.value;
+        }
+        Ok(readings)
+    }
+
+    /// The same in instructions for a KiB.
+    pub(crate) fn console_counted(&self, system: System) -> Result<Vec<Reading>> {
+        finish(|| {
+            let guest = self.console_guest(system)?;
+            Ok(self.counting(guest))
+        })?
+        .counted("console-counted")
+    }
+
+    /// A machine with a screen, which `microvm` has not, and its first serial
+    /// line as a terminal.
+    fn console_guest(&self, system: System) -> Result<Guest> {
+        let guest = self.guest(system, &["console"])?;
+        let guest = guest.machine(Machine::Q35).screen(Screen::Hidden);
+        Ok(match system {
+            System::Linux => guest,
+            System::Ochre => guest.console(24, 80),
+        })
     }
 
     /// What many blocked threads cost.

@@ -17,7 +17,7 @@ mod sample;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
 use ochre_tool::{Arch, Machine, paths, report::say};
 
@@ -114,6 +114,14 @@ fn run(options: &Options) -> Result<()> {
     if wanted(Group::Memory) {
         memory(&bench, &systems, options, &mut samples)?;
     }
+    let is_pc = machine.arch() == Arch::X86_64;
+    ensure!(
+        is_pc || options.group != Some(Group::Console),
+        "terminals are those of a PC: --arch x86_64"
+    );
+    if is_pc && wanted(Group::Console) {
+        console(&bench, &systems, options, &mut samples)?;
+    }
     let heading = Heading::new(options.date.clone(), platform)?;
     let path = match &options.output {
         Some(path) => path.clone(),
@@ -168,6 +176,31 @@ fn memory(
         for _ in 0..2 {
             say(format!("{system}: counting instructions of memory"));
             samples.add(system, bench.space_counted(system)?);
+        }
+    }
+    Ok(())
+}
+
+fn console(
+    bench: &Bench,
+    systems: &[System],
+    options: &Options,
+    samples: &mut Samples,
+) -> Result<()> {
+    if !options.no_wall {
+        for boot in 1..=options.boots {
+            for &system in systems {
+                say(format!("{system}: terminals, {boot} of {}", options.boots));
+                samples.add(system, bench.console(system)?);
+            }
+        }
+    }
+    if !options.no_counted {
+        for &system in systems {
+            for _ in 0..2 {
+                say(format!("{system}: counting instructions of terminals"));
+                samples.add(system, bench.console_counted(system)?);
+            }
         }
     }
     Ok(())

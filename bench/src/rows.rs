@@ -16,6 +16,8 @@ pub(crate) enum Unit {
     Count,
     /// One part of another.
     Part,
+    /// Bytes a second.
+    Rate,
 }
 
 /// What Ochre's value should be.
@@ -23,6 +25,8 @@ pub(crate) enum Unit {
 pub(crate) enum Target {
     /// At most this part of Linux's.
     OfLinux(f64),
+    /// At least as much as Linux's.
+    AsLinux,
     /// At most this, whatever Linux's is.
     AtMost(f64),
     /// At least this.
@@ -134,6 +138,14 @@ const TOGETHER: &[(&str, &str)] = &[
     ("brk1_processes", "brk1, processes"),
 ];
 
+/// The rows about terminals: name and title.
+const CONSOLE: &[(&str, &str)] = &[
+    ("screen_plain", "PC text screen, plain lines"),
+    ("screen_rich", "PC text screen, colours and inserted lines"),
+    ("serial_plain", "serial line, plain lines"),
+    ("serial_rich", "serial line, colours and inserted lines"),
+];
+
 /// On how many processors a row makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum On {
@@ -237,6 +249,17 @@ pub(crate) fn all() -> Vec<Row> {
             ));
         }
     }
+    for (name, title) in CONSOLE {
+        let key = |clock: &str| format!("{clock}:{name}");
+        rows.push(row(&key("console"), title, Unit::Rate, Target::AsLinux));
+        let unit = Unit::Instructions;
+        rows.push(row(
+            &key("console-counted"),
+            title,
+            unit,
+            Target::OfLinux(1.0),
+        ));
+    }
     rows.extend([
         row(
             "blocked:blocked_threads",
@@ -269,6 +292,8 @@ pub(crate) enum Group {
     Threads,
     /// Faults, mappings, large forks, on 1 and 2 processors
     Memory,
+    /// Output to the screen and to the serial line
+    Console,
 }
 
 /// A table that rows belong to.
@@ -294,11 +319,11 @@ impl Table {
 
 /// The tables, in the order of people's interest.
 #[rustfmt::skip]
-pub(crate) const TABLES: [Table; 11] = {
+pub(crate) const TABLES: [Table; 13] = {
     const fn table(group: Group, title: &'static str, prefix: &'static str) -> Table {
         Table { group, title, prefix }
     }
-    use Group::{Calls, Memory, Threads};
+    use Group::{Calls, Console, Memory, Threads};
     [
         table(Calls, "", ""),
         table(Calls, "Guest instructions", "counted:"),
@@ -311,6 +336,8 @@ pub(crate) const TABLES: [Table; 11] = {
         table(Memory, "Memory, guest instructions, 1 processor", "memory1-counted:"),
         table(Memory, "Memory, 1 processor: median (least to most)", "memory1:"),
         table(Memory, "Memory, 2 processors: median (least to most)", "memory2:"),
+        table(Console, "Bytes a second: median (least to most)", "console:"),
+        table(Console, "Guest instructions for 1 KiB", "console-counted:"),
     ]
 };
 
@@ -325,6 +352,7 @@ impl Row {
         let ochre = value(System::Ochre)?;
         match self.target {
             Target::OfLinux(part) => Some(ochre <= value(System::Linux)? * part),
+            Target::AsLinux => Some(ochre >= value(System::Linux)?),
             Target::AtMost(most) => Some(ochre <= most),
             Target::AtLeast(least) => Some(ochre >= least),
             Target::None => None,
@@ -335,6 +363,7 @@ impl Row {
     pub(crate) fn target_text(&self) -> String {
         match self.target {
             Target::OfLinux(part) => format!("≤ {part} of Linux"),
+            Target::AsLinux => "≥ Linux".to_owned(),
             Target::AtMost(most) => format!("≤ {}", self.unit.show(most)),
             Target::AtLeast(least) => format!("≥ {}", self.unit.show(least)),
             Target::None => String::new(),
@@ -351,6 +380,8 @@ impl Unit {
             Self::Nanoseconds => format!("{value:.0} ns"),
             Self::Instructions | Self::Count => thousands(value),
             Self::Part => format!("{value:.3}"),
+            Self::Rate if value < 1e6 => format!("{:.0} kB/s", value / 1e3),
+            Self::Rate => format!("{:.2} MB/s", value / 1e6),
             Self::Bytes if value < 0.1 * MIB => format!("{} bytes", thousands(value)),
             Self::Bytes => format!("{:.2} MiB", value / MIB),
         }
@@ -364,6 +395,7 @@ impl Unit {
             Self::Bytes => "bytes",
             Self::Count => "count",
             Self::Part => "part",
+            Self::Rate => "bytes/s",
         }
     }
 }
@@ -401,6 +433,8 @@ mod tests {
         check(Unit::Bytes, 1536.0, "1,536 bytes");
         check(Unit::Count, 100_000.0, "100,000");
         check(Unit::Part, 0.95, "0.950");
+        check(Unit::Rate, 812_300.0, "812 kB/s");
+        check(Unit::Rate, 12_345_678.0, "12.35 MB/s");
     }
 
     #[test]
@@ -417,6 +451,7 @@ mod tests {
         samples.add(System::Linux, vec![Reading::new("x", 90.0)]);
         assert_eq!(row(Target::OfLinux(1.0)).met(&samples), Some(true));
         assert_eq!(row(Target::OfLinux(0.1)).met(&samples), Some(false));
+        assert_eq!(row(Target::AsLinux).met(&samples), Some(false));
         assert_eq!(row(Target::AtMost(10.0)).met(&samples), Some(true));
         assert_eq!(row(Target::AtLeast(10.0)).met(&samples), Some(true));
         assert_eq!(row(Target::AtLeast(10.5)).met(&samples), Some(false));

@@ -251,10 +251,14 @@ impl Running {
     /// If it does not appear in time. What was written is in the error.
     pub fn expect(&mut self, text: impl AsRef<[u8]>, timeout: Duration) -> Result<Vec<u8>> {
         let text = text.as_ref();
+        // Much may come before it: each byte is looked at once.
+        let mut from = 0;
         let find = |kept: &[u8]| {
-            kept.windows(text.len())
-                .position(|window| window == text)
-                .map(|at| at + text.len())
+            let fresh = kept.get(from..).unwrap_or_default();
+            let at = fresh.windows(text.len()).position(|window| window == text);
+            let end = at.map(|at| from + at + text.len());
+            from = (kept.len() + 1).saturating_sub(text.len());
+            end
         };
         let Some(end) = self.stdout.wait_for(timeout, find) else {
             return Err(anyhow!(

@@ -14,8 +14,8 @@
 //!
 //! Arguments: `boot` stops after the first line; `rows` measures; `threads`
 //! measures threads, on as many processors as `smp=N` says, and `space` memory,
-//! on as many; `blocked` counts
-//! the memory of many blocked threads; `memory` prints the memory line; `exit`
+//! on as many; `console` writes to terminals; `blocked` counts the memory of many
+//! blocked threads; `memory` prints the memory line; `exit`
 //! leaves at once (what fork+exec executes). `only=ROW`, once or several times,
 //! leaves the other rows out.
 //! The counter is the processor's own, which is the same on any kernel and
@@ -39,6 +39,7 @@
 
 mod arch;
 mod clock;
+mod console;
 mod memory;
 mod rows;
 mod sys;
@@ -61,6 +62,7 @@ struct Options {
     rows: bool,
     threads: bool,
     space: bool,
+    console: bool,
     blocked: bool,
     processors: usize,
     memory: bool,
@@ -88,6 +90,7 @@ pub unsafe extern "C" fn main(count: i32, words: *const *const c_char) -> i32 {
             b"rows" => options.rows = true,
             b"threads" => options.threads = true,
             b"space" => options.space = true,
+            b"console" => options.console = true,
             b"blocked" => options.blocked = true,
             [b's', b'm', b'p', b'=', digit @ b'1'..=b'9'] => {
                 options.processors = usize::from(digit - b'0');
@@ -103,7 +106,8 @@ pub unsafe extern "C" fn main(count: i32, words: *const *const c_char) -> i32 {
 
 fn run(options: Options) {
     let started = sys::counter();
-    if options.boot || options.rows || options.threads || options.space || options.blocked {
+    let measures = options.rows || options.threads || options.space || options.console;
+    if options.boot || measures || options.blocked {
         say(&format!("bench start {started}\n"));
     }
     if options.rows {
@@ -114,6 +118,9 @@ fn run(options: Options) {
     }
     if options.space {
         memory::run(options.processors.max(1));
+    }
+    if options.console {
+        console::run();
     }
     if options.blocked {
         threads::blocked();

@@ -64,6 +64,34 @@ pub(crate) fn open(path: &CStr, flags: i32) -> i32 {
     checked("open", arch::open(path, flags, 0o644)) as i32
 }
 
+/// Opens a terminal, if there is one, not to be the process's own.
+pub(crate) fn try_open_terminal(path: &CStr) -> Option<i32> {
+    let flags = libc::O_RDWR | libc::O_NOCTTY;
+    i32::try_from(arch::open(path, flags, 0))
+        .ok()
+        .filter(|fd| *fd >= 0)
+}
+
+/// Makes a character device, if its place is free.
+pub(crate) fn make_device(path: &CStr, major: u32, minor: u32) {
+    let (mode, device) = (libc::S_IFCHR | 0o600, libc::makedev(major, minor));
+    // SAFETY: the path is a C string that outlasts the call.
+    let _ = unsafe {
+        libc::syscall(
+            libc::SYS_mknodat,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            mode,
+            device,
+        )
+    };
+}
+
+/// Waits until a terminal has sent all that was written to it.
+pub(crate) fn drain(terminal: i32) {
+    call!(SYS_ioctl, terminal, libc::TCSBRK, 1);
+}
+
 /// Closes a descriptor.
 pub(crate) fn close(fd: i32) {
     call!(SYS_close, fd);
