@@ -22,7 +22,7 @@ use ochre_tool::{
 use crate::sample::{Reading, image_size};
 
 /// How long a guest may take to its first words.
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How often a guest that does not start is started again. Linux on `microvm`
 /// has nothing but the PIT to tell its clock by, and waits for ever if a busy

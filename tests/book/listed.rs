@@ -15,7 +15,7 @@ use ochre_tests::{
     book::{self, Place},
     once,
 };
-use ochre_tool::paths;
+use ochre_tool::{cli, paths};
 
 use crate::{Kind, kind, some, told};
 
@@ -166,5 +166,25 @@ pub(crate) fn promises() -> Result<()> {
     }
     some(rows, "promises")?;
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Each command that `ochre --help` lists is on a page of the book, to be typed
+/// or in a table of commands.
+pub(crate) fn commands_of_help() -> Result<()> {
+    let pages = book::pages()?;
+    let commands = cli::commands();
+    for command in some(commands, "commands in the help")? {
+        let shown = [
+            format!("cargo run -- {command}"),
+            format!("`ochre {command}"),
+        ];
+        ensure!(
+            pages
+                .iter()
+                .any(|page| shown.iter().any(|shown| page.text.contains(shown))),
+            "no page shows `ochre {command}`"
+        );
+    }
     Ok(())
 }

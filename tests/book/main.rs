@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Case::new("reports of dying kernels", reports::are_true),
         Case::new("named tests are there", listed::tests_of_commands),
         Case::new("every promise has its test", listed::promises),
+        Case::new("every command of --help is shown", listed::commands_of_help),
     ])
 }
 

@@ -5,7 +5,7 @@ mod run;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use self::options::{FileToPack, MachineOptions, Variable};
 use crate::{doctor, report, status, trace};
@@ -227,6 +227,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(status::NO_STATUS)
         }
     })
+}
+
+/// The names of all commands, as `--help` lists them.
+pub fn commands() -> Vec<String> {
+    let cli = Cli::command();
+    let names = cli.get_subcommands().map(|command| command.get_name());
+    names.map(str::to_owned).collect()
 }
 
 /// Whether a command line would be understood: for documents that show some.
