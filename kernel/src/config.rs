@@ -355,6 +355,7 @@ mod tests {
             "ochre.keyboard=xx",
             "ochre.panic=wait",
             "ochre.keyboard=de,set3",
+            "ochre.keyboard=set1,de",
             "ochre.profile=0",
             "ochre.profile=10001",
         ] {

@@ -3,9 +3,10 @@
 //! An interrupt wakes the task, which reads the device empty, decodes
 //! (`keys`) and hands the bytes to the active virtual terminal, or to the
 //! console where there is no screen. What the terminal has no room for waits
-//! here; when that place is full too, what is typed for the program is lost,
-//! counted and told on the log, as at a machine that hangs. Keys for the
-//! kernel work all the same: they may be why somebody types.
+//! here (`pending`), as much as anybody pastes; when that is full too, what is
+//! typed for the program is lost, counted and told on the log, as at a machine
+//! that hangs. Keys for the kernel work all the same: they may be why somebody
+//! types.
 //!
 //! Bytes that were not handed over when the terminal changes go with the old
 //! one: nothing is ever typed somewhere else than where it was meant.
@@ -13,6 +14,7 @@
 mod compose;
 mod keys;
 mod layout;
+mod pending;
 mod sequence;
 
 use core::future::poll_fn;
@@ -24,13 +26,11 @@ use ochre_hal::keyboard::{Keyboard as Device, ScanCodes};
 
 use self::keys::{Keys, Stroke};
 pub use self::layout::Layout;
+use self::pending::Pending;
 use super::Serviced;
-use crate::tty::{self, ByteQueue, screen};
+use crate::tty::{self, screen};
 use crate::wait::{Registration, WaitQueue};
 use crate::{sched, sysrq};
-
-/// Bytes that wait for room in the terminal, at most.
-const PENDING: usize = 1024;
 
 /// Bytes taken from the device at a time.
 const ROUND: usize = 256;
@@ -57,16 +57,22 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads `LAYOUT` or `LAYOUT,set1`.
+    /// Reads `LAYOUT`, with `,nodeadkeys` and `,set1` behind it or not.
     ///
     /// # Errors
     /// What the value should be.
     pub fn parse(value: &[u8]) -> Result<Settings, &'static str> {
-        let (name, codes) = match value.strip_suffix(b",set1") {
-            Some(name) => (name, ScanCodes::Set1),
-            None => (value, ScanCodes::Set2),
-        };
-        let layout = Layout::named(name).ok_or(Layout::NAMES)?;
+        let mut words = value.split(|byte| *byte == b',');
+        let name = words.next().unwrap_or_default();
+        let mut layout = Layout::named(name).ok_or(Layout::NAMES)?;
+        let mut codes = ScanCodes::Set2;
+        for word in words {
+            match word {
+                b"nodeadkeys" => layout = layout.without_dead_keys(),
+                b"set1" => codes = ScanCodes::Set1,
+                _ => return Err("may have `nodeadkeys` and `set1` behind the layout"),
+            }
+        }
         Ok(Settings { layout, codes })
     }
 }
@@ -101,7 +107,7 @@ struct Keyboard {
     device: Device,
     keys: Keys,
     typist: Typist,
-    pending: ByteQueue,
+    pending: Pending,
     lost: u64,
     /// Rounds since the device last had nothing.
     rounds: usize,
@@ -134,7 +140,7 @@ pub fn start(settings: Settings) -> Result<(), Errno> {
         device,
         keys: Keys::new(codes, settings.layout),
         typist,
-        pending: ByteQueue::new(PENDING),
+        pending: Pending::new(),
         lost: 0,
         rounds: 0,
     };
@@ -185,10 +191,7 @@ impl Keyboard {
     fn perform(&mut self, stroke: Stroke) {
         match stroke {
             Stroke::Type(sequence) => {
-                let bytes = sequence.as_bytes();
-                // Whole or not at all: half a sequence is another key.
-                if bytes.len() <= self.pending.free() {
-                    self.pending.extend(bytes);
+                if self.pending.keep(sequence.as_bytes()) {
                     self.hand_over();
                 } else {
                     self.lose(1);
@@ -209,13 +212,7 @@ impl Keyboard {
 
     /// Hands bytes to the terminal, as far as it takes them.
     fn hand_over(&mut self) {
-        while !self.pending.is_empty() {
-            let taken = self.typist.take(self.pending.front());
-            if taken == 0 {
-                break;
-            }
-            self.pending.consume(taken);
-        }
+        self.pending.hand_over(|bytes| self.typist.take(bytes));
     }
 
     fn lose(&mut self, count: u64) {

@@ -2,6 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
+
+use ochre_abi::Errno;
+
+use crate::memory::MakeRoom;
 
 /// Bytes in order, at most as many as it was made for.
 #[derive(Debug)]
@@ -21,6 +26,28 @@ impl ByteQueue {
             first: 0,
             len: 0,
         }
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn try_new(capacity: usize) -> Result<ByteQueue, Errno> {
+        let capacity = capacity.max(1);
+        let mut bytes = Vec::new();
+        bytes.make_room_exact(capacity)?;
+        bytes.resize(capacity, 0);
+        Ok(ByteQueue {
+            bytes: bytes.into_boxed_slice(),
+            first: 0,
+            len: 0,
+        })
+    }
+
+    /// Bytes in the queue, at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Bytes in the queue.

@@ -1,6 +1,6 @@
 //! Characters from two keys: the compose key, a mark, a letter.
 //!
-//! The layouts have no dead keys; this has what they would give, and more.
+//! A dead key is a mark that has been composed so far: it waits for the letter.
 
 /// Marks, the letters that take them, and what comes of each.
 const ACCENTS: &[(char, &str, &str)] = &[
@@ -53,11 +53,13 @@ const PAIRS: &[(char, char, char)] = &[
 
 /// How far a composition has come.
 ///
-/// | state | compose key | a character |
-/// |---|---|---|
-/// | `Idle` | `First` | goes through |
-/// | `First` | stays | kept, `Second` |
-/// | `Second` | `First` | composed or both, `Idle` |
+/// | state | compose key | a dead key's mark | a character |
+/// |---|---|---|---|
+/// | `Idle` | `First` | kept, `Second` | goes through |
+/// | `First` | stays | as any character | kept, `Second` |
+/// | `Second` | `First` | as any character | composed or both, `Idle` |
+///
+/// A mark with a blank, or twice, is the mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Compose {
     #[default]
@@ -77,6 +79,14 @@ impl Compose {
         *self = Compose::Idle;
     }
 
+    /// A dead key was pressed; what comes of it, as for any character.
+    pub(super) fn mark(&mut self, mark: char) -> [Option<char>; 2] {
+        if *self == Compose::Idle {
+            *self = Compose::First;
+        }
+        self.take(mark)
+    }
+
     /// A character was typed; what comes of it: none, one, or both where they
     /// do not go together.
     pub(super) fn take(&mut self, character: char) -> [Option<char>; 2] {
@@ -88,10 +98,17 @@ impl Compose {
             }
             Compose::Second(first) => match composed(first, character) {
                 Some(one) => [Some(one), None],
+                None if is_mark(first) && (character == ' ' || character == first) => {
+                    [Some(first), None]
+                }
                 None => [Some(first), Some(character)],
             },
         }
     }
+}
+
+fn is_mark(character: char) -> bool {
+    ACCENTS.iter().any(|(mark, ..)| *mark == character)
 }
 
 /// What two characters give, in either order.

@@ -10,6 +10,7 @@
 //! | Shift with page up or down | show older or newer lines |
 //! | Alt, SysRq and a letter | ask the kernel ([`sysrq`](crate::sysrq)) |
 //! | Menu, or Ctrl with the dot | compose the next two characters |
+//! | a layout's dead keys | compose with the next character |
 //! | all others | send bytes to the program |
 
 use ochre_hal::keyboard::ScanCodes;
@@ -282,6 +283,12 @@ impl Keys {
                 self.compose.end();
                 self.character(sequence::control(character), alt)
             }
+            DecodedKey::Unicode(mark)
+                if !alt && !self.modifiers.is_altgr() && self.layout.is_dead(mark) =>
+            {
+                let composed = self.compose.mark(mark);
+                typed(Sequence::default(), composed)
+            }
             DecodedKey::Unicode(character) => self.character(character, alt),
         }
     }
@@ -311,10 +318,8 @@ impl Keys {
             self.compose.end();
             sequence.add(&[ESCAPE]);
         }
-        for character in self.compose.take(character).into_iter().flatten() {
-            sequence.add_character(character);
-        }
-        (!sequence.as_bytes().is_empty()).then_some(Stroke::Type(sequence))
+        let composed = self.compose.take(character);
+        typed(sequence, composed)
     }
 
     /// Whether SysRq is held, which with Alt is the key for prints.
@@ -332,6 +337,14 @@ impl Keys {
             _ => None,
         }
     }
+}
+
+/// The program gets these characters behind a sequence, if that is anything.
+fn typed(mut sequence: Sequence, characters: [Option<char>; 2]) -> Option<Stroke> {
+    for character in characters.into_iter().flatten() {
+        sequence.add_character(character);
+    }
+    (!sequence.as_bytes().is_empty()).then_some(Stroke::Type(sequence))
 }
 
 #[cfg(test)]

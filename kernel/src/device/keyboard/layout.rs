@@ -21,11 +21,19 @@ static LAYOUTS: [(&[u8], AnyLayout); 12] = [
     (b"gb", AnyLayout::Uk105Key(Uk105Key)),
 ];
 
+/// Those whose marks are dead keys: a mark goes onto the letter that follows.
+const WITH_DEAD_KEYS: [&[u8]; 5] = [b"de", b"fr", b"no", b"fi", b"se"];
+
+/// The marks. On these layouts each has a key, but for those with AltGr, which
+/// stand for themselves.
+const MARKS: &str = "^`´¨";
+
 /// One of the layouts; the American one unless told otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Its place in the table.
     index: usize,
+    has_dead_keys: bool,
 }
 
 impl Layout {
@@ -36,7 +44,24 @@ impl Layout {
     #[must_use]
     pub fn named(name: &[u8]) -> Option<Layout> {
         let index = LAYOUTS.iter().position(|(known, _)| *known == name)?;
-        Some(Layout { index })
+        Some(Layout {
+            index,
+            has_dead_keys: WITH_DEAD_KEYS.contains(&name),
+        })
+    }
+
+    /// The same, each of its marks a character like others.
+    #[must_use]
+    pub fn without_dead_keys(self) -> Layout {
+        Layout {
+            has_dead_keys: false,
+            ..self
+        }
+    }
+
+    /// Whether the key with this character, without AltGr, is a dead one.
+    pub(super) fn is_dead(self, character: char) -> bool {
+        self.has_dead_keys && MARKS.contains(character)
     }
 
     /// Which keys have which characters.

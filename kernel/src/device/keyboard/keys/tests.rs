@@ -45,6 +45,9 @@ const T: Key = Key(&[0x14], &[0x2c]);
 const Y: Key = Key(&[0x15], &[0x35]);
 const MINUS: Key = Key(&[0x0c], &[0x4e]);
 const DOT: Key = Key(&[0x34], &[0x49]);
+const EQUAL: Key = Key(&[0x0d], &[0x55]);
+const GRAVE: Key = Key(&[0x29], &[0x0e]);
+const BRACKET: Key = Key(&[0x1a], &[0x54]);
 const QUOTE: Key = Key(&[0x28], &[0x52]);
 const TWO: Key = Key(&[0x03], &[0x1e]);
 const SPACE: Key = Key(&[0x39], &[0x29]);
@@ -189,6 +192,25 @@ fn layouts_have_their_characters() {
     check("uk", NUMBERS, &[&[&SHIFT, &TWO], &[&SHIFT, &QUOTE]], "\"@");
     check("fr", NUMBERS, &[&[&A], &[&TWO], &[&CONTROL, &A]], "qé\x11");
     check("dvorak", NUMBERS, &[&[&C], &[&CONTROL, &C]], "j\x0a");
+}
+
+#[test]
+fn dead_keys_wait_for_a_letter() {
+    let de = |pressed: &[&[&Key]], expected| check("de", NUMBERS, pressed, expected);
+    de(&[&[&EQUAL], &[&A], &[&SHIFT, &EQUAL], &[&A]], "áà");
+    de(&[&[&GRAVE], &[&SPACE], &[&GRAVE], &[&GRAVE], &[&A]], "^^a");
+    de(&[&[&GRAVE], &[&T], &[&GRAVE], &[&RETURN], &[&A]], "^t\ra");
+    // With Alt it is for the program at once; composed, a character like others.
+    de(&[&[&ALT, &GRAVE], &[&A]], "\x1b^a");
+    de(&[&[&MENU], &[&GRAVE], &[&A]], "â");
+    check("fr", NUMBERS, &[&[&BRACKET], &[&TWO]], "^é");
+    check("us", NUMBERS, &[&[&GRAVE], &[&A]], "`a");
+    let mut plain = Keys::new(
+        ScanCodes::Set1,
+        Layout::named(b"de").expect("a layout").without_dead_keys(),
+    );
+    let bytes = chords(ScanCodes::Set1, &[&[&GRAVE], &[&A]]);
+    assert_eq!(typed(&mut plain, &bytes, NUMBERS), "^a");
 }
 
 #[test]
