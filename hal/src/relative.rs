@@ -2,7 +2,7 @@
 //! from the entry itself, so that it is right wherever the image is.
 //!
 //! The linker script collects a section's entries between two symbols;
-//! [`entries`] is the table, [`target`] the place that one of its fields names.
+//! `entries` is the table, `target` the place that one of its fields names.
 
 /// The table between two symbols of the linker script.
 ///
