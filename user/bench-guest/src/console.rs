@@ -44,7 +44,10 @@ pub(crate) fn run() {
             row(&format!("{name}_{kind}"), || {
                 let start = sys::counter();
                 let bytes = write(terminal, piece, BYTES);
-                (sys::counter() - start) as f64 * 1024.0 / bytes as f64
+                let ticks = sys::counter() - start;
+                // What is said next has to begin a line, there, too.
+                sys::write(terminal, b"\x1b[m\n");
+                ticks as f64 * 1024.0 / bytes as f64
             });
         }
         sys::write(terminal, b"\x1bc\n");
