@@ -30,6 +30,26 @@ impl CpuId {
     }
 }
 
+/// Whether programs might read the kernel's memory on this processor, which
+/// loads ahead what it may not (Meltdown).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meltdown {
+    /// The processor does not do that.
+    NotAffected,
+    /// It does.
+    Vulnerable,
+    /// It may, but the tables that it has in user mode do not map the kernel.
+    Mitigated,
+    /// Nobody asked it.
+    NotAsked,
+}
+
+/// What there is to say of that.
+#[must_use]
+pub fn meltdown() -> Meltdown {
+    machine::apart::meltdown()
+}
+
 /// Processors that run the kernel.
 static ONLINE: AtomicU32 = AtomicU32::new(1);
 

@@ -16,6 +16,7 @@
 //! | `shortage` | in a kernel for tests: allocations that fail to order |
 //! | `page_table`, `table`, `flush`, `space` | programs' address spaces |
 //! | `walk` | tables entry by entry, for people who look at them |
+//! | `user_view` | what of a space the processor has while a program runs |
 //! | `presence`, `quarantine` | what other processors remember of them |
 //! | `user_copy` | copies to and from programs |
 //! | `kernel_map`, `mmio`, `stacks` | what the kernel maps for itself |
@@ -33,7 +34,7 @@ pub(crate) mod frames;
 mod heap;
 #[cfg(not(target_os = "none"))]
 pub mod host;
-mod kernel_map;
+pub(crate) mod kernel_map;
 #[cfg(feature = "ktest")]
 mod ktests;
 pub(crate) mod mmio;
@@ -49,6 +50,7 @@ pub(crate) mod stacks;
 mod table;
 mod user_copy;
 mod user_frame;
+pub(crate) mod user_view;
 mod walk;
 
 pub use flush::Flush;

@@ -12,9 +12,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use log::{debug, error, info};
+use log::{debug, error, info, warn};
 use ochre_abi::Errno;
 use ochre_hal::boot::{BootInfo, Initramfs, stage_ends};
+use ochre_hal::cpu::Meltdown;
 use ochre_hal::power::{self, ExitPorts};
 use ochre_hal::serial::{SerialPort, Which};
 use ochre_hal::smp;
@@ -141,6 +142,11 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
         stats.total * 4,
         stats.free * 4
     );
+    match cpu::meltdown() {
+        Meltdown::Mitigated => info!("programs have tables of their own (PTI)"),
+        Meltdown::Vulnerable => warn!("programs can read the kernel's memory (Meltdown; pti=off)"),
+        Meltdown::NotAffected | Meltdown::NotAsked => {}
+    }
     // Made while there is surely memory for it.
     drop(AddressSpace::empty());
     vdso::start().map_err(|_| String::from("no memory for the vDSO"))?;

@@ -213,9 +213,9 @@ impl Config {
                     ),
                 })
             }
-            // Read by the one-property kernels, and where the kernel is moved
-            // to its place, before this.
-            b"ochre.boottest" | b"nokaslr" => {}
+            // Read by the one-property kernels, where the kernel is moved to its
+            // place, and where programs get tables of their own, before this.
+            b"ochre.boottest" | b"nokaslr" | b"nopti" | b"pti" => {}
             _ if key.starts_with(b"ochre.") => return Err("is not known to this kernel"),
             _ => self.passed_over.push(word.to_vec()),
         }

@@ -2,6 +2,7 @@
 //!
 //! For x86_64 Linux is the host's; for AArch64 it is Debian's, in a machine of
 //! its own ([`emulated`]), and by default only [`SHARE`] of the groups is run.
+//! [`WITH_OWN_TABLES`] are run once more where programs have tables of their own.
 //!
 //! `user/abi-test` prints a line for each case; each of its groups is a test
 //! here. All groups run in one guest; one whose output is not there in the end
@@ -57,6 +58,31 @@ const SHARE: [&str; 17] = [
     "vdso",
 ];
 
+/// The groups that are tried with tables of their own for programs, too: those
+/// about ways in and out, and about what the tables map.
+const WITH_OWN_TABLES: [&str; 20] = [
+    "process",
+    "clone",
+    "exec",
+    "signals",
+    "signal-restart",
+    "sigaltstack",
+    "faults",
+    "attacks",
+    "attack-races",
+    "brk",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "process-vm",
+    "cow",
+    "forked-tables",
+    "futex",
+    "threads",
+    "vdso",
+    "wild",
+];
+
 /// Groups that are not compared on AArch64, and why: what they ask of Linux is
 /// younger than Debian's, or each of the two machines has its own.
 const NOT_COMPARED: [(&str, &str); 5] = [
@@ -82,6 +108,19 @@ type Outputs = BTreeMap<String, String>;
 struct Place {
     arch: Arch,
     processors: u32,
+    /// Whether programs have tables of their own (`pti=on`).
+    apart: bool,
+}
+
+impl Place {
+    /// The groups of which it has a share only.
+    fn share(self) -> Option<&'static [&'static str]> {
+        match extent(self.arch) {
+            _ if self.apart => Some(&WITH_OWN_TABLES),
+            Extent::All => None,
+            _ => Some(&SHARE),
+        }
+    }
 }
 
 /// How many processors the guests have.
@@ -92,22 +131,30 @@ fn places() -> Vec<Place> {
         (Arch::X86_64, Extent::All) => &[1, 2, 4],
         (Arch::Aarch64, Extent::All) => &[1, 4],
     };
+    let place = |arch, processors, apart| Place {
+        arch,
+        processors,
+        apart,
+    };
+    let apart = (extent(Arch::X86_64) > Extent::Nothing).then(|| place(Arch::X86_64, 4, true));
     Arch::ALL
         .into_iter()
         .flat_map(|arch| {
-            let counts = counts(arch).iter();
-            counts.map(move |&processors| Place { arch, processors })
+            counts(arch)
+                .iter()
+                .map(move |&processors| place(arch, processors, false))
         })
+        .chain(apart)
         .collect()
 }
 
 /// The groups that are tried on a machine.
-fn groups_on(arch: Arch) -> impl Iterator<Item = Group> {
+fn groups_on(place: Place) -> impl Iterator<Item = Group> {
     let is_compared = move |group: &Group| {
         let not = NOT_COMPARED.iter().any(|(name, _)| *name == group.name);
-        match extent(arch) {
-            Extent::All => !(not && arch == Arch::Aarch64),
-            _ => SHARE.contains(&group.name),
+        match place.share() {
+            None => !(not && place.arch == Arch::Aarch64),
+            Some(share) => share.contains(&group.name),
         }
     };
     groups().filter(is_compared)
@@ -118,11 +165,14 @@ fn main() -> ExitCode {
     for place in places() {
         // Once for all groups of a machine.
         let outputs = Arc::new(OnceLock::new());
-        cases.extend(groups_on(place.arch).map(|group| {
+        cases.extend(groups_on(place).map(|group| {
             let outputs = Arc::clone(&outputs);
             let prefix = prefix(place.arch);
             let name = match place.processors {
                 1 => format!("{prefix}{}", group.name),
+                several if place.apart => {
+                    format!("{prefix}{} on {several} processors with pti=on", group.name)
+                }
                 several => format!("{prefix}{} on {several} processors", group.name),
             };
             Case::new(name, move || {
@@ -160,7 +210,10 @@ fn the_table_is_read_right() -> Result<()> {
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     let read: Vec<&str> = groups().map(|group| group.name).collect();
     ensure!(
-        SHARE.iter().all(|name| read.contains(name)),
+        SHARE
+            .iter()
+            .chain(&WITH_OWN_TABLES)
+            .all(|name| read.contains(name)),
         "a group of the share is not there"
     );
     ensure!(
@@ -235,11 +288,8 @@ fn linux() -> Result<Outputs> {
 
 /// What Ochre prints: the groups that came to their end.
 fn ochre(place: Place) -> Result<Outputs> {
-    let names: Vec<&str> = match extent(place.arch) {
-        Extent::All => Vec::new(),
-        _ => SHARE.to_vec(),
-    };
-    let outcome = in_ochre(place, &names)?.run()?;
+    let names = place.share().unwrap_or_default();
+    let outcome = in_ochre(place, names)?.run()?;
     let mut outputs = split(&outcome.stdout);
     if outcome.status != Some(0) {
         eprintln!("all groups in one guest: {}", describe(&outcome));
@@ -257,6 +307,7 @@ fn in_ochre(place: Place, groups: &[&str]) -> Result<Guest> {
     Ok(guest_on(place.arch)?
         .archive(program_archive(place.arch)?)
         .processors(place.processors)
+        .words(if place.apart { "pti=on" } else { "" })
         .program("/bin/abi-test")
         .args(groups.iter().copied())
         .timeout(TIMEOUT))

@@ -5,6 +5,7 @@
 //! does for each name is in `kernel/src/boottest.rs`.
 #![forbid(unsafe_code)]
 
+mod apart;
 mod chart;
 mod debugger;
 mod init;
@@ -147,6 +148,7 @@ fn main() -> ExitCode {
     let x86_64 = is_tested(Arch::X86_64);
     let on_x86_64 = places::cases()
         .into_iter()
+        .chain(apart::cases())
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(
@@ -172,13 +174,13 @@ fn main() -> ExitCode {
 fn properties(arch: Arch) -> impl Iterator<Item = Case> {
     let alone = PROPERTIES.into_iter().map(move |name| {
         Case::new(format!("{}{name}", prefix(arch)), move || {
-            check(arch, name, 1)
+            check(arch, name, 1, "")
         })
     });
     let with_others = WITH_OTHERS.into_iter().flat_map(move |(name, counts)| {
         counts.iter().map(move |count| {
             Case::new(format!("{}{name} on {count}", prefix(arch)), move || {
-                check(arch, name, *count)
+                check(arch, name, *count, "")
             })
         })
     });
@@ -211,7 +213,8 @@ fn hang() -> Result<()> {
     Ok(())
 }
 
-fn check(arch: Arch, name: &str, processors: u32) -> Result<()> {
+/// Whether a property holds, in a kernel that is told these words besides.
+fn check(arch: Arch, name: &str, processors: u32, words: &str) -> Result<()> {
     let mut guest = Guest::with_kernel(test_kernel(arch)?).machine(Machine::usual(arch));
     if arch == Arch::Aarch64 && name == "user-access" {
         // The usual model is older than what this is about.
@@ -219,7 +222,7 @@ fn check(arch: Arch, name: &str, processors: u32) -> Result<()> {
     }
     let outcome = guest
         .processors(processors)
-        .words(format!("ochre.boottest={name}"))
+        .words(format!("ochre.boottest={name} {words}"))
         .timeout(TIMEOUT)
         .run()?;
     match expected(arch, name) {

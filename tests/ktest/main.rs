@@ -7,7 +7,8 @@
 //!
 //! One machine runs them all; the tests that it did not come to, because one
 //! before them failed, get a machine of their own each. All of it is done on
-//! one processor and on several, on every machine ([`architectures`]).
+//! one processor and on several, on every machine ([`architectures`]); on x86_64 on
+//! several with tables of their own for programs, too.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -26,8 +27,8 @@ use ochre_tests::{
 /// How long a machine may take, for one test or for all.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How many processors the machines have.
-const PROCESSORS: [u32; 2] = [1, 4];
+/// How many processors the machines have, and what their kernels are told.
+const RUNS: [(u32, &str); 3] = [(1, ""), (4, ""), (4, "pti=on")];
 
 fn main() -> ExitCode {
     ochre_tests::run(architectures().flat_map(cases).collect())
@@ -41,13 +42,16 @@ fn cases(arch: Arch) -> Vec<Case> {
             return vec![Case::new(name, move || Err(error))];
         }
     };
-    let cases = PROCESSORS.into_iter().flat_map(|processors| {
-        let common = Arc::new(CommonRun::new(arch, processors));
+    let runs = RUNS.into_iter();
+    let runs = runs.filter(|(_, words)| arch == Arch::X86_64 || words.is_empty());
+    let cases = runs.flat_map(|(processors, words)| {
+        let common = Arc::new(CommonRun::new(arch, processors, words));
         names.iter().map(move |name| {
             let (name, common) = (name.clone(), Arc::clone(&common));
-            let title = match processors {
-                1 => format!("{}{name}", prefix(arch)),
-                several => format!("{}{name} on {several}", prefix(arch)),
+            let title = match (processors, words) {
+                (1, _) => format!("{}{name}", prefix(arch)),
+                (several, "") => format!("{}{name} on {several}", prefix(arch)),
+                (several, words) => format!("{}{name} on {several} with {words}", prefix(arch)),
             };
             Case::new(title, move || check(&name, &common))
         })
@@ -57,7 +61,7 @@ fn cases(arch: Arch) -> Vec<Case> {
 
 /// Asks the kernel which tests it has.
 fn list(arch: Arch) -> Result<Vec<String>> {
-    let outcome = boot(arch, "list", 1)?;
+    let outcome = boot(arch, "list", RUNS[0])?;
     ended_on(arch, &outcome, QemuExit::Ordered)?;
     let names: Vec<_> = outcome
         .log
@@ -83,7 +87,7 @@ fn check(name: &str, common: &CommonRun) -> Result<()> {
         bail!("{}", run.description);
     }
     // The run did not come to this test.
-    let outcome = boot(common.arch, name, common.processors)?;
+    let outcome = boot(common.arch, name, common.how)?;
     if passed(&outcome).contains(name) && ended_on(common.arch, &outcome, QemuExit::Ordered).is_ok()
     {
         return Ok(());
@@ -94,7 +98,7 @@ fn check(name: &str, common: &CommonRun) -> Result<()> {
 /// The machine that runs all tests, started by the first case that asks.
 struct CommonRun {
     arch: Arch,
-    processors: u32,
+    how: (u32, &'static str),
     result: Mutex<Option<core::result::Result<Arc<AllTests>, String>>>,
 }
 
@@ -107,10 +111,10 @@ struct AllTests {
 }
 
 impl CommonRun {
-    fn new(arch: Arch, processors: u32) -> Self {
+    fn new(arch: Arch, processors: u32, words: &'static str) -> Self {
         Self {
             arch,
-            processors,
+            how: (processors, words),
             result: Mutex::default(),
         }
     }
@@ -119,8 +123,8 @@ impl CommonRun {
         let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
         result
             .get_or_insert_with(|| {
-                let outcome = boot(self.arch, "all", self.processors)
-                    .map_err(|error| format!("{error:#}"))?;
+                let outcome =
+                    boot(self.arch, "all", self.how).map_err(|error| format!("{error:#}"))?;
                 let passed = passed(&outcome);
                 let begun = outcome
                     .log
@@ -149,11 +153,11 @@ fn passed(outcome: &Outcome) -> BTreeSet<String> {
         .collect()
 }
 
-fn boot(arch: Arch, what: &str, processors: u32) -> Result<Outcome> {
+fn boot(arch: Arch, what: &str, (processors, words): (u32, &str)) -> Result<Outcome> {
     Guest::with_kernel(test_kernel(arch)?)
         .machine(Machine::usual(arch))
         .processors(processors)
-        .words(format!("ochre.ktest={what}"))
+        .words(format!("ochre.ktest={what} {words}"))
         .timeout(TIMEOUT)
         .run()
 }

@@ -1,5 +1,6 @@
 //! AArch64: Linux's boot protocol, the device tree, exception levels, GIC, the generic timer.
 
+pub(crate) mod apart;
 mod area;
 #[cfg(feature = "boottest")]
 pub(crate) mod boottest;

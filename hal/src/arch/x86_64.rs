@@ -1,6 +1,7 @@
 //! x86_64: PVH boot, descriptor tables, traps, local APIC, TSC.
 
 mod acpi;
+pub(crate) mod apart;
 mod apic;
 mod area;
 #[cfg(feature = "boottest")]

@@ -393,6 +393,12 @@ pub(super) fn free_root(frame: u32) {
     }
 }
 
+/// Frees a table that is not used any more, whatever its entries are.
+pub(super) fn free_used_table(frame: u32) {
+    PAGE_TABLES.sub(1);
+    FRAMES.free(here(), frame, 0);
+}
+
 /// Frees programs' frames that were unmapped, the list owning the last handle of each.
 pub(super) fn free_users(mut list: FrameList) {
     if list.is_empty() {

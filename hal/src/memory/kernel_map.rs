@@ -5,6 +5,7 @@
 //! ffff_c000_0000_0000  device registers (W, no execution, uncached);
 //!                      constants that come at boot (no execution)
 //! ffff_d000_0000_0000  kernel stacks, an unmapped page below each
+//! ffff_e000_0000_0000  where programs have tables of their own: what those show
 //! ffff_ffff_8000_0000  the kernel image: code (X), constants, data (W)
 //! ```
 //! Each begins there or, where the machine's boot code moves things, somewhere
@@ -19,7 +20,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::Ordering;
 
 use crate::arch::machine::paging::Machine;
-use crate::arch::machine::{layout, tlb};
+use crate::arch::machine::{apart, layout, tlb};
 
 use super::table::Table;
 use super::{OutOfMemory, PAGE_SIZE, mmio, space, stacks};
@@ -30,18 +31,22 @@ pub(super) const MMIO: Range<u64> = 0xffff_c000_0000_0000..0xffff_c080_0000_0000
 /// Where kernel stacks are mapped.
 pub(super) const STACKS: Range<u64> = 0xffff_d000_0000_0000..0xffff_d080_0000_0000;
 
+/// Where that is mapped which programs' own tables show of the kernel: empty,
+/// and no table for it, where they have none.
+pub(crate) const APART: Range<u64> = 0xffff_e000_0000_0000..0xffff_e080_0000_0000;
+
 const ROOT_LEVEL: u32 = 3;
 
 /// Held while the kernel's tables change. Taken before the frame allocator's lock.
 static CHANGING: SpinLock<()> = SpinLock::new(());
 
 /// Attributes of the kernel's data.
-pub(super) fn data() -> Attributes {
+pub(crate) fn data() -> Attributes {
     kernel(Rights::WRITE)
 }
 
 /// Attributes of what is only read.
-pub(super) fn constants() -> Attributes {
+pub(crate) fn constants() -> Attributes {
     kernel(Rights::empty())
 }
 
@@ -51,6 +56,11 @@ pub(super) fn device() -> Attributes {
         memory: Memory::Device,
         ..data()
     }
+}
+
+/// Attributes of the kernel's code.
+pub(crate) fn code() -> Attributes {
+    kernel(Rights::EXECUTE)
 }
 
 fn kernel(rights: Rights) -> Attributes {
@@ -113,7 +123,7 @@ pub(super) fn build(
     };
     let down = |range: Range<u64>| layout::to_physical(range.start);
     let (text, rodata, data_range) = (layout::text(), layout::rodata(), layout::data());
-    put(text.clone(), down(text), kernel(Rights::EXECUTE), 0)?;
+    put(text.clone(), down(text), code(), 0)?;
     put(rodata.clone(), down(rodata), constants(), 0)?;
     // The guard pages of the image's own stacks are left out.
     let mut at = data_range.start;
@@ -133,7 +143,8 @@ pub(super) fn build(
     let [stacks_offset, devices_offset] = layout::window_offsets();
     stacks::start_at(stacks_offset);
     mmio::start_at(devices_offset);
-    for window in [MMIO, STACKS] {
+    let windows = [Some(MMIO), Some(STACKS), apart::is_on().then_some(APART)];
+    for window in windows.into_iter().flatten() {
         let table = Direct.allocate().ok_or(MapError::OutOfMemory)?;
         let index = ochre_paging::index(window.start, ROOT_LEVEL);
         let entry = <Machine as ochre_paging::Format>::table(table, false);
@@ -146,13 +157,13 @@ pub(super) fn build(
 ///
 /// # Errors
 /// No memory for a table; nothing, or the beginning, is mapped then.
-pub(super) fn add(
+pub(crate) fn add(
     range: Range<u64>,
     physical: u64,
     attributes: Attributes,
 ) -> Result<(), OutOfMemory> {
     assert!(
-        [MMIO, STACKS]
+        [MMIO, STACKS, APART]
             .iter()
             .any(|window| window.start <= range.start && range.end <= window.end),
         "a kernel mapping outside of its window"

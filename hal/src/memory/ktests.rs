@@ -3,6 +3,7 @@
 mod bytes;
 mod heap;
 mod translate;
+mod views;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

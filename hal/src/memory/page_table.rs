@@ -27,6 +27,7 @@ use super::quarantine::{self, Unlinked};
 use super::space::{self, SpaceRef};
 use super::table::Table;
 use super::user_frame;
+use super::user_view;
 use super::walk::{self, Step};
 use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame, presence};
 
@@ -409,7 +410,12 @@ impl PageTable {
             } else {
                 match Table::new() {
                     Ok(next) => {
-                        table.set(at, paging::table(next.frame()));
+                        let entry = paging::table(next.frame());
+                        if level == ROOT_LEVEL {
+                            user_view::link(table, at, entry);
+                        } else {
+                            table.set(at, entry);
+                        }
                         next
                     }
                     Err(error) => {
@@ -497,7 +503,7 @@ fn take_entries(root: Table, to: &mut [u64]) -> usize {
     let mut count = 0;
     for at in first..=last {
         if count < to.len() && root.load(at) != 0 {
-            to[count] = root.clear(at);
+            to[count] = user_view::unlink(root, at);
             count += 1;
         }
     }

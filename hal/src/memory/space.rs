@@ -11,12 +11,12 @@
 
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering, fence};
 
-use crate::arch::machine::{paging, percpu, tlb};
+use crate::arch::machine::{apart, paging, percpu, tlb};
 use crate::cpu;
 
 use super::presence::{self, Need, Presence};
 use super::table::Table;
-use super::{OutOfMemory, PAGE_SIZE, frames};
+use super::{OutOfMemory, PAGE_SIZE, frames, user_view};
 
 /// The kernel's own root; 0 before it is made.
 static KERNEL_ROOT: AtomicU32 = AtomicU32::new(0);
@@ -49,6 +49,12 @@ impl SpaceRef {
                 // ORDERING: Relaxed; nobody else knows the table, and the
                 // kernel's entries do not change.
                 ours.store(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            if apart::is_on()
+                && let Err(error) = user_view::attach(root)
+            {
+                frames::free_used_table(root.frame());
+                return Err(error);
             }
         }
         let word = frames::record(root.frame()).word();
@@ -162,6 +168,9 @@ fn drop_root(root: u32) {
     // ORDERING: Release, and Acquire below: every use of the root comes before its end.
     if frames::record(root).word().fetch_sub(1, Ordering::Release) == 1 {
         fence(Ordering::Acquire);
+        if apart::is_on() {
+            return user_view::free(root);
+        }
         frames::free_root(root);
     }
 }

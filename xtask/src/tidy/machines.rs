@@ -12,13 +12,18 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 22] = [
+const ONE_ONLY: [(&str, &str); 24] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("acpi/virtio.rs", "as acpi.rs"),
     ("apic.rs", "a PC's interrupt controllers are three"),
     ("ioapic.rs", "as apic.rs"),
     ("pic.rs", "as apic.rs"),
+    (
+        "apart/entry.rs",
+        "programs have tables of their own on a PC only",
+    ),
+    ("apart/ktests.rs", "as apart/entry.rs"),
     ("gic.rs", "Arm's interrupt controller is one"),
     ("calibrate.rs", "a PC does not say how fast its counter is"),
     ("gdt.rs", "segments"),

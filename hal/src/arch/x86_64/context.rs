@@ -22,7 +22,8 @@
 //!   program's (`sanitize_flags`, or saved from user mode).
 //! - While a processor is in user mode its `PerCpu::registers` and `TSS.rsp0`
 //!   belong to the context in `run`; `load` sets them, and they stay right
-//!   until another context is loaded, because areas do not move.
+//!   until another context is loaded, because areas do not move. (`apart.rs`
+//!   has another `TSS.rsp0`, and gets by with `PerCpu::registers`.)
 
 use core::fmt;
 

@@ -5,7 +5,7 @@ use core::arch::x86_64::{__cpuid, __cpuid_count};
 use ochre_sync::Once;
 
 use super::registers::{KERNEL_CODE, USER_DATA, flags};
-use super::{system, trap};
+use super::{apart, system, trap};
 
 /// CR4 bits.
 mod cr4 {
@@ -146,7 +146,8 @@ pub(super) unsafe fn enable() {
     let features = get();
     let mut cr4 = system::read_cr4();
     for (there, bit) in [
-        (features.global_pages, cr4::PAGE_GLOBAL),
+        // What is global stays known in user mode, whatever tables are there.
+        (features.global_pages && !apart::is_on(), cr4::PAGE_GLOBAL),
         (features.umip, cr4::UMIP),
         (features.xsave_components != 0, cr4::OSXSAVE),
         (features.smep, cr4::SMEP),

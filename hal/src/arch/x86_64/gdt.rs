@@ -111,6 +111,31 @@ pub(super) unsafe fn load(cpu: &'static PerCpu, stacks: [u64; 3]) {
     // SAFETY: only this processor reaches its block, and nobody else holds a
     // reference to its tables; the hardware reads them after `ltr` only.
     let tables = unsafe { &mut *tables };
+    // SAFETY: the caller's promise.
+    unsafe { install(tables, stacks) };
+}
+
+/// Has this processor use tables in another place from now on, with these
+/// stacks: the interrupts', and the one for traps from user mode.
+///
+/// # Safety
+/// As [`load`], with both for ever; [`set_trap_stack`] has no effect any more.
+pub(super) unsafe fn move_to(cpu: &PerCpu, to: &mut Tables, stacks: [u64; 3], trap_stack: u64) {
+    // SAFETY: the block is this processor's own, and nobody else holds a
+    // reference to its tables.
+    let from = unsafe { &*cpu.tables.get() };
+    to.gdt = from.gdt;
+    to.tss.rsp0 = trap_stack;
+    to.tss.io_map = from.tss.io_map;
+    // SAFETY: the caller's promise.
+    unsafe { install(to, stacks) };
+}
+
+/// Fills the rest of the tables and loads them.
+///
+/// # Safety
+/// As [`load`]; the tables live for ever.
+unsafe fn install(tables: &mut Tables, stacks: [u64; 3]) {
     let mut ist = [0; 7];
     for (slot, end) in ist.iter_mut().zip(stacks) {
         *slot = end;

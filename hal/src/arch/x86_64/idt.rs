@@ -1,6 +1,7 @@
 //! The interrupt descriptor table: 256 gates to the stubs of `trap.rs`.
 //!
-//! One table for all processors; every gate clears the interrupt flag.
+//! One table for all processors; every gate clears the interrupt flag. Where
+//! programs have tables of their own (`apart.rs`), another one takes its place.
 
 use core::arch::asm;
 
@@ -26,10 +27,48 @@ static TABLE: Once<Table> = Once::new();
 /// # Safety
 /// The processor's segments and task state are loaded.
 pub(super) unsafe fn load() {
+    let _ = TABLE.set(gates(trap::stub));
+    let table = TABLE
+        .get()
+        .expect("it was set, now or by another processor");
+    // SAFETY: the table lives for ever, and each gate leads to a stub that
+    // saves and restores what it touches.
+    unsafe { load_from(core::ptr::from_ref(table).addr() as u64) };
+}
+
+/// The gates to stubs that are `distance` from where they are in the image, some
+/// of them others.
+pub(super) fn moved(distance: u64, others: [(u64, u64); 3]) -> [[u64; 2]; 256] {
+    let stub = |vector| {
+        let other = others.iter().find(|(of, _)| *of == vector);
+        let stub = other.map_or_else(|| trap::stub(vector), |(_, stub)| *stub);
+        stub.wrapping_add(distance)
+    };
+    gates(stub).0
+}
+
+/// Loads the table at an address.
+///
+/// # Safety
+/// It is one of gates to the stubs, and stays there; the processor's segments
+/// and task state are loaded.
+pub(super) unsafe fn load_from(base: u64) {
+    let pointer = TablePointer {
+        limit: size_of::<Table>() as u16 - 1,
+        base,
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("lidt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags))
+    };
+}
+
+/// Gates to these stubs.
+fn gates(stub: impl Fn(u64) -> u64) -> Table {
     let mut table = Table([[0; 2]; 256]);
     // ANCHOR: gates
     for (vector, gate) in (0_u64..).zip(table.0.iter_mut()) {
-        let address = trap::stub(vector);
+        let address = stub(vector);
         let stack = match vector {
             2 => u64::from(IST_NMI),
             8 => u64::from(IST_DOUBLE_FAULT),
@@ -52,17 +91,5 @@ pub(super) unsafe fn load() {
         ];
     }
     // ANCHOR_END: gates
-    let _ = TABLE.set(table);
-    let table = TABLE
-        .get()
-        .expect("it was set, now or by another processor");
-    let pointer = TablePointer {
-        limit: size_of::<Table>() as u16 - 1,
-        base: core::ptr::from_ref(table).addr() as u64,
-    };
-    // SAFETY: the table lives for ever, and each gate leads to a stub that
-    // saves and restores what it touches.
-    unsafe {
-        asm!("lidt [{}]", in(reg) &raw const pointer, options(readonly, nostack, preserves_flags))
-    };
+    table
 }

@@ -8,6 +8,7 @@
 //! | the image's addresses | 2 MiB apart, in the gigabyte from `KERNEL_OFFSET` | almost 9 |
 //! | the direct map | 1 GiB apart, in 64 TiB | almost 16 |
 //! | stacks, device registers | 1 GiB apart, in half of 512 GiB each | 8 each |
+//! | what programs' own tables show (`apart.rs`) | 2 MiB apart, in 512 GiB | 18 |
 //!
 //! [`choose`] runs first of all Rust, where the image is linked: nothing has a
 //! pointer yet that would become wrong. The boot code (`entry.rs`) then adds to
@@ -56,6 +57,8 @@ struct Places {
     direct: (u64, u64),
     /// How far into their windows stacks and devices begin, in gigabytes.
     windows: [u64; 2],
+    /// How far into its window that begins which programs' own tables show.
+    apart: u64,
 }
 
 impl Places {
@@ -71,6 +74,7 @@ impl Places {
                 (word(1) >> 32) % DIRECT_PLACES,
             ),
             windows: [word(2) % (ENTRIES / 2), word(3) % (ENTRIES / 2)],
+            apart: (word(2) >> 32) % (ENTRIES * ENTRIES) * LARGE_PAGE,
         }
     }
 
@@ -103,7 +107,7 @@ pub(super) extern "C" fn choose(start_info: u64) -> u64 {
     // them that nobody looks at.
     let tables = unsafe { &mut *tables };
     prepare(tables, &places);
-    layout::move_to(places.slide, places.windows);
+    layout::move_to(places.slide, places.windows, places.apart);
     for place in numbers() {
         // SAFETY: the boot code's mapping lets us write the code, and nobody
         // else is there yet. What was decoded of it is forgotten when the boot
@@ -179,6 +183,7 @@ mod tests {
             assert!(base >= layout::KERNEL_HALF && base.is_multiple_of(1 << 30));
             assert!(base + layout::DIRECT_BYTES <= 0xffff_c000_0000_0000);
             assert!(places.windows.iter().all(|place| *place < 256));
+            assert!(places.apart.is_multiple_of(LARGE_PAGE) && places.apart < 512 << 30);
         }
 
         #[test]

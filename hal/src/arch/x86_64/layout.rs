@@ -28,10 +28,13 @@ static OCHRE_IMAGE_OFFSET: AtomicU64 = AtomicU64::new(KERNEL_OFFSET);
 
 static WINDOWS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
+static APART: AtomicU64 = AtomicU64::new(0);
+
 /// Says where everything is from now on, the direct map apart: how far the
 /// image will have moved, how many gigabytes into their windows stacks and
-/// devices begin.
-pub(super) fn move_to(slide: u64, windows: [u64; 2]) {
+/// devices begin, and how many bytes what programs' own tables show.
+pub(super) fn move_to(slide: u64, windows: [u64; 2], apart: u64) {
+    APART.store(apart, Ordering::Relaxed);
     OCHRE_IMAGE_OFFSET.store(KERNEL_OFFSET + slide, Ordering::Relaxed);
     for (place, gigabytes) in WINDOWS.iter().zip(windows) {
         place.store(gigabytes << 30, Ordering::Relaxed);
@@ -48,6 +51,11 @@ pub(crate) fn window_offsets() -> [u64; 2] {
     WINDOWS
         .each_ref()
         .map(|place| place.load(Ordering::Relaxed))
+}
+
+/// How far into its window that begins which programs' own tables show.
+pub(super) fn apart_offset() -> u64 {
+    APART.load(Ordering::Relaxed)
 }
 
 /// Physical address 0 in the direct map of all memory.

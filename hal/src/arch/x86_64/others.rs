@@ -29,7 +29,7 @@ use super::acpi::Processors;
 use super::apic::{self, LocalApic};
 use super::percpu::{self, PerCpu};
 use super::pvh::Physical;
-use super::{clock, features, gdt, idt, layout, power, trampoline};
+use super::{apart, clock, features, gdt, idt, layout, power, trampoline};
 use crate::clock::alarm;
 use crate::cpu::{self, MAX_CPUS};
 use crate::memory::{self, OutOfMemory, presence, stacks};
@@ -187,6 +187,7 @@ fn call(slot: &Slot, id: u32) -> Result<(), OutOfMemory> {
     let filled = unsafe { block.as_ref() };
     filled.interrupt_stacks.set(ends);
     filled.set_apic_id(id);
+    apart::give_page(filled)?;
     slot.apic_id.store(id, Ordering::Relaxed);
     slot.stack.store(stack.top, Ordering::Relaxed);
     slot.block.store(block.as_ptr(), Ordering::Relaxed);
@@ -317,6 +318,8 @@ pub(super) extern "C" fn come(slot: &'static Slot) -> ! {
     }
     cpu.index.set(slot.index.load(Ordering::Relaxed));
     gdt::tell_number(cpu);
+    // SAFETY: once, here, with all that `come` has loaded.
+    unsafe { apart::arm(cpu, cpu.interrupt_stacks.get()) };
     presence::guard();
     alarm::start_watch();
     let entry = ENTRY.get().expect("it was set before anybody was called");

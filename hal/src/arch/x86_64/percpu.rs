@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | `kernel_stack`, `registers`, `scratch` | `trap.rs` | `trap.rs` |
 //! | `owner`, `loadings` | `context.rs` | `context.rs` |
+//! | `apart` | `apart.rs`, once | `apart/entry.rs` |
 //! | `event` | an interrupt in the window | the window |
 //! | `remote` | see [`Remote`] | any processor |
 
@@ -24,11 +25,12 @@ use crate::cpu::MAX_CPUS;
 use crate::irq::Event;
 use crate::memory::presence::Presence;
 
+use super::apart::Apart;
 use super::gdt::Tables;
 use super::registers::Registers;
-use super::system;
+use super::{fault, system};
 
-/// See the module. The assembly knows the first four fields.
+/// See the module. The assembly knows some of the fields.
 #[repr(C, align(64))]
 pub(crate) struct PerCpu {
     /// The value's own address: `gs:[0]` is a reference to it.
@@ -55,6 +57,10 @@ pub(crate) struct PerCpu {
     pub(super) interrupt_stacks: Cell<[u64; 3]>,
     /// Descriptor tables.
     pub(super) tables: UnsafeCell<Tables>,
+    /// Called for a trap in the kernel.
+    kernel_trap: extern "C" fn(&mut Registers),
+    /// For programs on tables of their own.
+    pub(super) apart: Apart,
     /// What other processors may look at.
     remote: Remote,
 }
@@ -73,6 +79,12 @@ pub(super) const KERNEL_STACK: usize = core::mem::offset_of!(PerCpu, kernel_stac
 pub(super) const REGISTERS: usize = core::mem::offset_of!(PerCpu, registers);
 /// Where the assembly finds [`PerCpu::scratch`].
 pub(super) const SCRATCH: usize = core::mem::offset_of!(PerCpu, scratch);
+/// Where the assembly finds [`PerCpu::interrupt_stacks`].
+pub(super) const INTERRUPT_STACKS: usize = core::mem::offset_of!(PerCpu, interrupt_stacks);
+/// Where the assembly finds [`PerCpu::kernel_trap`].
+pub(super) const KERNEL_TRAP: usize = core::mem::offset_of!(PerCpu, kernel_trap);
+/// Where the assembly finds [`PerCpu::apart`].
+pub(super) const APART: usize = core::mem::offset_of!(PerCpu, apart);
 /// Where the assembly finds [`Presence`]'s mode.
 pub(super) const MODE: usize = core::mem::offset_of!(PerCpu, remote.presence) + Presence::MODE;
 
@@ -91,6 +103,8 @@ impl PerCpu {
             dying: Cell::new(false),
             interrupt_stacks: Cell::new([0; 3]),
             tables: UnsafeCell::new(Tables::new()),
+            kernel_trap: fault::kernel_trap,
+            apart: Apart::new(),
             remote: Remote {
                 apic_id: AtomicU32::new(0),
                 presence: Presence::new(),

@@ -8,7 +8,7 @@ use core::arch::x86_64::{__cpuid, __cpuid_count};
 
 use ochre_macros::ktest;
 
-use super::system;
+use super::{apart, system};
 use crate::smp::ktests::on_each_processor;
 use crate::user::ktests::{CODE, Guest, program};
 use crate::user::{ExceptionKind, Trap};
@@ -49,7 +49,8 @@ fn check_bits() {
         ("VME", 0, false),
         ("TSD", 2, false),
         ("PAE", 5, true),
-        ("PGE", 7, leaf1.edx >> 13 & 1 != 0),
+        // What is global would be known in user mode, too.
+        ("PGE", 7, leaf1.edx >> 13 & 1 != 0 && !apart::is_on()),
         ("PCE", 8, false),
         ("UMIP", 11, leaf7.ecx >> 2 & 1 != 0),
         ("VMXE", 13, false),

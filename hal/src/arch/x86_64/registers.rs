@@ -4,7 +4,8 @@
 //! The order is the order in which the trap code pushes. When user mode runs,
 //! `TSS.rsp0` points just past the running thread's [`Registers`], so that the
 //! processor and the trap code push a trap's frame straight into the thread's
-//! context: nothing is copied.
+//! context: nothing is copied. (Where programs have tables of their own,
+//! `apart.rs`, it is.)
 
 /// [`Registers::vector`] after the system call instruction.
 pub(crate) const VIA_SYSCALL: u64 = 256;

@@ -6,7 +6,7 @@ use crate::boot::{self, BootInfo, Initramfs};
 use crate::memory;
 
 use super::pvh::{self, Handover, Physical};
-use super::{devices, features, gdt, idt, layout, others, percpu, report};
+use super::{apart, devices, features, gdt, idt, layout, others, percpu, report};
 
 // `entry!` defines the symbol with exactly this signature.
 unsafe extern "Rust" {
@@ -39,6 +39,9 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     crate::debug::configure_early(handover.cmdline());
     // What dies from here on can be given names.
     let _ = report::moved(&mut crate::debug::Log);
+    // SAFETY: once, here: on the boot code's tables, no program was run and the
+    // features are switched on next.
+    unsafe { apart::prepare(handover.cmdline()) };
     // SAFETY: once; this processor's tables are loaded and nothing has touched
     // user pages.
     unsafe { features::enable() };
@@ -54,6 +57,11 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
         memory.is_ok(),
         "too little memory for the kernel's own tables"
     );
+    // SAFETY: once, here: memory is there, and no program was run.
+    let window = unsafe { apart::build() };
+    assert!(window.is_ok(), "too little memory for programs' own tables");
+    // SAFETY: once, on the boot processor, which has all that by now.
+    unsafe { apart::arm(percpu::current(), gdt::boot_stacks()) };
     boot::stage_ends("memory and page tables");
     devices::init(platform, &handover.ram);
     boot::stage_ends("interrupts and clocks");

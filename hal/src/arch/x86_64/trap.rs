@@ -26,6 +26,13 @@
 //! between a mode switch and its `swapgs`. Their stub looks at the GS base
 //! itself: the kernel's is negative, a program's never is.
 //!
+//! # Programs on tables of their own
+//! Where the processor needs that, other code comes before and behind this
+//! (`apart/entry.rs`): the first instructions of `ochre_trap` and of the two
+//! ways out are jumps there then. `.text.ochre_trap` is executed in another
+//! place then, too, so it refers to nothing outside by its distance; but for
+//! the stub of the three above, which then is not used.
+//!
 //! # Why `sysretq` is safe
 //! With a non-canonical return address `sysretq` faults in kernel mode on the
 //! program's stack. `context.rs` enters with canonical addresses only, and the
@@ -33,7 +40,7 @@
 //! instruction. Should `iretq` fault all the same, the stub turns that into a
 //! protection fault of the program.
 
-use super::percpu::{KERNEL_STACK, MODE, REGISTERS, SCRATCH};
+use super::percpu::{KERNEL_STACK, KERNEL_TRAP, MODE, REGISTERS, SCRATCH};
 use super::registers::{Registers, USER_CODE, USER_DATA, VIA_SYSCALL};
 use crate::memory::presence::KERNEL;
 use core::mem::offset_of;
@@ -74,7 +81,8 @@ unsafe extern "C" {
 ///    of this processor belong to it.
 /// 2. Its `rip` is canonical and its flags are a program's; with `by_sysret`
 ///    they are as the last system call left them.
-/// 3. The page table in CR3 has the kernel and, below, a program's pages.
+/// 3. The page table in CR3 is a space's: it has the kernel and, below, a
+///    program's pages, and a view where programs have tables of their own.
 #[inline(always)]
 pub(super) unsafe fn enter(registers: *mut Registers, by_sysret: bool) {
     /// The block around the call, which leaves no register as it was.
@@ -142,6 +150,7 @@ core::arch::global_asm!(
 
     // Stack: vector, error code, rip, cs, flags, rsp, ss.
     ".balign 16",
+    ".global ochre_trap",
     "ochre_trap:",
     "test byte ptr [rsp + 24], 3",
     "jz 2f",
@@ -163,7 +172,8 @@ core::arch::global_asm!(
     "push r13",
     "push r14",
     "push r15",
-    "3:",
+    ".global ochre_trap_from_user",
+    "ochre_trap_from_user:",
     "mov dword ptr gs:[{mode}], {in_kernel}",
     "mov rsp, gs:[{kernel_stack}]",
     // The gate left the program's flags but TF and IF: direction, alignment
@@ -174,6 +184,8 @@ core::arch::global_asm!(
 
     // From kernel mode. First the one instruction that runs in kernel mode
     // with the program's GS base already in place.
+    ".global ochre_trap_from_kernel",
+    "ochre_trap_from_kernel:",
     "2:",
     "push rax",
     "lea rax, [rip + ochre_user_iretq]",
@@ -197,8 +209,10 @@ core::arch::global_asm!(
     "push r15",
     "cld",
     "mov rdi, rsp",
-    "call {kernel_trap}",
-    "5:",
+    // Not relative to here, which may be another place (`apart.rs`).
+    "call qword ptr gs:[{kernel_trap}]",
+    ".global ochre_trap_back",
+    "ochre_trap_back:",
     "pop r15",
     "pop r14",
     "pop r13",
@@ -220,11 +234,13 @@ core::arch::global_asm!(
     // The way out refused the program's state: its registers are still in the
     // context; say that it made a protection fault.
     "4:",
+    ".global ochre_trap_refused",
+    "ochre_trap_refused:",
     "swapgs",
     "mov rax, gs:[{registers}]",
     "mov qword ptr [rax + {vector}], 13",
     "mov qword ptr [rax + {error}], 0",
-    "jmp 3b",
+    "jmp ochre_trap_from_user",
 
     ".balign 16",
     "ochre_trap_paranoid:",
@@ -255,9 +271,9 @@ core::arch::global_asm!(
     "mov rdi, rsp",
     "call {paranoid_trap}",
     "test ebx, ebx",
-    "jz 5b",
+    "jz ochre_trap_back",
     "swapgs",
-    "jmp 5b",
+    "jmp ochre_trap_back",
 
     // rcx = return address, r11 = flags: `Registers::rip` and `rflags`, and
     // nowhere else. The order of the stores is the order of the structure.
@@ -265,6 +281,8 @@ core::arch::global_asm!(
     ".global ochre_syscall_entry",
     "ochre_syscall_entry:",
     "swapgs",
+    ".global ochre_after_system_call",
+    "ochre_after_system_call:",
     "mov gs:[{scratch}], rsp",
     "mov rsp, gs:[{registers}]",
     "mov [rsp + {r15}], r15",
@@ -358,7 +376,7 @@ core::arch::global_asm!(
     via_syscall = const VIA_SYSCALL,
     user_data = const USER_DATA,
     user_code = const USER_CODE,
-    kernel_trap = sym super::fault::kernel_trap,
+    kernel_trap = const KERNEL_TRAP,
     paranoid_trap = sym super::fault::paranoid_trap,
     r15 = const offset_of!(Registers, r15),
     r14 = const offset_of!(Registers, r14),

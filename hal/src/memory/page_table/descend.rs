@@ -11,6 +11,7 @@ use crate::arch::machine::paging;
 
 use super::super::quarantine::Unlinked;
 use super::super::table::Table;
+use super::super::user_view;
 use super::{PAGE, ROOT_LEVEL};
 
 /// A leaf table that a walk came to.
@@ -147,7 +148,11 @@ pub(super) fn level(
             flow
         };
         if next.used() == 0 {
-            table.clear(at);
+            if depth == ROOT_LEVEL {
+                user_view::unlink(table, at);
+            } else {
+                table.clear(at);
+            }
             empty.push(next);
         }
         flow?;

@@ -8,7 +8,7 @@ use core::any::Any;
 use core::fmt::Write;
 
 use ochre_abi::Errno;
-use ochre_hal::cpu::{self, MAX_CPUS};
+use ochre_hal::cpu::{self, MAX_CPUS, Meltdown};
 
 use super::node::{Content, Identity, Leaf, Listing};
 use super::root::{Digits, parse_number};
@@ -37,6 +37,7 @@ enum Place {
     System,
     /// All processors; has one directory for each beside its table.
     Processors,
+    Vulnerabilities,
     Processor(u32),
     Topology(u32),
 }
@@ -59,7 +60,12 @@ const ALL_PROCESSORS: Table = &[
     ("online", What::Text(|_, text| all(text))),
     ("possible", What::Text(|_, text| all(text))),
     ("present", What::Text(|_, text| all(text))),
+    (
+        "vulnerabilities",
+        What::Directory(|_| Place::Vulnerabilities),
+    ),
 ];
+const VULNERABILITIES: Table = &[("meltdown", What::Text(|_, text| line(meltdown(), text)))];
 const ONE_PROCESSOR: Table = &[
     ("online", What::Text(|_, text| line(1, text))),
     ("topology", What::Directory(Place::Topology)),
@@ -77,6 +83,16 @@ const TOPOLOGY: Table = &[
 fn line(value: impl core::fmt::Display, text: &mut Text) -> Made {
     writeln!(text, "{value}")?;
     Ok(())
+}
+
+/// In Linux's words.
+fn meltdown() -> &'static str {
+    match cpu::meltdown() {
+        Meltdown::NotAffected => "Not affected",
+        Meltdown::Vulnerable => "Vulnerable",
+        Meltdown::Mitigated => "Mitigation: PTI",
+        Meltdown::NotAsked => "Unknown",
+    }
 }
 
 fn count() -> u32 {
@@ -103,6 +119,7 @@ impl Place {
             Place::Devices => DEVICES,
             Place::System => SYSTEM,
             Place::Processors => ALL_PROCESSORS,
+            Place::Vulnerabilities => VULNERABILITIES,
             Place::Processor(_) => ONE_PROCESSOR,
             Place::Topology(_) => TOPOLOGY,
         }
@@ -123,6 +140,7 @@ impl Place {
             Place::Devices => SPAN,
             Place::System => 2 * SPAN,
             Place::Processors => 3 * SPAN,
+            Place::Vulnerabilities => 4 * SPAN,
             Place::Processor(processor) => of(processor, 0),
             Place::Topology(processor) => of(processor, 1),
         }
