@@ -25,10 +25,12 @@
 //! | `wake-from-idle` | each sleeps and is woken, again and again; ok |
 //! | `panic-elsewhere`, `overflow-elsewhere` | a report by the second processor; all stop |
 //! | `tasks` | some that yield, thousands that sleep, none polled in vain; ok |
+//! | `log-storm` | every processor logs from its alarms; most is left out and counted; ok |
 //! | `hang` | nothing for ever: the host has to say so |
 //! | `stuck` | a report of where the second processor is; then a panic |
 
 mod keys;
+mod storm;
 mod tasks;
 
 use alloc::format;
@@ -111,6 +113,7 @@ pub(crate) fn run(boot: &mut BootInfo) {
         "stuck" => stuck(),
         "tasks" => tasks::run(ok),
         "keys" => keys::run(ok),
+        "log-storm" => storm::run(),
         "hang" => {
             debug::write(b"boottest hang: begins\n");
             loop {

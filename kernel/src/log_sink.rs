@@ -1,12 +1,15 @@
 //! The kernel log: lines to the log port, and the last of them in memory.
 //!
-//! Written through the `log` crate. The ring is what `syslog(2)` and
+//! Written through the `log` crate, and no faster than a machine can bear
+//! (`rate`). The ring is what `syslog(2)` and
 //! `/proc/kmsg` read.
+
+mod rate;
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use ochre_abi::Errno;
 use ochre_hal::clock;
 use ochre_sync::SpinLock;
@@ -31,6 +34,8 @@ static KEPT: SpinLock<Ring> = SpinLock::new(Ring {
     bytes: [0; RING],
     written: 0,
 });
+
+static LIMIT: rate::Limit = rate::Limit::new();
 
 struct Sink;
 
@@ -59,32 +64,49 @@ impl Log for Sink {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut line = Line {
-            bytes: [0; LINE],
-            len: 0,
+        let now_ns = clock::now_ns();
+        // Who wants to see everything sees everything.
+        let left_out = if record.level() <= Level::Info {
+            let Some(left_out) = LIMIT.admit(now_ns) else {
+                return;
+            };
+            left_out
+        } else {
+            0
         };
-        let now_us = clock::now_ns() / 1000;
-        let written = writeln!(
-            line,
-            "[{:5}.{:06}] {:5} {}",
-            now_us / 1_000_000,
-            now_us % 1_000_000,
-            record.level(),
-            record.args()
-        );
-        if written.is_ok() {
-            if line.len > 0 && line.bytes[line.len - 1] != b'\n' {
-                line.bytes[line.len] = b'\n';
-                line.len += 1;
-            }
-            let bytes = &line.bytes[..line.len];
-            line::tell(bytes);
-            keep(bytes);
-            screen::note();
+        if left_out > 0 {
+            let told = format_args!("log: {left_out} lines left out");
+            put(now_ns, Level::Warn, told);
         }
+        put(now_ns, record.level(), *record.args());
     }
 
     fn flush(&self) {}
+}
+
+/// Writes one line.
+fn put(now_ns: u64, level: Level, text: fmt::Arguments<'_>) {
+    let mut line = Line {
+        bytes: [0; LINE],
+        len: 0,
+    };
+    let now_us = now_ns / 1000;
+    let written = writeln!(
+        line,
+        "[{:5}.{:06}] {level:5} {text}",
+        now_us / 1_000_000,
+        now_us % 1_000_000,
+    );
+    if written.is_ok() {
+        if line.len > 0 && line.bytes[line.len - 1] != b'\n' {
+            line.bytes[line.len] = b'\n';
+            line.len += 1;
+        }
+        let bytes = &line.bytes[..line.len];
+        line::tell(bytes);
+        keep(bytes);
+        screen::note();
+    }
 }
 
 fn keep(bytes: &[u8]) {

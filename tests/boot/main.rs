@@ -158,6 +158,11 @@ fn main() -> ExitCode {
             .chain(machines::early_input())
             .chain(trees::cases().filter(|_| is_tested(Arch::Aarch64)))
             .chain([Case::new("a kernel that hangs is told", hang)])
+            .chain(architectures().map(|arch| {
+                Case::new(format!("{}a storm of log lines", prefix(arch)), move || {
+                    storm(arch)
+                })
+            }))
             .chain(rtc::cases())
             .chain(architectures().flat_map(init::cases))
             .chain(architectures().flat_map(names::cases))
@@ -210,6 +215,40 @@ fn hang() -> Result<()> {
             && !outcome.log.contains("kernel fault"),
         "it is told, and for another reason\n{told}"
     );
+    Ok(())
+}
+
+/// Two processors log from their interrupts without end: each line is there, or
+/// is counted among those left out.
+fn storm(arch: Arch) -> Result<()> {
+    /// What `kernel/src/boottest/storm.rs` logs on two processors.
+    const LINES: u64 = 2 * 200 * 50;
+    let outcome = Guest::with_kernel(test_kernel(arch)?)
+        .machine(Machine::usual(arch))
+        .processors(2)
+        .words("ochre.boottest=log-storm")
+        .timeout(TIMEOUT)
+        .run()?;
+    ended_on(arch, &outcome, QemuExit::Ordered)?;
+    let there = outcome
+        .log
+        .lines()
+        .filter(|line| line.contains(" WARN  storm on processor "));
+    let there = u64::try_from(there.count())?;
+    let left_out: u64 = outcome
+        .log
+        .lines()
+        .filter_map(|line| {
+            let (_, told) = line.split_once("log: ")?;
+            told.strip_suffix(" lines left out")?.parse::<u64>().ok()
+        })
+        .sum();
+    let told = format!(
+        "{there} lines, {left_out} left out\n{}",
+        outcome.log_tail(20)
+    );
+    ensure!(left_out > 0 && there + left_out == LINES, "{told}");
+    ensure!(outcome.log.contains("the storm is over"), "{told}");
     Ok(())
 }
 
