@@ -4,6 +4,7 @@
 //! The answers go to the kernel's log and to the terminal that people look at.
 //! Nothing here holds a lock while it writes.
 
+use alloc::sync::Arc;
 use core::fmt;
 
 use log::info;
@@ -11,14 +12,17 @@ use ochre_abi::system::trimmed;
 use ochre_hal::memory::{self, Stats};
 use ochre_hal::power;
 
-use crate::process::{Pid, table};
+use crate::ipc::futex;
+use crate::process::{Pid, Thread, table};
 use crate::tty::screen;
+use crate::vfs::lock;
 use crate::{device, tty};
 
 /// The letters, and what each does, in the words of the help.
-const REQUESTS: [(char, &str); 6] = [
+const REQUESTS: [(char, &str); 7] = [
     ('b', "reboot(b)"),
     ('c', "crash(c)"),
+    ('d', "show-all-locks(d)"),
     ('h', "help(h)"),
     ('m', "show-memory-usage(m)"),
     ('o', "poweroff(o)"),
@@ -44,6 +48,10 @@ pub fn request(key: char) {
             power::reboot();
         }
         'c' => panic!("sysrq: a crash was asked for"),
+        'd' => {
+            say(format_args!("Show Locks Held"));
+            show_locks();
+        }
         'm' => {
             say(format_args!("Show Memory"));
             show_memory(&memory::stats());
@@ -82,13 +90,38 @@ fn show_memory(stats: &Stats) {
     }
 }
 
+/// The locks that last: those of programs, on files and at futexes. What the
+/// kernel itself locks is given back before the task that locked it is polled
+/// again, and this task has locked nothing.
+fn show_locks() {
+    for held in lock::all() {
+        say(format_args!("{held}"));
+    }
+    for thread in threads() {
+        let Some(waited) = futex::waited_for(&thread) else {
+            continue;
+        };
+        let (tid, at) = (thread.tid(), waited.at);
+        match waited.owner {
+            Some(owner) => say(format_args!("{tid} waits for {at}, which {owner} has")),
+            None => say(format_args!("{tid} waits at {at}")),
+        }
+    }
+}
+
 /// Every thread. The table is let go between two of them: those that come or
 /// go meanwhile may be missed.
-fn show_tasks() {
+fn threads() -> impl Iterator<Item = Arc<Thread>> {
     let mut from = Pid(0);
-    loop {
-        let found = table::lock().threads_from(from).next().cloned();
-        let Some(thread) = found else { return };
+    core::iter::from_fn(move || {
+        let found = table::lock().threads_from(from).next().cloned()?;
+        from = Pid(found.tid().0.saturating_add(1));
+        Some(found)
+    })
+}
+
+fn show_tasks() {
+    for thread in threads() {
         let task = thread.task();
         let state = match &task {
             None => 'X',
@@ -104,7 +137,6 @@ fn show_tasks() {
             task.map_or(0, |task| task.processor()),
             trimmed(&name).escape_ascii()
         ));
-        from = Pid(thread.tid().0.saturating_add(1));
     }
 }
 

@@ -5,8 +5,9 @@
 //! the serial line, on which everything can be read that a program writes.
 
 use core::time::Duration;
+use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{
     Arch, Case, Guest, Machine, QemuExit, Running, Screen, archive, describe, ended_on, guest_on,
     is_tested, prefix, shell, shell_on, shell_tree, test_kernel,
@@ -28,6 +29,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
             Case::new("keyboard, a task for each press", a_task_for_each),
         ),
         (Arch::X86_64, Case::new("keyboard and screen", with_screen)),
+        (Arch::X86_64, Case::new("keyboard, pasted", pasted)),
         (
             Arch::X86_64,
             Case::new("keyboard, a shell on each terminal", shells),
@@ -169,6 +171,8 @@ echo ready.; sleep 1000"
     running.control()?.type_text("Hello, {World}; x\x7f!\n")?;
     running.expect("got <Hello, {World}; !>", PATIENCE)?;
     running.expect("ready.", PATIENCE)?;
+    running.control()?.press(&["alt", "print", "d"])?;
+    running.expect("sysrq: Show Locks Held", PATIENCE)?;
     running.control()?.press(&["alt", "print", "m"])?;
     running.expect("KiB kernel heap", PATIENCE)?;
     running.control()?.press(&["alt", "sysrq", "o"])?;
@@ -189,11 +193,16 @@ fn german() -> Result<()> {
             &["minus"],
             &["alt_r", "e"],
             &["alt_r", "7"],
+            // Dead keys: an accent waits for its letter, a blank frees it.
+            &["equal"],
+            &["e"],
+            &["grave_accent"],
+            &["spc"],
             &["right"],
             &["f5"],
         ],
     )?;
-    let expected = ["z", "ä", "Ä", "ß", "€", "{", "\x1b[C", "\x1b[[E"];
+    let expected = ["z", "ä", "Ä", "ß", "€", "{", "é", "^", "\x1b[C", "\x1b[[E"];
     same("the German keys", &came, &expected)?;
     let outcome = running.wait()?;
     ensure!(
@@ -336,4 +345,81 @@ fn use_both(running: &mut Running) -> Result<()> {
     has(running, "the first prompt again", &[PROMPT])?;
     running.control()?.type_text("exit 5\n")?;
     Ok(())
+}
+
+/// Keys that come one after the other while the program does not read, many
+/// times what a terminal keeps, all arrive when it does.
+fn pasted() -> Result<()> {
+    const KEYS: [(&str, &str); 12] = [
+        ("f1", "[[A"),
+        ("f2", "[[B"),
+        ("f3", "[[C"),
+        ("f4", "[[D"),
+        ("f5", "[[E"),
+        ("f6", "[17~"),
+        ("f7", "[18~"),
+        ("f8", "[19~"),
+        ("f9", "[20~"),
+        ("f10", "[21~"),
+        ("f11", "[23~"),
+        ("f12", "[24~"),
+    ];
+    const COUNT: usize = 3000;
+    const AT_ONCE: usize = 5;
+    let typed: Vec<_> = (0..COUNT)
+        .map(|index| KEYS[(index * index + index / 7) % KEYS.len()])
+        .collect();
+    let expected: String = typed
+        .iter()
+        .flat_map(|(_, sequence)| ["\x1b", sequence])
+        .collect();
+    let script = format!(
+        "exec 3</dev/tty1; stty raw -echo <&3; echo ready; read line
+         head -c {} <&3; echo; echo end",
+        expected.len()
+    );
+    let mut running = shell(&script)?
+        .machine(Machine::Q35)
+        .screen(Screen::Hidden)
+        .stdin_later()
+        .start()?;
+    running.expect("ready\n", PATIENCE)?;
+    for keys in typed.chunks(AT_ONCE) {
+        let names: Vec<_> = keys.iter().map(|(name, _)| *name).collect();
+        running.control()?.tap(&names)?;
+        fetched(&mut running)?;
+    }
+    running.send("\n")?;
+    let came = running.expect("\nend\n", PATIENCE)?;
+    let came = String::from_utf8_lossy(&came);
+    let came = came.strip_suffix("\nend\n").unwrap_or(&came);
+    let is_same = |(came, typed): (char, char)| came == typed;
+    let same = came
+        .chars()
+        .zip(expected.chars())
+        .take_while(|pair| is_same(*pair));
+    ensure!(
+        came == expected,
+        "{} bytes came, as typed up to {}",
+        came.len(),
+        same.count()
+    );
+    running.wait()?;
+    Ok(())
+}
+
+/// Waits until the guest has fetched what the keyboard has for it: the
+/// controller says so, and is not disturbed by being asked.
+fn fetched(running: &mut Running) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let told = running.control()?.monitor("i /b 0x64")?;
+        let status = told.trim().rsplit_once("0x").map(|(_, status)| status);
+        let status = u8::from_str_radix(status.unwrap_or_default(), 16)
+            .with_context(|| format!("the controller's status: {told}"))?;
+        if status & 1 == 0 {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "keys stay with the controller");
+    }
 }

@@ -120,6 +120,9 @@ show printf '%0100d\n' 7
 show printf '\033[31;44mred on blue\033[0m \033[1;93;105mbright\033[m\n┌─┐ä日\n\033[5;3H'
 show printf 'asked'
 stty -icanon min 4 -echo <&3; printf '\033[3;7H\033[6n' >&3; dd bs=6 count=1 <&3 2>/dev/null | od -c | head -1
+small() { stty rows 1 cols 1 <&3; stty size <&3; seq 99 >&3; stty rows 25 cols 80 <&3; printf '\033cgrown'; }
+show small
+show sh -c 'head -c 200000 /dev/urandom; printf "\033c\033]R\033ccalm"'
 echo other >/dev/tty2
 show printf 'first'
 chvt 2 <&3; echo done; read line
@@ -170,6 +173,10 @@ fn text() -> Result<()> {
     // The answer to a question about the cursor is read as if it was typed.
     guest.expect(r"0000000 033   [   3   ;   7   R", PATIENCE)?;
     guest.expect("done\n", PATIENCE)?;
+    wait_for_rows(&mut guest, "a terminal that was small", &["grown", ""])?;
+    next(&mut guest)?;
+    wait_for_rows(&mut guest, "a terminal after noise", &["calm", ""])?;
+    next(&mut guest)?;
     wait_for_rows(&mut guest, "the first terminal", &["first", ""])?;
     next(&mut guest)?;
     wait_for_rows(&mut guest, "the second terminal", &["other", ""])?;

@@ -139,6 +139,24 @@ impl Qmp {
         Ok(())
     }
 
+    /// Presses keys and lets each go, without a pause: a keyboard keeps no more
+    /// than five of them for a guest that is slow to fetch them.
+    ///
+    /// # Errors
+    /// For a name that is no key's.
+    pub fn tap(&mut self, keys: &[&str]) -> Result<()> {
+        let event = |key: &str, down: bool| {
+            let key = json!({"type": "qcode", "data": key});
+            json!({"type": "key", "data": {"down": down, "key": key}})
+        };
+        let events: Vec<_> = keys
+            .iter()
+            .flat_map(|key| [event(key, true), event(key, false)])
+            .collect();
+        self.execute("input-send-event", &json!({"events": events}))?;
+        Ok(())
+    }
+
     /// Types a text as on an American keyboard.
     ///
     /// # Errors

@@ -33,12 +33,34 @@ mod table;
 mod wait;
 mod word;
 
+use crate::process::{Pid, Thread};
 pub use key::{Key, Scope};
 pub use pi::priority_changed;
 pub use pi_wait::{Lock, Locked, WaitOnward, check_owner, lock, try_lock, unlock};
 pub use robust::release_owned;
 pub use table::{Move, requeue, requeue_inheriting, wake, wake_op};
+
 pub use wait::{Deadline, Ended, Target, Wait, WaitMany};
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// The word.
+    pub at: Key,
+    /// Who has it, where the kernel knows: mutexes with priority inheritance.
+    pub owner: Option<Pid>,
+}
+
+/// The futex that a thread waits at, if it does: for people, not fast.
+#[must_use]
+pub fn waited_for(thread: &Thread) -> Option<Waited> {
+    if let Some((at, owner)) = pi::waited_for(thread.tid()) {
+        let owner = Some(owner);
+        return Some(Waited { at, owner });
+    }
+    let at = table::word_of(&thread.task()?)?;
+    Some(Waited { at, owner: None })
+}
 
 /// The owner of a mutex died (`FUTEX_OWNER_DIED`).
 const OWNER_DIED: u32 = 0x4000_0000;

@@ -242,7 +242,7 @@ fn set_lock(
         _ => return Err(Errno::EINVAL),
     };
     let waits = matches!(command, F_SETLKW | F_OFD_SETLKW);
-    match lock::lock_range(key, owner, span, exclusive) {
+    match lock::lock_range(&file, owner, span, exclusive) {
         Err(Errno::EAGAIN) if waits => {}
         result => return Ok(Outcome::Done(result.map(|()| 0))),
     }
@@ -268,7 +268,7 @@ async fn wait_for_range(
         if let Some(table) = table {
             table.add(&queue);
         }
-        match lock::lock_range(key, owner, span, exclusive) {
+        match lock::lock_range(&file, owner, span, exclusive) {
             Err(Errno::EAGAIN) => {}
             result => return Some(result.map(|()| 0)),
         }
@@ -291,28 +291,28 @@ pub fn flock(call: &mut Call<'_>, fd: Fd, operation: u32) -> Result<Outcome, Err
         return Err(Errno::EINVAL);
     }
     let file = call.files().get(fd.0)?;
-    let key = lock::key(&file);
+    let asked_by = call.thread.process.pid.0;
     let exclusive = match operation & !LOCK_NB {
         LOCK_SH => false,
         LOCK_EX => true,
         LOCK_UN => {
-            lock::unlock_whole(key, lock::description(&file));
+            lock::unlock_whole(&file);
             return Ok(Outcome::Done(Ok(0)));
         }
         _ => return Err(Errno::EINVAL),
     };
-    match lock::lock_whole(key, lock::description(&file), exclusive) {
+    match lock::lock_whole(&file, asked_by, exclusive) {
         Err(Errno::EAGAIN) if operation & LOCK_NB == 0 => {}
         result => return Ok(Outcome::Done(result.map(|()| 0))),
     }
     let thread = Arc::clone(call.thread);
     Ok(Outcome::wait(async move {
-        let queue = lock::queue(key);
+        let queue = lock::queue(lock::key(&file));
         wait::until(thread, None, |table| {
             if let Some(table) = table {
                 table.add(&queue);
             }
-            match lock::lock_whole(key, lock::description(&file), exclusive) {
+            match lock::lock_whole(&file, asked_by, exclusive) {
                 Err(Errno::EAGAIN) => None,
                 result => Some(result.map(|()| 0)),
             }

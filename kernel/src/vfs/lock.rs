@@ -9,6 +9,7 @@
 //! `TABLE` is the only lock; wait queues are woken after it.
 
 mod ranges;
+mod told;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -18,20 +19,31 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 
 pub use ranges::{Held, Owner, RangeLocks, Span};
+pub use told::{Kind, Told, all};
 
 use super::OpenFile;
-use crate::memory::MakeRoom;
+use crate::memory::{Identity, MakeRoom};
 use crate::wait::WaitQueue;
 
 /// Steps that a search for a circle of waiting processes takes.
 const CIRCLE_MAX: usize = 16;
 
+/// A lock of a whole file.
+#[derive(Clone, Copy, Debug)]
+struct Whole {
+    description: usize,
+    exclusive: bool,
+    /// The process that asked for it.
+    asked_by: u32,
+}
+
 #[derive(Default)]
 struct FileLocks {
     ranges: RangeLocks,
-    /// Whole-file locks: description and whether exclusive.
-    whole: Vec<(usize, bool)>,
+    whole: Vec<Whole>,
     changed: WaitQueue,
+    /// Which file it is, for people. Known soon after the first lock.
+    file: Option<Identity>,
 }
 
 struct Table {
@@ -61,6 +73,25 @@ pub fn key(file: &OpenFile) -> usize {
 #[must_use]
 pub fn description(file: &OpenFile) -> usize {
     core::ptr::from_ref(file).addr()
+}
+
+/// Keeps which file has this key, if that is not known yet.
+fn name(key: usize, file: &OpenFile) {
+    let is_unknown = |table: &Table| {
+        let locks = table.files.get(&key);
+        locks.is_some_and(|locks| locks.file.is_none())
+    };
+    // The file system is asked with nothing locked.
+    if !is_unknown(&TABLE.lock()) {
+        return;
+    }
+    let metadata = file.metadata();
+    if let Some(locks) = TABLE.lock().files.get_mut(&key) {
+        locks.file = Some(Identity {
+            device: metadata.device,
+            inode: metadata.inode,
+        });
+    }
 }
 
 fn with_file<R>(key: usize, act: impl FnOnce(&mut FileLocks) -> R) -> R {
@@ -94,14 +125,16 @@ pub fn conflict(key: usize, owner: Owner, span: Span, exclusive: bool) -> Option
 ///
 /// # Errors
 /// EAGAIN when another owner's lock is in the way; ENOLCK without memory.
-pub fn lock_range(key: usize, owner: Owner, span: Span, exclusive: bool) -> Result<(), Errno> {
-    let queue = with_file(key, |file| {
-        if file.ranges.conflict(owner, span, exclusive).is_some() {
+pub fn lock_range(file: &OpenFile, owner: Owner, span: Span, exclusive: bool) -> Result<(), Errno> {
+    let key = key(file);
+    let queue = with_file(key, |locks| {
+        if locks.ranges.conflict(owner, span, exclusive).is_some() {
             return Err(Errno::EAGAIN);
         }
-        file.ranges.set(owner, span, Some(exclusive))?;
-        Ok(file.changed.clone())
+        locks.ranges.set(owner, span, Some(exclusive))?;
+        Ok(locks.changed.clone())
     })?;
+    name(key, file);
     // An exclusive lock may have become a shared one.
     queue.wake();
     Ok(())
@@ -164,39 +197,46 @@ impl Drop for Waiting {
 /// # Errors
 /// EAGAIN when another description's lock is in the way (what it had is gone,
 /// as flock(2) says); ENOLCK without memory.
-pub fn lock_whole(key: usize, description: usize, exclusive: bool) -> Result<(), Errno> {
-    let (result, queue) = with_file(key, |file| {
-        if file.whole.contains(&(description, exclusive)) {
+pub fn lock_whole(file: &OpenFile, asked_by: u32, exclusive: bool) -> Result<(), Errno> {
+    let key = key(file);
+    let description = description(file);
+    let (result, queue) = with_file(key, |locks| {
+        let is_same = |held: &Whole| held.description == description && held.exclusive == exclusive;
+        if locks.whole.iter().any(is_same) {
             return (Ok(()), None);
         }
         // Who gives up a lock on the way tells others; who had none must not, as
         // it would wake itself for ever while it waits.
-        let before = file.whole.len();
-        file.whole.retain(|(holder, _)| *holder != description);
-        let queue = (file.whole.len() < before).then(|| file.changed.clone());
-        if file
-            .whole
-            .iter()
-            .any(|(_, other_exclusive)| exclusive || *other_exclusive)
-        {
+        let before = locks.whole.len();
+        locks.whole.retain(|held| held.description != description);
+        let queue = (locks.whole.len() < before).then(|| locks.changed.clone());
+        if locks.whole.iter().any(|other| exclusive || other.exclusive) {
             return (Err(Errno::EAGAIN), queue);
         }
-        if file.whole.make_room(1).is_err() {
+        if locks.whole.make_room(1).is_err() {
             return (Err(Errno::ENOLCK), queue);
         }
-        file.whole.push((description, exclusive));
+        locks.whole.push(Whole {
+            description,
+            exclusive,
+            asked_by,
+        });
         (Ok(()), queue)
     });
     if let Some(queue) = queue {
         queue.wake();
     }
+    if result.is_ok() {
+        name(key, file);
+    }
     result
 }
 
 /// Ends a description's whole-file lock.
-pub fn unlock_whole(key: usize, description: usize) {
-    let queue = with_file(key, |file| {
-        file.whole.retain(|(holder, _)| *holder != description);
+pub fn unlock_whole(file: &OpenFile) {
+    let description = description(file);
+    let queue = with_file(key(file), |file| {
+        file.whole.retain(|held| held.description != description);
         file.changed.clone()
     });
     queue.wake();
@@ -206,7 +246,7 @@ fn release(key: usize, owner: Owner) {
     let queue = with_file(key, |file| {
         file.ranges.release(owner);
         if let Owner::Description(description) = owner {
-            file.whole.retain(|(holder, _)| *holder != description);
+            file.whole.retain(|held| held.description != description);
         }
         file.changed.clone()
     });

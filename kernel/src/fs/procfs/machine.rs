@@ -14,6 +14,7 @@ use crate::process::table;
 use crate::sched::account::{self, Activity};
 use crate::sched::{self, load as load_average};
 use crate::syscall::{self, system};
+use crate::vfs::lock;
 use crate::{fs, sysrq, time};
 
 /// The kernel's command line, once boot has said it.
@@ -117,6 +118,14 @@ fn write_counts(
         write!(text, " {:>10}", count(&account::of(cpu)))?;
     }
     write!(text, "   {meaning}")
+}
+
+/// `/proc/locks`: those that programs hold on files.
+pub(super) fn locks(text: &mut Text) -> Made {
+    for (index, told) in lock::all().enumerate() {
+        writeln!(text, "{}: {told}", index + 1)?;
+    }
+    Ok(())
 }
 
 /// `/proc/loadavg`.

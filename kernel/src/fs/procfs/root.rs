@@ -108,6 +108,7 @@ const TOP: &[Entry] = &[
     Entry::text("filesystems", machine::file_systems),
     Entry::text("interrupts", machine::interrupts),
     Entry::text("loadavg", machine::load),
+    Entry::text("locks", machine::locks),
     Entry::text("meminfo", memory::information),
     Entry::text("modules", machine::nothing),
     Entry::link("mounts", || Ok(b"self/mounts".to_vec())),

@@ -92,6 +92,12 @@ impl<T: Schedule, W> Graph<T, W> {
         self.words.get(key).map(|word| word.owner)
     }
 
+    /// The word that a thread waits for, and who has it.
+    pub(super) fn waited_for(&self, tid: Pid) -> Option<(Key, Pid)> {
+        let key = self.members.get(&tid)?.waits_for?;
+        Some((key, self.owner(&key)?))
+    }
+
     /// The first who waits for a word.
     pub(super) fn first(&self, key: &Key) -> Option<Pid> {
         Some(self.words.get(key)?.waiters.first()?.tid)
@@ -417,6 +423,8 @@ mod tests {
         assert_eq!(world.wait(0, 1, 1), Ok(()));
         assert_eq!(world.wait(1, 2, 2), Ok(()));
         assert_eq!(world.wait(2, 3, 3), Ok(()));
+        assert_eq!(world.graph.waited_for(Pid(1)), Some((key(2), Pid(2))));
+        assert_eq!(world.graph.waited_for(Pid(3)), None);
         assert_eq!(world.wait(3, 4, 0), Err(Errno::EDEADLK));
         assert_eq!(world.wait(3, 2, 2), Err(Errno::EDEADLK));
         assert!(world.graph.give_up(&key(1), Pid(0)));

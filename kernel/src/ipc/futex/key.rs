@@ -12,8 +12,10 @@
 //! hold it, so no other lies there.
 
 use alloc::sync::Arc;
+use core::fmt;
 
 use ochre_abi::Errno;
+use ochre_abi::stat::{major, minor};
 use ochre_hal::memory::USER_END;
 use ochre_hal::user::Access;
 
@@ -40,6 +42,19 @@ pub enum Key {
     Own(usize, u64),
     /// A word of an object, by its offset.
     Object(Identity, u64),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Key::Private(_, address) | Key::Own(_, address) => write!(f, "{address:#x}"),
+            Key::Object(object, offset) => {
+                let (major, minor) = (major(object.device), minor(object.device));
+                let inode = object.inode;
+                write!(f, "{offset:#x} of {major:02x}:{minor:02x}:{inode}")
+            }
+        }
+    }
 }
 
 impl Key {

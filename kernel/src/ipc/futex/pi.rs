@@ -77,6 +77,11 @@ pub(super) fn is_waited_for(key: &Key) -> bool {
     WAITERS.load(Ordering::Relaxed) != 0 && GRAPH.lock().owner(key).is_some()
 }
 
+/// The word that a thread waits for, and who has it.
+pub(super) fn waited_for(tid: Pid) -> Option<(Key, Pid)> {
+    GRAPH.lock().waited_for(tid)
+}
+
 /// A thread that may take a word.
 #[derive(Clone)]
 pub(super) struct Candidate {

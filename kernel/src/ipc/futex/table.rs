@@ -138,6 +138,20 @@ pub(super) fn is_woken(place: &Place) -> bool {
     place.shared().woken.load(Ordering::Acquire) != 0
 }
 
+/// The word that a task waits at. Looks at all of the table, for people.
+pub(super) fn word_of(task: &TaskRef) -> Option<Key> {
+    TABLE.iter().find_map(|bucket| {
+        // ORDERING: Relaxed; who comes meanwhile may be missed.
+        if bucket.waiting.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let list = bucket.list.lock();
+        list.iter()
+            .find(|(_, waiter)| Arc::ptr_eq(&waiter.task.0, task))
+            .map(|(entry, _)| entry.key)
+    })
+}
+
 /// Joins those who wait at a word if it still holds what is expected.
 ///
 /// # Errors

@@ -38,6 +38,24 @@ fn seen_by_another() -> String {
     wait(child)
 }
 
+/// What `/proc/locks` says of this process, without the numbers that differ.
+fn told() -> String {
+    let process = call!(SYS_getpid).unwrap_or(0).to_string();
+    let text = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let mut lines: Vec<String> = text
+        .lines()
+        .filter_map(|line| {
+            let (_, told) = line.split_once(": ")?;
+            let owner = told.split_whitespace().nth(3)?;
+            let file = told.split_whitespace().nth(4)?;
+            let numbers = format!(" {owner} {file} ");
+            (owner == process).then(|| told.replace(&numbers, " OWN FILE "))
+        })
+        .collect();
+    lines.sort();
+    lines.join(", ")
+}
+
 /// The cases.
 pub(crate) fn run() {
     let fd = open();
@@ -51,6 +69,7 @@ pub(crate) fn run() {
         "first part becomes a read lock",
         set(&lock(libc::F_RDLCK, 10, 3)),
     );
+    check("/proc/locks", told());
     check("asked", seen_by_another());
     check("negative length", set(&lock(libc::F_WRLCK, 100, -50)));
     check("before the start", set(&lock(libc::F_WRLCK, 10, -50)));
@@ -86,6 +105,7 @@ pub(crate) fn run() {
         0
     });
     let _ = set(&lock(libc::F_WRLCK, 0, 0));
+    check("/proc/locks to the end", told());
     let second = open();
     check(
         "closing any descriptor of the file",
@@ -177,6 +197,7 @@ fn deadlock() {
 fn flock() {
     let fd = open();
     check("flock", call!(SYS_flock, fd, libc::LOCK_EX | libc::LOCK_NB));
+    check("/proc/locks of a whole file", told());
     let other = open();
     check(
         "another description",
