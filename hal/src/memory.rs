@@ -18,6 +18,7 @@
 //! | `walk` | tables entry by entry, for people who look at them |
 //! | `user_view` | what of a space the processor has while a program runs |
 //! | `presence`, `quarantine` | what other processors remember of them |
+//! | `numbers` | the same where all of them are told by one instruction |
 //! | `user_copy` | copies to and from programs |
 //! | `kernel_map`, `mmio`, `stacks` | what the kernel maps for itself |
 //! | `registers`, `shared_page` | devices' registers, and pages that they have too |
@@ -38,6 +39,7 @@ pub(crate) mod kernel_map;
 #[cfg(feature = "ktest")]
 mod ktests;
 pub(crate) mod mmio;
+pub(crate) mod numbers;
 mod page_table;
 pub(crate) mod presence;
 mod quarantine;

@@ -8,7 +8,8 @@
 
 use super::frames::{self, FrameList};
 use super::quarantine::{self, Unlinked};
-use super::{UserFrame, presence, space};
+use super::{USER_END, UserFrame, space};
+use crate::arch::machine::tlb;
 
 /// A change that the processors may not know yet.
 ///
@@ -107,15 +108,20 @@ impl Flush {
             return;
         }
         self.told = true;
-        // Before the others are interrupted, so that they forget once only.
         let tables = core::mem::take(&mut self.tables);
-        quarantine::free(self.root, tables);
-        if self.start < self.end {
-            if space::is_active_here(self.root) {
-                presence::forget(self.start, self.end);
-            }
-            presence::shoot(self.root, self.start, self.end);
+        if tlb::BROADCASTS {
+            // What leads to tables is not only on the way to pages that changed.
+            let (start, end) = match tables.is_empty() {
+                true => (self.start, self.end),
+                false => (0, USER_END),
+            };
+            space::forget(self.root, start, end);
+            quarantine::free(self.root, tables);
+            return;
         }
+        // Before the others are interrupted, so that they forget once only.
+        quarantine::free(self.root, tables);
+        space::forget(self.root, self.start, self.end);
     }
 
     // ANCHOR: finish

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod heap;
+mod numbers;
 mod translate;
 mod views;
 

@@ -19,7 +19,7 @@ use core::ops::{ControlFlow, Range};
 use ochre_paging::{index, is_page_aligned, span};
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
-use crate::arch::machine::paging;
+use crate::arch::machine::{paging, tlb};
 
 use super::flush::Flush;
 use super::frames::{self, FrameList};
@@ -466,7 +466,7 @@ impl Drop for PageTable {
             if count == 0 {
                 break;
             }
-            presence::shoot(root, 0, USER_END);
+            space::forget(root, 0, USER_END);
             for entry in taken.iter().take(count) {
                 // SAFETY: invariant 1 of the module.
                 let table = unsafe { Table::at(paging::frame(*entry)) };
@@ -494,6 +494,9 @@ impl Drop for PageTable {
             }
         }
         quarantine::free(root, tables);
+        if tlb::BROADCASTS {
+            presence::send_home(root);
+        }
     }
 }
 

@@ -33,6 +33,11 @@
 //! yet may still walk tables that it remembers, ahead of time, and set
 //! accessed bits in them: so tables wait in [`quarantine`].
 //!
+//! # Machines that tell all processors at once
+//! There ([`tlb::BROADCASTS`]) nothing is marked but that a space has ended, and
+//! who uses user memory looks for the root only (`numbers`); `mode` is for whoever looks for processors
+//! that are stuck.
+//!
 //! # One processor
 //! Then `space` is the bare root, and the way to user memory is a comparison.
 
@@ -113,9 +118,14 @@ impl Presence {
     /// Says where the processor is going, before it looks at [`needs`](Self::needs).
     #[inline]
     pub(super) fn announce(&self, mode: u32) {
-        // ORDERING: SeqCst: a full barrier between this and the look at
-        // `space`; the other side is `mark` and the look at `mode` in `shoot`.
-        self.mode.0.swap(mode, Ordering::SeqCst);
+        if tlb::BROADCASTS {
+            // ORDERING: Relaxed; nobody waits for it.
+            self.mode.0.store(mode, Ordering::Relaxed);
+        } else {
+            // ORDERING: SeqCst: a full barrier between this and the look at
+            // `space`; the other side is `mark` and the look at `mode` in `shoot`.
+            self.mode.0.swap(mode, Ordering::SeqCst);
+        }
     }
 
     /// What must be done before `root` is used.
@@ -273,12 +283,12 @@ fn heed(here: &'static Presence) {
 pub(crate) static LEFT_OUT: AtomicBool = AtomicBool::new(false);
 
 #[cfg(feature = "ktest")]
-fn is_left_out() -> bool {
+pub(super) fn is_left_out() -> bool {
     LEFT_OUT.load(Ordering::Relaxed)
 }
 
 #[cfg(not(feature = "ktest"))]
-const fn is_left_out() -> bool {
+pub(super) const fn is_left_out() -> bool {
     false
 }
 
@@ -343,6 +353,14 @@ pub(super) fn hold_all(root: u32, widely: bool) -> u64 {
         }
     }
     marked
+}
+
+/// Has all other processors that are on the root of a space that ended leave
+/// it when they can: it is a frame.
+pub(super) fn send_home(root: u32) {
+    if cpu::online() > 1 {
+        hold_all(root, false);
+    }
 }
 
 /// Forgets pages on this processor.

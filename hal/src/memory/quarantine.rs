@@ -5,9 +5,13 @@
 //! processor that has forgotten leaves both masks, for everything in either
 //! was unlinked before it was marked. The first batch's mask only shrinks, so
 //! it ends however much is gathered; then the other takes its place.
+//!
+//! Where processors are told by [`tlb::BROADCASTS`] none walks a table any more
+//! once whoever unlinked it has told them, and nothing is kept.
 
 use ochre_sync::SpinLock;
 
+use crate::arch::machine::tlb;
 use crate::cpu;
 
 use super::frames::{self, FrameList};
@@ -74,10 +78,11 @@ static HELD: SpinLock<Held> = SpinLock::new(Held {
 });
 
 /// Frees tables of zeroes that were unlinked from the space of `root`, when
-/// every processor that may walk them has forgotten them.
+/// every processor that may walk them has forgotten them. (With
+/// [`tlb::BROADCASTS`]: they have been told.)
 pub(super) fn free(root: u32, tables: Unlinked) {
     let Unlinked { list, widely } = tables;
-    if list.is_empty() || cpu::online() == 1 {
+    if list.is_empty() || cpu::online() == 1 || tlb::BROADCASTS {
         return frames::free_tables(list);
     }
     if widely {

@@ -8,6 +8,8 @@
 //!
 //! The kernel half of every root holds the same entries, made once at boot for
 //! all the kernel will ever map; so kernel mappings appear in all spaces at once.
+//! (On a machine where the kernel's half has a root register of its own, only
+//! the kernel's root has them.)
 
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering, fence};
 
@@ -16,7 +18,7 @@ use crate::cpu;
 
 use super::presence::{self, Need, Presence};
 use super::table::Table;
-use super::{OutOfMemory, PAGE_SIZE, frames, user_view};
+use super::{OutOfMemory, PAGE_SIZE, frames, numbers, user_view};
 
 /// The kernel's own root; 0 before it is made.
 static KERNEL_ROOT: AtomicU32 = AtomicU32::new(0);
@@ -36,12 +38,16 @@ impl SpaceRef {
         if let Some(root) = frames::reuse_root() {
             // ORDERING: Relaxed; nobody else knows the table.
             frames::record(root).word().store(1, Ordering::Relaxed);
-            return Ok(SpaceRef { root });
+            let space = SpaceRef { root };
+            if tlb::BROADCASTS {
+                numbers::begin(space.table());
+            }
+            return Ok(space);
         }
         let root = Table::new()?;
         // ORDERING: Relaxed; set at boot.
         let kernel = KERNEL_ROOT.load(Ordering::Relaxed);
-        if kernel != 0 {
+        if kernel != 0 && !tlb::BROADCASTS {
             // SAFETY: the kernel's root is a table for ever.
             let kernel = unsafe { Table::at(kernel) };
             let both = kernel.entries().iter().zip(root.entries());
@@ -117,6 +123,16 @@ impl SpaceRef {
         }
     }
 
+    /// The number under which this processor is to use the space.
+    #[inline]
+    fn number(&self) -> u16 {
+        if tlb::BROADCASTS {
+            numbers::enter(self.table())
+        } else {
+            0
+        }
+    }
+
     #[cold]
     fn prepare(&self, here: &Presence) {
         while let Some(need) = here.needs(self.root) {
@@ -127,7 +143,7 @@ impl SpaceRef {
                 Need::Switch => {
                     let handle = self.clone();
                     // SAFETY: a root made by `new`: its kernel half is the kernel's.
-                    let load = || unsafe { tlb::load_root(physical(self.root)) };
+                    let load = || unsafe { tlb::load_root(physical(self.root), self.number()) };
                     // The word takes the handle over and gives the old one back.
                     let before = here.settle(handle.root, load);
                     core::mem::forget(handle);
@@ -188,14 +204,24 @@ pub(super) fn go_home(here: &Presence) {
     // ORDERING: Relaxed; set at boot.
     let kernel = KERNEL_ROOT.load(Ordering::Relaxed);
     // SAFETY: the kernel's own root.
-    let load = || unsafe { tlb::load_root(physical(kernel)) };
+    let load = || unsafe { tlb::load_root(physical(kernel), 0) };
     drop_root(here.settle(0, load));
 }
 
-/// Whether this processor runs on `root`.
-#[inline]
-pub(super) fn is_active_here(root: u32) -> bool {
-    percpu::presence().root() == root
+/// Makes every processor forget the pages of `start..end` in the space of
+/// `root`: when it returns nobody uses what was remembered of them.
+pub(super) fn forget(root: u32, start: u64, end: u64) {
+    if start >= end {
+        return;
+    }
+    if tlb::BROADCASTS {
+        // SAFETY: the caller changed its entries, so it is a table.
+        return numbers::forget(unsafe { Table::at(root) }, start, end);
+    }
+    if percpu::presence().root() == root {
+        presence::forget(start, end);
+    }
+    presence::shoot(root, start, end);
 }
 
 /// The physical address of the kernel's own root, for a processor that starts.

@@ -8,13 +8,17 @@
 //!
 //! Levels count up from the page: level 0 holds pages of 4 KiB, level 1 blocks
 //! of 2 MiB, level 2 blocks of 1 GiB, level 3 is the root.
-#![cfg_attr(not(test), no_std)]
+//!
+//! [`SpaceNumbers`] gives out the numbers by which processors tell address
+//! spaces apart.
+#![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]
 
 mod address;
 mod arm;
 mod format;
 mod mapper;
+mod numbers;
 mod walker;
 mod x86;
 
@@ -25,5 +29,6 @@ pub use address::{
 pub use arm::Arm;
 pub use format::{Attributes, Entry, Flag, Format, Memory, Rights};
 pub use mapper::{MapError, map};
+pub use numbers::{SpaceNumbers, space_number};
 pub use walker::{Leaf, Step, TableMemory, Walk, visit, walk};
 pub use x86::X86;

@@ -288,7 +288,10 @@ core::arch::global_asm!(
     "msr mair_el1, x1",
     "ldr x1, ={tcr}",
     "mrs x2, id_aa64mmfr0_el1",
-    "and x2, x2, #7",
+    // Sixteen bits for the numbers of address spaces, or eight.
+    "tbz x2, #5, 8f",
+    "orr x1, x1, #1 << 36",
+    "8: and x2, x2, #7",
     // At most 48 bits.
     "mov x3, #5",
     "cmp x2, x3",

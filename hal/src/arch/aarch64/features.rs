@@ -31,6 +31,8 @@ pub(crate) struct Features {
     pub(crate) no_execute: bool,
     /// Blocks of 1 GiB; every processor has them.
     pub(crate) gigabyte_pages: bool,
+    /// The last of the numbers that tell address spaces apart.
+    pub(crate) last_number: u16,
     /// What programs see as `AT_HWCAP`.
     hwcap: u64,
 }
@@ -89,6 +91,11 @@ fn detect() -> Features {
         access_prevention: field(memory, 20) != 0,
         no_execute: true,
         gigabyte_pages: true,
+        last_number: if field(mrs!("id_aa64mmfr0_el1"), 4) == 2 {
+            u16::MAX
+        } else {
+            u16::from(u8::MAX)
+        },
         hwcap,
     }
 }

@@ -4,31 +4,58 @@
 //! the lower half's entries are the first 256 and the upper half's the others.
 //! `TTBR0` is the root of the space; `TTBR1` stays with the kernel's root.
 //!
-//! All translations of programs have the one ASID 0. They are forgotten on
-//! this processor only: who changes tables tells the others by `presence`.
+//! A program's translations have its space's number (ASID), which `TTBR0`
+//! holds beside the root; the kernel's are global, and number 0 has none: it is
+//! there when no program's space is. Going from one space to another forgets
+//! nothing. Who changes tables makes all processors forget at once
+//! ([`numbers`](crate::memory::numbers)).
 
 use core::arch::asm;
+use core::ops::Range;
+
+#[cfg(feature = "ktest")]
+use ochre_sync::primitive::atomic::Ordering;
+
+#[cfg(feature = "ktest")]
+use crate::memory::numbers::FORGOTTEN;
+
+use super::features;
+use super::system::mrs;
 
 /// Bytes of the half of a root that is the programs'.
 const HALF: u64 = 2048;
 
-/// Loads the root register: also forgets every translation that is not global.
+/// Where a space's number is, in a root register and in what is to be forgotten.
+const NUMBER: u32 = 48;
+
+/// Bits of a page's number in what is to be forgotten.
+const PAGE: u64 = 0xfff_ffff_ffff;
+
+/// Whether one instruction makes every processor forget.
+pub(crate) const BROADCASTS: bool = true;
+
+/// The last number of a space.
+pub(crate) fn last_number() -> u16 {
+    features::get().last_number
+}
+
+/// Loads the root register of programs, and their space's number with it.
 ///
 /// # Safety
-/// `root` is the physical address of a root table, for as long as it is loaded.
+/// `root` is the physical address of a root table, for as long as it is
+/// loaded; the number is that space's on this processor.
 #[inline]
-pub(crate) unsafe fn load_root(root: u64) {
+pub(crate) unsafe fn load_root(root: u64, number: u16) {
+    let value = root | u64::from(number) << NUMBER;
     // SAFETY: only the programs' half is reached through this register; stores
-    // to tables come first, by the barrier.
+    // to tables come first, by the barrier, and the space's number is known to
+    // who changes them from now on.
     unsafe {
         asm!(
             "dsb ish",
             "msr ttbr0_el1, {}",
             "isb",
-            "tlbi aside1, xzr",
-            "dsb nsh",
-            "isb",
-            in(reg) root,
+            in(reg) value,
             options(nostack, preserves_flags),
         );
     }
@@ -57,32 +84,81 @@ pub(crate) unsafe fn load_kernel_root(root: u64) {
     }
 }
 
-/// Forgets the translation of one page of a program.
-#[inline]
-pub(crate) fn forget_page(address: u64) {
-    let page = address >> 12 & 0xfff_ffff_ffff;
-    // SAFETY: forgetting a translation makes the processor read the tables again.
-    unsafe {
-        asm!("dsb ishst", "tlbi vae1, {}", "dsb nsh", "isb", in(reg) page, options(nostack, preserves_flags))
-    }
-}
-
 /// Makes entries that were empty known to this processor.
 pub(crate) fn publish() {
     // SAFETY: barriers only.
     unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) }
 }
 
-/// Forgets every translation that is not global.
+/// Has all stores to tables done, and looks at nothing before.
+#[inline]
+pub(crate) fn show_tables() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) }
+}
+
+/// Waits until what was to be forgotten is.
+#[inline]
+fn finish(widely: bool) {
+    #[cfg(feature = "ktest")]
+    FORGOTTEN.fetch_add(1, Ordering::Relaxed);
+    if widely {
+        // SAFETY: barriers only.
+        unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) }
+    } else {
+        // SAFETY: as above.
+        unsafe { asm!("dsb nsh", "isb", options(nostack, preserves_flags)) }
+    }
+}
+
+/// Forgets the translation of one page of the program whose space is loaded,
+/// on this processor.
+#[inline]
+pub(crate) fn forget_page(address: u64) {
+    let number = mrs!("ttbr0_el1") >> NUMBER;
+    // CAST: 16 bits are left.
+    forget_pages(number as u16, address >> 12..(address >> 12) + 1, false);
+}
+
+/// Forgets every translation, of whatever space, on this processor.
 pub(crate) fn forget_all() {
-    // SAFETY: as in `forget_page`.
+    // SAFETY: forgetting a translation makes the processor read the tables again.
     unsafe {
         asm!(
             "dsb ishst",
-            "tlbi aside1, xzr",
-            "dsb nsh",
-            "isb",
+            "tlbi vmalle1",
             options(nostack, preserves_flags)
         )
     }
+    finish(false);
+}
+
+/// Forgets everything of a space: on all processors, or on this one.
+/// [`show_tables`] was called before.
+pub(crate) fn forget_space(number: u16, widely: bool) {
+    let what = u64::from(number) << NUMBER;
+    if widely {
+        // SAFETY: as in `forget_all`.
+        unsafe { asm!("tlbi aside1is, {}", in(reg) what, options(nostack, preserves_flags)) }
+    } else {
+        // SAFETY: as in `forget_all`.
+        unsafe { asm!("tlbi aside1, {}", in(reg) what, options(nostack, preserves_flags)) }
+    }
+    finish(widely);
+}
+
+/// As [`forget_space`] for pages, by their numbers, and the tables on the way to each.
+#[inline]
+pub(crate) fn forget_pages(number: u16, pages: Range<u64>, widely: bool) {
+    for page in pages {
+        let what = u64::from(number) << NUMBER | page & PAGE;
+        if widely {
+            // SAFETY: as in `forget_all`.
+            unsafe { asm!("tlbi vae1is, {}", in(reg) what, options(nostack, preserves_flags)) }
+        } else {
+            // SAFETY: as in `forget_all`.
+            unsafe { asm!("tlbi vae1, {}", in(reg) what, options(nostack, preserves_flags)) }
+        }
+    }
+    finish(widely);
 }
