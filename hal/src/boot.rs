@@ -6,6 +6,7 @@
 
 mod initramfs;
 pub(crate) mod memory_map;
+pub(crate) mod places;
 mod stages;
 
 pub use initramfs::Initramfs;

@@ -146,9 +146,8 @@ fn expected(arch: Arch, name: &str) -> Expected {
 
 fn main() -> ExitCode {
     let x86_64 = is_tested(Arch::X86_64);
-    let on_x86_64 = places::cases()
+    let on_x86_64 = apart::cases()
         .into_iter()
-        .chain(apart::cases())
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(
@@ -166,6 +165,7 @@ fn main() -> ExitCode {
             .chain(rtc::cases())
             .chain(architectures().flat_map(init::cases))
             .chain(architectures().flat_map(names::cases))
+            .chain(architectures().flat_map(places::cases))
             .chain(profile::cases())
             .chain(terminal::cases())
             .chain(screen::cases())

@@ -3,8 +3,7 @@
 use core::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Case, Guest, QemuExit, describe, ended_with, test_kernel};
-use ochre_tool::arch::Arch;
+use ochre_tests::{Arch, Case, Guest, Machine, QemuExit, describe, ended_on, prefix, test_kernel};
 
 /// How long a boot may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -16,21 +15,25 @@ const BOOTS: usize = 3;
 /// What the linker script and the tables of `kernel_map.rs` say.
 const AS_LINKED: [u64; 3] = [0xffff_ffff_8020_0000, 0xffff_8000_0000_0000, 0];
 
-pub(crate) fn cases() -> Vec<Case> {
-    vec![
-        Case::new("places differ", they_differ),
-        Case::new("places with nokaslr", they_are_as_linked),
+pub(crate) fn cases(arch: Arch) -> [Case; 2] {
+    let prefix = prefix(arch);
+    [
+        Case::new(format!("{prefix}places differ"), move || they_differ(arch)),
+        Case::new(format!("{prefix}places with nokaslr"), move || {
+            they_are_as_linked(arch)
+        }),
     ]
 }
 
 /// Image, direct map, stacks: what a boot says of them.
-fn places(words: &str) -> Result<[u64; 3]> {
-    let outcome = Guest::with_kernel(test_kernel(Arch::X86_64)?)
+fn places(arch: Arch, words: &str) -> Result<[u64; 3]> {
+    let outcome = Guest::with_kernel(test_kernel(arch)?)
+        .machine(Machine::usual(arch))
         .processors(2)
         .words(format!("ochre.boottest=places {words}"))
         .timeout(TIMEOUT)
         .run()?;
-    ended_with(&outcome, QemuExit::Ordered)?;
+    ended_on(arch, &outcome, QemuExit::Ordered)?;
     let line = outcome
         .log
         .lines()
@@ -45,8 +48,10 @@ fn places(words: &str) -> Result<[u64; 3]> {
         .map_err(|_| anyhow::anyhow!("not three places: {line}"))
 }
 
-fn they_differ() -> Result<()> {
-    let boots = (0..BOOTS).map(|_| places("")).collect::<Result<Vec<_>>>()?;
+fn they_differ(arch: Arch) -> Result<()> {
+    let boots = (0..BOOTS)
+        .map(|_| places(arch, ""))
+        .collect::<Result<Vec<_>>>()?;
     for (index, name) in ["image", "direct map", "stacks"].iter().enumerate() {
         let all: Vec<u64> = boots.iter().map(|places| places[index]).collect();
         ensure!(
@@ -61,8 +66,8 @@ fn they_differ() -> Result<()> {
     Ok(())
 }
 
-fn they_are_as_linked() -> Result<()> {
-    let places = places("nokaslr")?;
+fn they_are_as_linked(arch: Arch) -> Result<()> {
+    let places = places(arch, "nokaslr")?;
     ensure!(places == AS_LINKED, "{places:x?} instead of {AS_LINKED:x?}");
     Ok(())
 }

@@ -23,6 +23,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
     let case = |name, check: fn() -> Result<()>| Case::new(format!("{}{name}", prefix(ARM)), check);
     [
         case("kinds of machines", kinds),
+        case("a large tree", large),
         case("no clock", no_clock),
         case("no initial archive", no_archive),
         case("no interrupt controller", no_controller),
@@ -69,8 +70,10 @@ enum Change {
     Bytes(&'static [u8], &'static [u8]),
     /// Memory is reserved: start and length.
     Reserve(u64, u64),
+    /// Room at the end, this many bytes.
+    Room(u32),
 }
-use Change::{Bytes, Reserve};
+use Change::{Bytes, Reserve, Room};
 
 /// The guest in a machine with a tree like this.
 fn boot(guest: Guest, changes: &[Change]) -> Result<Outcome> {
@@ -83,6 +86,11 @@ fn boot(guest: Guest, changes: &[Change]) -> Result<Outcome> {
         match *change {
             Bytes(from, to) => replace(&mut tree, from, to)?,
             Reserve(start, len) => reserve(&mut tree, start, len)?,
+            Room(bytes) => {
+                let total = field(&tree, TOTAL)? + bytes;
+                tree.resize(total as usize, 0);
+                tree[TOTAL..TOTAL + 4].copy_from_slice(&total.to_be_bytes());
+            }
         }
     }
     fs::write(&path, tree)?;
@@ -154,6 +162,12 @@ fn reserve(tree: &mut Vec<u8>, start: u64, len: u64) -> Result<()> {
         tree[place..place + 4].copy_from_slice(&moved.to_be_bytes());
     }
     Ok(())
+}
+
+/// A tree with room for more than any needs: QEMU doubles it.
+fn large() -> Result<()> {
+    let outcome = boot(shell_on(ARM, "echo up; exit 3")?, &[Room(3 << 20)])?;
+    check_output(&outcome, 3, "up\n")
 }
 
 fn no_clock() -> Result<()> {

@@ -18,6 +18,7 @@ pub(crate) mod firmware;
 pub(crate) mod fpu;
 mod gic;
 pub(crate) mod interrupts;
+mod kaslr;
 pub(crate) mod keyboard;
 #[cfg(all(feature = "ktest", target_os = "none"))]
 pub(crate) mod ktests;

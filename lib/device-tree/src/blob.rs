@@ -7,8 +7,9 @@ use crate::node::Nodes;
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 40;
 
-/// A larger tree is not believed.
-pub const MAX_BYTES: usize = 2 << 20;
+/// A larger tree is not believed: Linux takes 2 MiB, loaders may make room for
+/// more, and what cannot be read cannot be told.
+pub const MAX_BYTES: usize = 64 << 20;
 
 const MAGIC: u32 = 0xd00d_feed;
 

@@ -12,7 +12,7 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 24] = [
+const ONE_ONLY: [(&str, &str); 23] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("acpi/virtio.rs", "as acpi.rs"),
@@ -28,10 +28,6 @@ const ONE_ONLY: [(&str, &str); 24] = [
     ("calibrate.rs", "a PC does not say how fast its counter is"),
     ("gdt.rs", "segments"),
     ("idt.rs", "vectors are a table of addresses"),
-    (
-        "kaslr.rs",
-        "Arm's image is linked for one address, and stays there",
-    ),
     ("port.rs", "ports"),
     ("protections.rs", "tests of control bits that only a PC has"),
     ("pvh.rs", "the loader's protocol"),

@@ -8,11 +8,18 @@
 //! | slot | virtual | physical | for |
 //! |---|---|---|---|
 //! | 0 | as physical | the gigabyte of the image, and of the device tree | the instructions around the switch |
-//! | 256 | `DIRECT_MAP` | the same | the device tree, before the memory module runs |
+//! | 256, or another two | `direct_map()` | the same | the device tree, before the memory module runs |
 //! | 511 | the image's | the image | the kernel image |
 //!
 //! All of it is writable and executable: the memory module replaces it with
 //! the final tables before anything else happens.
+//!
+//! The image may be moved: [`choose`](super::kaslr::choose) says how far, and
+//! has `moved` map it there, and the direct map somewhere else. What is left to
+//! do here, where the image is in memory, is to add the distance to each
+//! address in the image, which the linker has listed (the image is
+//! position-independent, so there is nothing else to change), and to put
+//! `moved` in the place of `image`.
 //!
 //! # Two stack pointers
 //! The kernel runs on `SP_EL0`. `SP_EL1` is where an exception lands: on the
@@ -20,19 +27,23 @@
 //! program runs (`trap.rs`). So the overflow of a kernel stack is told on
 //! another one.
 
-use super::layout::{EARLY_BYTES, EXCEPTION_STACK_BYTES, STACK_BYTES, Stack};
+use super::layout::{self, EARLY_BYTES, EXCEPTION_STACK_BYTES, STACK_BYTES, Stack};
 use super::system::mrs;
 
 /// Tables of the early mapping; filled by the code below.
 #[repr(C, align(4096))]
 pub(crate) struct EarlyTables {
-    root: [u64; 512],
+    pub(super) root: [u64; 512],
     /// Slots 0 and 256 of the root.
-    memory: [u64; 512],
+    pub(super) memory: [u64; 512],
     /// Slot 511 of the root.
     top: [u64; 512],
     /// Slot 510 of `top`: the image, from its first 2 MiB on.
-    image: [u64; 512],
+    pub(super) image: [u64; 512],
+    /// The same where the image was moved to.
+    pub(super) moved: [u64; 512],
+    /// The direct map where it was moved to.
+    pub(super) direct: [[u64; 512]; 2],
 }
 
 /// Written by the boot code only, read by the processor only.
@@ -43,7 +54,12 @@ pub(crate) static mut OCHRE_EARLY_TABLES: EarlyTables = EarlyTables {
     memory: [0; 512],
     top: [0; 512],
     image: [0; 512],
+    moved: [0; 512],
+    direct: [[0; 512]; 2],
 };
+
+/// A block of write-back memory, shared, accessed, not for programs.
+const BLOCK: u64 = 0x701;
 
 /// The boot processor's kernel stack.
 #[unsafe(no_mangle)]
@@ -74,21 +90,32 @@ pub(super) fn boot_exception_stack() -> u64 {
 /// processor may call it, and only while it is alone.
 pub(super) fn map_early_device(address: u64) -> bool {
     /// A block of registers (the second memory attribute): accessed, not to be executed.
-    const BLOCK: u64 = 1 | 1 << 2 | 1 << 10 | 3 << 53;
+    const DEVICE: u64 = 1 | 1 << 2 | 1 << 10 | 3 << 53;
     let slot = (address / EARLY_BYTES) as usize;
     if slot >= 512 || !has_early_tables() {
         return false;
     }
-    // SAFETY: only the place is taken.
-    let table = unsafe { &raw mut OCHRE_EARLY_TABLES.memory };
-    // SAFETY: one of its 512 entries.
-    let entry = unsafe { table.cast::<u64>().add(slot) };
+    let moved = layout::direct_map() - layout::KERNEL_HALF;
+    let (table, place) = if moved == 0 {
+        // SAFETY: only the place is taken.
+        (
+            unsafe { &raw mut OCHRE_EARLY_TABLES.memory }.cast::<u64>(),
+            0,
+        )
+    } else {
+        // CAST: below 512.
+        let place = (moved / EARLY_BYTES % 512) as usize;
+        // SAFETY: as above.
+        (unsafe { &raw mut OCHRE_EARLY_TABLES.direct }.cast(), place)
+    };
+    // SAFETY: one of its 512 entries, or of 1024.
+    let entry = unsafe { table.add(place + slot) };
     // SAFETY: nobody else uses the tables but the processor that walks them.
     if unsafe { entry.read_volatile() } != 0 {
         return false;
     }
     // SAFETY: as above. Nothing was mapped there, so nobody relies on it.
-    unsafe { entry.write_volatile((address / EARLY_BYTES * EARLY_BYTES) | BLOCK) };
+    unsafe { entry.write_volatile((address / EARLY_BYTES * EARLY_BYTES) | DEVICE) };
     super::tlb::publish();
     true
 }
@@ -96,7 +123,7 @@ pub(super) fn map_early_device(address: u64) -> bool {
 /// Whether the boot code's tables are the ones in use.
 pub(super) fn has_early_tables() -> bool {
     let root = (&raw const OCHRE_EARLY_TABLES).addr() as u64;
-    mrs!("ttbr1_el1") == super::layout::to_physical(root) + 0x800
+    mrs!("ttbr1_el1") == layout::to_physical(root) + 0x800
 }
 
 /// Memory attributes by index: write-back memory, device registers (nGnRE).
@@ -157,7 +184,7 @@ core::arch::global_asm!(
     "bl ochre_drop_lines",
     // x20: the image in memory; x22: minus that, its offset.
     "adrp x20, __ochre_image_start",
-    "ldr x22, =__ochre_image_start",
+    "ldr x22, ={linked}",
     "sub x22, x22, x20",
     // The tables.
     "adrp x0, OCHRE_EARLY_TABLES",
@@ -200,27 +227,88 @@ core::arch::global_asm!(
     "add x1, x1, #0x4000",
     "bl ochre_drop_lines",
     "bl ochre_mmu_on",
-    "ldr x0, =ochre_entry_high",
+    "adr x0, ochre_entry_high",
+    "add x0, x0, x22",
     "br x0",
     "ochre_wrong:",
     "wfe",
     "b ochre_wrong",
 
     "ochre_entry_high:",
-    "msr spsel, #1",
-    "ldr x0, =OCHRE_BOOT_EXCEPTION_STACK + {exception_stack_bytes}",
-    "mov sp, x0",
-    "msr spsel, #0",
-    "ldr x0, =OCHRE_BOOT_STACK + {stack_bytes}",
-    "mov sp, x0",
-    "ldr x0, =OCHRE_IMAGE_OFFSET",
-    "str x22, [x0]",
+    "adrp x0, OCHRE_IMAGE_OFFSET",
+    "str x22, [x0, :lo12:OCHRE_IMAGE_OFFSET]",
+    "bl ochre_boot_stacks",
     "mov x0, x21",
-    // A frame pointer of zero ends every backtrace.
-    "mov x29, xzr",
-    "mov x30, xzr",
+    "bl {choose}",
+    "mov x23, x0",
+    // Down again.
+    "adr x0, 2f",
+    "sub x0, x0, x22",
+    "br x0",
+    // The list (SHT_RELR): a word with bit 0 clear is the address of a word to
+    // change, one with bit 0 set says by its other bits which of the next 63.
+    "2: cbz x23, 6f",
+    "adrp x1, __ochre_relocations_start",
+    "add x1, x1, :lo12:__ochre_relocations_start",
+    "adrp x2, __ochre_relocations_end",
+    "add x2, x2, :lo12:__ochre_relocations_end",
+    "3: cmp x1, x2",
+    "b.hs 5f",
+    "ldr x3, [x1], #8",
+    "tbnz x3, #0, 4f",
+    "sub x4, x3, x22",
+    "ldr x5, [x4]",
+    "add x5, x5, x23",
+    "str x5, [x4], #8",
+    "b 3b",
+    "4: mov x5, x4",
+    "add x4, x4, #63 * 8",
+    "7: lsr x3, x3, #1",
+    "cbz x3, 3b",
+    "tbz x3, #0, 8f",
+    "ldr x6, [x5]",
+    "add x6, x6, x23",
+    "str x6, [x5]",
+    "8: add x5, x5, #8",
+    "b 7b",
+    // Nothing for a moment: a processor may not see two tables for one address.
+    "5: adrp x1, OCHRE_EARLY_TABLES",
+    "add x1, x1, :lo12:OCHRE_EARLY_TABLES",
+    "add x2, x1, #{moved}",
+    "orr x2, x2, #3",
+    "add x3, x1, #{top}",
+    "str xzr, [x3, #510 * 8]",
+    "dsb ish",
+    "tlbi vmalle1",
+    "dsb ish",
+    "isb",
+    "str x2, [x3, #510 * 8]",
+    "add x22, x22, x23",
+    "6: dsb ish",
+    "ic iallu",
+    "dsb ish",
+    "isb",
+    "adr x0, 9f",
+    "add x0, x0, x22",
+    "br x0",
+    "9: bl ochre_boot_stacks",
+    "mov x0, x21",
     "bl {start}",
     "b ochre_wrong",
+
+    // The boot stacks, empty. Uses x0.
+    "ochre_boot_stacks:",
+    "msr spsel, #1",
+    "adrp x0, OCHRE_BOOT_EXCEPTION_STACK + {exception_stack_bytes}",
+    "add x0, x0, :lo12:OCHRE_BOOT_EXCEPTION_STACK + {exception_stack_bytes}",
+    "mov sp, x0",
+    "msr spsel, #0",
+    "adrp x0, OCHRE_BOOT_STACK + {stack_bytes}",
+    "add x0, x0, :lo12:OCHRE_BOOT_STACK + {stack_bytes}",
+    "mov sp, x0",
+    // A frame pointer of zero ends every backtrace.
+    "mov x29, xzr",
+    "ret",
 
     // Drops the cache lines of x0..x1. Uses x2 to x4.
     "ochre_drop_lines:",
@@ -312,8 +400,11 @@ core::arch::global_asm!(
     "ret",
     ".ltorg",
     ".popsection",
-    // A block of write-back memory, shared, accessed, not for programs.
-    block = const 0x701,
+    block = const BLOCK,
+    linked = const layout::LINKED,
+    moved = const core::mem::offset_of!(EarlyTables, moved),
+    top = const core::mem::offset_of!(EarlyTables, top),
+    choose = sym super::kaslr::choose,
     exception_stack_bytes = const size_of::<Stack<EXCEPTION_STACK_BYTES>>(),
     stack_bytes = const size_of::<Stack<STACK_BYTES>>(),
     start = sym super::start::start,

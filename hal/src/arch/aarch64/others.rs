@@ -237,7 +237,12 @@ core::arch::global_asm!(
     "adrp x0, OCHRE_EARLY_TABLES",
     "add x0, x0, :lo12:OCHRE_EARLY_TABLES",
     "bl ochre_mmu_on",
-    "ldr x0, =ochre_other_high",
+    // The image's place is not where it is linked, and memory as the others see
+    // it is there only now.
+    "adrp x1, OCHRE_IMAGE_OFFSET",
+    "ldr x1, [x1, :lo12:OCHRE_IMAGE_OFFSET]",
+    "adr x0, ochre_other_high",
+    "add x0, x0, x1",
     "br x0",
     "ochre_other_high:",
     "ldr x0, [x21, #{root}]",

@@ -26,6 +26,7 @@ pub(crate) const CALL_LEN_MIN: u64 = 4;
 pub(super) fn die(frame: &Registers) -> ! {
     begin();
     let mut out = LastWords;
+    let _ = moved(&mut out);
     let _ = exception(&mut out, frame);
     let _ = backtrace::print(&mut out, Some(frame.pc), frame.x[29]);
     let _ = processors(&mut out);
@@ -148,7 +149,7 @@ fn region(address: u64) -> &'static str {
         "a null pointer"
     } else if address < crate::memory::USER_END {
         "user memory"
-    } else if (layout::DIRECT_MAP..layout::DIRECT_MAP_END).contains(&address) {
+    } else if layout::direct_range().contains(&address) {
         "the direct map"
     } else {
         "kernel address space"
@@ -195,14 +196,14 @@ fn walk(out: &mut impl Write, address: u64) -> fmt::Result {
 
 /// A word of physical memory through the direct map, if it is there.
 fn physical_word(address: u64) -> Option<u64> {
-    let at = layout::DIRECT_MAP.checked_add(address)?;
-    (at < layout::DIRECT_MAP_END).then_some(())?;
+    let at = layout::direct_map().checked_add(address)?;
+    layout::direct_range().contains(&at).then_some(())?;
     kernel_word(at)
 }
 
 /// Reads a word that may not be there.
 pub(crate) fn kernel_word(address: u64) -> Option<u64> {
-    if !address.is_multiple_of(8) || address < layout::DIRECT_MAP {
+    if !address.is_multiple_of(8) || address < layout::KERNEL_HALF {
         return None;
     }
     let value: u64;
@@ -245,10 +246,9 @@ pub(super) fn registers(out: &mut (impl Write + ?Sized), frame: &Registers) -> f
     Ok(())
 }
 
-/// Says how far the image is from where the host finds its names: nowhere, it
-/// runs where it was linked to.
-pub(crate) fn moved(_: &mut (impl Write + ?Sized)) -> fmt::Result {
-    Ok(())
+/// Says how far the image is from where the host finds its names.
+pub(crate) fn moved(out: &mut (impl Write + ?Sized)) -> fmt::Result {
+    writeln!(out, "kernel image moved by {:#x}", layout::slide())
 }
 
 /// This function's caller's frame pointer.

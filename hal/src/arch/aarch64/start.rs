@@ -8,7 +8,7 @@ use crate::memory;
 
 use super::platform::Platform;
 use super::uart::early;
-use super::{devices, entry, features, layout, percpu, psci, system};
+use super::{devices, entry, features, layout, percpu, psci, report, system};
 
 // `entry!` defines the symbol with exactly this signature.
 unsafe extern "Rust" {
@@ -58,6 +58,8 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
     boot::stage_ends("memory and page tables");
     devices::init(platform);
     crate::debug::set_panic_to_serial(false);
+    // What is told of the kernel from here on can be given names.
+    let _ = report::moved(&mut crate::debug::Log);
     boot::stage_ends("interrupts and clocks");
     ochre_kernel_main(BootInfo {
         cmdline: platform.cmdline(),
@@ -69,7 +71,7 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
 
 /// The device tree at a physical address, through the boot code's mapping;
 /// nothing where that does not reach.
-fn early_bytes(tree: u64) -> &'static [u8] {
+pub(super) fn early_bytes(tree: u64) -> &'static [u8] {
     let end_of_mapped = (tree / layout::EARLY_BYTES + 1) * layout::EARLY_BYTES;
     let reach = usize::try_from(end_of_mapped - tree).unwrap_or(0);
     if tree == 0 || tree >= 512 << 30 || reach < HEADER_BYTES {
@@ -77,9 +79,9 @@ fn early_bytes(tree: u64) -> &'static [u8] {
     }
     let bytes = |len| {
         // CAST: an address.
-        let at = core::ptr::with_exposed_provenance::<u8>((layout::DIRECT_MAP + tree) as usize);
+        let at = core::ptr::with_exposed_provenance::<u8>((layout::direct_map() + tree) as usize);
         // SAFETY: `len` is at most `reach`, which the boot code mapped at
-        // `DIRECT_MAP`: the gigabyte of the address that the loader gave.
+        // `direct_map`: the gigabyte of the address that the loader gave.
         // Nothing writes there before the memory module starts.
         unsafe { core::slice::from_raw_parts(at, len) }
     };

@@ -29,7 +29,7 @@ pub(in super::super) fn init(platform: &Platform) {
         && serial.address % layout::EARLY_BYTES < layout::EARLY_BYTES - FLAGS as u64
         && entry::map_early_device(serial.address)
     {
-        PLACE.store(layout::DIRECT_MAP + serial.address, Ordering::Relaxed);
+        PLACE.store(layout::direct_map() + serial.address, Ordering::Relaxed);
     }
 }
 
