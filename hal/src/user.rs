@@ -128,6 +128,13 @@ impl UserContext {
         self.context.reset(entry, stack);
     }
 
+    /// Makes the keys new by which the thread signs pointers: those of `which`
+    /// (Linux's `PR_PAC_*` bits), or all for 0; false where the machine does not
+    /// have all of these.
+    pub fn renew_keys(&mut self, which: u64, random: &mut dyn FnMut() -> u64) -> bool {
+        self.context.renew_keys(which, random)
+    }
+
     /// Runs the program until it traps. Any register content is safe: what the
     /// machine does not accept becomes a fault of the program.
     #[inline]

@@ -198,6 +198,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
 fn make_process(program: Prepared) -> Result<Arc<Thread>, Errno> {
     let mut user = UserContext::new().map_err(|_| Errno::ENOMEM)?;
     user.reset(program.entry, program.stack_pointer);
+    let _ = user.renew_keys(0, &mut device::random::word);
     let pid = clone::first_pid()?;
     let thread = clone::first_process(ThreadState::new(user, program.space))?;
     debug_assert_eq!(pid, thread.process.pid);

@@ -16,6 +16,7 @@ mod places;
 mod profile;
 mod rtc;
 mod screen;
+mod signing;
 mod terminal;
 mod trace;
 mod trees;
@@ -155,7 +156,11 @@ fn main() -> ExitCode {
             .flat_map(properties)
             .chain(machines::cases())
             .chain(machines::early_input())
-            .chain(trees::cases().filter(|_| is_tested(Arch::Aarch64)))
+            .chain(
+                trees::cases()
+                    .chain([signing::case()])
+                    .filter(|_| is_tested(Arch::Aarch64)),
+            )
             .chain([Case::new("a kernel that hangs is told", hang)])
             .chain(architectures().map(|arch| {
                 Case::new(format!("{}a storm of log lines", prefix(arch)), move || {

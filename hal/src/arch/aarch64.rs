@@ -20,6 +20,7 @@ mod gic;
 pub(crate) mod interrupts;
 mod kaslr;
 pub(crate) mod keyboard;
+mod keys;
 #[cfg(all(feature = "ktest", target_os = "none"))]
 pub(crate) mod ktests;
 pub(crate) mod layout;

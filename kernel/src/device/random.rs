@@ -33,6 +33,14 @@ pub fn fill(buffer: &mut [u8]) {
     with_generator(|generator| generator.fill(buffer));
 }
 
+/// A random number.
+#[must_use]
+pub fn word() -> u64 {
+    let mut bytes = [0; 8];
+    fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
 /// Mixes bytes in that may be anything.
 pub fn mix(bytes: &[u8]) {
     with_generator(|generator| {

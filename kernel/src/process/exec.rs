@@ -21,6 +21,7 @@ use ochre_abi::Errno;
 pub use arguments::Arguments;
 
 use super::{Credentials, table};
+use crate::device::random;
 use crate::memory::MakeRoom;
 use crate::memory::{AddressSpace, Limits, Randomness};
 use crate::sched::account;
@@ -191,6 +192,8 @@ impl Prepared {
         call.thread.rseq.set(None);
         let shared = core::mem::replace(&mut *process.space.lock(), self.space);
         call.user.reset(self.entry, self.stack_pointer);
+        // Where the machine has none there are none.
+        let _ = call.user.renew_keys(0, &mut random::word);
         *call.thread.name.lock() = self.name;
         if self.is_secure {
             process.control.clear_personality();

@@ -6,6 +6,7 @@ use ochre_abi::signal::Signal;
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
 use super::{Call, FromArgument, Ptr, SysResult, seccomp};
+use crate::device::random;
 use crate::process::{Capability, Control, Credentials, LAST_CAPABILITY};
 
 /// `prctl(2)`.
@@ -95,6 +96,10 @@ pub fn prctl(
                 new.capabilities.bounding &= !bit;
                 Ok(0)
             })
+        }
+        pr::PAC_RESET_KEYS if rest_is_zero => {
+            let is_there = call.user.renew_keys(second, &mut random::word);
+            if is_there { Ok(0) } else { Err(Errno::EINVAL) }
         }
         pr::CAP_AMBIENT if fourth == 0 && fifth == 0 => ambient(call, second, third),
         _ => Err(Errno::EINVAL),

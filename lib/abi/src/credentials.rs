@@ -65,4 +65,5 @@ pub mod pr {
     pub const CAP_AMBIENT_RAISE: u64 = 2;
     pub const CAP_AMBIENT_LOWER: u64 = 3;
     pub const CAP_AMBIENT_CLEAR_ALL: u64 = 4;
+    pub const PAC_RESET_KEYS: i32 = 54;
 }

@@ -12,7 +12,7 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 23] = [
+const ONE_ONLY: [(&str, &str); 24] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("acpi/virtio.rs", "as acpi.rs"),
@@ -42,6 +42,7 @@ const ONE_ONLY: [(&str, &str); 23] = [
     ),
     ("screen/cp437.rs", "the characters of a PC's text mode"),
     ("pci.rs", "the host tool's ports are on a card there"),
+    ("keys.rs", "PCs sign no pointers"),
 ];
 
 /// Files with names that say themselves which of two kinds of device they drive,

@@ -1,5 +1,5 @@
-//! The memory of a context: its registers and its floating-point image, in one
-//! allocation that does not move.
+//! The memory of a context: its registers, its floating-point image and, where
+//! processors have such, its keys, in one allocation that does not move.
 //!
 //! # Invariants
 //! `base` is an allocation of [`layout`], 16-byte aligned, zero or written
@@ -15,6 +15,7 @@ use core::ptr::NonNull;
 use crate::memory::OutOfMemory;
 
 use super::fpu;
+use super::keys::{self, Keys};
 use super::registers::Registers;
 
 /// Enough for pairs of vector registers.
@@ -22,6 +23,9 @@ const ALIGN: usize = 16;
 
 /// Where the floating-point image begins.
 const IMAGE: usize = size_of::<Registers>().next_multiple_of(ALIGN);
+
+/// Where the keys are.
+const KEYS: usize = (IMAGE + fpu::IMAGE_BYTES).next_multiple_of(ALIGN);
 
 /// See the module.
 pub(super) struct Area {
@@ -92,6 +96,29 @@ impl Area {
         // SAFETY: `save_bytes` initialised bytes, borrowed exclusively like `self`.
         unsafe { core::slice::from_raw_parts_mut(start, fpu::IMAGE_BYTES) }
     }
+
+    /// The keys, where the machine has such.
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        if !keys::are_there() {
+            return None;
+        }
+        // SAFETY: inside the allocation, by `layout`.
+        let keys = unsafe { self.base.add(KEYS) }.cast::<Keys>();
+        // SAFETY: initialised by `new`, aligned, and shared like `self`; any
+        // bits are valid.
+        Some(unsafe { keys.as_ref() })
+    }
+
+    /// The keys, to change.
+    pub(super) fn keys_mut(&mut self) -> Option<&mut Keys> {
+        if !keys::are_there() {
+            return None;
+        }
+        // SAFETY: inside the allocation, by `layout`.
+        let mut keys = unsafe { self.base.add(KEYS) }.cast::<Keys>();
+        // SAFETY: as in `keys`; borrowed exclusively like `self`.
+        Some(unsafe { keys.as_mut() })
+    }
 }
 
 impl Drop for Area {
@@ -110,8 +137,12 @@ impl fmt::Debug for Area {
     }
 }
 
-/// The registers, then the image.
+/// The registers, then the image, then the keys if there are any.
 fn layout() -> Option<Layout> {
-    let bytes = IMAGE.checked_add(fpu::IMAGE_BYTES)?;
+    let bytes = if keys::are_there() {
+        KEYS + size_of::<Keys>()
+    } else {
+        IMAGE + fpu::IMAGE_BYTES
+    };
     Layout::from_size_align(bytes, ALIGN).ok()
 }

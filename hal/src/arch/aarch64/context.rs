@@ -72,6 +72,9 @@ impl Context {
         *twin.area.registers_mut() = self.area.registers().clone();
         twin.area.image_mut().copy_from_slice(self.area.image());
         twin.thread_pointer = self.thread_pointer;
+        if let (Some(to), Some(from)) = (twin.area.keys_mut(), self.area.keys()) {
+            to.clone_from(from);
+        }
         Ok(twin)
     }
 
@@ -80,6 +83,19 @@ impl Context {
         fpu::initialise(self.area.image_mut());
         self.thread_pointer = 0;
         self.disown();
+    }
+
+    /// See [`UserContext::renew_keys`](crate::user::UserContext::renew_keys).
+    pub(crate) fn renew_keys(&mut self, which: u64, random: &mut dyn FnMut() -> u64) -> bool {
+        let is_loaded = self.is_loaded();
+        let Some(keys) = self.area.keys_mut() else {
+            return false;
+        };
+        let is_renewed = keys.renew(which, random);
+        if is_renewed && is_loaded {
+            keys.load();
+        }
+        is_renewed
     }
 
     /// Makes the save area and the fields the truth: what the processor holds is stale.
@@ -122,6 +138,9 @@ impl Context {
         // SAFETY: an area's image is aligned, long enough and initialised.
         unsafe { fpu::load(self.area.image_pointer()) };
         set_thread_register(self.thread_pointer);
+        if let Some(keys) = self.area.keys() {
+            keys.load();
+        }
         // SAFETY: the other thread register, which is a program's to read only; none of ours is told.
         unsafe {
             asm!(

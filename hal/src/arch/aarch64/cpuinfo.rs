@@ -8,7 +8,9 @@ use super::system::mrs;
 use crate::cpu::CpuId;
 
 /// Linux's names of the flags, a name per bit of `AT_HWCAP` from bit 0.
-const FLAGS: &str = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics";
+const FLAGS: &str = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid \
+                     asimdrdm jscvt fcma lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm \
+                     dit uscat ilrcpc flagm ssbs sb paca pacg";
 
 /// The lines, without the blank one that ends a processor.
 pub(crate) fn describe(cpu: CpuId) -> String {

@@ -129,10 +129,10 @@ pub(super) fn has_early_tables() -> bool {
 /// Memory attributes by index: write-back memory, device registers (nGnRE).
 const MAIR: u64 = 0x04ff;
 
-/// Both halves 47 bits, 4 KiB pages, tables cached and shared; the size of
-/// physical addresses is added.
+/// Both halves 47 bits, 4 KiB pages, tables cached and shared, the top byte of
+/// programs' addresses their own; the size of physical addresses is added.
 pub(super) const TCR: u64 =
-    17 | 1 << 8 | 1 << 10 | 3 << 12 | 17 << 16 | 1 << 24 | 1 << 26 | 3 << 28 | 2 << 30;
+    17 | 1 << 8 | 1 << 10 | 3 << 12 | 17 << 16 | 1 << 24 | 1 << 26 | 3 << 28 | 2 << 30 | 1 << 37;
 
 /// SCTLR_EL1 without MMU and caches: the bits that are always one.
 const SCTLR_OFF: u64 = 1 << 29 | 1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 11;
@@ -333,8 +333,9 @@ core::arch::global_asm!(
     "mrs x0, currentel",
     "cmp x0, #8",
     "b.ne 7f",
-    // EL1 is 64-bit and has its own counters and timers.
+    // EL1 is 64-bit, may sign pointers, and has its own counters and timers.
     "mov x0, #1 << 31",
+    "movk x0, #0x300, lsl #32",
     "msr hcr_el2, x0",
     "mov x0, #3",
     "msr cnthctl_el2, x0",

@@ -108,6 +108,17 @@ const TRAP_BRKPT: i32 = 1;
 /// Linux's `si_code` of an instruction that is none, or is not allowed.
 const ILL_ILLOPC: i32 = 1;
 
+/// Linux's `si_code` of an operand that is none: a pointer whose signature is wrong.
+const ILL_ILLOPN: i32 = 2;
+
+/// A program's address as its tables have it: the top byte is the program's own.
+const fn without_tag(address: u64) -> u64 {
+    match address >> 55 & 1 {
+        0 => address & ((1 << 56) - 1),
+        _ => address,
+    }
+}
+
 /// A program's synchronous exception in Linux's terms.
 pub(super) fn classify(syndrome: u64, address: u64) -> Trap {
     let kind = match class(syndrome) {
@@ -115,13 +126,14 @@ pub(super) fn classify(syndrome: u64, address: u64) -> Trap {
         classes::FETCH_USER | classes::DATA_USER => match syndrome & 0x3f {
             0x00..=0x0f => {
                 return Trap::PageFault {
-                    address,
+                    address: without_tag(address),
                     access: access(syndrome),
                 };
             }
             0x21 => ExceptionKind::Alignment,
             _ => ExceptionKind::Bus,
         },
+        0x1c => ExceptionKind::IllegalInstruction(ILL_ILLOPN),
         0x22 | 0x26 => ExceptionKind::Alignment,
         0x2c => ExceptionKind::FloatingPoint(floating_point(syndrome)),
         0x30 | 0x32 | 0x34 => ExceptionKind::Step,

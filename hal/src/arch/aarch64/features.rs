@@ -10,6 +10,9 @@ use super::{entry, trap};
 /// SCTLR_EL1: an exception does *not* set PAN.
 const KEEP_ACCESS_PREVENTION: u64 = 1 << 23;
 
+/// SCTLR_EL1: instructions that sign and check do it, with each of the four keys.
+const SIGNING: u64 = 1 << 31 | 1 << 30 | 1 << 27 | 1 << 13;
+
 /// Bits of `AT_HWCAP` (`asm/hwcap.h`).
 mod hwcap_bits {
     pub(super) const FP: u64 = 1;
@@ -20,6 +23,8 @@ mod hwcap_bits {
     pub(super) const SHA2: u64 = 1 << 6;
     pub(super) const CRC32: u64 = 1 << 7;
     pub(super) const ATOMICS: u64 = 1 << 8;
+    pub(super) const PACA: u64 = 1 << 30;
+    pub(super) const PACG: u64 = 1 << 31;
 }
 
 /// What was found.
@@ -31,6 +36,10 @@ pub(crate) struct Features {
     pub(crate) no_execute: bool,
     /// Blocks of 1 GiB; every processor has them.
     pub(crate) gigabyte_pages: bool,
+    /// Signed addresses (FEAT_PAuth).
+    pub(crate) address_keys: bool,
+    /// Signatures of anything.
+    pub(crate) generic_key: bool,
     /// The last of the numbers that tell address spaces apart.
     pub(crate) last_number: u16,
     /// What programs see as `AT_HWCAP`.
@@ -87,8 +96,22 @@ fn detect() -> Features {
             hwcap |= bit;
         }
     }
+    // By the architecture's algorithm, the maker's, or the architecture's other one.
+    let signing = mrs!("id_aa64isar1_el1");
+    // ID_AA64ISAR2_EL1, by its number: assemblers that are older do not know it.
+    let other_signing = mrs!("s3_0_c0_c6_2");
+    let address_keys = signing & 0xff0 != 0 || field(other_signing, 12) != 0;
+    let generic_key = signing & 0xff << 24 != 0 || field(other_signing, 8) != 0;
+    if address_keys {
+        hwcap |= hwcap_bits::PACA;
+    }
+    if generic_key {
+        hwcap |= hwcap_bits::PACG;
+    }
     Features {
         access_prevention: field(memory, 20) != 0,
+        address_keys,
+        generic_key,
         no_execute: true,
         gigabyte_pages: true,
         last_number: if field(mrs!("id_aa64mmfr0_el1"), 4) == 2 {
@@ -117,16 +140,22 @@ pub(super) unsafe fn enable() {
     set_access_prevention(get().access_prevention, true);
 }
 
-/// Has each exception keep the kernel from user memory, where the processor can.
+/// Has each exception keep the kernel from user memory, and lets programs sign
+/// addresses, where the processor can.
 ///
 /// That what can be written is no code is said by the tables, page by page: the
 /// bit for all of it (WXN) would be the programs' too, and some of them write
 /// code where they run it.
 pub(super) fn close_user_memory() {
+    let mut control = entry::SCTLR;
     if get().access_prevention {
-        // SAFETY: all else is as the boot code set it.
-        unsafe { msr!("sctlr_el1", entry::SCTLR & !KEEP_ACCESS_PREVENTION) };
+        control &= !KEEP_ACCESS_PREVENTION;
     }
+    if get().address_keys {
+        control |= SIGNING;
+    }
+    // SAFETY: all else is as the boot code set it; the kernel's code signs nothing.
+    unsafe { msr!("sctlr_el1", control) };
 }
 
 /// Keeps the kernel from user memory, or lets it touch it; nothing where the

@@ -6,6 +6,7 @@
 
 use ochre_macros::ktest;
 
+use super::features;
 use super::system::mrs;
 use crate::memory::{PAGE_SIZE, Rights};
 use crate::user::ktests::{CODE, DATA, Guest, STACK_END, program};
@@ -253,4 +254,77 @@ fn new_code_is_what_runs() {
         assert_eq!(guest.call().1, round as u64 % 2 + 1);
     }
     assert_eq!(CODE % PAGE_SIZE as u64, 0);
+}
+
+program!(signs:
+    // PACIASP, AUTIASP, by numbers that mean nothing to older processors.
+    "2: adr x30, 2b", "mov x1, x30", "hint #25", "mov x9, x30", "mov x0, x30",
+    "mov x8, #1", "svc #0",
+    "mov x30, x9", "hint #29", "mov x0, x30", "mov x8, #2", "svc #0",
+    "eor x30, x9, #0x4000000000000", "hint #29", "mov x0, x30", "mov x8, #3", "svc #0",
+);
+
+/// Keys that are the same in each run.
+fn set_keys(guest: &mut Guest, first: u64) {
+    let mut next = first;
+    let mut word = || {
+        next = next.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        next
+    };
+    assert!(guest.context.renew_keys(0, &mut word));
+}
+
+#[ktest]
+fn signed_addresses_are_each_programs_own() {
+    if !features::get().address_keys {
+        let mut guest = Guest::new(signs());
+        assert!(!guest.context.renew_keys(0, &mut || 1));
+        let (_, address, plain) = guest.call();
+        assert_eq!(address, plain);
+        return;
+    }
+    let mut first = Guest::new(signs());
+    let mut second = Guest::new(signs());
+    set_keys(&mut first, 1);
+    set_keys(&mut second, 2);
+    let (_, signed, plain) = first.call();
+    assert_ne!(signed, plain);
+    let mut fork = first.context.duplicate().expect("memory");
+    let (_, other, _) = second.call();
+    assert_ne!(signed, other, "two programs sign alike");
+    second.context.leave().expect("memory");
+    // Back to the first one's keys, by its twin, too.
+    assert_eq!(first.call(), (2, plain, plain));
+    first.context.leave().expect("memory");
+    assert_eq!(second.call(), (2, plain, plain));
+    second.context.leave().expect("memory");
+    let trap = fork.run(first.table.space());
+    assert_eq!(trap, Trap::Syscall);
+    assert_eq!(fork.syscall().arguments[0], plain);
+    fork.leave().expect("memory");
+    // What is signed wrong faults at once, or leads nowhere.
+    match first.run() {
+        Trap::Syscall => assert_ne!(first.context.syscall().arguments[0], plain),
+        Trap::Exception(exception) => {
+            assert_eq!(exception.kind, ExceptionKind::IllegalInstruction(2));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+program!(tagged:
+    "mov x9, #0x500000", "movk x9, #0xab00, lsl #48", "ldr x0, [x9]", "mov x8, #1", "svc #0",
+    "mov x9, #0x10", "movk x9, #0xab00, lsl #48", "ldr x0, [x9]",
+);
+
+/// The top byte of an address is the program's; who hears of faults does not see it.
+#[ktest]
+fn the_top_byte_of_an_address_does_not_count() {
+    let mut guest = Guest::new(tagged());
+    let space = guest.table.space();
+    assert_eq!(space.copy_out(DATA, &[0x77]), Ok(()));
+    assert!(space.copy_out(0xab << 56 | DATA, &[0x77]).is_err());
+    assert_eq!(guest.call().1, 0x77);
+    let (address, access) = (0x10, Access::Read);
+    assert_eq!(guest.run(), Trap::PageFault { address, access });
 }

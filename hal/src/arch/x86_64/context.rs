@@ -78,6 +78,11 @@ impl Context {
         self.disown();
     }
 
+    /// See [`UserContext::renew_keys`](crate::user::UserContext::renew_keys).
+    pub(crate) fn renew_keys(&mut self, _which: u64, _random: &mut dyn FnMut() -> u64) -> bool {
+        false
+    }
+
     /// Makes the save area and the fields the truth: what the processor holds is stale.
     pub(super) fn disown(&mut self) {
         self.live = false;

@@ -278,6 +278,8 @@ pub(crate) fn run() {
         "getrandom: flags before pointer",
         call!(SYS_getrandom, BAD, 8, 0x80),
     );
+    check("prctl: keys", call!(SYS_prctl, 54, 1 << 5, 0, 0, 0));
+    check("prctl: no keys", call!(SYS_prctl, 54, 0, 1, 0, 0));
     check("prctl: unknown", call!(SYS_prctl, -1, 0, 0, 0, 0));
     check(
         "ioctl: closed before request",
