@@ -35,8 +35,8 @@ pub use device_number::{LazyDevice, anonymous_device};
 pub use fd_table::{DESCRIPTORS_MAX, FdTable};
 pub use file::{Events, File, OpenFile, StatusFlags, Transfer};
 pub use inode::{
-    Allocate, Change, Entry, FileSystem, Inode, Kind, Link, Metadata, New, Open, Opened, Opening,
-    Permissions, Rename, Timestamp,
+    Allocate, Allocation, AllocationStage, Change, Entry, FileSystem, Inode, Kind, Link, Metadata,
+    New, Open, Opened, Opening, Permissions, Rename, Timestamp,
 };
 pub use io::{Range, Sink, Source};
 pub use open::{How, OpenOutcome, Opener, open, open_path};

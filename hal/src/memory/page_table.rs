@@ -31,7 +31,7 @@ use super::user_view;
 use super::walk::{self, Step};
 use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame, presence};
 
-use descend::descend;
+use descend::{descend, descend_while};
 use sharing::Leaving;
 pub use sharing::Sharing;
 
@@ -41,6 +41,9 @@ const ROOT_LEVEL: u32 = 3;
 
 /// Entries of the root that are given up together.
 const TAKEN_AT_ONCE: usize = 16;
+
+/// What a table counts of [`PageTable::unmap_some`]'s budget besides its pages.
+const A_TABLE: usize = 16;
 
 /// Shared frames that `unmap` collects before it makes processors forget them.
 const SHARED_AT_ONCE: usize = 64;
@@ -224,22 +227,44 @@ impl PageTable {
     /// [`OutOfMemory`] where others have the table of a page, and of a page
     /// outside of the range; nothing is changed then.
     pub fn unmap(&mut self, range: Range<u64>) -> Result<Flush, OutOfMemory> {
+        let mut budget = usize::MAX;
+        let (flush, _) = self.unmap_some(range, &mut budget)?;
+        Ok(flush)
+    }
+
+    /// [`unmap`](PageTable::unmap), but ends before the next table once
+    /// `budget`, counted down by what is done, is used up. The address is where
+    /// to go on: the range's end, or where what is left begins.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unmap_some(
+        &mut self,
+        range: Range<u64>,
+        budget: &mut usize,
+    ) -> Result<(Flush, u64), OutOfMemory> {
         check_range(&range);
         self.own_edges(&range)?;
         let root = self.space.root();
         let mut flush = Flush::new(root);
+        let mut next = range.end;
         let mut shared = Shared::new();
         let mut leaving = Leaving::new();
         let mut gone = 0;
         let mut empty = Unlinked::new();
-        descend(self.space.table(), &range, &mut empty, &mut |leaf| {
+        let _ = descend_while(self.space.table(), &range, &mut empty, &mut |leaf| {
+            if *budget == 0 {
+                next = leaf.base.max(range.start);
+                return ControlFlow::Break(());
+            }
             if !leaf.claim() {
                 // All of it goes: the edges are our own.
                 gone += leaf.table.used() as usize;
                 leaf.unlink();
                 flush.cover(leaf.base, leaf.base + span(1));
                 leaving.put(root, leaf.table, &mut flush);
-                return;
+                *budget = budget.saturating_sub(A_TABLE);
+                return ControlFlow::Continue(());
             }
             let mut count = 0;
             for index in leaf.at.clone() {
@@ -263,6 +288,8 @@ impl PageTable {
             }
             leaf.table.forget(count);
             gone += count as usize;
+            *budget = budget.saturating_sub(count as usize + A_TABLE);
+            ControlFlow::Continue(())
         });
         self.resident -= gone;
         if !empty.is_empty() {
@@ -271,7 +298,7 @@ impl PageTable {
         }
         leaving.finish(root, &mut flush);
         shared.finish(&mut flush);
-        Ok(flush)
+        Ok((flush, next))
     }
 
     /// Moves every mapped page of `from..from + len` to `to..to + len` (`mremap`).

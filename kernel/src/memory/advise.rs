@@ -6,13 +6,14 @@ use core::ops::Range;
 use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_abi::mman::Advice;
-use ochre_hal::memory::{OutOfMemory, USER_END};
+use ochre_hal::memory::USER_END;
 use ochre_hal::{memory, user::Access};
 
 use super::AddressSpace;
 use super::area::{Area, AreaFlags, PAGE};
 use super::populate::Population;
-use super::space::{Inner, join};
+use super::removal::{Removal, Rest};
+use super::space::Inner;
 
 /// What an advice means here.
 enum Meaning {
@@ -69,17 +70,13 @@ impl Meaning {
 }
 
 impl AddressSpace {
-    /// Takes an advice about a range; what is to be faulted in then.
+    /// Takes an advice about a range; what is to be faulted in then, or given up
+    /// still.
     ///
     /// # Errors
     /// As madvise(2): EINVAL; ENOMEM if part is not mapped, the rest being
     /// advised.
-    pub fn advise(
-        &self,
-        start: u64,
-        len: u64,
-        advice: Advice,
-    ) -> Result<Option<Population>, Errno> {
+    pub fn advise(&self, start: u64, len: u64, advice: Advice) -> Result<Option<Rest>, Errno> {
         let rounded = len.wrapping_add(PAGE - 1) & !(PAGE - 1);
         if !start.is_multiple_of(PAGE) || len != 0 && rounded == 0 {
             return Err(Errno::EINVAL);
@@ -92,7 +89,7 @@ impl AddressSpace {
         }
         let meaning = Meaning::of(advice);
         if let Meaning::Populate(access) = meaning {
-            return Ok(Some(Population::advised(range, access)));
+            return Ok(Some(Population::advised(range, access).into()));
         }
         if let Meaning::Remove = meaning {
             return self.punch(range).map(|()| None);
@@ -106,9 +103,19 @@ impl AddressSpace {
             .find(|area| Meaning::is_refused(advice, area))
             .map(|area| area.start);
         let range = range.start..refused.unwrap_or(range.end).max(range.start);
+        let result = match refused {
+            Some(_) => Err(Errno::EINVAL),
+            None if !covered => Err(Errno::ENOMEM),
+            None => Ok(()),
+        };
         match meaning {
             Meaning::Nothing | Meaning::Populate(_) | Meaning::Remove => {}
-            Meaning::Drop => inner.drop_pages(range)?,
+            Meaning::Drop => {
+                let even_locked = advice == Advice::DontNeedLocked;
+                let mut removal = Removal::of_pages(range, even_locked, result);
+                let is_over = removal.step_in(inner)?;
+                return Ok((!is_over).then(|| removal.into()));
+            }
             Meaning::Change(come, go) => {
                 inner.change_flags(range, |area| {
                     area.flags.remove(go);
@@ -116,13 +123,7 @@ impl AddressSpace {
                 })?;
             }
         }
-        if refused.is_some() {
-            return Err(Errno::EINVAL);
-        }
-        if !covered {
-            return Err(Errno::ENOMEM);
-        }
-        Ok(None)
+        result.map(|()| None)
     }
 
     /// Makes what a range shows of objects holes in them.
@@ -339,25 +340,5 @@ impl Inner {
         }
         self.areas.update(range, change);
         Ok(())
-    }
-
-    fn drop_pages(&mut self, range: Range<u64>) -> Result<(), Errno> {
-        self.note_peak();
-        let mut flush = None;
-        let mut result = Ok(());
-        for area in self.areas.overlapping(range.clone()) {
-            let part = area.start.max(range.start)..area.end.min(range.end);
-            match self.table.unmap(part) {
-                Ok(one) => join(&mut flush, one),
-                Err(OutOfMemory) => {
-                    result = Err(Errno::ENOMEM);
-                    break;
-                }
-            }
-        }
-        if let Some(flush) = flush {
-            flush.flush();
-        }
-        result
     }
 }

@@ -180,6 +180,27 @@ impl Area {
         self.is_private_writable() && !self.flags.contains(AreaFlags::GROWS_DOWN)
     }
 
+    /// Whether a child gets it.
+    pub(super) fn is_inherited(&self) -> bool {
+        !self.flags.contains(AreaFlags::DONT_FORK)
+    }
+
+    /// Becomes a child's: locks are not inherited, and pages of its own are not
+    /// the parent's.
+    pub(super) fn pass_on(&mut self, next_set: &mut u64) {
+        self.flags
+            .remove(AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT);
+        if self.flags.contains(AreaFlags::WIPE_ON_FORK) {
+            self.anonymous = Anonymous::default();
+        } else if !self.anonymous.is_none() {
+            self.anonymous = Anonymous {
+                set: *next_set,
+                inherited: true,
+            };
+            *next_set = next_set.wrapping_add(1);
+        }
+    }
+
     /// Changes what the program may do.
     pub(super) fn protect(&mut self, protection: Protection) {
         let was_writable = self.protection.contains(Protection::WRITE);

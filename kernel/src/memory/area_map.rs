@@ -348,24 +348,28 @@ impl AreaMap {
         known.is_none()
     }
 
-    /// The same areas for a child, whose pages of its own are not the parent's.
+    /// The same areas for a child.
     pub fn for_child(&self, next_set: &mut u64) -> AreaMap {
         let mut child = self.clone();
         for area in child.areas.values_mut() {
-            // Locks are not inherited.
-            area.flags
-                .remove(AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT);
-            if area.flags.contains(AreaFlags::WIPE_ON_FORK) {
-                area.anonymous = Anonymous::default();
-            } else if !area.anonymous.is_none() {
-                area.anonymous = Anonymous {
-                    set: *next_set,
-                    inherited: true,
-                };
-                *next_set = next_set.wrapping_add(1);
-            }
+            area.pass_on(next_set);
+        }
+        for area in self.iter().filter(|area| !area.is_inherited()) {
+            child.remove(area.range());
         }
         child
+    }
+
+    /// Adds a parent's area for its child, behind all others and joined with
+    /// none.
+    pub fn inherit(&mut self, area: &Area, next_set: &mut u64) {
+        if area.is_inherited() {
+            let mut area = area.clone();
+            area.pass_on(next_set);
+            self.changed();
+            self.accounted += weight(&area);
+            self.areas.insert(area.start, area);
+        }
     }
 
     /// Joins the area at `start` with the next one if they could be one.

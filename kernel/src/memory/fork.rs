@@ -9,7 +9,8 @@
 //! # What must hold
 //! A child has the areas that its parent had at one moment. So if they changed
 //! between two parts (another thread mapped something), the child is thrown away
-//! and a new one made in one go. Pages may come and go meanwhile: a page that
+//! and a new one begun, with parts twice as large: however busy the other threads
+//! are, it comes to an end. Pages may come and go meanwhile: a page that
 //! another thread touches first belongs to who touched it, as when it had been
 //! touched after the fork.
 //!
@@ -33,35 +34,136 @@ const AT_ONCE: usize = 8192;
 /// What an area counts as.
 const PER_AREA: usize = 4;
 
+/// Areas that one part copies.
+const AREAS_AT_ONCE: usize = 512;
+
 /// A copy that is being made. Dropped early, it was none.
 #[derive(Debug)]
 pub struct Fork {
     child: Arc<AddressSpace>,
+    /// Up to where areas are copied.
+    copied: u64,
     /// Up to where pages are shared.
     next: u64,
     /// The parent's areas, as their map counts changes.
     changes: u64,
+    /// How often parts became twice as large.
+    restarts: u32,
+    /// What is thrown away of an attempt before.
+    abandoned: Option<Arc<AddressSpace>>,
 }
 
 impl Fork {
     /// Does a part of it; whether that was the last one.
     ///
     /// # Errors
-    /// ENOMEM; the copy is then to be dropped.
+    /// ENOMEM; the copy is then to be wound down and dropped.
     pub fn step(&mut self, parent: &AddressSpace) -> Result<bool, Errno> {
+        if !self.is_clean() {
+            return Ok(false);
+        }
         let mut inner = parent.inner();
         if inner.areas.changes() != self.changes {
-            drop(inner);
-            self.child = parent.fork()?;
-            return Ok(true);
+            let again = Fork::begin(&inner, self.restarts.saturating_add(1))?;
+            let before = core::mem::replace(self, again);
+            self.abandoned = Some(before.child);
         }
-        self.share(&mut inner, AT_ONCE)
+        self.advance(&mut inner)
     }
 
     /// The child's space, once the last part is done.
     #[must_use]
     pub fn into_child(self) -> Arc<AddressSpace> {
         self.child
+    }
+
+    /// Areas that the child has.
+    #[cfg(test)]
+    pub(super) fn child_areas(&self) -> usize {
+        self.child.inner().areas.len()
+    }
+
+    /// Gives up a part of a copy that nobody wants any more; whether what is left
+    /// is little enough to be dropped.
+    pub fn wind_down(&mut self) -> bool {
+        self.is_clean() && self.child.wind_down()
+    }
+
+    /// Gives up a part of what an earlier attempt left; whether it is gone.
+    fn is_clean(&mut self) -> bool {
+        if let Some(abandoned) = &self.abandoned
+            && !abandoned.wind_down()
+        {
+            return false;
+        }
+        self.abandoned = None;
+        true
+    }
+
+    /// A child without areas and pages.
+    fn begin(parent: &Inner, restarts: u32) -> Result<Fork, Errno> {
+        // Otherwise none of the areas is too large by itself.
+        let is_strict = Overcommit::now() == Overcommit::Never;
+        if is_strict && !may_promise(parent.areas.accounted_pages()) {
+            return Err(Errno::ENOMEM);
+        }
+        let child = AddressSpace::new(parent.limits).map_err(|OutOfMemory| Errno::ENOMEM)?;
+        let mut inner = child.inner();
+        inner.layout = parent.layout;
+        inner.heap = parent.heap.clone();
+        inner.facts = Arc::clone(&parent.facts);
+        drop(inner);
+        Ok(Fork {
+            child,
+            copied: 0,
+            next: 0,
+            changes: parent.areas.changes(),
+            restarts,
+            abandoned: None,
+        })
+    }
+
+    /// Copies areas, or shares pages, as many as a poll has time for; whether
+    /// that was all.
+    fn advance(&mut self, parent: &mut Inner) -> Result<bool, Errno> {
+        let larger = |count: usize| count.saturating_mul(1 << self.restarts.min(16));
+        let (areas, pages) = (larger(AREAS_AT_ONCE), larger(AT_ONCE));
+        if self.copied < u64::MAX {
+            let is_first = self.copied == 0;
+            self.copy_areas(parent, areas)?;
+            // Many are a part by themselves.
+            if !is_first || self.copied < u64::MAX {
+                return Ok(false);
+            }
+        }
+        self.share(parent, pages)
+    }
+
+    /// Copies areas.
+    fn copy_areas(&mut self, parent: &Inner, at_once: usize) -> Result<(), Errno> {
+        if !memory::has_headroom(frames_for_areas(at_once.min(parent.areas.len()))) {
+            return Err(Errno::ENOMEM);
+        }
+        let areas = || parent.areas.overlapping(self.copied..u64::MAX);
+        let next = areas().nth(at_once).map_or(u64::MAX, |area| area.start);
+        self.child.announce(areas().take(at_once));
+        let mut theirs = self.child.inner();
+        let Inner {
+            areas: copies,
+            next_set,
+            ..
+        } = &mut *theirs;
+        if self.copied == 0 && next == u64::MAX {
+            *copies = parent.areas.for_child(next_set);
+        } else {
+            for area in areas().take(at_once) {
+                copies.inherit(area, next_set);
+            }
+        }
+        theirs.settle();
+        drop(theirs);
+        self.copied = next;
+        Ok(())
     }
 
     /// Shares pages while the budget lasts; whether that was all.
@@ -124,8 +226,8 @@ impl AddressSpace {
     /// ENOMEM.
     pub fn fork(&self) -> Result<Arc<AddressSpace>, Errno> {
         let mut inner = self.inner();
-        let mut fork = begin(&inner)?;
-        fork.share(&mut inner, usize::MAX)?;
+        let mut fork = Fork::begin(&inner, 0)?;
+        while !fork.advance(&mut inner)? {}
         Ok(fork.child)
     }
 
@@ -135,40 +237,8 @@ impl AddressSpace {
     /// ENOMEM.
     pub fn start_fork(&self) -> Result<(Fork, bool), Errno> {
         let mut inner = self.inner();
-        let mut fork = begin(&inner)?;
-        let is_over = fork.share(&mut inner, AT_ONCE)?;
+        let mut fork = Fork::begin(&inner, 0)?;
+        let is_over = fork.advance(&mut inner)?;
         Ok((fork, is_over))
     }
-}
-
-/// A child with areas and no page.
-fn begin(parent: &Inner) -> Result<Fork, Errno> {
-    if !memory::has_headroom(frames_for_areas(parent.areas.len())) {
-        return Err(Errno::ENOMEM);
-    }
-    // Otherwise none of the areas is too large by itself.
-    let is_strict = Overcommit::now() == Overcommit::Never;
-    if is_strict && !may_promise(parent.areas.accounted_pages()) {
-        return Err(Errno::ENOMEM);
-    }
-    let child = AddressSpace::new(parent.limits).map_err(|OutOfMemory| Errno::ENOMEM)?;
-    child.announce(parent.areas.iter());
-    let mut inner = child.inner();
-    let mut areas = parent.areas.for_child(&mut inner.next_set);
-    for area in parent.areas.iter() {
-        if area.flags.contains(AreaFlags::DONT_FORK) {
-            areas.remove(area.range());
-        }
-    }
-    inner.areas = areas;
-    inner.settle();
-    inner.layout = parent.layout;
-    inner.heap = parent.heap.clone();
-    inner.facts = Arc::clone(&parent.facts);
-    drop(inner);
-    Ok(Fork {
-        child,
-        next: 0,
-        changes: parent.areas.changes(),
-    })
 }

@@ -126,24 +126,6 @@ impl AddressSpace {
         Ok(start)
     }
 
-    /// Removes every mapping from a range.
-    ///
-    /// # Errors
-    /// EINVAL for a bad range, ENOMEM for a hole if there would be too many areas
-    /// or memory is short.
-    pub fn unmap(&self, start: u64, len: u64) -> Result<(), Errno> {
-        let range = page_range(start, len, Errno::EINVAL)?;
-        if range.is_empty() {
-            return Err(Errno::EINVAL);
-        }
-        let mut inner = self.inner();
-        let makes_two = !inner.is_edge(range.start) && !inner.is_edge(range.end);
-        if makes_two && !(inner.areas.has_room() && memory::has_headroom(HEADROOM)) {
-            return Err(Errno::ENOMEM);
-        }
-        inner.unmap(range)
-    }
-
     /// Removes what is left at and behind an address of an object that was
     /// mapped there as a whole. `whose` knows the kind of object: which one it
     /// is, and its bytes. Which object it was.
@@ -346,7 +328,7 @@ impl Inner {
     }
 
     /// Whether no area goes across an address.
-    fn is_edge(&self, address: u64) -> bool {
+    pub(super) fn is_edge(&self, address: u64) -> bool {
         self.areas
             .get(address)
             .is_none_or(|area| area.start == address)
@@ -400,13 +382,7 @@ impl Inner {
             self.note_peak();
             let flush = self.table.unmap(range.clone());
             flush.map_err(|OutOfMemory| Errno::ENOMEM)?.flush();
-            for area in self.areas.overlapping(range.clone()) {
-                if let Some(source) = &area.source {
-                    source.backing.unmapped();
-                }
-            }
-            self.areas.remove(range);
-            self.settle();
+            self.remove_areas(range);
         }
         Ok(())
     }

@@ -40,6 +40,9 @@ pub struct Mappers {
     spaces: SpinLock<BTreeMap<u64, Weak<AddressSpace>>>,
 }
 
+/// So many in the list are worth no look for those that ended.
+const FEW: usize = 8;
+
 impl Mappers {
     /// Nobody maps it yet.
     #[must_use]
@@ -51,10 +54,17 @@ impl Mappers {
 
     /// A space is about to map the object.
     pub(super) fn add(&self, space: &AddressSpace) {
-        self.spaces
-            .lock()
+        let mut spaces = self.spaces.lock();
+        let before = spaces.len();
+        spaces
             .entry(space.number())
             .or_insert_with(|| Weak::clone(space.me()));
+        let count = spaces.len();
+        // A space that unmapped the object before its end did not take itself
+        // off: whenever the list has doubled, it is looked for.
+        if count > before && count > FEW && count.is_power_of_two() {
+            spaces.retain(|_, space| space.strong_count() > 0);
+        }
     }
 
     /// How many spaces are in the list.

@@ -249,15 +249,23 @@ fn clone_by_parts(
 ) -> Outcome {
     let (thread, space) = (Arc::clone(maker.thread), Arc::clone(maker.space));
     Outcome::wait(async move {
-        loop {
+        let copied = loop {
             sched::yield_now().await;
             // Who is told to end needs no child.
             if thread.work().contains(Work::EXIT) {
-                return Err(Errno::EINTR);
+                break Err(Errno::EINTR);
             }
-            if fork.step(&space)? {
-                break;
+            match fork.step(&space) {
+                Ok(false) => {}
+                Ok(true) => break Ok(()),
+                Err(errno) => break Err(errno),
             }
+        };
+        if let Err(errno) = copied {
+            while !fork.wind_down() {
+                sched::yield_now().await;
+            }
+            return Err(errno);
         }
         let maker = Maker {
             thread: &thread,

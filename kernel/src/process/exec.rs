@@ -13,6 +13,7 @@ mod script;
 mod stack;
 mod threads;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -22,9 +23,8 @@ pub use arguments::Arguments;
 
 use super::{Credentials, table};
 use crate::device::random;
-use crate::memory::MakeRoom;
-use crate::memory::{AddressSpace, Limits, Randomness};
-use crate::sched::account;
+use crate::memory::{self, AddressSpace, Limits, MakeRoom, Randomness};
+use crate::sched::{self, account};
 use crate::syscall::{Call, Outcome};
 use crate::vfs::OpenFile;
 
@@ -216,9 +216,26 @@ impl Prepared {
         call.thread.show_shares();
         process.vfork.open();
         process.memory.add_space(&old);
-        drop((shared, old));
-        Ok(Outcome::Resume)
+        drop(shared);
+        Ok(give_up(old))
     }
+}
+
+/// Gives up what the program had before, by parts if that is much; the new one
+/// runs then.
+fn give_up(old: Arc<AddressSpace>) -> Outcome {
+    if Arc::strong_count(&old) > 1 || old.wind_down() {
+        return Outcome::Resume;
+    }
+    let rest = memory::try_box(async move {
+        while !old.wind_down() {
+            sched::yield_now().await;
+        }
+        // What its result register is to hold anyhow.
+        Ok(0)
+    });
+    // Without memory to wait, it goes in one go.
+    rest.map_or(Outcome::Resume, |rest| Outcome::Wait(Box::into_pin(rest)))
 }
 
 /// The last part of a path, as `prctl(PR_GET_NAME)` has it.

@@ -24,9 +24,13 @@ use crate::signal;
 use crate::syscall::trace;
 use crate::tty;
 
-/// Ends the calling thread, and its process if it is the last.
+/// Ends the calling thread, and its process if it is the last. The memory of a
+/// large one goes by parts, before anybody is told of the end.
 pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
     let process = &thread.process;
+    if state.is_last {
+        return end_process_by_parts(thread);
+    }
     release_tid(thread, &state.space, true);
     // The address space goes with the last handle.
     state.space = AddressSpace::empty();
@@ -43,13 +47,25 @@ pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
         threads.is_empty()
     };
     if last {
-        let status = process
-            .exit_status()
-            .unwrap_or_else(|| thread.own_exit_status());
-        end_process(process, status);
-    } else {
-        process.threads_changed.wake();
+        state.is_last = true;
+        return end_process_by_parts(thread);
     }
+    process.threads_changed.wake();
+    Next::End
+}
+
+/// Ends the process of its last thread, or gives up a part of what it has.
+fn end_process_by_parts(thread: &Thread) -> Next {
+    let process = &thread.process;
+    let status = process
+        .exit_status()
+        .unwrap_or_else(|| thread.own_exit_status());
+    // From here on it is known to whoever looks for memory that some comes.
+    process.begin_group_exit(status);
+    if !process.wind_down() {
+        return Next::Again;
+    }
+    end_process(process, status);
     Next::End
 }
 
@@ -70,7 +86,6 @@ pub(super) fn release_tid(thread: &Thread, space: &Arc<AddressSpace>, for_good: 
 }
 
 fn end_process(process: &Arc<Process>, status: ExitStatus) {
-    process.begin_group_exit(status);
     trace::end(process.pid, status);
     process.release_resources();
     process.vfork.open();

@@ -209,6 +209,15 @@ impl Process {
         drop(space);
     }
 
+    /// Gives up a part of its memory, which nobody runs in any more; whether what
+    /// is left is little enough to go with the rest.
+    pub(super) fn wind_down(&self) -> bool {
+        let space = Arc::clone(&self.space.lock());
+        // This handle and the process's: others, of a parent that called vfork
+        // or of who looks, use it still.
+        Arc::strong_count(&space) > 2 || space.wind_down()
+    }
+
     /// Takes over what is counted of a thread that ends.
     pub(super) fn add_ended(&self, thread: &Thread) {
         self.account.add_ended(thread);

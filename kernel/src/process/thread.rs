@@ -60,6 +60,8 @@ pub enum Next {
     Run,
     /// Wait for a wake-up (stopped), then look again.
     Sleep,
+    /// Let others run, then look again.
+    Again,
     /// The thread is over.
     End,
 }
@@ -78,6 +80,8 @@ pub struct ThreadState {
     /// The signal whose handler waits for memory to put its frame in: at most
     /// one, in the heap because there hardly ever is one.
     pub delivery: Vec<(Signal, Info, SigAction)>,
+    /// It has ended but for its process, whose last thread it was.
+    pub is_last: bool,
 }
 
 /// A thread of a program.
@@ -142,6 +146,7 @@ impl ThreadState {
             call: None,
             restart: None,
             delivery: Vec::new(),
+            is_last: false,
         }
     }
 }
@@ -471,6 +476,7 @@ impl Thread {
             match signal::handle_work(self, state) {
                 Next::Run => {}
                 Next::Sleep => return Some(Step::Wait),
+                Next::Again => return Some(Step::Again),
                 Next::End => return Some(Step::End),
             }
             if !self.work().contains(Work::RSEQ) {

@@ -26,7 +26,9 @@ pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
         let work = thread.work();
         if work.contains(Work::EXIT) {
             let next = exit::end_thread(thread, state);
-            stop::thread_ended(thread);
+            if next == Next::End {
+                stop::thread_ended(thread);
+            }
             return next;
         }
         if work.contains(Work::STOP) {

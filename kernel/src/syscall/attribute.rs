@@ -1,5 +1,7 @@
 //! Mode, owner, times and size of files.
 
+use alloc::sync::Arc;
+
 use ochre_abi::Errno;
 use ochre_abi::fcntl::{
     AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE,
@@ -8,9 +10,11 @@ use ochre_abi::fcntl::{
 use ochre_abi::time::{TimeSpec, TimeVal};
 
 use super::names::{HERE, Names, read_path};
-use super::{Call, Fd, Ptr, SysResult};
+use super::{Call, Fd, Outcome, Ptr, SysResult};
+use crate::process::Work;
+use crate::sched;
 use crate::vfs::attributes::{self, SetTime};
-use crate::vfs::{Allocate, Kind, Path, Timestamp};
+use crate::vfs::{Allocate, Allocation, Kind, Path, Timestamp};
 
 /// The place that a call with flags names.
 fn place(
@@ -130,14 +134,14 @@ pub fn ftruncate(call: &mut Call<'_>, fd: Fd, size: i64) -> Result<(), Errno> {
     Ok(())
 }
 
-/// `fallocate(2)`.
+/// `fallocate(2)`: by parts, between which others run.
 pub fn fallocate(
     call: &mut Call<'_>,
     fd: Fd,
     mode: u32,
     offset: i64,
     len: i64,
-) -> Result<(), Errno> {
+) -> Result<Outcome, Errno> {
     let file = call.files().get(fd.0)?;
     let (Ok(offset), Ok(len)) = (u64::try_from(offset), u64::try_from(len)) else {
         return Err(Errno::EINVAL);
@@ -167,9 +171,24 @@ pub fn fallocate(
         attributes::check_size_limit(call.thread, offset.saturating_add(len))?;
     }
     let how = Allocate::from_bits_truncate(mode);
-    path.inode().allocate(offset, len, how)?;
-    attributes::wrote(&call.thread.access(), path);
-    Ok(())
+    let mut work = Allocation::new(offset, len, how)?;
+    if path.inode().allocate(&mut work)? {
+        attributes::wrote(&call.thread.access(), path);
+        return Ok(Outcome::Done(Ok(0)));
+    }
+    let (path, thread) = (path.clone(), Arc::clone(call.thread));
+    Ok(Outcome::wait(async move {
+        loop {
+            sched::yield_now().await;
+            if thread.work().contains(Work::EXIT) {
+                return Err(Errno::EINTR);
+            }
+            if path.inode().allocate(&mut work)? {
+                attributes::wrote(&thread.access(), &path);
+                return Ok(0);
+            }
+        }
+    }))
 }
 
 fn set_time(spec: TimeSpec) -> Result<SetTime, Errno> {

@@ -13,8 +13,8 @@ use ochre_hal::memory::{PAGE_SIZE, USER_END};
 
 use super::{Call, Fd, Outcome, Ptr};
 use crate::memory::{
-    AreaFlags, Backing, LOWEST, MapRequest, Placement, Population, Promise, RemapRequest,
-    SharedMemory, Source,
+    AreaFlags, Backing, LOWEST, MapRequest, Placement, Population, Promise, RemapRequest, Rest,
+    SharedMemory, Source, check_headroom,
 };
 use crate::process::{Capability, Work};
 use crate::sched;
@@ -108,7 +108,7 @@ pub fn mmap(
         is_locked || flags.contains(MapFlags::POPULATE) && !flags.contains(MapFlags::NONBLOCK);
     let wanted = is_wanted.then(|| Population::early(start..start + pages * PAGE));
     // CAST: a user address.
-    Ok(populate(call, wanted, start as usize))
+    Ok(go_on(call, wanted, start as usize))
 }
 
 /// Answers where a mapping is, once its pages are there if it is locked.
@@ -116,13 +116,13 @@ pub(super) fn populate_if_locked(call: &Call<'_>, start: u64, len: u64) -> Outco
     let (_, is_locked) = call.space.is_mapped(start..start.saturating_add(1));
     let wanted = is_locked.then(|| Population::early(start..start.saturating_add(len)));
     // CAST: a user address.
-    populate(call, wanted, start as usize)
+    go_on(call, wanted, start as usize)
 }
 
-/// Faults in what is to be there before the call answers, letting others run
-/// now and then.
-fn populate(call: &Call<'_>, wanted: Option<Population>, answer: usize) -> Outcome {
-    let Some(mut wanted) = wanted else {
+/// Faults in, or gives up, what has to come or go before the call answers,
+/// letting others run now and then.
+fn go_on(call: &Call<'_>, wanted: Option<impl Into<Rest>>, answer: usize) -> Outcome {
+    let Some(mut wanted) = wanted.map(Into::into) else {
         return Outcome::Done(Ok(answer));
     };
     match wanted.step(call.space) {
@@ -130,11 +130,21 @@ fn populate(call: &Call<'_>, wanted: Option<Population>, answer: usize) -> Outco
         Ok(false) => {}
         Err(errno) => return Outcome::error(errno),
     }
+    if matches!(wanted, Rest::Removal(_)) && check_headroom().is_err() {
+        // Nobody waits for memory to give memory back.
+        loop {
+            match wanted.step(call.space) {
+                Ok(true) => return Outcome::Done(Ok(answer)),
+                Ok(false) => {}
+                Err(errno) => return Outcome::error(errno),
+            }
+        }
+    }
     let (space, thread) = (Arc::clone(call.space), Arc::clone(call.thread));
     Outcome::wait(async move {
         loop {
             sched::yield_now().await;
-            // Who is told to end needs no pages.
+            // Who is told to end needs no pages, and leaves them to its end.
             if thread.work().contains(Work::EXIT) || wanted.step(&space)? {
                 return Ok(answer);
             }
@@ -239,8 +249,9 @@ fn shared_source(pages: u64, promise: Promise) -> Source {
 }
 
 /// `munmap(2)`.
-pub fn munmap(call: &mut Call<'_>, address: u64, len: u64) -> Result<(), Errno> {
-    call.space.unmap(address, len)
+pub fn munmap(call: &mut Call<'_>, address: u64, len: u64) -> Result<Outcome, Errno> {
+    let left = call.space.start_unmap(address, len)?;
+    Ok(go_on(call, left, 0))
 }
 
 /// `mprotect(2)`.
@@ -278,7 +289,7 @@ pub fn mprotect(
     let wanted = call
         .space
         .protect(address, len, protection, grows == PROT_GROWSDOWN)?;
-    Ok(populate(call, wanted, 0))
+    Ok(go_on(call, wanted, 0))
 }
 
 /// `mremap(2)`.
@@ -302,21 +313,21 @@ pub fn mremap(
         may_lock: may_lock_all(call),
     })?;
     // CAST: a user address.
-    Ok(populate(call, grown, start as usize))
+    Ok(go_on(call, grown, start as usize))
 }
 
 /// `brk(2)`: the new end of the heap, or the old one if it cannot be moved.
 pub fn brk(call: &mut Call<'_>, end: u64) -> Outcome {
     let (end, grown) = call.space.set_heap_end(end);
     // CAST: a user address.
-    populate(call, grown, end as usize)
+    go_on(call, grown, end as usize)
 }
 
 /// `madvise(2)`.
 pub fn madvise(call: &mut Call<'_>, address: u64, len: u64, advice: i32) -> Result<Outcome, Errno> {
     let advice = Advice::from_number(advice).ok_or(Errno::EINVAL)?;
     let wanted = call.space.advise(address, len, advice)?;
-    Ok(populate(call, wanted, 0))
+    Ok(go_on(call, wanted, 0))
 }
 
 /// `msync(2)`: files in memory are always in step; only errors are left to find.
@@ -393,7 +404,7 @@ pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result
     };
     let on_fault = flags == MLOCK_ONFAULT;
     let wanted = call.space.lock(range, on_fault, unlimited)?;
-    Ok(populate(call, Some(wanted), 0))
+    Ok(go_on(call, Some(wanted), 0))
 }
 
 /// `munlock(2)`.
@@ -413,7 +424,7 @@ pub fn mlockall(call: &mut Call<'_>, flags: u32) -> Result<Outcome, Errno> {
         flags.contains(LockAllFlags::ONFAULT),
         unlimited,
     )?;
-    Ok(populate(call, wanted, 0))
+    Ok(go_on(call, wanted, 0))
 }
 
 /// `munlockall(2)`.

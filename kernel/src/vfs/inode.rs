@@ -14,6 +14,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::any::Any;
 use core::future::Future;
+use core::ops::Range;
 use core::pin::Pin;
 
 use bitflags::bitflags;
@@ -270,6 +271,55 @@ bitflags! {
     }
 }
 
+/// Where an [`Allocation`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllocationStage {
+    /// It makes a hole.
+    Punch,
+    /// It looks how much is missing: so much, as far as it looked.
+    Count {
+        /// Pages.
+        missing: u64,
+    },
+    /// It makes what is missing.
+    Fill,
+}
+
+/// A range of a file whose keeping is changed, by parts: it may be very long.
+#[derive(Clone, Debug)]
+pub struct Allocation {
+    /// The range, in bytes.
+    pub range: Range<u64>,
+    /// How it is changed.
+    pub how: Allocate,
+    /// What is done now.
+    pub stage: AllocationStage,
+    /// Up to where that is done.
+    pub at: u64,
+}
+
+impl Allocation {
+    /// Nothing of it is done yet.
+    ///
+    /// # Errors
+    /// EFBIG for a range whose end is no position.
+    pub fn new(offset: u64, len: u64, how: Allocate) -> Result<Allocation, Errno> {
+        let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
+        let begins_with_hole = how.intersects(Allocate::PUNCH_HOLE | Allocate::ZERO);
+        let stage = if begins_with_hole {
+            AllocationStage::Punch
+        } else {
+            AllocationStage::Count { missing: 0 }
+        };
+        Ok(Allocation {
+            range: offset..end,
+            how,
+            stage,
+            at: offset,
+        })
+    }
+}
+
 /// An object of a file system.
 pub trait Inode: Any + Send + Sync {
     /// What it is; never changes.
@@ -393,12 +443,13 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
-    /// Changes how a range of a regular file is kept.
+    /// Changes how a range of a regular file is kept, or a part of it; whether
+    /// that was the last one.
     ///
     /// # Errors
     /// EOPNOTSUPP where it cannot; ENOSPC, EFBIG.
-    fn allocate(&self, offset: u64, len: u64, how: Allocate) -> Result<(), Errno> {
-        let _ = (offset, len, how);
+    fn allocate(&self, work: &mut Allocation) -> Result<bool, Errno> {
+        let _ = work;
         Err(Errno::EOPNOTSUPP)
     }
 

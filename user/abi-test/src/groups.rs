@@ -21,6 +21,7 @@ mod futex_pi;
 mod futex_wait;
 mod identity;
 mod jobcontrol;
+mod large;
 mod limits;
 mod links;
 mod locks;
@@ -120,6 +121,7 @@ pub(crate) const ALL: &[Group] = groups![
     "pagemap-root"(root) => pagemap::as_root,
     "cow" => cow::run,
     "forked-tables" => forked_tables::run,
+    "large" => large::run,
     "open" => files::open,
     "read-write" => files::read_write,
     "lseek" => files::lseek,

@@ -22,8 +22,8 @@ use crate::fs::devtmpfs;
 use crate::ipc::fifo::Fifo;
 use crate::memory::{AreaFlags, Backing, Gone, Identity, Mappers};
 use crate::vfs::{
-    Allocate, Change, File, Inode, Kind, Link, Metadata, New, Open, Opened, Permissions, Rename,
-    Sink, Source, Timestamp, WriterCount, now,
+    Allocate, Allocation, AllocationStage, Change, File, Inode, Kind, Link, Metadata, New, Open,
+    Opened, Permissions, Rename, Sink, Source, Timestamp, WriterCount, now,
 };
 
 #[cfg(not(test))]
@@ -437,42 +437,69 @@ impl Inode for Node {
         Ok(())
     }
 
-    fn allocate(&self, offset: u64, len: u64, how: Allocate) -> Result<(), Errno> {
-        let end = offset
-            .checked_add(len)
-            .filter(|end| *end <= SIZE_MAX)
-            .ok_or(Errno::EFBIG)?;
+    fn allocate(&self, work: &mut Allocation) -> Result<bool, Errno> {
+        let Range { start, end } = work.range;
+        if end > SIZE_MAX {
+            return Err(Errno::EFBIG);
+        }
         let mut bytes = self.bytes()?.lock();
         let is_write_sealed = bytes.seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE);
         let grows = bytes.seals.contains(Seals::GROW) && end > bytes.size();
-        let is_hole = how.contains(Allocate::PUNCH_HOLE);
+        let is_hole = work.how.contains(Allocate::PUNCH_HOLE);
         if is_hole && is_write_sealed || !is_hole && grows {
             return Err(Errno::EPERM);
         }
-        if is_hole {
-            let out = bytes.punch(offset..end);
-            drop(bytes);
-            self.taken_out(&out);
-            self.written();
-            return Ok(());
+        let left = work.at..end;
+        match work.stage {
+            AllocationStage::Punch => {
+                let (out, next) = bytes.punch(left);
+                drop(bytes);
+                self.taken_out(&out);
+                work.at = next;
+                if next < end {
+                    return Ok(false);
+                }
+                if !is_hole {
+                    work.stage = AllocationStage::Count { missing: 0 };
+                    work.at = start;
+                    return self.allocate(work);
+                }
+            }
+            AllocationStage::Count { missing } => {
+                let (more, next) = bytes.missing(left);
+                drop(bytes);
+                let missing = missing.saturating_add(more);
+                work.stage = AllocationStage::Count { missing };
+                work.at = next;
+                if next < end {
+                    return Ok(false);
+                }
+                // All or nothing, before a frame is touched: a program may ask
+                // for any size. Who takes the room meanwhile has it.
+                self.accounts.charge(missing)?;
+                self.accounts.release(missing);
+                work.stage = AllocationStage::Fill;
+                work.at = start;
+                return self.allocate(work);
+            }
+            AllocationStage::Fill => {
+                let next = bytes.populate(
+                    left,
+                    |pages| self.accounts.charge(pages),
+                    |pages| self.accounts.release(pages),
+                )?;
+                work.at = next;
+                if next < end {
+                    return Ok(false);
+                }
+                if end > bytes.size() && !work.how.contains(Allocate::KEEP_SIZE) {
+                    bytes.resize(end);
+                }
+                drop(bytes);
+            }
         }
-        if how.contains(Allocate::ZERO) {
-            let out = bytes.punch(offset..end);
-            drop(bytes);
-            self.taken_out(&out);
-            bytes = self.bytes()?.lock();
-        }
-        bytes.populate(
-            offset..end,
-            |pages| self.accounts.charge(pages),
-            |pages| self.accounts.release(pages),
-        )?;
-        if end > bytes.size() && !how.contains(Allocate::KEEP_SIZE) {
-            bytes.resize(end);
-        }
-        drop(bytes);
         self.written();
-        Ok(())
+        Ok(true)
     }
 
     fn seek_data(&self, offset: u64, hole: bool) -> Result<u64, Errno> {
@@ -591,10 +618,9 @@ impl Backing for Node {
         let (Some(start), Some(end)) = (start, end) else {
             return Err(Errno::EFBIG);
         };
-        self.allocate(
-            start,
-            end.saturating_sub(start),
-            Allocate::PUNCH_HOLE | Allocate::KEEP_SIZE,
-        )
+        let how = Allocate::PUNCH_HOLE | Allocate::KEEP_SIZE;
+        let mut work = Allocation::new(start, end.saturating_sub(start), how)?;
+        while !self.allocate(&mut work)? {}
+        Ok(())
     }
 }

@@ -22,6 +22,15 @@ pub(super) const SIZE_MAX: u64 = i64::MAX as u64;
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
+/// Frames that one part of a call makes.
+const MADE_AT_ONCE: u64 = 512;
+
+/// Frames that one part of a call takes out.
+pub(super) const TAKEN_AT_ONCE: usize = 1024;
+
+/// Places that one part of a call looks at.
+const LOOKED_AT: u64 = 16384;
+
 /// A page of storage.
 pub trait Frame: Clone + Sized {
     /// A fresh one of zeroes.
@@ -237,57 +246,88 @@ impl<F: Frame> Pages<F> {
         cut
     }
 
-    /// Makes `range` zeroes by taking whole frames out; they come back.
-    pub fn punch(&mut self, range: Range<u64>) -> BTreeMap<u64, F> {
+    /// Makes `range` zeroes by taking whole frames out, no more than a poll has
+    /// time for; they come back, and up to where it is done.
+    pub fn punch(&mut self, range: Range<u64>) -> (BTreeMap<u64, F>, u64) {
         let (first, end) = (range.start.div_ceil(PAGE), range.end / PAGE);
         let clear = |pages: &Pages<F>, index: u64, part: Range<usize>| {
             if let Some(frame) = pages.frames.get(&index) {
                 frame.clear(part);
             }
         };
+        let mut out = BTreeMap::new();
         let head = (range.start % PAGE) as usize;
         let tail = (range.end % PAGE) as usize;
         if first > end {
             clear(self, range.start / PAGE, head..tail);
-            return BTreeMap::new();
+            return (out, range.end);
         }
         if head > 0 {
             clear(self, range.start / PAGE, head..PAGE_SIZE);
         }
+        // Frames far from each other are not taken out together: whoever maps
+        // them looks at all between them.
+        let mut stop = end;
+        while let Some((&index, _)) = self.frames.range(first..stop).next() {
+            if out.len() == TAKEN_AT_ONCE {
+                return (out, index.saturating_mul(PAGE));
+            }
+            if out.is_empty() {
+                stop = stop.min(index.saturating_add(LOOKED_AT));
+            }
+            if let Some(frame) = self.frames.remove(&index) {
+                out.insert(index, frame);
+            }
+        }
+        if stop < end {
+            return (out, stop.saturating_mul(PAGE));
+        }
         if tail > 0 {
             clear(self, end, 0..tail);
         }
-        let mut out = self.frames.split_off(&first);
-        let mut kept = out.split_off(&end);
-        self.frames.append(&mut kept);
-        out
+        (out, range.end)
     }
 
-    /// Makes every page of a range present.
+    /// How many pages of a range are missing, as far as a poll has time to look;
+    /// and up to where that is.
+    pub fn missing(&self, range: Range<u64>) -> (u64, u64) {
+        let pages = range.start / PAGE..range.end.div_ceil(PAGE);
+        let mut present = 0;
+        for (index, _) in self.frames.range(pages.clone()) {
+            if present == LOOKED_AT {
+                let missing = index.saturating_sub(pages.start) - present;
+                return (missing, index.saturating_mul(PAGE));
+            }
+            present += 1;
+        }
+        (pages.end.saturating_sub(pages.start) - present, range.end)
+    }
+
+    /// Makes pages of a range present, no more than a poll has time for; up to
+    /// where they are.
     ///
     /// # Errors
-    /// What `charge` said, and nothing is made; ENOMEM, and what was made stays.
+    /// What `charge` said; ENOMEM. What was made stays.
     pub fn populate(
         &mut self,
         range: Range<u64>,
         charge: impl Fn(u64) -> Result<(), Errno>,
         refund: impl Fn(u64),
-    ) -> Result<(), Errno> {
+    ) -> Result<u64, Errno> {
         let pages = range.start / PAGE..range.end.div_ceil(PAGE);
-        let present = self.frames.range(pages.clone()).count() as u64;
-        let mut missing = pages.end.saturating_sub(pages.start) - present;
-        // All or nothing, before a frame is touched: a program may ask for any size.
-        charge(missing)?;
-        for index in pages {
-            if missing == 0 {
-                break;
+        let stop = pages.end.min(pages.start.saturating_add(LOOKED_AT));
+        let mut made = 0;
+        for index in pages.start..stop {
+            if made == MADE_AT_ONCE {
+                return Ok(index.saturating_mul(PAGE));
             }
             if let Entry::Vacant(place) = self.frames.entry(index) {
-                place.insert(F::zeroed().inspect_err(|_| refund(missing))?);
-                missing -= 1;
+                charge(1)?;
+                place.insert(F::zeroed().inspect_err(|_| refund(1))?);
+                made += 1;
             }
         }
-        Ok(())
+        Ok(stop.saturating_mul(PAGE).min(range.end))
     }
 
     /// The next data (or hole) at or after `offset`.

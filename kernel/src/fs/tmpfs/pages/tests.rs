@@ -89,8 +89,8 @@ fn a_cut_file_that_grows_again_has_zeroes() {
 fn punched_ranges_read_as_zeroes() {
     let mut pages = Pages::default();
     write(&mut pages, 0, &[7; 4 * PAGE_SIZE]).unwrap();
-    assert_eq!(pages.punch(100..200).len(), 0);
-    assert_eq!(pages.punch(PAGE + 1..3 * PAGE + 1).len(), 1);
+    assert_eq!(pages.punch(100..200).0.len(), 0);
+    assert_eq!(pages.punch(PAGE + 1..3 * PAGE + 1).0.len(), 1);
     let content = read(&pages, 0, 4 * PAGE_SIZE);
     for (at, byte) in content.iter().enumerate() {
         let at = at as u64;
@@ -129,21 +129,67 @@ fn a_full_file_system_writes_what_fits() {
 }
 
 #[test]
-fn populating_takes_what_is_missing_or_nothing() {
+fn populating_takes_what_is_missing_and_there_is_room_for() {
     let mut pages: Pages<HostFrame> = Pages::default();
     write(&mut pages, PAGE, b"x").unwrap();
-    let asked = core::cell::Cell::new(0);
-    let refuse = |count| {
-        asked.set(count);
-        Err(Errno::ENOSPC)
-    };
     let huge = 0..SIZE_MAX;
+    let missing = SIZE_MAX.div_ceil(PAGE) - 1;
+    assert_eq!(pages.missing(huge.clone()), (missing, SIZE_MAX));
+    let refuse = |_| Err(Errno::ENOSPC);
     assert_eq!(pages.populate(huge, refuse, |_| ()), Err(Errno::ENOSPC));
-    assert_eq!(asked.get(), SIZE_MAX.div_ceil(PAGE) - 1);
     assert_eq!(pages.count(), 1);
-    pages.populate(10..3 * PAGE, |_| Ok(()), |_| ()).unwrap();
+    let done = pages.populate(10..3 * PAGE, |_| Ok(()), |_| ());
+    assert_eq!(done, Ok(3 * PAGE));
     assert_eq!(pages.count(), 3);
     assert_eq!(read(&pages, PAGE, 1), b"x");
+}
+
+/// Calls until it is done; how much each call changed.
+fn parts(end: u64, mut part: impl FnMut(u64) -> (u64, u64)) -> Vec<u64> {
+    let mut changes = Vec::new();
+    let mut at = 0;
+    while at < end {
+        let (change, next) = part(at);
+        assert!(next > at, "no way on from {at:#x}");
+        changes.push(change);
+        at = next;
+    }
+    changes
+}
+
+#[test]
+fn long_ranges_are_made_counted_and_taken_out_by_parts() {
+    let mut pages: Pages<HostFrame> = Pages::default();
+    let end = 20_000 * PAGE;
+    let made = parts(end, |at| {
+        let before = pages.count();
+        let next = pages.populate(at..end, |_| Ok(()), |_| ()).unwrap();
+        (pages.count() - before, next)
+    });
+    assert_eq!(made.iter().sum::<u64>(), 20_000);
+    assert!(made.iter().all(|made| *made <= 512), "{made:?}");
+    // What is there is passed quickly, but not all in one go.
+    let none = parts(end, |at| {
+        let next = pages.populate(at..end, |_| Ok(()), |_| ()).unwrap();
+        (0, next)
+    });
+    assert_eq!(none.len(), 2);
+    let counted = parts(end, |at| pages.missing(at..end));
+    assert_eq!(counted, [0, 0]);
+    // Two that are far from each other are not taken out together.
+    let far = end + (1 << 40);
+    write(&mut pages, far - PAGE, b"x").unwrap();
+    let taken = parts(far, |at| {
+        let (out, next) = pages.punch(at..far);
+        if let (Some((first, _)), Some((last, _))) = (out.first_key_value(), out.last_key_value()) {
+            assert!(last - first < 16384);
+        }
+        (out.len() as u64, next)
+    });
+    assert_eq!(taken.iter().sum::<u64>(), 20_001);
+    assert!(taken.iter().all(|taken| *taken <= 1024), "{taken:?}");
+    assert!(taken.len() < 30, "{taken:?}");
+    assert_eq!(pages.count(), 0);
 }
 
 #[test]

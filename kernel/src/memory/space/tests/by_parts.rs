@@ -1,18 +1,20 @@
 //! Large ranges and large spaces, of which each poll does a part.
 
 use alloc::sync::Arc;
+use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::{Advice, Protection};
-use ochre_hal::memory::host;
+use ochre_hal::memory::{self, host};
 use ochre_hal::user::Access;
 
 use super::{BASE, RW, fixed, load, new_space, signal, store};
 use crate::memory::area::PAGE;
-use crate::memory::{AddressSpace, AreaFlags, Population};
+use crate::memory::{AddressSpace, AreaFlags, MapRequest, Population, Removal, Rest};
 
 /// What is there after each step.
-fn parts(space: &AddressSpace, mut pages: Population) -> Vec<usize> {
+fn parts(space: &AddressSpace, pages: impl Into<Rest>) -> Vec<usize> {
+    let mut pages = pages.into();
     let mut counts = Vec::new();
     loop {
         let is_over = pages.step(space).expect("there is memory");
@@ -27,18 +29,19 @@ fn parts(space: &AddressSpace, mut pages: Population) -> Vec<usize> {
 fn a_large_range_is_faulted_in_by_parts() {
     let _memory = host::start();
     let len = 1100 * PAGE;
-    let ways: [fn(&AddressSpace) -> Option<Population>; 4] = [
-        |_| Some(Population::early(BASE..BASE + 1100 * PAGE)),
+    let ways: [fn(&AddressSpace) -> Option<Rest>; 4] = [
+        |_| Some(Population::early(BASE..BASE + 1100 * PAGE).into()),
         |space| {
             space
                 .lock(BASE..BASE + 1100 * PAGE, false, true)
-                .map(Some)
+                .map(|pages| Some(pages.into()))
                 .expect("no limit counts")
         },
         |space| {
             space
                 .lock_all(true, false, false, true)
                 .expect("no limit counts")
+                .map(Rest::from)
         },
         |space| {
             space
@@ -151,10 +154,221 @@ fn areas_that_change_during_a_fork_are_copied_as_they_are_then() {
     space.unmap(BASE, 20 * 512 * PAGE).expect("a range");
     space.map(fixed(5..6, RW)).expect("there is room");
     store(&space, 5, 5).expect("it is writable");
-    assert_eq!(fork.step(&space), Ok(true));
+    while !fork.step(&space).expect("there is memory") {}
     let child = fork.into_child();
     assert_eq!(child.areas().len(), 3);
     assert_eq!(child.resident_pages(), 282);
     assert_eq!(load(&child, 5), Ok(5));
     assert_eq!(signal(load(&child, 6)), (11, 1));
+}
+
+/// A space of so many areas that do not join, each with its first page.
+fn patchwork(areas: u64) -> Arc<AddressSpace> {
+    let space = new_space();
+    for area in 0..areas {
+        let page = area * 2;
+        space.map(fixed(page..page + 1, RW)).expect("there is room");
+    }
+    for area in (0..areas).step_by(100) {
+        store(&space, area * 2, 1).expect("it is writable");
+    }
+    space
+}
+
+#[test]
+fn many_areas_are_forked_by_parts() {
+    let _memory = host::start();
+    let space = patchwork(1200);
+    let (mut fork, mut is_over) = space.start_fork().expect("there is memory");
+    let mut counts = vec![fork.child_areas()];
+    while !is_over {
+        is_over = fork.step(&space).expect("there is memory");
+        counts.push(fork.child_areas());
+    }
+    assert_eq!(counts[..3], [512, 1024, 1200]);
+    assert!(counts[3..].iter().all(|count| *count == 1200));
+    let child = fork.into_child();
+    assert_eq!(child.resident_pages(), 12);
+    assert_eq!(load(&child, 200), Ok(1));
+    store(&child, 200, 2).expect("it is writable");
+    assert_eq!(load(&space, 200), Ok(1));
+}
+
+#[test]
+fn a_fork_comes_to_an_end_however_busy_others_are() {
+    let _memory = host::start();
+    let before = memory::stats().free;
+    let space = patchwork(3000);
+    let (mut fork, mut is_over) = space.start_fork().expect("there is memory");
+    let mut parts = 1;
+    while !is_over {
+        // Each time something else.
+        let page = 10_000 + parts * 2;
+        space.map(fixed(page..page + 1, RW)).expect("there is room");
+        is_over = fork.step(&space).expect("there is memory");
+        parts += 1;
+        assert!(parts < 10);
+    }
+    let child = fork.into_child();
+    assert_eq!(child.areas().len(), space.areas().len());
+    drop((child, space));
+    assert_eq!(memory::stats().free, before);
+}
+
+#[test]
+fn a_fork_that_is_given_up_leaves_nothing() {
+    let _memory = host::start();
+    let before = memory::stats().free;
+    let space = scattered(300);
+    let (mut fork, is_over) = space.start_fork().expect("there is memory");
+    assert!(!is_over);
+    while !fork.wind_down() {}
+    drop((fork, space));
+    assert_eq!(memory::stats().free, before);
+}
+
+/// More than there is memory for.
+fn wide(pages: Range<u64>) -> MapRequest {
+    let mut request = fixed(pages, RW);
+    request.flags = AreaFlags::NO_RESERVE;
+    request
+}
+
+#[test]
+fn a_large_range_is_given_up_by_parts() {
+    let _memory = host::start();
+    let pages = 20_000;
+    let filled = || {
+        let space = new_space();
+        space.map(wide(0..pages)).expect("there is room");
+        for page in 0..pages {
+            assert_eq!(load(&space, page), Ok(0));
+        }
+        space
+    };
+    let before = memory::stats().free;
+    let unmap: fn(&AddressSpace) -> Option<Rest> = |space| {
+        let left = space.start_unmap(BASE, 20_000 * PAGE).expect("a range");
+        left.map(Rest::from)
+    };
+    let drop_pages: fn(&AddressSpace) -> Option<Rest> = |space| {
+        let left = space.advise(BASE, 20_000 * PAGE, Advice::DontNeed);
+        left.expect("it is mapped")
+    };
+    for (begin, areas) in [(unmap, 0), (drop_pages, 1)] {
+        let space = filled();
+        let mut count = space.resident_pages();
+        let mut left = begin(&space);
+        let mut parts = 0;
+        let mut is_over = false;
+        while !is_over {
+            let gone = count - space.resident_pages();
+            assert!((1..=8192 + 512).contains(&gone), "{gone} in part {parts}");
+            count = space.resident_pages();
+            parts += 1;
+            is_over = count == 0;
+            if let Some(rest) = &mut left {
+                is_over = rest.step(&space).expect("nobody shares it") && is_over;
+            }
+        }
+        assert_eq!(parts, 3);
+        assert_eq!(space.areas().len(), areas);
+    }
+    assert_eq!(memory::stats().free, before);
+}
+
+/// Does the rest.
+fn finish(space: &AddressSpace, left: &mut Option<Removal>) {
+    while let Some(rest) = left
+        && !rest.step(space).expect("there is memory")
+    {}
+}
+
+#[test]
+fn tables_and_areas_count_when_a_range_is_given_up() {
+    let _memory = host::start();
+    let space = scattered(1500);
+    let mut left = space.start_unmap(BASE, 1500 * 512 * PAGE).expect("a range");
+    let first = space.resident_pages();
+    assert!((1500 - 512..1500).contains(&first), "{first}");
+    finish(&space, &mut left);
+    assert_eq!(space.resident_pages(), 1);
+    let space = patchwork(1200);
+    let left = space.start_unmap(BASE, 2400 * PAGE).expect("a range");
+    assert_eq!(space.areas().len(), 1200 - 512);
+    let mut left = left.expect("there are more");
+    assert_eq!(left.step(&space), Ok(false));
+    assert_eq!(left.step(&space), Ok(true));
+    assert_eq!(space.areas().len(), 0);
+}
+
+#[test]
+fn what_others_do_while_a_range_is_given_up_stays() {
+    let _memory = host::start();
+    let space = new_space();
+    space.map(wide(0..20_000)).expect("there is room");
+    for page in 0..20_000 {
+        assert_eq!(load(&space, page), Ok(0));
+    }
+    store(&space, 19_999, 1).expect("it is writable");
+    let mut left = space.start_unmap(BASE, 20_000 * PAGE).expect("a range");
+    // What is gone already is free for the next mapping; the rest still there,
+    // for a fork, too.
+    assert_eq!(signal(load(&space, 0)), (11, 1));
+    assert_eq!(load(&space, 19_999), Ok(1));
+    space.map(fixed(3..5, RW)).expect("there is room");
+    store(&space, 3, 3).expect("it is writable");
+    let child = space.fork().expect("there is memory");
+    finish(&space, &mut left);
+    assert_eq!(load(&space, 3), Ok(3));
+    assert_eq!(signal(load(&space, 19_999)), (11, 1));
+    assert_eq!(space.resident_pages(), 1);
+    assert_eq!(load(&child, 19_999), Ok(1));
+    assert_eq!(space.areas().len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_an_advice_is_told_when_the_rest_is_done() {
+    let _memory = host::start();
+    let space = new_space();
+    space.map(wide(0..20_000)).expect("there is room");
+    for page in 0..20_000 {
+        assert_eq!(load(&space, page), Ok(0));
+    }
+    store(&space, 19_999, 1).expect("it is writable");
+    let left = space.advise(BASE, 20_001 * PAGE, Advice::DontNeed);
+    let mut left = left.expect("a part").expect("there is more");
+    let last = loop {
+        match left.step(&space) {
+            Ok(false) => {}
+            last => break last,
+        }
+    };
+    assert_eq!(last, Err(Errno::ENOMEM));
+    assert_eq!(space.resident_pages(), 0);
+}
+
+#[test]
+fn a_large_space_winds_down_by_parts() {
+    let _memory = host::start();
+    let before = memory::stats().free;
+    let space = scattered(1500);
+    let dense = 1600 * 512..1600 * 512 + 20_000;
+    space.map(wide(dense.clone())).expect("there is room");
+    for page in dense {
+        assert_eq!(load(&space, page), Ok(0));
+    }
+    let mut count = space.resident_pages();
+    let mut parts = 0;
+    while !space.wind_down() {
+        let gone = count - space.resident_pages();
+        assert!((1..=8192 + 512).contains(&gone), "{gone}");
+        count = space.resident_pages();
+        parts += 1;
+    }
+    assert_eq!(parts, 5);
+    assert!(count <= 8192);
+    drop(space);
+    assert_eq!(memory::stats().free, before);
+    assert!(new_space().wind_down());
 }

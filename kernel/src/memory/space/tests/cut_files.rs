@@ -6,7 +6,7 @@ use ochre_abi::Errno;
 use ochre_hal::memory::{UserFrame, host};
 use ochre_sync::SpinLock;
 
-use super::{File, RW, fixed, load, new_space, signal, store};
+use super::{BASE, File, RW, fixed, load, new_space, signal, store};
 use crate::memory::area::PAGE;
 use crate::memory::{AddressSpace, AreaFlags, Backing, Gone, Identity, Mappers, Source};
 
@@ -150,4 +150,23 @@ fn the_list_of_those_who_map_a_file_ends_with_them() {
     assert_eq!(file.mappers.len(), 1);
     drop(space);
     assert_eq!(file.mappers.len(), 0);
+}
+
+#[test]
+fn who_unmapped_a_file_before_its_end_does_not_stay_in_its_list() {
+    let _memory = host::start();
+    let (file, spaces) = mapped_twice();
+    for _ in 0..100 {
+        let space = new_space();
+        let mut request = fixed(0..4, RW);
+        request.source = Some(Source {
+            backing: Arc::clone(&file) as Arc<dyn Backing>,
+            first: 0,
+        });
+        space.map(request).expect("there is room");
+        space.unmap(BASE, 4 * PAGE).expect("a range");
+    }
+    assert!(file.mappers.len() <= 16);
+    assert!(file.mappers.count(file.identity()) == 4);
+    drop(spaces);
 }
