@@ -148,7 +148,6 @@ fn expected(arch: Arch, name: &str) -> Expected {
 fn main() -> ExitCode {
     let x86_64 = is_tested(Arch::X86_64);
     let on_x86_64 = apart::cases()
-        .into_iter()
         .chain(trace::cases())
         .chain(debugger::cases());
     ochre_tests::run(
