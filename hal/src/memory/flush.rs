@@ -3,8 +3,8 @@
 //! The translation of a page may live on in a processor after the table entry
 //! is gone; its frame must not be reused before. So a [`Flush`] owns what was
 //! unmapped, and gives it free when the processors have forgotten
-//! ([`presence`]). It needs no memory for that: frames whose last handle it has
-//! are linked through their records.
+//! ([`presence`](super::presence)). It needs no memory for that: frames whose
+//! last handle it has are linked through their records.
 
 use super::frames::{self, FrameList};
 use super::quarantine::{self, Unlinked};
