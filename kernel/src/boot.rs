@@ -24,6 +24,7 @@ use ochre_hal::{clock, cpu, debug as machine_log, memory};
 
 use crate::config::{Config, Mode, Stdio};
 use crate::fs::{devtmpfs, initramfs, procfs, tmpfs::Tmpfs};
+use crate::ipc::futex;
 use crate::memory::{AddressSpace, vdso};
 use crate::process::exec::Prepared;
 use crate::process::{Thread, ThreadState, clone};
@@ -151,6 +152,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     drop(AddressSpace::empty());
     vdso::start().map_err(|_| String::from("no memory for the vDSO"))?;
     sched::bring_up().map_err(|errno| format!("the run queue: {errno}"))?;
+    futex::start().map_err(|errno| format!("the futexes' table: {errno}"))?;
     stage_ends("what all programs share");
     // Before `/dev` is filled.
     tty::screen::start().map_err(|errno| format!("the screen: {errno}"))?;

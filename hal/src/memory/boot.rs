@@ -45,7 +45,8 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
     managed.remove(MANAGED_END..u64::MAX);
     managed.remove(0..PAGE);
     let mut free = managed.clone();
-    for range in reserved.iter().cloned().chain(image.iter()) {
+    let reserved = reserved.iter().cloned();
+    for range in reserved.chain(image.iter()).chain([boot_tables()]) {
         free.remove(range);
     }
     let early = layout::early_direct();
@@ -93,8 +94,9 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
     frames::finish()
 }
 
-/// The memory that the kernel image uses: all of its own but the guard pages of
-/// its stacks, which are not to be reached there by anybody.
+/// The memory that the kernel image uses for good: all of its own but the guard
+/// pages of its stacks, which are not to be reached there by anybody, and the
+/// boot code's tables.
 fn image() -> Ranges {
     let mut image = Ranges::new();
     let Range { start, end } = layout::image_physical();
@@ -104,7 +106,26 @@ fn image() -> Ranges {
         let guard = layout::to_physical(guard);
         image.remove(guard..guard + PAGE);
     }
+    image.remove(boot_tables());
     image
+}
+
+/// Where the boot code's tables are in memory.
+fn boot_tables() -> Range<u64> {
+    let Range { start, end } = layout::boot_tables();
+    layout::to_physical(start)..layout::to_physical(end)
+}
+
+/// Frees the boot code's tables.
+///
+/// # Safety
+/// Once, after [`init`]; no processor will start any more.
+pub(crate) unsafe fn release_boot_tables() {
+    for page in boot_tables().step_by(PAGE_SIZE) {
+        // SAFETY: reserved by `init`, which left the tables, and now of no use
+        // to others.
+        unsafe { frames::release(page) };
+    }
 }
 
 /// Where the records go: the lowest free place in `early` that is large enough.

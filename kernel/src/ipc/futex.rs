@@ -38,7 +38,7 @@ pub use key::{Key, Scope};
 pub use pi::priority_changed;
 pub use pi_wait::{Lock, Locked, WaitOnward, check_owner, lock, try_lock, unlock};
 pub use robust::release_owned;
-pub use table::{Move, requeue, requeue_inheriting, wake, wake_op};
+pub use table::{Move, requeue, requeue_inheriting, start, wake, wake_op};
 
 pub use wait::{Deadline, Ended, Target, Wait, WaitMany};
 

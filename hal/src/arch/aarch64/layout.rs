@@ -154,6 +154,12 @@ pub(crate) fn to_physical(address: u64) -> u64 {
     address.wrapping_sub(OCHRE_IMAGE_OFFSET.load(Ordering::Relaxed))
 }
 
+/// The boot code's tables, whole pages of the image: of use to processors that start.
+pub(crate) fn boot_tables() -> Range<u64> {
+    let start = (&raw const super::entry::OCHRE_EARLY_TABLES).addr() as u64;
+    start..start + size_of::<super::entry::EarlyTables>() as u64
+}
+
 /// The guard pages of the stacks in the image, for the final page tables to leave out.
 pub(crate) fn guard_pages() -> [u64; 2] {
     super::entry::stack_guards()

@@ -85,13 +85,18 @@ pub(super) fn prepare(processors: [Option<u64>; MAX_CPUS]) {
     let _ = PROCESSORS.set(processors);
 }
 
-/// Starts the others; comes back when they run.
-pub(crate) fn start(entry: fn() -> !) {
-    if ENTRY.set(entry).is_err() {
-        return;
-    }
+/// How many processors there are.
+pub(crate) fn present() -> usize {
+    PROCESSORS
+        .get()
+        .map_or(1, |processors| processors.iter().flatten().count().max(1))
+}
+
+/// Starts the others; comes back when they run. Whether any was called. Once.
+pub(crate) fn start(entry: fn() -> !) -> bool {
+    let _ = ENTRY.set(entry);
     let Some(processors) = PROCESSORS.get() else {
-        return;
+        return false;
     };
     let own = system::affinity();
     let others = processors.iter().flatten().filter(|one| **one != own);
@@ -120,6 +125,7 @@ pub(crate) fn start(entry: fn() -> !) {
     if online > 1 {
         alarm::start_watch();
     }
+    called > 0
 }
 
 /// Gives a processor its slot, its memory in it, and has it started.

@@ -123,6 +123,12 @@ impl<const BYTES: usize> Stack<BYTES> {
     }
 }
 
+/// The boot code's tables, whole pages of the image: of use to processors that start.
+pub(crate) fn boot_tables() -> Range<u64> {
+    let start = (&raw const super::entry::OCHRE_EARLY_TABLES).addr() as u64;
+    start..start + size_of::<super::entry::EarlyTables>() as u64
+}
+
 /// The guard pages of the stacks in the image, for the final page tables to leave out.
 pub(crate) fn guard_pages() -> [u64; 4] {
     super::gdt::guard_pages()

@@ -124,13 +124,18 @@ pub(super) unsafe fn prepare(processors: &Processors, memory: &impl Physical) {
     }
 }
 
-/// Starts the others; comes back when they run.
-pub(crate) fn start(entry: fn() -> !) {
-    if ENTRY.set(entry).is_err() {
-        return;
-    }
+/// How many processors there are.
+pub(crate) fn present() -> usize {
+    PROCESSORS
+        .get()
+        .map_or(1, |processors| processors.ids().len().min(MAX_CPUS))
+}
+
+/// Starts the others; comes back when they run. Whether any was called. Once.
+pub(crate) fn start(entry: fn() -> !) -> bool {
+    let _ = ENTRY.set(entry);
     let (Some(processors), Some(apic)) = (PROCESSORS.get(), apic::local()) else {
-        return;
+        return false;
     };
     // ORDERING: Relaxed; published by the slots' states.
     OCHRE_OTHERS_ROOT.store(memory::space::kernel_root_address(), Ordering::Relaxed);
@@ -167,6 +172,7 @@ pub(crate) fn start(entry: fn() -> !) {
     if online > 1 {
         alarm::start_watch();
     }
+    called > 0
 }
 
 /// Gives a processor its slot, its memory in it.

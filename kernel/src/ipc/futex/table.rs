@@ -14,20 +14,22 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use ochre_abi::Errno;
+use ochre_hal::smp;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering, fence};
-use ochre_sync::{Chain, List, Node, SpinLock, SpinLockGuard, Verdict};
+use ochre_sync::{Chain, List, Node, Once, SpinLock, SpinLockGuard, Verdict};
 
 use super::key::Key;
 use super::pi::{self, Candidate, Grant, Mutex, Obstacle, Seen, Taken};
 use super::wait::Target;
 use super::word::{self, Change};
-use crate::memory::AddressSpace;
+use crate::memory::{AddressSpace, MakeRoom};
 use crate::sched::TaskRef;
 
-/// Buckets; a power of two.
-const BUCKETS: usize = 1024;
+/// Buckets for each processor.
+const BUCKETS: usize = 256;
 
 /// The mutex that a waiter is to be moved to (`FUTEX_WAIT_REQUEUE_PI`).
 #[derive(Debug)]
@@ -81,24 +83,50 @@ struct Bucket {
     list: SpinLock<List<Entry, Waiter>>,
 }
 
-static TABLE: [Bucket; BUCKETS] = [const {
-    Bucket {
-        waiting: AtomicU32::new(0),
-        list: SpinLock::new(List::new()),
-    }
-}; BUCKETS];
+/// The table of a machine with programs.
+static TABLE: Once<&'static [Bucket]> = Once::new();
+
+/// The table before there is one.
+static SMALLEST: [Bucket; 1] = [Bucket::new()];
+
+/// Makes the table; once, before there are programs.
+///
+/// # Errors
+/// ENOMEM.
+pub fn start() -> Result<(), Errno> {
+    let count = BUCKETS * smp::present();
+    let mut buckets = Vec::new();
+    buckets.make_room_exact(count)?;
+    buckets.extend((0..count).map(|_| Bucket::new()));
+    let _ = TABLE.set(buckets.leak());
+    Ok(())
+}
+
+#[inline]
+fn table() -> &'static [Bucket] {
+    TABLE.get().copied().unwrap_or(&SMALLEST)
+}
 
 /// The place of a key in the table.
 fn index(key: &Key) -> u32 {
-    // CAST: ten bits are left.
-    (key.hash() >> (u64::BITS - BUCKETS.trailing_zeros())) as u32
+    let share = u128::from(key.hash()) * table().len() as u128;
+    // CAST: a share of what is less than 2^64, so less than the length.
+    (share >> u64::BITS) as u32
 }
 
+/// The bucket of a place that [`index`] found.
 fn bucket(index: u32) -> &'static Bucket {
-    &TABLE[index as usize % BUCKETS]
+    &table()[index as usize]
 }
 
 impl Bucket {
+    const fn new() -> Bucket {
+        Bucket {
+            waiting: AtomicU32::new(0),
+            list: SpinLock::new(List::new()),
+        }
+    }
+
     /// Says that somebody is about to look at a word and join.
     fn announce(&self) {
         // ORDERING: SeqCst, a full barrier before the look at the word; pairs
@@ -140,7 +168,7 @@ pub(super) fn is_woken(place: &Place) -> bool {
 
 /// The word that a task waits at. Looks at all of the table, for people.
 pub(super) fn word_of(task: &TaskRef) -> Option<Key> {
-    TABLE.iter().find_map(|bucket| {
+    table().iter().find_map(|bucket| {
         // ORDERING: Relaxed; who comes meanwhile may be missed.
         if bucket.waiting.load(Ordering::Relaxed) == 0 {
             return None;
