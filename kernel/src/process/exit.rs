@@ -31,6 +31,11 @@ pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
     if state.is_last {
         return end_process_by_parts(thread);
     }
+    // Whoever has several threads end tells them under this lock. The word
+    // cleared below may be a lock of those that still run (musl's list of
+    // threads has such a one): what comes of that must find all of them told,
+    // or the fault of one is the end of the process.
+    drop(process.threads.lock());
     release_tid(thread, &state.space, true);
     // The address space goes with the last handle.
     state.space = AddressSpace::empty();
