@@ -213,7 +213,8 @@ fn german() -> Result<()> {
     Ok(())
 }
 
-/// A file is edited, terminals change and lines scroll back, by keys alone.
+/// A file is paged and edited, `top` watched, terminals change and lines scroll
+/// back, by keys alone.
 fn with_screen() -> Result<()> {
     let mut running = shell("echo on the other >/dev/tty2; exec sh -i")?
         .machine(Machine::Q35)
@@ -223,9 +224,41 @@ fn with_screen() -> Result<()> {
         .env("PS1", "ready> ")
         .stdin_later()
         .start()?;
+    page_and_watch(&mut running)?;
     edit_and_change(&mut running)?;
     let outcome = running.wait()?;
     ensure!(outcome.status == Some(5), "{}", describe(&outcome));
+    Ok(())
+}
+
+/// `less` goes through pages, `top` has its lines where they belong.
+fn page_and_watch(running: &mut Running) -> Result<()> {
+    let prompt = |running: &mut Running| {
+        wait(running, "a prompt", |text| {
+            text.rows().iter().any(|row| row.ends_with("ready>"))
+        })
+    };
+    prompt(running)?;
+    running.control()?.type_text("clear; seq 99 | less\n")?;
+    wait(running, "less's first page", |text| {
+        text.row(0) == "1" && text.row(23) == "24"
+    })?;
+    running.control()?.press(&["spc"])?;
+    wait(running, "its second page", |text| {
+        text.row(0) == "25" && text.row(23) == "48"
+    })?;
+    running.control()?.type_text("q\n")?;
+    prompt(running)?;
+    running.control()?.type_text("clear; top -d 99\n")?;
+    wait(running, "top", |text| {
+        text.row(0).starts_with("Mem: ")
+            && text.row(2).starts_with("Load average: ")
+            && text.row(3).starts_with("  PID  PPID USER ")
+            && text.rows().iter().any(|row| row.ends_with(" top -d 99"))
+    })?;
+    running.control()?.type_text("q\n")?;
+    prompt(running)?;
+    running.control()?.type_text("clear\n")?;
     Ok(())
 }
 
