@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tests::{
     Arch,
     book::{self, Command, Page, Place},
-    describe, shell_on,
+    describe, shell_on, shell_tree,
 };
 
 use crate::{Kind, differing, kind, some};
@@ -32,6 +32,8 @@ const END: &str = "-- end of page";
 struct Machine {
     arch: Arch,
     processors: u32,
+    /// Whether its kernel has the names of its functions.
+    symbols: bool,
 }
 
 impl Machine {
@@ -39,11 +41,13 @@ impl Machine {
         let mut machine = Machine {
             arch: Arch::X86_64,
             processors: 1,
+            symbols: false,
         };
         let mut words = command.split_whitespace().skip(2);
         while let Some(word) = words.next() {
             match word {
                 "--" => {}
+                "--symbols" => machine.symbols = true,
                 "--smp" => machine.processors = words.next().context("--smp N")?.parse()?,
                 "--arch" if words.next() == Some("aarch64") => machine.arch = Arch::Aarch64,
                 other => bail!("`{command}`: no machine here is made of {other}"),
@@ -123,7 +127,11 @@ fn run(machine: &Machine, sessions: &[Session]) -> Result<Vec<String>> {
         let _ = writeln!(script, "{END}\nsh {FILE} </dev/null 2>&1");
     }
     // The kernel's command line would be too short for it.
-    let outcome = shell_on(machine.arch, "exec sh /dev/stdin")?
+    let mut guest = shell_on(machine.arch, "exec sh /dev/stdin")?;
+    if machine.symbols {
+        guest = guest.tree(shell_tree(machine.arch)?).symbols();
+    }
+    let outcome = guest
         .processors(machine.processors)
         .stdin(script)
         .timeout(TIMEOUT)
