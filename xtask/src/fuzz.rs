@@ -28,7 +28,7 @@ pub(crate) fn alloc(cases: u64) -> Result<()> {
 /// Hostile bytes and sizes for the terminal.
 pub(crate) fn terminal(cases: u64) -> Result<()> {
     run::cargo(["test", "--release", "--lib", "--package", "ochre-terminal"])?
-        .args(["survives", "pieces"])
+        .args(["--", "survives", "pieces"])
         .env("PROPTEST_CASES", cases.to_string())
         .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true")
         .env("CARGO_PROFILE_RELEASE_LTO", "off")

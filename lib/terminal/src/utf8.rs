@@ -1,8 +1,14 @@
-//! Characters whose bytes come in pieces, put together before they are parsed.
+//! Characters whose bytes come in pieces, put together before they are parsed,
+//! and bytes that are no characters, replaced.
 //!
-//! The parser can do that, too, but (vte 0.15) what follows such a character
-//! may be lost: of `é`, a backspace and the beginning of another character it
-//! drops the backspace, if `é` began in an earlier piece.
+//! The parser can do both, too, but (vte 0.15) what follows a character in
+//! pieces may be lost: of `é`, a backspace and the beginning of another
+//! character it drops the backspace, if `é` began in an earlier piece. And it
+//! holds back the beginning of a character that another one follows, if a piece
+//! ends between the two; or takes it for an end of the string that it is in.
+
+/// What is shown in place of bytes that are no character.
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
 /// The beginning of a character that is to go on.
 #[derive(Debug, Default)]
@@ -12,9 +18,8 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    /// Gives `parse` all bytes but those of a character that is not complete,
-    /// after those that came before. What cannot become a character is
-    /// replaced.
+    /// Gives `parse` all characters but one that is not complete, after those
+    /// that came before. What cannot become a character is replaced.
     pub(crate) fn feed(&mut self, bytes: &[u8], mut parse: impl FnMut(&[u8])) {
         let mut rest = bytes;
         while self.len > 0 {
@@ -32,7 +37,7 @@ impl Assembler {
                 }
                 Err(Some(_)) => {
                     // The byte is none of this character's.
-                    parse("\u{fffd}".as_bytes());
+                    parse(REPLACEMENT);
                     self.len = 0;
                     break;
                 }
@@ -40,24 +45,28 @@ impl Assembler {
             self.len = 0;
             rest = later;
         }
-        let (whole, tail) = rest.split_at(rest.len() - incomplete(rest));
-        if !whole.is_empty() {
-            parse(whole);
+        let mut chunks = rest.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            if !chunk.valid().is_empty() {
+                parse(chunk.valid().as_bytes());
+            }
+            let invalid = chunk.invalid();
+            if invalid.is_empty() {
+                continue;
+            }
+            if chunks.peek().is_none() && is_beginning(invalid) {
+                self.bytes[..invalid.len()].copy_from_slice(invalid);
+                self.len = invalid.len();
+            } else {
+                parse(REPLACEMENT);
+            }
         }
-        self.bytes[..tail.len()].copy_from_slice(tail);
-        self.len = tail.len();
     }
 }
 
-/// How many bytes at the end begin a character that is not complete.
-fn incomplete(bytes: &[u8]) -> usize {
-    (1..=bytes.len().min(3))
-        .find(|len| {
-            let tail = &bytes[bytes.len() - len..];
-            tail[0] >= 0xc2
-                && core::str::from_utf8(tail).is_err_and(|error| error.error_len().is_none())
-        })
-        .unwrap_or(0)
+/// Whether these bytes, which are no character, may become one.
+fn is_beginning(bytes: &[u8]) -> bool {
+    core::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 #[cfg(test)]
@@ -94,7 +103,11 @@ mod tests {
         check([b"\xe2\x82", b"x"], "\u{fffd}x".as_bytes());
         check([b"\xe2\x82", b"\xe2\x82\xac"], "\u{fffd}€".as_bytes());
         check([b"\xf0\x90", b"\xf0"], "\u{fffd}".as_bytes());
-        // Hopeless bytes are the parser's affair.
-        check([b"\xff", b"x"], b"\xffx");
+        check([b"\xff", b"x"], "\u{fffd}x".as_bytes());
+        check([b"\xc2", b"\xc2"], "\u{fffd}".as_bytes());
+        check([b"", b"\xc2\xc2"], "\u{fffd}".as_bytes());
+        // Inside of a string, too, which a byte like this would end.
+        check([b"\x1bP\xe2", b"\x9cx"], "\x1bP\u{fffd}x".as_bytes());
+        check([b"", b"\x1bP\xe2\x9cx"], "\x1bP\u{fffd}x".as_bytes());
     }
 }
