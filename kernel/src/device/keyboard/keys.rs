@@ -73,7 +73,7 @@ impl Events {
             return None;
         }
         let up = upper & UP;
-        if byte <= PLAIN_MAX {
+        if byte <= PLAIN_MAX && byte != SYSRQ_WITH_ALT {
             return self.set.advance_state(byte | up).ok()?;
         }
         let (_, code) = ESCAPED.iter().find(|(number, _)| *number == byte)?;
@@ -85,6 +85,10 @@ impl Events {
 
 /// The last number that means the same in set 1.
 const PLAIN_MAX: u8 = 88;
+
+/// What set 1 has for SysRq with Alt: Linux has no such number, and the key one
+/// number with Alt and without.
+const SYSRQ_WITH_ALT: u8 = 84;
 
 /// What comes before many codes of set 1.
 const ESCAPE_OF_SET1: u8 = 0xe0;

@@ -283,7 +283,22 @@ fn lost_keys_are_told_and_nothing_stays_down() {
     assert_eq!(typed(&mut keys, &bytes, NUMBERS), "A<Lost>a");
 }
 
+/// A number that is no key's does nothing, and is not down for ever.
+#[test]
+fn a_number_of_no_key_is_passed_over() {
+    let mut keys = keyboard(ScanCodes::Events, "us");
+    let bytes = [
+        &[0, 84],
+        &*ALT.down(ScanCodes::Events),
+        &A.down(ScanCodes::Events),
+    ]
+    .concat();
+    assert_eq!(typed(&mut keys, &bytes, NUMBERS), "\x1ba");
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whatever comes, nothing breaks, everything that is typed is whole
     /// characters, and after every key was let go a letter is a letter again.
     #[test]
