@@ -44,11 +44,24 @@ const STEPS: Patience = Patience {
 };
 
 /// Waiting for a lock: its holder needs the cache line, and is soon done unless
-/// it waits for a processor.
+/// it waits for a processor. So there is one look after as many hints as the line
+/// takes to the holder and back, as an earlier one would find what the last one
+/// found and make the holder fetch the line again; the next comes after others
+/// were let run.
 const HOLDERS: Patience = Patience {
-    first: 0,
-    yields: 3,
+    first: 3,
+    yields: 4,
     sleeps: 10,
+};
+
+/// After losing a compare-exchange to somebody who came on. Whoever tries again
+/// at once takes the cache line from the winner, who needs it for its next step;
+/// who keeps losing stays away twice as long each time, up to some moves of a
+/// line: there are no more in the race than processors. Nobody sleeps over it.
+const RACES: Patience = Patience {
+    first: 0,
+    yields: 4,
+    sleeps: u32::MAX,
 };
 
 /// Under a checker every look is one more schedule to explore: sleep at once.
@@ -76,6 +89,11 @@ impl<B: Blocking> Backoff<B> {
     /// For who waits until a lock comes free.
     pub(crate) fn for_lock() -> Backoff<B> {
         Backoff::with(&HOLDERS)
+    }
+
+    /// For who loses compare-exchanges.
+    pub(crate) fn for_races() -> Backoff<B> {
+        Backoff::with(&RACES)
     }
 
     fn with(patience: &'static Patience) -> Backoff<B> {

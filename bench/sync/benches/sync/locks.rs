@@ -87,6 +87,14 @@ counters! {
     fair, "fair spin lock", 2..=super::processors().min(4);
     "spin TicketMutex" spin::mutex::TicketMutex<u64>, spin::mutex::TicketMutex::new(0), |lock| *lock.lock() += 1;
     "ochre TicketLock" ochre_sync::TicketLock<u64>, ochre_sync::TicketLock::new(0), |lock| *lock.lock() += 1;
+}
+
+// A ticket lock is cheaper as long as few wait, and every hand-over disturbs all
+// of them; whoever takes a queue lock has many processors. So they have a group
+// of their own.
+counters! {
+    queue, "queue spin lock", 2..=super::processors().min(4);
+    "mcslock raw Mutex" mcslock::raw::spins::Mutex<u64>, mcslock::raw::spins::Mutex::new(0), |lock| lock.lock_then(|count| *count += 1);
     "ochre McsLock" ochre_sync::McsLock<u64>, ochre_sync::McsLock::new(0), |lock| lock.with(|count| *count += 1);
 }
 

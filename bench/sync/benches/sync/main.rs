@@ -1,4 +1,4 @@
-//! `ochre-sync` beside std, parking_lot, spin, crossbeam-channel and flume.
+//! `ochre-sync` beside std, parking_lot, spin, mcslock, crossbeam-channel and flume.
 //!
 //! One run measures everything, each row for a moment; `cargo xtask bench sync`
 //! runs it several times, so that the peers take turns, and draws what criterion
@@ -34,6 +34,7 @@ criterion_group! {
         locks::mutex::locked,
         locks::spinning::locked,
         locks::fair::locked,
+        locks::queue::locked,
         locks::hints,
         readers::reads,
         readers::writes,

@@ -82,7 +82,7 @@ impl<B: Blocking> RawRwLock<B> {
     /// If there are 2^30 - 2 readers already.
     #[inline]
     pub fn read(&self) {
-        if !self.try_read() {
+        if !self.read_free() {
             self.read_contended(None);
         }
     }
@@ -93,16 +93,11 @@ impl<B: Blocking> RawRwLock<B> {
         // ORDERING: Relaxed; the compare-exchange decides.
         let mut state = self.state.load(Ordering::Relaxed);
         while admits(state) {
-            // ORDERING: Acquire pairs with the Release of a writer's unlock.
-            match self.state.compare_exchange_weak(
-                state,
-                state + 1,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => state = now,
+            if self.read_from(state) {
+                return true;
             }
+            // ORDERING: Relaxed, as above.
+            state = self.state.load(Ordering::Relaxed);
         }
         false
     }
@@ -110,7 +105,7 @@ impl<B: Blocking> RawRwLock<B> {
     /// Takes the lock for reading unless `deadline` passes first.
     #[inline]
     pub fn read_until(&self, deadline: B::Instant) -> bool {
-        self.try_read() || self.read_contended(Some(deadline))
+        self.read_free() || self.read_contended(Some(deadline))
     }
 
     /// Takes the lock for writing; sleeps while anybody holds it.
@@ -203,6 +198,22 @@ impl<B: Blocking> RawRwLock<B> {
     }
 
     #[inline]
+    fn read_free(&self) -> bool {
+        // ORDERING: Relaxed; the compare-exchange decides.
+        let state = self.state.load(Ordering::Relaxed);
+        admits(state) && self.read_from(state)
+    }
+
+    /// Takes the lock, which admits readers in `state`, for reading.
+    #[inline]
+    fn read_from(&self, state: u32) -> bool {
+        // ORDERING: Acquire pairs with the Release of a writer's unlock.
+        self.state
+            .compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[inline]
     fn write_free(&self) -> bool {
         // ORDERING: Acquire pairs with the Releases of all unlocks.
         self.state
@@ -210,9 +221,8 @@ impl<B: Blocking> RawRwLock<B> {
             .is_ok()
     }
 
-    /// Looks for a moment until `enough`; gives the last look.
-    fn look(&self, enough: impl Fn(u32) -> bool) -> u32 {
-        let mut backoff = Backoff::<B>::for_lock();
+    /// Looks until `enough` or `backoff` is over; gives the last look.
+    fn look(&self, backoff: &mut Backoff<B>, enough: impl Fn(u32) -> bool) -> u32 {
         loop {
             // ORDERING: Relaxed; this only waits for a chance.
             let state = self.state.load(Ordering::Relaxed);
@@ -225,13 +235,16 @@ impl<B: Blocking> RawRwLock<B> {
 
     #[cold]
     fn read_contended(&self, deadline: Option<B::Instant>) -> bool {
+        let mut backoff = Backoff::for_lock();
+        let mut races = Backoff::<B>::for_races();
         loop {
             // Where others sleep already, spinning helps nobody.
-            let state = self.look(|state| state != WRITE_LOCKED);
+            let state = self.look(&mut backoff, |state| state != WRITE_LOCKED);
             if admits(state) {
-                if self.try_read() {
+                if self.read_from(state) {
                     return true;
                 }
+                races.lost();
                 continue;
             }
             assert!(state & READERS != MAX_READERS, "too many readers");
@@ -256,6 +269,7 @@ impl<B: Blocking> RawRwLock<B> {
                     }
                 }
             }
+            backoff = Backoff::for_lock();
         }
     }
 
@@ -263,12 +277,18 @@ impl<B: Blocking> RawRwLock<B> {
     fn write_contended(&self, deadline: Option<B::Instant>) -> bool {
         // Whether other writers may sleep, as far as this one is answerable.
         let mut others = 0;
+        let mut backoff = Backoff::for_lock();
         loop {
-            let state = self.look(|state| state & READERS == 0 || state & WRITERS_WAIT != 0);
+            let state = self.look(&mut backoff, |state| {
+                state & READERS == 0 || state & WRITERS_WAIT != 0
+            });
             if state & READERS == 0 {
                 if self.write_from(state, others) {
                     return true;
                 }
+                // Whoever was faster is soon done; who is slower each time looks
+                // less and less often, and sleeps in the end.
+                backoff.between();
                 continue;
             }
             if state & WRITERS_WAIT == 0 {
@@ -300,6 +320,7 @@ impl<B: Blocking> RawRwLock<B> {
                     }
                 }
             }
+            backoff = Backoff::for_lock();
         }
     }
 

@@ -72,7 +72,7 @@ impl<B: Blocking> Semaphore<B> {
     /// Takes a permit; sleeps while there is none.
     #[inline]
     pub fn acquire(&self) {
-        if !self.take(0) {
+        if !self.take_first() {
             self.acquire_contended(None);
         }
     }
@@ -85,12 +85,12 @@ impl<B: Blocking> Semaphore<B> {
 
     /// Takes a permit if there is one within `timeout`.
     pub fn try_acquire_for(&self, timeout: Duration) -> bool {
-        self.take(0) || self.acquire_contended(B::after(timeout))
+        self.take_first() || self.acquire_contended(B::after(timeout))
     }
 
     /// Takes a permit if there is one before `deadline`.
     pub fn try_acquire_until(&self, deadline: B::Instant) -> bool {
-        self.take(0) || self.acquire_contended(Some(deadline))
+        self.take_first() || self.acquire_contended(Some(deadline))
     }
 
     /// Takes a permit, and gives it back when the guard is dropped.
@@ -112,6 +112,7 @@ impl<B: Blocking> Semaphore<B> {
     /// [`MAX`](Semaphore::MAX); says whether it did.
     #[inline]
     pub fn try_release(&self, permits: u32) -> bool {
+        let mut races = Backoff::<B>::for_races();
         // ORDERING: Relaxed; the compare-exchange decides.
         let mut state = self.word.load(Ordering::Relaxed);
         loop {
@@ -126,7 +127,11 @@ impl<B: Blocking> Semaphore<B> {
                 .compare_exchange_weak(state, sum, Ordering::Release, Ordering::Relaxed)
             {
                 Ok(_) => break,
-                Err(now) => state = now,
+                Err(_) => {
+                    races.lost();
+                    // ORDERING: Relaxed, as above.
+                    state = self.word.load(Ordering::Relaxed);
+                }
             }
         }
         if state & WAITS != 0 {
@@ -144,6 +149,24 @@ impl<B: Blocking> Semaphore<B> {
     #[cold]
     fn wake(&self) {
         B::wake_one(&raw const self.word);
+    }
+
+    /// Takes a permit if there is one and nobody else is about to.
+    #[inline]
+    fn take_first(&self) -> bool {
+        // ORDERING: Relaxed; the compare-exchange decides.
+        let state = self.word.load(Ordering::Relaxed);
+        state & PERMITS != 0 && self.take_from(state)
+    }
+
+    /// Takes a permit of those that there are in `state`, by one who has not
+    /// slept and is not answerable for others who do.
+    #[inline]
+    fn take_from(&self, state: u32) -> bool {
+        // ORDERING: Acquire pairs with the Release in `try_release`.
+        self.word
+            .compare_exchange_weak(state, state - 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Takes a permit; `waits` is the bit to set for those who may sleep.
@@ -173,9 +196,20 @@ impl<B: Blocking> Semaphore<B> {
     #[cold]
     fn acquire_contended(&self, deadline: Option<B::Instant>) -> bool {
         let mut backoff = Backoff::<B>::for_lock();
-        // ORDERING: Relaxed; this only waits for a chance.
-        while self.word.load(Ordering::Relaxed) == 0 && !backoff.is_over() {
-            backoff.between();
+        let mut races = Backoff::<B>::for_races();
+        loop {
+            // ORDERING: Relaxed; this only waits for a chance.
+            let state = self.word.load(Ordering::Relaxed);
+            if state & PERMITS != 0 {
+                if self.take_from(state) {
+                    return true;
+                }
+                races.lost();
+            } else if state == 0 && !backoff.is_over() {
+                backoff.between();
+            } else {
+                break;
+            }
         }
         let mut in_time = true;
         loop {

@@ -161,12 +161,14 @@ mod host {
     /// ```
     pub fn pinned<R>(f: impl FnOnce(&Pinned<'_, Host>) -> R) -> R {
         std::thread_local! {
-            static EPOCH: Epoch<Host> = Epoch::register();
-            static COUNT: Cell<u32> = const { Cell::new(0) };
+            static READER: (Epoch<Host>, Cell<u32>) = (Epoch::register(), Cell::new(0));
         }
-        let result = EPOCH.with(|epoch| f(&epoch.pin()));
-        let count = COUNT.get().wrapping_add(1);
-        COUNT.set(count);
+        let (result, count) = READER.with(|(epoch, reads)| {
+            let result = f(&epoch.pin());
+            let count = reads.get().wrapping_add(1);
+            reads.set(count);
+            (result, count)
+        });
         if count.is_multiple_of(READS) {
             collect::<Host>();
         }

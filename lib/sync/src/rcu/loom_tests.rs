@@ -200,3 +200,22 @@ fn who_reports_has_seen_what_was_taken_out() {
         assert_eq!(drops.load(Relaxed), 1);
     });
 }
+
+#[test]
+fn what_waits_for_a_reader_is_not_forgotten() {
+    loom::model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let cell = cell(&drops);
+        let epoch = Epoch::<Model>::register();
+        let guard = epoch.pin();
+        let collector = thread::spawn(collect::<Model>);
+        cell.replace(RcuBox::new(Value(2, Arc::clone(&drops))));
+        collect::<Model>();
+        collector.join().expect("no panic");
+        // One of the two has it.
+        assert!(!collect::<Model>());
+        drop(guard);
+        while !collect::<Model>() {}
+        assert_eq!(drops.load(Relaxed), 1);
+    });
+}

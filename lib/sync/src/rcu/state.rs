@@ -7,6 +7,7 @@
 //! | `slots` | collectors | registration; slots are reused, never freed |
 //! | `Slot::seen` | collectors | its owner |
 //! | `pending` | | anybody pushes; a collector takes all |
+//! | `busy` | whoever collects | the collector, under the lock of `waiting` |
 //! | `waiting` | the collector, under its lock | the same |
 //! | `Header::next` | the collector | who took the node out of reach; then the collector |
 
@@ -17,7 +18,7 @@ use core::ptr::{self, NonNull};
 
 use crate::maybe_const;
 use crate::primitive::UnsafeCell;
-use crate::primitive::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+use crate::primitive::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 use crate::spin::SpinLock;
 
 /// Belongs to nobody.
@@ -87,6 +88,8 @@ pub struct State {
     current: AtomicU64,
     slots: AtomicPtr<Slot>,
     pending: AtomicPtr<Header>,
+    /// Whether `waiting` has anything, or is about to.
+    busy: AtomicBool,
     waiting: SpinLock<Waiting>,
 }
 
@@ -195,7 +198,8 @@ pub(crate) unsafe fn retire<D: Domain, T>(node: NonNull<Node<T>>) {
 }
 
 /// Frees what can be freed now, of what the domain's cells have let go of, and
-/// begins the period that the rest waits for. Returns whether nothing is left.
+/// begins the period that the rest waits for. Returns whether nothing is left, as
+/// far as this thread can know: what another has just begun to free is left to it.
 ///
 /// Call it now and then, where drops may run: the timer, the idle loop. It never
 /// waits.
@@ -279,6 +283,7 @@ impl State {
                 current: AtomicU64::new(0),
                 slots: AtomicPtr::new(ptr::null_mut()),
                 pending: AtomicPtr::new(ptr::null_mut()),
+                busy: AtomicBool::new(false),
                 waiting: SpinLock::new(Waiting {
                     list: ptr::null_mut(),
                     target: 0,
@@ -385,14 +390,24 @@ impl State {
     }
 
     fn collect(&self) -> bool {
+        // Where there is nothing to free nothing is written: many ask, often.
+        // ORDERING: Relaxed, both; that a collector has just taken something is its
+        // to say.
+        if self.pending.load(Ordering::Relaxed).is_null() && !self.busy.load(Ordering::Relaxed) {
+            return true;
+        }
         let Some(mut waiting) = self.waiting.try_lock() else {
             return false;
         };
         if waiting.list.is_null() {
+            // ORDERING: Relaxed, here and below: who knows of what was taken knows
+            // of this, too.
+            self.busy.store(true, Ordering::Relaxed);
             // ORDERING: Acquire pairs with the Release of `retire`: the nodes are
             // whole, and out of reach before the period begins.
             waiting.list = self.pending.swap(ptr::null_mut(), Ordering::Acquire);
             if waiting.list.is_null() {
+                self.busy.store(false, Ordering::Relaxed);
                 return true;
             }
             waiting.target = self.begin();
@@ -401,6 +416,7 @@ impl State {
             return false;
         }
         let mut next = core::mem::replace(&mut waiting.list, ptr::null_mut());
+        self.busy.store(false, Ordering::Relaxed);
         // Drops may retire, collect, or take long.
         drop(waiting);
         while !next.is_null() {
