@@ -8,21 +8,22 @@
 //! use does not take and give a page in turn.
 //!
 //! ```text
-//! 0        32 or the size's alignment                           4096
-//! | header | object | object | ...  | object | never used ...  | rest |
-//!              ^ `free`: the object freed last   ^ `fresh`
+//! 0        24                    first object                     4096
+//! | header | a bit for each object | object | object | ... | object |
+//!            1: free, 0: handed out
 //! ```
-//! `free` heads a list of freed objects; each holds the offset of the next one
-//! in its first two bytes, 0 ends it. Objects from `fresh` on were never handed
-//! out and are not touched before.
+//! What is free is known from the bits alone: an object is not touched when it is
+//! handed out or taken back, and the next one is found without waiting for the
+//! line of the one before. Objects of one page that are taken back together are a
+//! few operations on one word.
 //!
 //! # Invariants
 //! 1. Every page on a list or with an object handed out belongs to this class,
 //!    and its header is valid.
-//! 2. Offsets in `free` and in freed objects lie between the first object and
-//!    `fresh`; the object there is not handed out.
-//! 3. A page is on the list exactly when `free != 0 || fresh != 0`.
-//! 4. `in_use` is the number of the page's objects handed out.
+//! 2. A bit is set exactly when its object is not handed out; bits without an
+//!    object are clear.
+//! 3. `free` is the number of bits that are set; a page is on the list exactly
+//!    when it is not zero.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -41,9 +42,6 @@ pub const CLASSES: usize = SIZES.len();
 /// Requests above get whole pages.
 pub const LARGEST_OBJECT: usize = 2032;
 
-/// Bytes kept for the header; also the least offset of an object.
-const HEADER_SIZE: u16 = 32;
-
 /// Objects are aligned to the largest power of two that divides their size, up to this.
 const MAX_ALIGN: u16 = 256;
 
@@ -61,6 +59,61 @@ static CLASS_BY_SIZE: [u8; LARGEST_OBJECT / 16] = {
     }
     table
 };
+
+/// Where the objects of a size lie in a page.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    size: u16,
+    /// The offset of the first object.
+    first: u16,
+    count: u16,
+    /// What an offset is multiplied with to be divided by the size: 2^16 times
+    /// its inverse, rounded up. Exact for each object, as the offsets are below 2^12.
+    inverse: u16,
+}
+
+impl Shape {
+    const fn new(size: u16) -> Shape {
+        let align = align_of_size(size);
+        let most = (PAGE_SIZE as u16 - HEADER_SIZE) / size;
+        let begin = HEADER_SIZE + most.div_ceil(BITS) * 8;
+        let first = begin.next_multiple_of(align);
+        Shape {
+            size,
+            first,
+            count: (PAGE_SIZE as u16 - first) / size,
+            inverse: (1_u32 << 16).div_ceil(size as u32) as u16,
+        }
+    }
+
+    /// Words of bits.
+    #[inline]
+    fn words(self) -> usize {
+        usize::from(self.count.div_ceil(BITS))
+    }
+
+    /// Where an object's bit is; whatever for an offset that is no object's.
+    #[inline]
+    fn bit(self, offset: u16) -> (usize, u64) {
+        let scaled = u32::from(offset.wrapping_sub(self.first)) * u32::from(self.inverse);
+        // CAST: the upper half of 32 bits.
+        let index = (scaled >> 16) as usize;
+        (index / usize::from(BITS), 1 << (index % usize::from(BITS)))
+    }
+}
+
+static SHAPES: [Shape; CLASSES] = {
+    let mut shapes = [Shape::new(SIZES[0]); CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        shapes[class] = Shape::new(SIZES[class]);
+        class += 1;
+    }
+    shapes
+};
+
+/// Bits in a word.
+const BITS: u16 = u64::BITS as u16;
 
 /// The pages of one size.
 #[derive(Debug)]
@@ -84,19 +137,17 @@ pub struct SizeUse {
     pub in_use: usize,
 }
 
-/// What a page of objects begins with.
+/// What a page of objects begins with; the bits follow.
 #[repr(C)]
 #[derive(Debug)]
 struct Header {
     previous: Option<NonNull<Header>>,
     next: Option<NonNull<Header>>,
     free: u16,
-    fresh: u16,
-    in_use: u16,
     class: u16,
 }
 
-const _: () = assert!(size_of::<Header>() <= HEADER_SIZE as usize);
+const HEADER_SIZE: u16 = size_of::<Header>() as u16;
 
 // SAFETY: the pages behind the pointers belong to this class alone (invariant
 // 1 and `PageSource`'s contract), so they move with it.
@@ -118,19 +169,19 @@ impl Class {
     /// What there is of the class of number `class`. Looks at every page that
     /// has a free object.
     pub(crate) fn usage(&self, class: usize) -> SizeUse {
-        let size = usize::from(size_of_class(class));
-        let per_page = (PAGE_SIZE - usize::from(first_object(class))) / size;
+        let shape = shape_of(class);
+        let per_page = usize::from(shape.count);
         let mut in_use = self.pages * per_page;
         let mut next = self.partial;
         while let Some(page) = next {
             // SAFETY: a page on a list has a valid header (invariant 1), which
             // nobody changes while `self` is borrowed.
             let header = unsafe { page.as_ref() };
-            in_use = in_use.saturating_sub(per_page.saturating_sub(usize::from(header.in_use)));
+            in_use = in_use.saturating_sub(usize::from(header.free));
             next = header.next;
         }
         SizeUse {
-            size,
+            size: usize::from(shape.size),
             per_page,
             pages: self.pages,
             in_use,
@@ -144,53 +195,41 @@ impl Class {
         class: usize,
         source: &impl PageSource,
     ) -> Option<NonNull<u8>> {
-        let mut page = match self.partial {
-            Some(page) => page,
-            None => self.grow(class, source)?,
-        };
-        // SAFETY: a page on a list has a valid header (invariant 1), and `&mut
-        // self` makes this the only reference to it.
-        let header = unsafe { page.as_mut() };
-        // SAFETY: the header is this page's.
-        let object = unsafe { next_object(page, header, class) };
-        header.in_use += 1;
-        if header.free == 0 && header.fresh == 0 {
-            self.unlink(page);
-        }
-        Some(object)
+        let mut place = core::ptr::null_mut();
+        self.take(class, source, core::slice::from_mut(&mut place));
+        NonNull::new(place)
     }
 
     /// Objects for as many places as can be had, the first places first; how
-    /// many that is. Their addresses fall from place to place, mostly.
+    /// many that is. Addresses of one page fall from place to place.
+    #[inline]
     pub(crate) fn take(
         &mut self,
         class: usize,
         source: &impl PageSource,
-        places: &mut [*mut u8],
+        mut places: &mut [*mut u8],
     ) -> usize {
+        let shape = shape_of(class);
         let mut taken = 0;
-        while taken < places.len() {
+        while !places.is_empty() {
             let Some(mut page) = self.partial.or_else(|| self.grow(class, source)) else {
                 break;
             };
-            // SAFETY: as in `take_one`.
+            // SAFETY: a page on a list has a valid header (invariant 1), and
+            // `&mut self` makes this the only reference to it.
             let header = unsafe { page.as_mut() };
-            let before = taken;
-            while (header.free != 0 || header.fresh != 0)
-                && let Some(place) = places.get_mut(taken)
-            {
-                // SAFETY: the header is this page's.
-                *place = unsafe { next_object(page, header, class) }.as_ptr();
-                taken += 1;
-            }
-            // CAST: at most a page's objects.
-            header.in_use += (taken - before) as u16;
-            if header.free == 0 && header.fresh == 0 {
+            let count = places.len().min(usize::from(header.free));
+            // CAST: not more than `free`.
+            header.free -= count as u16;
+            let left = header.free;
+            let (now, later) = places.split_at_mut(count);
+            // SAFETY: a page of this class, which has so many free ones.
+            unsafe { hand_out(page, shape, now) };
+            taken += count;
+            places = later;
+            if left == 0 {
                 self.unlink(page);
             }
-        }
-        if let Some(taken) = places.get_mut(..taken) {
-            taken.reverse();
         }
         taken
     }
@@ -206,33 +245,47 @@ impl Class {
         source: &impl PageSource,
         memory: NonNull<u8>,
     ) {
-        // CAST: below PAGE_SIZE.
-        let offset = (memory.addr().get() % PAGE_SIZE) as u16;
-        // SAFETY: objects lie in the page that begins `offset` bytes before them.
-        let start = unsafe { memory.sub(usize::from(offset)) };
-        let mut page = start.cast::<Header>();
-        if cfg!(debug_assertions) {
-            // SAFETY: `page` is the start of a page of this class.
-            unsafe { check_handed_out(page, offset, class) };
-        }
-        // SAFETY: a page with an object handed out has a valid header
-        // (invariant 1), and `&mut self` makes this the only reference to it.
-        let header = unsafe { page.as_mut() };
-        let was_full = header.free == 0 && header.fresh == 0;
-        // SAFETY: the object is the caller's to give, at least 16 bytes and aligned to 16.
-        unsafe { memory.cast::<u16>().write(header.free) };
-        header.free = offset;
-        header.in_use = header.in_use.wrapping_sub(1);
-        let in_use = header.in_use;
-        if was_full {
-            self.link(page);
-        }
-        if in_use == 0 {
-            // SAFETY: as above; the reference above is not used any more.
-            let header = unsafe { page.as_ref() };
-            if header.previous.is_some() || header.next.is_some() {
-                self.unlink(page);
-                self.release(page, source);
+        // SAFETY: the caller's promise.
+        unsafe { self.give_all(class, source, &[memory.as_ptr()]) }
+    }
+
+    /// Takes objects back; best if those of one page are together.
+    ///
+    /// # Safety
+    /// They are objects handed out by this class of number `class`, not used any more.
+    #[inline]
+    pub(crate) unsafe fn give_all(
+        &mut self,
+        class: usize,
+        source: &impl PageSource,
+        mut objects: &[*mut u8],
+    ) {
+        let shape = shape_of(class);
+        while let Some(&object) = objects.first() {
+            let Some((mut page, _)) = place_of(object) else {
+                debug_assert!(false, "no object is null");
+                return;
+            };
+            // SAFETY: the caller's promise.
+            let count = unsafe { take_back(page, shape, class, objects) };
+            objects = objects.get(count..).unwrap_or_default();
+            // SAFETY: a page with an object handed out has a valid header
+            // (invariant 1), and `&mut self` makes this the only reference to it.
+            let header = unsafe { page.as_mut() };
+            let was_full = header.free == 0;
+            // CAST: at most a page's objects.
+            header.free = header.free.wrapping_add(count as u16);
+            let is_empty = header.free == shape.count;
+            if was_full {
+                self.link(page);
+            }
+            if is_empty {
+                // SAFETY: as above; the reference above is not used any more.
+                let header = unsafe { page.as_ref() };
+                if header.previous.is_some() || header.next.is_some() {
+                    self.unlink(page);
+                    self.release(page, source);
+                }
             }
         }
     }
@@ -243,8 +296,8 @@ impl Class {
             return;
         };
         // SAFETY: a page on a list has a valid header (invariant 1).
-        let empty = unsafe { page.as_ref() }.in_use == 0;
-        if empty {
+        let header = unsafe { page.as_ref() };
+        if header.free == shape_of(usize::from(header.class)).count {
             self.unlink(page);
             self.release(page, source);
         }
@@ -254,17 +307,28 @@ impl Class {
     fn grow(&mut self, class: usize, source: &impl PageSource) -> Option<NonNull<Header>> {
         let page = source.allocate_pages(1)?.cast::<Header>();
         self.pages += 1;
+        let shape = shape_of(class);
         let header = Header {
             previous: None,
             next: None,
-            free: 0,
-            fresh: first_object(class),
-            in_use: 0,
+            free: shape.count,
             // CAST: 22 classes.
             class: class as u16,
         };
         // SAFETY: the page is ours alone and aligned, by `PageSource`'s contract.
         unsafe { page.write(header) };
+        for word in 0..shape.words() {
+            let before = word * usize::from(BITS);
+            let objects = usize::from(shape.count) - before;
+            let bits = match objects {
+                0..64 => (1 << objects) - 1,
+                _ => u64::MAX,
+            };
+            // SAFETY: a word before the first object, in the page.
+            let word_at = unsafe { bits_of(page).add(word) };
+            // SAFETY: as above, and the page is ours alone.
+            unsafe { word_at.write(bits) };
+        }
         self.link(page);
         Some(page)
     }
@@ -308,27 +372,112 @@ impl Class {
     }
 }
 
-/// The object that a page hands out next; `in_use` is the caller's to count.
+/// The page of an object, and the object's offset in it.
+#[inline]
+fn place_of(object: *mut u8) -> Option<(NonNull<Header>, u16)> {
+    // CAST: below PAGE_SIZE.
+    let offset = (object.addr() % PAGE_SIZE) as u16;
+    let page = NonNull::new(object.wrapping_sub(usize::from(offset)))?;
+    Some((page.cast(), offset))
+}
+
+/// Where a page's bits begin.
+#[inline]
+fn bits_of(page: NonNull<Header>) -> NonNull<u64> {
+    // SAFETY: the page is larger than its header.
+    unsafe { page.add(1).cast() }
+}
+
+/// Fills the places with free objects of a page, which are so no longer; `free`
+/// is the caller's to count.
 ///
 /// # Safety
-/// `header` is the header of `page`, which has a free or a fresh object.
+/// The page is a class's of this shape, the caller's alone, and has so many.
 #[inline]
-unsafe fn next_object(page: NonNull<Header>, header: &mut Header, class: usize) -> NonNull<u8> {
-    let offset = if header.free != 0 {
-        let offset = header.free;
-        // SAFETY: `free` is the offset of a freed object of this page (invariant 2).
-        let object = unsafe { page.cast::<u8>().add(usize::from(offset)) };
-        // SAFETY: a freed object holds the next offset in its first two
-        // bytes; objects are aligned to 16.
-        header.free = unsafe { object.cast::<u16>().read() };
-        offset
-    } else {
-        let offset = header.fresh;
-        header.fresh = next_fresh(offset, class);
-        offset
-    };
-    // SAFETY: invariant 2, or `fresh`, which `next_fresh` keeps inside of the page.
-    unsafe { page.cast::<u8>().add(usize::from(offset)) }
+unsafe fn hand_out(page: NonNull<Header>, shape: Shape, places: &mut [*mut u8]) {
+    let mut places = places.iter_mut().rev();
+    for word in 0..shape.words() {
+        // SAFETY: a word before the first object, in the page.
+        let word_at = unsafe { bits_of(page).add(word) };
+        // SAFETY: as above, written by `grow`, and the caller's alone.
+        let mut bits = unsafe { word_at.read() };
+        let first = word * usize::from(BITS);
+        while bits != 0 {
+            let Some(place) = places.next() else {
+                // SAFETY: as above.
+                return unsafe { word_at.write(bits) };
+            };
+            let index = first + bits.trailing_zeros() as usize;
+            let offset = usize::from(shape.first) + index * usize::from(shape.size);
+            // SAFETY: a bit that is set is an object's (invariant 2), inside of the page.
+            *place = unsafe { page.cast::<u8>().add(offset) }.as_ptr();
+            bits &= bits - 1;
+        }
+        // SAFETY: as above.
+        unsafe { word_at.write(0) };
+    }
+}
+
+/// Sets the bits of the first of `objects`, as far as they are this page's; how
+/// many those are, which is the caller's to count.
+///
+/// # Safety
+/// The objects were handed out by the class of this number, which is the
+/// caller's alone, and are not used any more.
+#[inline]
+unsafe fn take_back(
+    page: NonNull<Header>,
+    shape: Shape,
+    class: usize,
+    objects: &[*mut u8],
+) -> usize {
+    let mut count = 0;
+    // Bits of one word, to be set together.
+    let (mut word, mut bits) = (0, 0);
+    for &object in objects {
+        let Some((its_page, offset)) = place_of(object) else {
+            break;
+        };
+        if its_page != page {
+            break;
+        }
+        let (its_word, bit) = shape.bit(offset);
+        if its_word != word {
+            // SAFETY: objects of this page have their bits there.
+            unsafe { set(page, word, bits) };
+            (word, bits) = (its_word, 0);
+        }
+        if cfg!(debug_assertions) {
+            assert_eq!(bits & bit, 0, "an object is freed twice");
+            // SAFETY: `page` is the start of a page of this class.
+            unsafe { check_handed_out(page, shape, class, offset) };
+        }
+        bits |= bit;
+        count += 1;
+    }
+    // SAFETY: as above.
+    unsafe { set(page, word, bits) };
+    count
+}
+
+/// # Safety
+/// The word is one of the page's bits, and the caller's alone.
+#[inline]
+unsafe fn set(page: NonNull<Header>, word: usize, bits: u64) {
+    // SAFETY: the caller's promise.
+    let word = unsafe { bits_of(page).add(word) };
+    // SAFETY: as above.
+    let before = unsafe { word.read() };
+    // SAFETY: as above.
+    unsafe { word.write(before | bits) };
+}
+
+#[inline]
+fn shape_of(class: usize) -> Shape {
+    SHAPES
+        .get(class)
+        .copied()
+        .unwrap_or(const { Shape::new(LARGEST_OBJECT as u16) })
 }
 
 /// The class that serves a layout; `None` for whole pages.
@@ -342,38 +491,18 @@ pub(crate) fn class_of(layout: Layout) -> Option<usize> {
     (class..SIZES.len()).find(|&class| usize::from(align_of_class(class)) >= layout.align())
 }
 
-const fn size_of_class(class: usize) -> u16 {
-    if class < CLASSES {
-        SIZES[class]
-    } else {
-        u16::MAX
-    }
-}
-
 pub(crate) const fn align_of_class(class: usize) -> u16 {
-    let align = 1 << size_of_class(class).trailing_zeros();
+    align_of_size(SIZES[class])
+}
+
+const fn align_of_size(size: u16) -> u16 {
+    let align = 1 << size.trailing_zeros();
     if align < MAX_ALIGN { align } else { MAX_ALIGN }
-}
-
-fn first_object(class: usize) -> u16 {
-    align_of_class(class).max(HEADER_SIZE)
-}
-
-/// The offset of the object after the one at `offset`; 0 if it would leave the page.
-#[inline]
-fn next_fresh(offset: u16, class: usize) -> u16 {
-    let size = size_of_class(class);
-    let next = offset.saturating_add(size);
-    if usize::from(next) + usize::from(size) <= PAGE_SIZE {
-        next
-    } else {
-        0
-    }
 }
 
 /// # Safety
 /// `page` is the start of a page of objects of a class.
-unsafe fn check_handed_out(page: NonNull<Header>, offset: u16, class: usize) {
+unsafe fn check_handed_out(page: NonNull<Header>, shape: Shape, class: usize, offset: u16) {
     // SAFETY: the caller's promise.
     let header = unsafe { page.as_ref() };
     assert_eq!(
@@ -381,18 +510,18 @@ unsafe fn check_handed_out(page: NonNull<Header>, offset: u16, class: usize) {
         class,
         "freed with another layout"
     );
-    assert!(header.in_use > 0, "an object of an empty page is freed");
-    let from_first = offset.checked_sub(first_object(class));
+    let from_first = offset.checked_sub(shape.first);
     assert!(
-        from_first.is_some_and(|bytes| bytes.is_multiple_of(size_of_class(class))),
+        from_first.is_some_and(|bytes| bytes.is_multiple_of(shape.size)),
         "freed at an address that is no object's"
     );
-    let mut free = header.free;
-    while free != 0 {
-        assert_ne!(free, offset, "an object is freed twice");
-        // SAFETY: offsets on the free list lie inside of the page (invariant 2).
-        let object = unsafe { page.cast::<u8>().add(usize::from(free)) };
-        // SAFETY: a freed object holds the next offset.
-        free = unsafe { object.cast::<u16>().read() };
-    }
+    let (word, bit) = shape.bit(offset);
+    // SAFETY: an object of this page has its bit there.
+    let word = unsafe { bits_of(page).add(word) };
+    // SAFETY: as above.
+    let bits = unsafe { word.read() };
+    assert_eq!(bits & bit, 0, "an object is freed twice");
 }
+
+#[cfg(test)]
+mod tests;

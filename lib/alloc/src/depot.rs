@@ -129,12 +129,9 @@ impl Depot {
             }
         }
         self.len += kept;
-        for &object in objects.get(kept..).unwrap_or_default() {
-            if let Some(object) = NonNull::new(object) {
-                // SAFETY: the caller's promise.
-                unsafe { self.class.give(class, source, object) };
-            }
-        }
+        let rest = objects.get(kept..).unwrap_or_default();
+        // SAFETY: the caller's promise.
+        unsafe { self.class.give_all(class, source, rest) };
     }
 
     /// Takes one object back, to its page.

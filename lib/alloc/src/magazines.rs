@@ -4,8 +4,8 @@
 //! processor's own magazine, a free pushes: no lock, no atomic instruction, and
 //! the object itself is not touched. Only an empty or a full magazine goes to
 //! the class behind, which all processors share, under that class's lock, and
-//! half a magazine moves at once; a few halves wait there as they came, for a
-//! processor that has none (depot.rs).
+//! half a magazine moves at once, [`AT_ONCE`] objects at the most; a few such
+//! lots wait there as they came, for a processor that has none (depot.rs).
 //!
 //! ```text
 //! processor 0           processor 1
@@ -24,13 +24,14 @@
 //! *Remote free*: an object that is freed on another processor than the one
 //! that allocated it goes into the magazine of the processor that frees it,
 //! and from there with others to the class's depot: a processor that only frees
-//! takes the lock once for half a magazine, as does one that only allocates, and
+//! takes the lock once for a lot, as does one that only allocates, and
 //! what passes from one to the other is pointers, not the objects' lines.
 //!
 //! Runs of a few pages have magazines as well, short ones.
 //!
 //! # What it keeps
-//! A processor holds at most a magazine of each size, a depot four of them.
+//! A processor holds at most a magazine of each size, a depot four of them or
+//! [`MOST_KEPT`] objects. How long magazines are, the [`Place`] says.
 //! [`Magazines::reclaim`] empties the depots and the caller's magazines and gives
 //! empty pages back; it is called when the
 //! source has nothing left. What lies in other processors' magazines then stays
@@ -71,8 +72,10 @@ pub unsafe trait Place {
     /// Runs of up to this many pages are kept in magazines.
     const RUNS: usize = 8;
 
-    /// Magazines are shorter by this power of two than they would be on a large machine.
-    const SHORTER: u32 = 0;
+    /// Magazines are shorter by this power of two than the longest, which have
+    /// room for 512 objects of up to 128 bytes, 256 of up to 512, else 128. A
+    /// place's magazines take about 60 KiB, shorter by 4 a page.
+    const SHORTER: u32 = 2;
 
     /// A number for the caller; `None`, or a number that the heap has no
     /// magazines for, goes to the shared classes directly.
@@ -97,60 +100,84 @@ static RUN_BY_PAGES: [u8; 32] = {
     table
 };
 
-/// So many magazines' objects wait in a depot: a page of pointers at the most.
+/// So many magazines' objects wait in a depot.
 const KEPT: usize = 4;
+
+/// And no more than so many, which is what two processors pass to each other
+/// while one of them comes for more.
+const MOST_KEPT: usize = 128;
+
+/// No more objects than this come from what is behind a magazine at once, or go
+/// there: what bounds the longest call.
+const AT_ONCE: usize = 64;
+
+/// As [`AT_ONCE`], of runs, each of which goes to the source by itself.
+const RUNS_AT_ONCE: usize = 8;
 
 /// Classes of objects, then sizes of runs.
 const KINDS: usize = CLASSES + RUNS.len();
 
-/// The longest magazine of each kind.
-const CAPACITIES: [u16; KINDS] = {
-    let mut table = [4; KINDS];
-    let mut kind = 0;
-    while kind < KINDS {
-        table[kind] = if kind < CLASSES {
-            match SIZES[kind] {
-                0..=128 => 128,
-                129..=512 => 64,
-                _ => 32,
-            }
-        } else {
-            match RUNS[kind - CLASSES] {
-                1 | 2 => 64,
-                3..=8 => 32,
-                _ => 16,
-            }
-        };
-        kind += 1;
+/// How many slots the longest magazine of a kind has.
+const fn longest(kind: usize) -> u16 {
+    if kind < CLASSES {
+        match SIZES[kind] {
+            0..=128 => 512,
+            129..=512 => 256,
+            _ => 128,
+        }
+    } else {
+        match RUNS[kind - CLASSES] {
+            1 | 2 => 256,
+            3..=8 => 128,
+            _ => 64,
+        }
     }
-    table
-};
-
-/// Where each kind's magazine begins.
-const STARTS: [u16; KINDS] = {
-    let mut table = [0; KINDS];
-    let mut kind = 1;
-    while kind < KINDS {
-        table[kind] = table[kind - 1] + CAPACITIES[kind - 1];
-        kind += 1;
-    }
-    table
-};
-
-const SLOTS: usize = (STARTS[KINDS - 1] + CAPACITIES[KINDS - 1]) as usize;
-
-// For use when it runs: a constant indexed by a variable may be copied first.
-static CAPACITY: [u16; KINDS] = CAPACITIES;
-static START: [u16; KINDS] = STARTS;
-
-/// One processor's magazines.
-#[repr(C, align(64))]
-struct Local {
-    len: [u16; KINDS],
-    slots: [*mut u8; SLOTS],
 }
 
-const LOCAL_PAGES: usize = size_of::<Local>().div_ceil(PAGE_SIZE);
+/// Where a magazine lies in a [`Local`].
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    start: u16,
+    capacity: u16,
+}
+
+/// The magazines of a place.
+struct Layouts<L>(PhantomData<L>);
+
+impl<L: Place> Layouts<L> {
+    const ALL: [Slots; KINDS] = {
+        let mut all = [Slots {
+            start: 0,
+            capacity: 0,
+        }; KINDS];
+        let mut start = 0;
+        let mut kind = 0;
+        while kind < KINDS {
+            let kept = kind < CLASSES || RUNS[kind - CLASSES] as usize <= L::RUNS;
+            let capacity = if kept { longest(kind) >> L::SHORTER } else { 0 };
+            all[kind] = Slots { start, capacity };
+            start += capacity;
+            kind += 1;
+        }
+        all
+    };
+
+    // For use when it runs: a constant indexed by a variable may be copied first.
+    const TABLE: &'static [Slots; KINDS] = &Self::ALL;
+
+    const BYTES: usize = {
+        let last = Self::ALL[KINDS - 1];
+        size_of::<Local>() + (last.start + last.capacity) as usize * size_of::<*mut u8>()
+    };
+
+    const PAGES: usize = Self::BYTES.div_ceil(PAGE_SIZE);
+}
+
+/// What one processor's magazines begin with; their slots follow.
+#[repr(C, align(8))]
+struct Local {
+    len: [u16; KINDS],
+}
 
 /// A heap for `N` processors over the pages of `P`; see the module's picture in the README.
 pub struct Magazines<P, L, const N: usize> {
@@ -227,7 +254,7 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
             && let Some(local) = self.local()
         {
             // SAFETY: `local` is the caller's by `Place`'s contract.
-            if let Some(memory) = unsafe { pop(local, kind) } {
+            if let Some(memory) = unsafe { pop::<L>(local, kind) } {
                 return Ok(memory);
             }
         }
@@ -246,7 +273,7 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         {
             // SAFETY: `local` is the caller's by `Place`'s contract, and the
             // memory is free now, of this kind.
-            if unsafe { push(local, kind, memory, L::SHORTER) } {
+            if unsafe { push::<L>(local, kind, memory) } {
                 return;
             }
         }
@@ -311,12 +338,14 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
     #[cold]
     fn make_local(&self) -> Option<NonNull<Local>> {
         let slot = self.locals.get(L::index()?)?;
-        let local = self.source.allocate_pages(LOCAL_PAGES)?.cast::<Local>();
+        let local = self
+            .source
+            .allocate_pages(Layouts::<L>::PAGES)?
+            .cast::<Local>();
         // ORDERING: Relaxed; a count.
-        self.whole.fetch_add(LOCAL_PAGES, Ordering::Relaxed);
-        // SAFETY: large enough, aligned to a page, ours alone; zero bytes are
-        // empty magazines.
-        unsafe { local.write_bytes(0, 1) };
+        self.whole.fetch_add(Layouts::<L>::PAGES, Ordering::Relaxed);
+        // SAFETY: large enough, aligned to a page, ours alone.
+        unsafe { local.cast::<u8>().write_bytes(0, Layouts::<L>::BYTES) };
         // ORDERING: Release; see `local`.
         slot.store(local.as_ptr(), Ordering::Release);
         Some(local)
@@ -360,9 +389,9 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         kind: usize,
         class: &SpinLock<Depot>,
     ) -> Option<NonNull<u8>> {
-        let half = usize::from(CAPACITY[kind] >> L::SHORTER).div_ceil(2);
+        let half = at_once::<L>(kind);
         // SAFETY: a pointer to a part of the local.
-        let first = unsafe { magazine(local, kind) };
+        let first = unsafe { magazine::<L>(local, kind) };
         // SAFETY: `half` slots at least are the magazine's, initialised, and
         // the caller's alone.
         let places = unsafe { core::slice::from_raw_parts_mut(first, half) };
@@ -398,11 +427,10 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
             // SAFETY: the caller's promise.
             return unsafe { self.free_behind(memory, kind) };
         };
-        let capacity = usize::from(CAPACITY[kind] >> L::SHORTER);
         // SAFETY: `local` is the caller's by `Place`'s contract.
-        unsafe { self.flush(local, kind, capacity.div_ceil(2), true) };
+        unsafe { self.flush(local, kind, at_once::<L>(kind), true) };
         // SAFETY: as above; the memory is free now, of this kind.
-        if !unsafe { push(local, kind, memory, L::SHORTER) } {
+        if !unsafe { push::<L>(local, kind, memory) } {
             // SAFETY: the caller's promise.
             unsafe { self.free_behind(memory, kind) }
         }
@@ -417,7 +445,7 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         // SAFETY: the caller's promise.
         let len = usize::from(unsafe { (*local.as_ptr()).len[kind] });
         // SAFETY: a pointer to a part of the local.
-        let first = unsafe { magazine(local, kind) };
+        let first = unsafe { magazine::<L>(local, kind) };
         // SAFETY: `len` slots are the magazine's, initialised, and the caller's alone.
         let objects = unsafe { core::slice::from_raw_parts_mut(first, len) };
         let count = count.min(len);
@@ -427,7 +455,8 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         match self.classes.get(kind) {
             Some(class) => {
                 let limit = if keep {
-                    KEPT * usize::from(CAPACITY[kind] >> L::SHORTER)
+                    let all = KEPT * usize::from(slots_of::<L>(kind).capacity);
+                    all.min(MOST_KEPT)
                 } else {
                     0
                 };
@@ -484,16 +513,37 @@ fn run_pages(kind: usize) -> usize {
         .map_or(0, |&pages| usize::from(pages))
 }
 
+#[inline]
+fn slots_of<L: Place>(kind: usize) -> Slots {
+    Layouts::<L>::TABLE[kind]
+}
+
+/// How many go to what is behind a magazine, or come from there.
+#[inline]
+fn at_once<L: Place>(kind: usize) -> usize {
+    let half = usize::from(slots_of::<L>(kind).capacity).div_ceil(2);
+    let most = if kind < CLASSES {
+        AT_ONCE
+    } else {
+        RUNS_AT_ONCE
+    };
+    half.clamp(1, most)
+}
+
 /// Where a magazine's slots begin.
 ///
 /// # Safety
 /// `local` is valid; `kind` is below `KINDS`.
 #[inline]
-unsafe fn magazine(local: NonNull<Local>, kind: usize) -> *mut *mut u8 {
-    // SAFETY: the caller's promise; only an address is computed.
-    let slots = unsafe { &raw mut (*local.as_ptr()).slots };
+unsafe fn magazine<L: Place>(local: NonNull<Local>, kind: usize) -> *mut *mut u8 {
+    // SAFETY: the slots follow the lengths in the same pages.
+    let slots = unsafe { local.as_ptr().add(1) };
     // SAFETY: the starts are inside of the slots.
-    unsafe { slots.cast::<*mut u8>().add(usize::from(START[kind])) }
+    unsafe {
+        slots
+            .cast::<*mut u8>()
+            .add(usize::from(slots_of::<L>(kind).start))
+    }
 }
 
 /// Takes what was pushed last.
@@ -501,12 +551,12 @@ unsafe fn magazine(local: NonNull<Local>, kind: usize) -> *mut *mut u8 {
 /// # Safety
 /// `local` is the caller's.
 #[inline]
-unsafe fn pop(local: NonNull<Local>, kind: usize) -> Option<NonNull<u8>> {
+unsafe fn pop<L: Place>(local: NonNull<Local>, kind: usize) -> Option<NonNull<u8>> {
     // SAFETY: the caller's promise.
     let len = unsafe { &mut (*local.as_ptr()).len[kind] };
     *len = len.checked_sub(1)?;
     // SAFETY: as above.
-    let first = unsafe { magazine(local, kind) };
+    let first = unsafe { magazine::<L>(local, kind) };
     // SAFETY: below the length, so inside of the magazine.
     let top = unsafe { first.add(usize::from(*len)) };
     // SAFETY: as above, and initialised (invariant 2).
@@ -518,16 +568,16 @@ unsafe fn pop(local: NonNull<Local>, kind: usize) -> Option<NonNull<u8>> {
 /// # Safety
 /// `local` is the caller's; the memory is a free object of the kind.
 #[inline]
-unsafe fn push(local: NonNull<Local>, kind: usize, memory: NonNull<u8>, shorter: u32) -> bool {
+unsafe fn push<L: Place>(local: NonNull<Local>, kind: usize, memory: NonNull<u8>) -> bool {
     // SAFETY: the caller's promise.
     let len = unsafe { &mut (*local.as_ptr()).len[kind] };
     let at = *len;
-    if at >= CAPACITY[kind] >> shorter {
+    if at >= slots_of::<L>(kind).capacity {
         return false;
     }
     *len = at + 1;
     // SAFETY: the caller's promise.
-    let first = unsafe { magazine(local, kind) };
+    let first = unsafe { magazine::<L>(local, kind) };
     if cfg!(debug_assertions) {
         // SAFETY: `at` slots are initialised (invariant 2).
         let held = unsafe { core::slice::from_raw_parts(first, usize::from(at)) };

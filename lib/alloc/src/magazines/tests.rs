@@ -8,7 +8,7 @@ use std::thread;
 
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-use super::{CAPACITY, KINDS, LOCAL_PAGES, Local, Magazines, Place};
+use super::{KINDS, Layouts, Magazines, Place};
 use crate::heap::OutOfMemory;
 use crate::testing::{
     Pages, Subject, agrees_with_the_model, config, refuses_the_impossible, steps,
@@ -32,6 +32,23 @@ unsafe impl Place for Here {
 }
 
 type Subjects = Magazines<Pages, Here, 4>;
+
+/// Pages that a place's magazines take.
+const PAGES: usize = Layouts::<Here>::PAGES;
+
+/// A machine that has little memory.
+#[derive(Debug)]
+struct Small;
+
+// SAFETY: as for `Here`.
+unsafe impl Place for Small {
+    const RUNS: usize = 4;
+    const SHORTER: u32 = 4;
+
+    fn index() -> Option<usize> {
+        Some(PLACE.get())
+    }
+}
 
 impl Subject for &Subjects {
     fn allocate(&mut self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
@@ -57,10 +74,36 @@ fn layout(size: usize) -> Layout {
 }
 
 #[test]
-fn magazines_fit_their_pages() {
-    assert!(size_of::<Local>() <= LOCAL_PAGES * 4096);
-    assert_eq!(LOCAL_PAGES, 5);
-    assert_eq!(KINDS, CAPACITY.len());
+fn magazines_take_what_their_place_has_use_for() {
+    assert_eq!((PAGES, Layouts::<Small>::PAGES), (5, 1));
+    let all = Layouts::<Small>::ALL;
+    for kind in 1..KINDS {
+        assert_eq!(
+            all[kind].start,
+            all[kind - 1].start + all[kind - 1].capacity
+        );
+    }
+}
+
+#[test]
+fn a_small_place_keeps_what_fits_in_its_page() {
+    PLACE.set(0);
+    let heap: Magazines<Pages, Small, 4> = Magazines::new(Pages::with_limit(2000));
+    let stride = if cfg!(miri) { 1999 } else { 16 };
+    for size in (16..5 * 4096).step_by(stride) {
+        let held: Vec<_> = (0..40)
+            .map_while(|_| heap.allocate(layout(size)).ok())
+            .collect();
+        assert_eq!(held.len(), 40);
+        for at in held {
+            // SAFETY: allocated above, freed once.
+            unsafe { heap.free(at, layout(size)) };
+        }
+    }
+    // The magazines, the depots, and what lies in both.
+    assert_eq!(heap.pages(), heap.source().held());
+    heap.reclaim();
+    assert_eq!(heap.source().held(), Layouts::<Small>::PAGES);
 }
 
 #[test]
@@ -94,7 +137,7 @@ fn refuses_and_goes_on_without_a_place() {
 #[test]
 fn what_magazines_hold_is_found_when_nothing_else_is_left() {
     PLACE.set(0);
-    let heap = Subjects::new(Pages::with_limit(LOCAL_PAGES + 8));
+    let heap = Subjects::new(Pages::with_limit(PAGES + 8));
     let held: Vec<_> = core::iter::from_fn(|| heap.allocate(layout(2032)).ok()).collect();
     assert_eq!(held.len(), 16);
     for at in held {
@@ -187,7 +230,7 @@ fn what_others_free_comes_back() {
     // The magazines themselves stay, and the last empty page of a class.
     heap.reclaim();
     assert_eq!(heap.source().held(), heap.pages());
-    assert_eq!(heap.pages(), THREADS * LOCAL_PAGES);
+    assert_eq!(heap.pages(), THREADS * PAGES);
 }
 
 proptest! {
@@ -199,6 +242,6 @@ proptest! {
         agrees_with_the_model(&mut &heap, steps);
         prop_assert_eq!(heap.pages(), heap.source().held());
         heap.reclaim();
-        prop_assert!(heap.source().held() <= LOCAL_PAGES, "{}", heap.source().held());
+        prop_assert!(heap.source().held() <= PAGES, "{}", heap.source().held());
     }
 }
