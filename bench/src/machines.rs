@@ -194,7 +194,38 @@ impl Bench {
             .timed(&format!("smp{processors}"))
     }
 
-    /// The same with one processor, in instructions.
+    /// What the host gives to so many machines: independent work's time in one
+    /// of one processor, as a part of that in so many of them at once.
+    pub(crate) fn host(&self, system: System, machines: u32) -> Result<Vec<Reading>> {
+        let scaling = self.beside(system, 1)? / self.beside(system, machines)?;
+        Ok(vec![Reading::new(format!("smp{machines}:host"), scaling)])
+    }
+
+    /// What independent work takes in the slowest of so many machines at once, in
+    /// ticks.
+    fn beside(&self, system: System, machines: u32) -> Result<f64> {
+        let mut running = (0..machines)
+            .map(|_| started("bench ready", || self.guest(system, &["beside"])))
+            .collect::<Result<Vec<_>>>()?;
+        for machine in &mut running {
+            machine.send("\n")?;
+        }
+        let mut slowest = 0.0_f64;
+        // All go on until the last is done.
+        for machine in &mut running {
+            let rows = machine.expect("bench end ", LIMIT)?;
+            for reading in Reading::rows(&rows, "beside", 1.0)? {
+                slowest = slowest.max(reading.value);
+            }
+        }
+        for mut machine in running {
+            machine.kill();
+            machine.wait()?;
+        }
+        Ok(slowest)
+    }
+
+    /// The rows about threads with one processor, in instructions.
     pub(crate) fn threads_counted(&self, system: System) -> Result<Vec<Reading>> {
         finish(|| {
             let guest = self.loaded_guest(system, 1, &["threads"])?;

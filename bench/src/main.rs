@@ -255,6 +255,11 @@ fn threads(
                         options.boots
                     ));
                     samples.add(system, bench.threads(system, processors)?);
+                    // What the machines' own scaling is judged by.
+                    let row = |name: &String| ["scaling", "host"].contains(&name.as_str());
+                    if processors > 1 && (options.row.is_empty() || options.row.iter().any(row)) {
+                        samples.add(system, bench.host(system, processors)?);
+                    }
                 }
             }
         }

@@ -31,6 +31,8 @@ pub(crate) enum Target {
     AtMost(f64),
     /// At least this.
     AtLeast(f64),
+    /// At least this part of what another row says of the host.
+    OfHost(f64, &'static str),
     /// None: the row explains others.
     None,
 }
@@ -228,10 +230,16 @@ pub(crate) fn all() -> Vec<Row> {
             Unit::Part,
             // More processors than the host has cannot scale.
             if processors == 2 {
-                Target::AtLeast(0.95)
+                Target::OfHost(0.95, "smp2:host")
             } else {
                 Target::None
             },
+        ));
+        rows.push(row(
+            &format!("smp{processors}:host"),
+            "the host's limit: one machine alone / as many at once",
+            Unit::Part,
+            Target::None,
         ));
     }
     for (prefix, unit, is_one) in [
@@ -346,17 +354,18 @@ pub(crate) const TABLES: [Table; 13] = {
 impl Row {
     /// Whether Ochre meets the target; none if that cannot be said.
     pub(crate) fn met(&self, samples: &Samples) -> Option<bool> {
-        let value = |system| {
-            samples
-                .summary(system, &self.key)
-                .map(|summary: Summary| summary.median)
+        let value_of = |system, key: &str| {
+            let summary = samples.summary(system, key);
+            summary.map(|summary: Summary| summary.median)
         };
+        let value = |system| value_of(system, &self.key);
         let ochre = value(System::Ochre)?;
         match self.target {
             Target::OfLinux(part) => Some(ochre <= value(System::Linux)? * part),
             Target::AsLinux => Some(ochre >= value(System::Linux)?),
             Target::AtMost(most) => Some(ochre <= most),
             Target::AtLeast(least) => Some(ochre >= least),
+            Target::OfHost(part, key) => Some(ochre >= value_of(System::Ochre, key)? * part),
             Target::None => None,
         }
     }
@@ -368,6 +377,7 @@ impl Row {
             Target::AsLinux => "≥ Linux".to_owned(),
             Target::AtMost(most) => format!("≤ {}", self.unit.show(most)),
             Target::AtLeast(least) => format!("≥ {}", self.unit.show(least)),
+            Target::OfHost(part, _) => format!("≥ {part} of the host's"),
             Target::None => String::new(),
         }
     }
@@ -458,6 +468,10 @@ mod tests {
         assert_eq!(row(Target::AtLeast(10.0)).met(&samples), Some(true));
         assert_eq!(row(Target::AtLeast(10.5)).met(&samples), Some(false));
         assert_eq!(row(Target::None).met(&samples), None);
+        assert_eq!(row(Target::OfHost(0.95, "host")).met(&samples), None);
+        samples.add(System::Ochre, vec![Reading::new("host", 10.6)]);
+        assert_eq!(row(Target::OfHost(0.95, "host")).met(&samples), Some(false));
+        assert_eq!(row(Target::OfHost(0.94, "host")).met(&samples), Some(true));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! archive; all three are hostile input. [`entry!`](crate::entry) names the
 //! kernel's first function, which receives them as a [`BootInfo`].
 
+pub(crate) mod image;
 mod initramfs;
 pub(crate) mod memory_map;
 pub(crate) mod places;

@@ -7,6 +7,7 @@
 use core::fmt::Write as _;
 
 use crate::arch::machine::{boottest as machine, layout};
+use crate::boot::{image, places};
 use crate::debug::LastWords;
 use crate::memory::{SpaceRef, mmio};
 
@@ -14,8 +15,8 @@ use crate::memory::{SpaceRef, mmio};
 /// among its stacks.
 #[must_use]
 pub fn places() -> [u64; 3] {
-    let [stacks, _] = layout::window_offsets();
-    [layout::image().start, layout::direct_map(), stacks]
+    let [stacks, _] = places::window_offsets();
+    [image::whole().start, layout::direct_map(), stacks]
 }
 
 /// Says what a dying kernel says, where it says it.
@@ -59,22 +60,22 @@ pub fn read_null() {
 
 /// Writes to the kernel's code.
 pub fn write_text() {
-    machine::write(layout::text().start);
+    machine::write(image::text().start);
 }
 
 /// Writes to the kernel's constants.
 pub fn write_constants() {
-    machine::write(layout::rodata().start);
+    machine::write(image::rodata().start);
 }
 
 /// Calls into the kernel's data.
 pub fn execute_data() {
-    machine::execute(layout::data().start);
+    machine::execute(image::data().start);
 }
 
 /// Calls the kernel's code through the direct map.
 pub fn execute_direct_map() {
-    machine::execute(layout::direct_map() + layout::image_physical().end);
+    machine::execute(layout::direct_map() + image::physical().end);
 }
 
 /// Reads user memory without asking for the right.

@@ -128,6 +128,20 @@ pub fn hwcap() -> u64 {
     machine::features::hwcap()
 }
 
+/// The value of `AT_HWCAP2` for programs.
+#[must_use]
+pub fn hwcap2() -> u64 {
+    machine::features::hwcap2()
+}
+
+/// Whether programs can have pages of code in which jumps through registers
+/// lead to landing pads only ([`Rights::GUARDED`](crate::memory::Rights::GUARDED)).
+#[must_use]
+#[inline]
+pub fn has_landing_pads() -> bool {
+    machine::features::has_landing_pads()
+}
+
 /// `/proc/cpuinfo`'s lines for one processor, without the trailing blank line.
 #[must_use]
 pub fn describe(cpu: CpuId) -> String {

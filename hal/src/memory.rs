@@ -56,7 +56,7 @@ pub(crate) mod user_view;
 mod walk;
 
 pub use flush::Flush;
-pub use page_table::{PageTable, Sharing};
+pub use page_table::{HugePages, PageTable, Sharing, UserBlock, huge_pages};
 pub use reclaim::{Given, answer, ask_others, give, note_relief, reclaim};
 pub use space::SpaceRef;
 pub use user_copy::CopyFault;
@@ -66,8 +66,29 @@ pub use walk::{Block, Step, Target, visit_kernel, walk_kernel};
 /// Bytes in a page and a frame.
 pub const PAGE_SIZE: usize = 4096;
 
+/// Bytes in a huge page.
+pub const HUGE_SIZE: usize = PAGE_SIZE << frames::BLOCK_ORDER;
+
 /// One past the highest address a program may use.
 pub const USER_END: u64 = 0x7fff_ffff_f000;
+
+/// The bits of a program's address that do not count when the program uses it,
+/// so that it may keep something of its own in them; 0 on machines without.
+/// Copies do not pass over them: see [`untagged`].
+pub const ADDRESS_TAG: u64 = crate::arch::machine::paging::ADDRESS_TAG;
+
+/// A program's address without its tag; another one as it is.
+#[must_use]
+#[inline]
+pub const fn untagged(address: u64) -> u64 {
+    /// Below the tag: whether an address is of the kernel's half.
+    const HALF: u64 = 1 << 55;
+    if address & HALF == 0 {
+        address & !ADDRESS_TAG
+    } else {
+        address
+    }
+}
 
 /// No frame is left for the purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +147,10 @@ bitflags! {
         const WRITE = 2;
         /// Instruction fetches.
         const EXECUTE = 4;
+        /// With `EXECUTE`: jumps through registers lead to landing pads only.
+        /// Without a meaning where [`cpu::has_landing_pads`](crate::cpu::has_landing_pads)
+        /// says no.
+        const GUARDED = 0x10;
     }
 }
 
@@ -139,6 +164,8 @@ pub struct Mapping {
     /// Address spaces that have the page by the same table, this one included:
     /// one handle for all of them.
     pub owners: usize,
+    /// Whether it is part of a huge page.
+    pub is_huge: bool,
     /// Whether the processor recorded an access.
     pub accessed: bool,
     /// Whether the processor recorded a store.

@@ -11,7 +11,7 @@ use core::fmt;
 use ochre_symbols::{ID_BYTES, Table, Wrong};
 use ochre_sync::Once;
 
-use crate::arch::machine::layout;
+use crate::boot::image;
 use crate::memory::{OutOfMemory, constants};
 
 /// The names, once there are any.
@@ -72,7 +72,7 @@ pub(crate) struct Named(pub(crate) u64);
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.0)?;
-        let text = layout::text();
+        let text = image::text();
         let offset = self.0.checked_sub(text.start);
         let place = NAMES
             .get()
@@ -88,7 +88,7 @@ impl fmt::Display for Named {
 
 /// The id that the linker gave this image, if it was asked for one.
 fn build_id() -> Option<[u8; ID_BYTES]> {
-    let note = layout::build_id_note();
+    let note = image::build_id_note();
     // CAST: an address and a length in memory.
     let (start, len) = (note.start as usize, (note.end - note.start) as usize);
     let first = core::ptr::with_exposed_provenance(start);

@@ -123,9 +123,17 @@ impl UserContext {
     }
 
     /// Everything back to the state of a fresh program that starts at `entry`
-    /// with the stack pointer `stack`.
+    /// with the stack pointer `stack`; keys stay.
     pub fn reset(&mut self, entry: u64, stack: u64) {
         self.context.reset(entry, stack);
+    }
+
+    /// [`reset`](UserContext::reset) for another program than before: where the
+    /// machine has keys, they are new ones.
+    pub fn start(&mut self, entry: u64, stack: u64, random: &mut dyn FnMut() -> u64) {
+        self.reset(entry, stack);
+        // Where there are none there are none.
+        let _ = self.renew_keys(0, random);
     }
 
     /// Makes the keys new by which the thread signs pointers: those of `which`
@@ -133,6 +141,19 @@ impl UserContext {
     /// have all of these.
     pub fn renew_keys(&mut self, which: u64, random: &mut dyn FnMut() -> u64) -> bool {
         self.context.renew_keys(which, random)
+    }
+
+    /// Which of the keys for addresses are on (`PR_PAC_*` bits), so that what
+    /// signs and checks by them does so; `None` where the machine has none.
+    #[must_use]
+    pub fn enabled_keys(&self) -> Option<u64> {
+        self.context.enabled_keys()
+    }
+
+    /// Switches those of `which` on that are `wanted`, and the others of them
+    /// off; false where the machine has not all of these.
+    pub fn enable_keys(&mut self, which: u64, wanted: u64) -> bool {
+        self.context.enable_keys(which, wanted)
     }
 
     /// Runs the program until it traps. Any register content is safe: what the

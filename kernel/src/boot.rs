@@ -136,6 +136,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
     if !config.randomise {
         crate::memory::set_randomised(0).map_err(|errno| format!("{errno}"))?;
     }
+    config.huge_pages.set();
     let stats = memory::stats();
     info!(
         "ochre {}: {} KiB of memory, {} KiB free",
@@ -199,8 +200,11 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
 /// Process 1 with its program, not yet awake.
 fn make_process(program: Prepared) -> Result<Arc<Thread>, Errno> {
     let mut user = UserContext::new().map_err(|_| Errno::ENOMEM)?;
-    user.reset(program.entry, program.stack_pointer);
-    let _ = user.renew_keys(0, &mut device::random::word);
+    user.start(
+        program.entry,
+        program.stack_pointer,
+        &mut device::random::word,
+    );
     let pid = clone::first_pid()?;
     let thread = clone::first_process(ThreadState::new(user, program.space))?;
     debug_assert_eq!(pid, thread.process.pid);

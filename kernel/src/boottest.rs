@@ -17,6 +17,7 @@
 //! | `user-access`, `user-execute` | a report that names SMAP, SMEP |
 //! | `panic` | the message, where, and the calls; on the first serial port too |
 //! | `last-words` | they are on the screen; stays there |
+//! | `new-mapping` | what is written by another mapping of the screen is on it; stays there |
 //! | `out-of-heap` | an error and no panic; ok |
 //! | `timer` | five alarms, none early; ok |
 //! | `archive` | the loader's archive (byte n is n % 251) is read, adopted, freed; ok |
@@ -25,6 +26,7 @@
 //! | `wake-from-idle` | each sleeps and is woken, again and again; ok |
 //! | `panic-elsewhere`, `overflow-elsewhere` | a report by the second processor; all stop |
 //! | `tasks` | some that yield, thousands that sleep, none polled in vain; ok |
+//! | `keys` | a task for each key that is pressed; ok |
 //! | `log-storm` | every processor logs from its alarms; most is left out and counted; ok |
 //! | `hang` | nothing for ever: the host has to say so |
 //! | `stuck` | a report of where the second processor is; then a panic |
@@ -150,7 +152,7 @@ fn user_page() -> (PageTable, u64) {
     let frame = UserFrame::zeroed().expect("memory at boot");
     let mut table = PageTable::new().expect("memory at boot");
     table
-        .map(ADDRESS, frame, Rights::all())
+        .map(ADDRESS, frame, Rights::all() - Rights::GUARDED)
         .expect("memory at boot");
     (table, ADDRESS)
 }

@@ -14,6 +14,7 @@ use core::num::NonZero;
 use log::LevelFilter;
 
 use crate::device::keyboard;
+use crate::memory::huge::HugePolicy;
 
 /// The most samples a second: more would leave no time between them.
 const MAX_RATE: u64 = 10_000;
@@ -99,6 +100,8 @@ pub struct Config {
     pub symbols: Option<Vec<u8>>,
     /// Whether addresses of programs are random.
     pub randomise: bool,
+    /// Which areas may have huge pages.
+    pub huge_pages: HugePolicy,
     /// Words that were not for Ochre.
     pub passed_over: Vec<Vec<u8>>,
 }
@@ -126,6 +129,7 @@ impl Default for Config {
             profile_hz: None,
             symbols: None,
             randomise: true,
+            huge_pages: HugePolicy::now(),
             passed_over: Vec::new(),
         }
     }
@@ -197,6 +201,10 @@ impl Config {
             b"ochre.symbols" => self.symbols = Some(value()?),
             // As on Linux, for runs that repeat exactly.
             b"norandmaps" => self.randomise = false,
+            b"transparent_hugepage" => {
+                let policy = HugePolicy::named(&value()?);
+                self.huge_pages = policy.ok_or("is `always`, `madvise` or `never`")?;
+            }
             b"init" => self.init = Some(value()?),
             b"ochre.arg" => self.arguments.push(value()?),
             b"ochre.env" => self.environment.push(value()?),

@@ -1,8 +1,7 @@
 //! The kernel log: lines to the log port, and the last of them in memory.
 //!
 //! Written through the `log` crate, and no faster than a machine can bear
-//! (`rate`). The ring is what `syslog(2)` and
-//! `/proc/kmsg` read.
+//! (`rate`). The ring is what `syslog(2)` and `/proc/kmsg` read.
 
 mod rate;
 

@@ -15,10 +15,12 @@ pub mod elf;
 mod facts;
 mod fault;
 mod fork;
+pub mod huge;
 #[cfg(all(target_os = "none", feature = "ktest"))]
 mod ktests;
 mod layout;
 mod limits;
+mod made;
 mod map;
 mod mappers;
 mod pages;

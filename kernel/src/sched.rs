@@ -12,7 +12,7 @@ pub mod load;
 pub mod profile;
 mod timer;
 
-pub use cpu::{active, must_give_way};
+pub use cpu::{active, must_give_way, take_tags, takes_tags};
 pub use executor::{
     Entity, TaskRef, all_processors, allow, boost, bring_up, longest_poll, run, set_attributes,
     spawn, spawn_thread, yield_now,

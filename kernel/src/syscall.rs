@@ -40,6 +40,7 @@ pub mod signal;
 pub mod stat;
 pub mod sync;
 pub mod system;
+pub mod tags;
 pub mod time;
 pub mod timer;
 pub mod trace;

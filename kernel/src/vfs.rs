@@ -38,6 +38,7 @@ pub use inode::{
     Allocate, Allocation, AllocationStage, Change, Entry, FileSystem, Inode, Kind, Link, Metadata,
     New, Open, Opened, Opening, Permissions, Rename, Timestamp,
 };
+pub(crate) use io::read_at;
 pub use io::{Range, Sink, Source};
 pub use open::{How, OpenOutcome, Opener, open, open_path};
 pub use path::{Path, put_reversed};

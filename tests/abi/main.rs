@@ -1,8 +1,9 @@
 //! The ABI: one program on Linux and on Ochre, outputs compared.
 //!
 //! For x86_64 Linux is the host's; for AArch64 it is Debian's, in a machine of
-//! its own ([`emulated`]), and by default only [`SHARE`] of the groups is run.
-//! [`WITH_OWN_TABLES`] are run once more where programs have tables of their own.
+//! its own ([`Foreign`]), and by default only [`SHARE`] of the groups is run.
+//! [`WITH_OWN_TABLES`] are run once more where programs have tables of their own,
+//! and [`OF_NEWER`] where the processor has what they are about.
 //!
 //! `user/abi-test` prints a line for each case; each of its groups is a test
 //! here. All groups run in one guest; one whose output is not there in the end
@@ -12,7 +13,6 @@
 //! time, so a case that depends on the host shows at once.
 #![forbid(unsafe_code)]
 
-mod emulated;
 mod terminal;
 
 use core::time::Duration;
@@ -25,8 +25,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tests::{
-    Arch, Case, Extent, Guest, abi_test_tree, archive, describe, diff, extent, guest_on, is_tested,
-    name_on, once, prefix, rootfs, run,
+    Arch, Case, Extent, Foreign, Guest, abi_test_tree, archive, describe, diff, extent, guest_on,
+    is_tested, name_on, once, prefix, rootfs, run,
 };
 use ochre_tool::user_build;
 
@@ -38,7 +38,7 @@ const TIMEOUT: Duration = Duration::from_secs(400);
 
 /// The groups that every change must pass on AArch64: those about what the
 /// machines differ in.
-const SHARE: [&str; 17] = [
+const SHARE: [&str; 19] = [
     "process",
     "wait",
     "clone",
@@ -50,6 +50,8 @@ const SHARE: [&str; 17] = [
     "faults",
     "attacks",
     "mmap",
+    "process-vm",
+    "read-write",
     "stat",
     "futex",
     "threads",
@@ -83,6 +85,13 @@ const WITH_OWN_TABLES: [&str; 20] = [
     "wild",
 ];
 
+/// The groups about what only newer processors of AArch64 have: they are tried
+/// on such a one, and Linux's is one for all groups.
+const OF_NEWER: [&str; 3] = ["landing-pads", "signing", "tagged-addresses"];
+
+/// Such a processor.
+const NEWER: &str = "max,pauth-impdef=on";
+
 /// Groups that are not compared on AArch64, and why: what they ask of Linux is
 /// younger than Debian's, or each of the two machines has its own.
 const NOT_COMPARED: [(&str, &str); 5] = [
@@ -110,6 +119,8 @@ struct Place {
     processors: u32,
     /// Whether programs have tables of their own (`pti=on`).
     apart: bool,
+    /// Whether the processor is [`NEWER`].
+    newer: bool,
 }
 
 impl Place {
@@ -117,6 +128,7 @@ impl Place {
     fn share(self) -> Option<&'static [&'static str]> {
         match extent(self.arch) {
             _ if self.apart => Some(&WITH_OWN_TABLES),
+            _ if self.newer => Some(&OF_NEWER),
             Extent::All => None,
             _ => Some(&SHARE),
         }
@@ -135,8 +147,13 @@ fn places() -> Vec<Place> {
         arch,
         processors,
         apart,
+        newer: false,
     };
-    let apart = (extent(Arch::X86_64) > Extent::Nothing).then(|| place(Arch::X86_64, 4, true));
+    let apart = is_tested(Arch::X86_64).then(|| place(Arch::X86_64, 4, true));
+    let newer = is_tested(Arch::Aarch64).then(|| Place {
+        newer: true,
+        ..place(Arch::Aarch64, 2, false)
+    });
     Arch::ALL
         .into_iter()
         .flat_map(|arch| {
@@ -145,6 +162,7 @@ fn places() -> Vec<Place> {
                 .map(move |&processors| place(arch, processors, false))
         })
         .chain(apart)
+        .chain(newer)
         .collect()
 }
 
@@ -153,7 +171,8 @@ fn groups_on(place: Place) -> impl Iterator<Item = Group> {
     let is_compared = move |group: &Group| {
         let not = NOT_COMPARED.iter().any(|(name, _)| *name == group.name);
         match place.share() {
-            None => !(not && place.arch == Arch::Aarch64),
+            None if place.arch == Arch::Aarch64 => !not && !OF_NEWER.contains(&group.name),
+            None => true,
             Some(share) => share.contains(&group.name),
         }
     };
@@ -170,6 +189,9 @@ fn main() -> ExitCode {
             let prefix = prefix(place.arch);
             let name = match place.processors {
                 1 => format!("{prefix}{}", group.name),
+                several if place.newer => {
+                    format!("{prefix}{} on {several} newer processors", group.name)
+                }
                 several if place.apart => {
                     format!("{prefix}{} on {several} processors with pti=on", group.name)
                 }
@@ -213,6 +235,7 @@ fn the_table_is_read_right() -> Result<()> {
         SHARE
             .iter()
             .chain(&WITH_OWN_TABLES)
+            .chain(&OF_NEWER)
             .all(|name| read.contains(name)),
         "a group of the share is not there"
     );
@@ -237,7 +260,7 @@ fn compare(group: &Group, place: Place, ours: Result<Outputs>) -> Result<()> {
         Arch::X86_64 if group.name != CLOCK => linux()?,
         // There is no Linux to ask.
         Arch::X86_64 if !is_tested(Arch::Aarch64) => return Ok(()),
-        Arch::X86_64 | Arch::Aarch64 => emulated::linux()?,
+        Arch::X86_64 | Arch::Aarch64 => emulated_linux()?,
     };
     if group.as_root && linux.contains_key("not root") {
         // Without root's rights Linux would refuse what the group is about.
@@ -286,6 +309,31 @@ fn linux() -> Result<Outputs> {
     })
 }
 
+/// What Debian's Linux for AArch64 prints: the groups that came to their end.
+fn emulated_linux() -> Result<Outputs> {
+    static OUTPUTS: OnceLock<core::result::Result<Outputs, String>> = OnceLock::new();
+    once(&OUTPUTS, || {
+        let groups: Vec<&str> = match extent(Arch::Aarch64) {
+            Extent::All => groups()
+                .map(|group| group.name)
+                .filter(|name| !terminal::is_about(name))
+                .collect(),
+            _ => [&SHARE[..], &OF_NEWER].concat(),
+        };
+        let command = format!("/bin/abi-test {}", groups.join(" "));
+        let linux = Foreign {
+            name: "abi-test-linux-aarch64",
+            command: &command,
+            arguments: &[],
+            processors: 2,
+            model: Some(NEWER),
+            timeout: TIMEOUT,
+        };
+        let text = linux.output(|| abi_test_tree(Arch::Aarch64))?;
+        Ok(split(text.as_bytes()))
+    })
+}
+
 /// What Ochre prints: the groups that came to their end.
 fn ochre(place: Place) -> Result<Outputs> {
     let names = place.share().unwrap_or_default();
@@ -304,7 +352,11 @@ fn ochre(place: Place) -> Result<Outputs> {
 }
 
 fn in_ochre(place: Place, groups: &[&str]) -> Result<Guest> {
-    Ok(guest_on(place.arch)?
+    let mut guest = guest_on(place.arch)?;
+    if place.newer {
+        guest = guest.processor_model(NEWER);
+    }
+    Ok(guest
         .archive(program_archive(place.arch)?)
         .processors(place.processors)
         .words(if place.apart { "pti=on" } else { "" })

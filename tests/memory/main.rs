@@ -1,9 +1,12 @@
-//! Memory calls at random: the same sequences on the host's Linux and on Ochre.
+//! Memory calls at random: the same sequences on Linux and on Ochre.
 //!
 //! `user/memory-fuzz` makes a sequence of each seed and prints the hash of what
 //! came of it. Where the hashes differ, both tell the whole trace of the seed,
 //! and what differs is shown. Seeds that found something once are kept in
 //! `seeds.txt`. `cargo xtask fuzz memory` runs more of them.
+//!
+//! For x86_64 Linux is the host's; for AArch64 it is Debian's, in a machine of
+//! its own, and by default only a share of the sequences is run.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -13,14 +16,19 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ochre_tests::{Case, Guest, Tree, archive, describe, diff, guest, rootfs, run};
+use ochre_tests::{
+    Arch, Case, Extent, Foreign, Guest, Tree, architectures, archive, describe, diff, extent,
+    guest_on, name_on, prefix, rootfs, run,
+};
 use ochre_tool::user_build;
 
 /// The seeds that are kept.
 const KEPT: &str = include_str!("seeds.txt");
 
-/// How many sequences are tried if nobody says.
+/// How many sequences are tried if nobody says, and of a machine of which only
+/// a share is tested.
 const SEQUENCES: u64 = 4_000;
+const SHARE: u64 = 500;
 
 /// How many are tried in one guest.
 const AT_ONCE: u64 = 20_000;
@@ -32,10 +40,13 @@ const SHOWN: usize = 6;
 const TIMEOUT: Duration = Duration::from_secs(1_200);
 
 fn main() -> ExitCode {
-    run(vec![
-        Case::new("kept seeds", kept),
-        Case::new("sequences", sequences),
-    ])
+    let mut cases = Vec::new();
+    for arch in architectures() {
+        let title = |name| format!("{}{name}", prefix(arch));
+        cases.push(Case::new(title("kept seeds"), move || kept(arch)));
+        cases.push(Case::new(title("sequences"), move || sequences(arch)));
+    }
+    run(cases)
 }
 
 /// A number from the environment.
@@ -46,63 +57,77 @@ fn number(name: &str, otherwise: u64) -> Result<u64> {
     }
 }
 
-fn kept() -> Result<()> {
-    let mut differing = Vec::new();
-    for line in KEPT.lines().filter(|line| !line.starts_with('#')) {
-        let seed: u64 = line.trim().parse().with_context(|| line.to_owned())?;
-        differing.extend(compare(seed, 1)?);
-    }
-    judge(None, &differing)
+fn kept(arch: Arch) -> Result<()> {
+    let seeds = KEPT.lines().filter(|line| !line.starts_with('#'));
+    let seeds: Vec<u64> = seeds
+        .map(|line| line.trim().parse().with_context(|| line.to_owned()))
+        .collect::<Result<_>>()?;
+    let words: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let words: Vec<&str> = ["each"]
+        .into_iter()
+        .chain(words.iter().map(String::as_str))
+        .collect();
+    let differing = compare(arch, &words, &seeds)?;
+    judge(arch, None, &differing)
 }
 
-fn sequences() -> Result<()> {
+fn sequences(arch: Arch) -> Result<()> {
+    let of_itself = match extent(arch) {
+        Extent::All => SEQUENCES,
+        Extent::Share | Extent::Nothing => SHARE,
+    };
     let first = number("OCHRE_FUZZ_FIRST", 1)?;
-    let count = number("OCHRE_FUZZ_SEQUENCES", SEQUENCES)?;
+    let count = number("OCHRE_FUZZ_SEQUENCES", of_itself)?;
     let mut differing = Vec::new();
     let mut done = 0;
     while done < count && differing.len() < SHOWN {
         let part = (count - done).min(AT_ONCE);
-        differing.extend(compare(first + done, part)?);
+        let seeds: Vec<u64> = (first + done..first + done + part).collect();
+        let words = [(first + done).to_string(), part.to_string()];
+        let words = words.each_ref().map(String::as_str);
+        differing.extend(compare(arch, &words, &seeds)?);
         done += part;
     }
-    judge(Some(first), &differing)
+    judge(arch, Some(first), &differing)
 }
 
-/// The seeds of a batch whose hashes differ.
-fn compare(first: u64, count: u64) -> Result<Vec<u64>> {
-    let words = [first.to_string(), count.to_string()];
-    let words = words.each_ref().map(String::as_str);
-    let (theirs, ours) = (linux(&words)?, ochre(&words)?);
+/// Those of `seeds`, which `words` ask for, whose hashes differ.
+fn compare(arch: Arch, words: &[&str], seeds: &[u64]) -> Result<Vec<u64>> {
+    let (theirs, ours) = (linux(arch, words)?, ochre(arch, words)?);
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (theirs, ours) = (lines(&theirs), lines(&ours));
     ensure!(
-        theirs.len() as u64 == count && ours.len() == theirs.len(),
-        "of {count} sequences from {first} on, Linux came to {} and Ochre to {}; it ended with {:?}",
+        theirs.len() == seeds.len() && ours.len() == seeds.len(),
+        "of {} sequences from {:?} on, Linux came to {} and Ochre to {}; they ended with {:?}, {:?}",
+        seeds.len(),
+        seeds.first(),
         theirs.len(),
         ours.len(),
+        theirs.last(),
         ours.last()
     );
-    Ok((first..)
+    Ok(seeds
+        .iter()
         .zip(theirs.iter().zip(&ours))
         .filter(|(_, (theirs, ours))| theirs != ours)
-        .map(|(seed, _)| seed)
+        .map(|(seed, _)| *seed)
         .collect())
 }
 
 /// Shows what differs; after the sequences that came before in its batch, where
 /// a seed alone shows nothing.
-fn judge(first: Option<u64>, seeds: &[u64]) -> Result<()> {
+fn judge(arch: Arch, first: Option<u64>, seeds: &[u64]) -> Result<()> {
     let mut text = String::new();
     for seed in seeds.iter().take(SHOWN) {
         let text_of = seed.to_string();
         let words = ["trace", text_of.as_str()];
-        let (mut theirs, ours) = (linux(&words)?, ochre(&words)?);
+        let (mut theirs, ours) = (linux(arch, &words)?, ochre(arch, &words)?);
         let mut difference = diff(&theirs, &ours);
         if let (None, Some(first)) = (&difference, first) {
             let batch = (seed - (seed - first) % AT_ONCE).to_string();
             let words = ["after", batch.as_str(), text_of.as_str()];
             let ours;
-            (theirs, ours) = (linux(&words)?, ochre(&words)?);
+            (theirs, ours) = (linux(arch, &words)?, ochre(arch, &words)?);
             difference = diff(&theirs, &ours);
         }
         let difference = difference.unwrap_or_else(|| "now it does not differ\n".to_owned());
@@ -117,8 +142,24 @@ fn judge(first: Option<u64>, seeds: &[u64]) -> Result<()> {
     );
 }
 
-/// What the host prints.
-fn linux(words: &[&str]) -> Result<String> {
+/// What Linux prints.
+fn linux(arch: Arch, words: &[&str]) -> Result<String> {
+    match arch {
+        Arch::X86_64 => on_the_host(words),
+        Arch::Aarch64 => Foreign {
+            name: "memory-fuzz-linux-aarch64",
+            command: "/bin/memory-fuzz older \"$@\"",
+            arguments: words,
+            processors: 1,
+            model: None,
+            timeout: TIMEOUT,
+        }
+        .output(|| root(arch)),
+    }
+}
+
+/// What the host's prints.
+fn on_the_host(words: &[&str]) -> Result<String> {
     let output = Command::new(user_build::build("memory-fuzz")?)
         .args(words)
         .stdin(Stdio::null())
@@ -134,24 +175,29 @@ fn linux(words: &[&str]) -> Result<String> {
 }
 
 /// What Ochre prints.
-fn ochre(words: &[&str]) -> Result<String> {
-    let outcome = in_ochre(words)?.run()?;
+fn ochre(arch: Arch, words: &[&str]) -> Result<String> {
+    let outcome = in_ochre(arch, words)?.run()?;
     ensure!(outcome.status == Some(0), "{}", describe(&outcome));
     Ok(String::from_utf8_lossy(&outcome.stdout).into_owned())
 }
 
-fn in_ochre(words: &[&str]) -> Result<Guest> {
-    let archive = archive("memory-fuzz", root)?;
-    Ok(guest()?
+fn in_ochre(arch: Arch, words: &[&str]) -> Result<Guest> {
+    let archive = archive(&name_on(arch, "memory-fuzz"), || root(arch))?;
+    let older: &[&str] = match arch {
+        Arch::X86_64 => &[],
+        Arch::Aarch64 => &["older"],
+    };
+    Ok(guest_on(arch)?
         .archive(archive)
         .program("/bin/memory-fuzz")
-        .args(words.iter().copied())
+        .args(older.iter().chain(words).copied())
         .timeout(TIMEOUT))
 }
 
 /// The root file system: the program.
-fn root() -> Result<Tree> {
+fn root(arch: Arch) -> Result<Tree> {
     let mut tree = rootfs::skeleton()?;
-    tree.host_file("/bin/memory-fuzz", &user_build::build("memory-fuzz")?)?;
+    let program = user_build::build_for(arch, "memory-fuzz")?;
+    tree.host_file("/bin/memory-fuzz", &program)?;
     Ok(tree)
 }

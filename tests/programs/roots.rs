@@ -177,7 +177,7 @@ impl Root {
 
     /// Whether it is made of programs for AArch64 as well.
     pub(crate) fn is_on(self, arch: Arch) -> bool {
-        arch == Arch::X86_64 || !matches!(self, Self::Tools | Self::Threads | Self::Stress)
+        arch == Arch::X86_64 || !matches!(self, Self::Threads | Self::Stress)
     }
 
     /// The scripts that cannot be compared there.

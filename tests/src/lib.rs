@@ -20,12 +20,14 @@
 pub mod book;
 mod compare;
 mod diff;
+mod emulated;
 mod extent;
 mod shared;
 mod suite;
 
 pub use compare::{check_output, describe, ended_on, ended_with};
 pub use diff::diff;
+pub use emulated::Foreign;
 pub use extent::{Extent, architectures, extent, is_tested, name_on, prefix};
 pub use ochre_tool::{
     Arch, Guest, Machine, Outcome,

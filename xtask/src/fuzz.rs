@@ -4,10 +4,11 @@ use anyhow::Result;
 
 use crate::run;
 
-/// Sequences of memory calls on the host's Linux and on Ochre.
-pub(crate) fn memory(first: u64, sequences: u64) -> Result<()> {
+/// Sequences of memory calls on Linux and on Ochre.
+pub(crate) fn memory(arch: &str, first: u64, sequences: u64) -> Result<()> {
     run::cargo(["test", "--package", "ochre-tests", "--test", "memory"])?
         .args(["--", "sequences"])
+        .env("OCHRE_TEST_ARCH", arch)
         .env("OCHRE_FUZZ_FIRST", first.to_string())
         .env("OCHRE_FUZZ_SEQUENCES", sequences.to_string())
         .run()

@@ -91,6 +91,10 @@ enum Command {
         /// What
         #[arg(value_parser = ["alloc", "device-tree", "memory", "terminal"])]
         what: String,
+        /// The machine of 'memory': x86_64, beside the host's Linux, or
+        /// aarch64, beside Debian's in the same QEMU
+        #[arg(long, value_parser = ["x86_64", "aarch64"], default_value = "x86_64")]
+        arch: String,
         /// The first seed of 'memory'
         #[arg(long, default_value_t = 1)]
         first: u64,
@@ -175,8 +179,11 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             what, sequences, ..
         } if what == "device-tree" => fuzz::device_tree(sequences)?,
         Command::Fuzz {
-            first, sequences, ..
-        } => fuzz::memory(first, sequences)?,
+            arch,
+            first,
+            sequences,
+            ..
+        } => fuzz::memory(&arch, first, sequences)?,
         Command::Bench { args } if args.first().is_some_and(|first| first == "alloc") => {
             bench_alloc::run(args.get(1..).unwrap_or_default())?;
         }

@@ -19,6 +19,8 @@
 
 use core::ops::Range;
 
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
+
 #[cfg(target_os = "none")]
 use crate::relative;
 
@@ -74,6 +76,25 @@ impl Places {
         // The sign goes on to the top.
         0xffff_0000_0000_0000 | slot << 39 | place << 30
     }
+}
+
+/// Where stacks and devices begin in their windows, in bytes.
+///
+/// ORDERING: Relaxed: written once, before there is anybody else.
+static WINDOWS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// Keeps how many gigabytes into their windows stacks and devices begin.
+pub(crate) fn keep_windows(gigabytes: [u64; 2]) {
+    for (place, gigabytes) in WINDOWS.iter().zip(gigabytes) {
+        place.store(gigabytes << 30, Ordering::Relaxed);
+    }
+}
+
+/// How far into their windows stacks and devices begin, in bytes.
+pub(crate) fn window_offsets() -> [u64; 2] {
+    WINDOWS
+        .each_ref()
+        .map(|place| place.load(Ordering::Relaxed))
 }
 
 /// Whether a command line lets the kernel be moved.

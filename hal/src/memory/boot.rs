@@ -1,7 +1,7 @@
 //! From the loader's memory map to the kernel's own tables and allocators.
 //!
-//! 1. Find a place for the records, eight bytes per frame, in memory that the
-//!    boot code mapped.
+//! 1. Find a place for the records, eight bytes per frame from the first of
+//!    memory on, in memory that the boot code mapped.
 //! 2. Give the frame allocator what the boot code mapped, so that tables can
 //!    be built.
 //! 3. Build the final tables ([`kernel_map`]), switch to them; the boot code's
@@ -12,9 +12,10 @@
 
 use core::ops::Range;
 
-use ochre_alloc::Record;
+use ochre_alloc::{MAX_ORDER, Record};
 
 use crate::arch::machine::{bytes, features, layout, usercopy};
+use crate::boot::image;
 use crate::boot::memory_map::Ranges;
 
 use super::{OutOfMemory, PAGE_SIZE, direct, frames, kernel_map, space};
@@ -40,19 +41,20 @@ const MANAGED_END: u64 = Record::MAX_FRAMES as u64 * PAGE;
 /// except `reserved` and the kernel image; the current stack is in the image,
 /// and its guard page is not written.
 pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), OutOfMemory> {
-    let image = image();
+    let taken = taken_by_image();
     let mut managed = ram.clone();
     managed.remove(MANAGED_END..u64::MAX);
     managed.remove(0..PAGE);
     let mut free = managed.clone();
     let reserved = reserved.iter().cloned();
-    for range in reserved.chain(image.iter()).chain([boot_tables()]) {
+    for range in reserved.chain(taken.iter()).chain([image::boot_tables()]) {
         free.remove(range);
     }
     let early = layout::early_direct();
-    let place = place_records(&managed, &free, &early).ok_or(OutOfMemory)?;
+    let first = first_record(&managed);
+    let place = place_records(first, &managed, &free, &early).ok_or(OutOfMemory)?;
     free.remove(place.clone());
-    start_records(&place);
+    start_records(first, &place);
 
     let mut used = managed.clone();
     for range in free.iter() {
@@ -74,7 +76,7 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
     );
     usercopy::prepare();
     let mut mapped = managed.clone();
-    for range in image.iter() {
+    for range in taken.iter() {
         mapped.remove(range);
     }
     let root = kernel_map::build(mapped.iter(), features.gigabyte_pages);
@@ -97,23 +99,17 @@ pub(crate) unsafe fn init(ram: &Ranges, reserved: &[Range<u64>]) -> Result<(), O
 /// The memory that the kernel image uses for good: all of its own but the guard
 /// pages of its stacks, which are not to be reached there by anybody, and the
 /// boot code's tables.
-fn image() -> Ranges {
-    let mut image = Ranges::new();
-    let Range { start, end } = layout::image_physical();
+fn taken_by_image() -> Ranges {
+    let mut taken = Ranges::new();
+    let Range { start, end } = image::physical();
     // Only whole pages are added.
-    image.add(start / PAGE * PAGE..end.next_multiple_of(PAGE));
+    taken.add(start / PAGE * PAGE..end.next_multiple_of(PAGE));
     for guard in layout::guard_pages() {
         let guard = layout::to_physical(guard);
-        image.remove(guard..guard + PAGE);
+        taken.remove(guard..guard + PAGE);
     }
-    image.remove(boot_tables());
-    image
-}
-
-/// Where the boot code's tables are in memory.
-fn boot_tables() -> Range<u64> {
-    let Range { start, end } = layout::boot_tables();
-    layout::to_physical(start)..layout::to_physical(end)
+    taken.remove(image::boot_tables());
+    taken
 }
 
 /// Frees the boot code's tables.
@@ -121,17 +117,33 @@ fn boot_tables() -> Range<u64> {
 /// # Safety
 /// Once, after [`init`]; no processor will start any more.
 pub(crate) unsafe fn release_boot_tables() {
-    for page in boot_tables().step_by(PAGE_SIZE) {
+    for page in image::boot_tables().step_by(PAGE_SIZE) {
         // SAFETY: reserved by `init`, which left the tables, and now of no use
         // to others.
         unsafe { frames::release(page) };
     }
 }
 
-/// Where the records go: the lowest free place in `early` that is large enough.
-fn place_records(managed: &Ranges, free: &Ranges, early: &Range<u64>) -> Option<Range<u64>> {
+/// The address of the first frame that has a record: where memory begins, but a
+/// multiple of the largest block, so that blocks are aligned as their numbers are.
+fn first_record(managed: &Ranges) -> u64 {
+    if layout::MEMORY_BEGINS_AT_0 {
+        return 0;
+    }
+    let start = managed.iter().map(|range| range.start).min();
+    start.unwrap_or(0) & !((PAGE << MAX_ORDER) - 1)
+}
+
+/// Where the records of the frames from `first` on go: the lowest free place in
+/// `early` that is large enough.
+fn place_records(
+    first: u64,
+    managed: &Ranges,
+    free: &Ranges,
+    early: &Range<u64>,
+) -> Option<Range<u64>> {
     let end = managed.iter().map(|range| range.end).max()?;
-    let bytes = (end / PAGE * size_of::<Record>() as u64).next_multiple_of(PAGE);
+    let bytes = ((end - first) / PAGE * size_of::<Record>() as u64).next_multiple_of(PAGE);
     free.iter().find_map(|range| {
         let range = common(&range, early)?;
         let end = range.start.checked_add(bytes)?;
@@ -140,7 +152,7 @@ fn place_records(managed: &Ranges, free: &Ranges, early: &Range<u64>) -> Option<
 }
 
 /// Makes empty records at `place` and gives them to the frame allocator.
-fn start_records(place: &Range<u64>) {
+fn start_records(first: u64, place: &Range<u64>) {
     let bytes = place.end - place.start;
     let records = direct::pointer_to(place.start);
     // CAST: it fits in memory, so in a `usize`.
@@ -151,7 +163,8 @@ fn start_records(place: &Range<u64>) {
     // SAFETY: aligned to a page, `count` records long, zeroed, which is
     // `UNMANAGED` for each, and nobody else's for ever.
     let records = unsafe { core::slice::from_raw_parts(records.cast::<Record>(), count) };
-    frames::start(records);
+    // CAST: below `MAX_FRAMES`, 28 bits.
+    frames::start((first / PAGE) as u32, records);
 }
 
 /// The frames of a range of whole pages below `MANAGED_END`.
@@ -184,23 +197,34 @@ mod tests {
         let managed = ranges(&[0x1000..0x9_f000, 0x10_0000..0x4000_0000]);
         let mut free = managed.clone();
         free.remove(0x20_0000..0x38_0000);
-        let place = place_records(&managed, &free, &(0..1 << 32));
+        let place = place_records(0, &managed, &free, &(0..1 << 32));
         assert_eq!(place, Some(0x38_0000..0x58_0000));
     }
 
     #[test]
     fn records_stay_where_the_boot_code_mapped() {
         let managed = ranges(&[0x10_0000..0x20_0000, 1 << 32..1 << 36]);
-        assert_eq!(place_records(&managed, &managed, &(0..1 << 32)), None);
-        assert!(place_records(&managed, &managed, &(0..1 << 37)).is_some());
-        assert_eq!(place_records(&Ranges::new(), &managed, &(0..1 << 32)), None);
+        assert_eq!(place_records(0, &managed, &managed, &(0..1 << 32)), None);
+        assert!(place_records(0, &managed, &managed, &(0..1 << 37)).is_some());
+        assert_eq!(
+            place_records(0, &Ranges::new(), &managed, &(0..1 << 32)),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_below_memory_has_no_records() {
+        // From 1 GiB on, as on AArch64, to 3 GiB: 4 MiB of records.
+        let managed = ranges(&[1 << 30..2 << 30, 5 << 29..3 << 30]);
+        let place = place_records(1 << 30, &managed, &managed, &(0..4 << 30));
+        assert_eq!(place, Some(1 << 30..(1 << 30) + (4 << 20)));
     }
 
     #[test]
     fn a_hole_counts_by_its_end() {
         // 16 GiB with the hole below 4 GiB: 18 GiB of numbers, 36 MiB.
         let managed = ranges(&[0x10_0000..0x8000_0000, 1 << 32..(1 << 32) + (14 << 30)]);
-        let place = place_records(&managed, &managed, &(0..1 << 32));
+        let place = place_records(0, &managed, &managed, &(0..1 << 32));
         assert_eq!(place, Some(0x10_0000..0x10_0000 + (36 << 20)));
     }
 

@@ -71,6 +71,12 @@ impl Flush {
         }
     }
 
+    /// The root of the space that changed.
+    #[inline]
+    pub(super) fn root(&self) -> u32 {
+        self.root
+    }
+
     /// The pages of `start..end` changed.
     #[inline]
     pub(super) fn cover(&mut self, start: u64, end: u64) {

@@ -5,14 +5,13 @@
 //!
 //! | kind | payload | word | owner |
 //! |---|---|---|---|
-//! | [`USER`] | - | handles; on a [`FrameList`]: the next frame | `user_frame` |
+//! | [`USER`] | of the first of a huge page: the leaf table behind it | handles; on a [`FrameList`]: the next frame | `user_frame` |
 //! | [`TABLE`] | used entries: first, last, count | root: handles; on a [`FrameList`]: the next frame | `table` |
 //! | [`KERNEL`] | - | - | heap, stacks, the image, the loader's gifts |
 //!
 //! # Invariants
 //! 1. A frame number in a [`UserFrame`], a page-table entry
-//!    or a [`FrameList`] is below the number of records, and its memory is in
-//!    the direct map.
+//!    or a [`FrameList`] has a record, and its memory is in the direct map.
 //! 2. A frame is owned once: by the allocator, by one typed owner, or by the
 //!    handles that its word counts.
 //!
@@ -28,6 +27,7 @@ use ochre_alloc::Record;
 use ochre_sync::primitive::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use ochre_sync::{Counter, Processor, SpinLock};
 
+use crate::arch::machine::layout;
 use crate::cpu::{self, MAX_CPUS};
 
 use super::config::{self, FRAMES};
@@ -52,6 +52,12 @@ const RESERVE_SHARE: usize = 64;
 const RESERVE_MIN: usize = 64;
 const RESERVE_MAX: usize = 4096;
 
+/// A huge page has `1 << BLOCK_ORDER` frames, as a table has entries.
+pub(super) const BLOCK_ORDER: u8 = 9;
+
+/// Frames in a huge page.
+pub(super) const BLOCK: u32 = 1 << BLOCK_ORDER;
+
 /// No object of the kernel's is larger than 4 MiB.
 const LARGEST_RUN: usize = 1024;
 
@@ -62,6 +68,10 @@ const SMALL_RUN: usize = 16;
 /// The first record; set before anything else here is used.
 static RECORDS: AtomicPtr<Record> = AtomicPtr::new(core::ptr::null_mut());
 static RECORD_COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// The frame of the first record: there are none for what is below the machine's
+/// memory. The allocator counts from it.
+static FIRST: AtomicU32 = AtomicU32::new(0);
 
 /// The shared frame of zeroes.
 static ZERO: AtomicU32 = AtomicU32::new(0);
@@ -92,6 +102,9 @@ struct Ready {
     hands: SpinLock<Hands>,
     /// How many there are; written with the lock held.
     held: AtomicUsize,
+    /// A frame of zeroes for a program's page; 0 for none. The processor puts
+    /// it there; anybody may take it.
+    zeroed: AtomicU32,
 }
 
 struct Hands {
@@ -109,13 +122,29 @@ impl Ready {
                 roots: AtHand::new(),
             }),
             held: AtomicUsize::new(0),
+            zeroed: AtomicU32::new(0),
         }
     }
 
     #[inline]
     fn held(&self) -> usize {
         // ORDERING: Relaxed; a count.
-        self.held.load(Ordering::Relaxed)
+        self.held.load(Ordering::Relaxed) + usize::from(self.has_zeroed())
+    }
+
+    #[inline]
+    fn has_zeroed(&self) -> bool {
+        // ORDERING: Relaxed; who wants the frame swaps it out.
+        self.zeroed.load(Ordering::Relaxed) != 0
+    }
+
+    /// Takes the frame of zeroes.
+    #[inline]
+    fn take_zeroed(&self) -> Option<u32> {
+        // ORDERING: Acquire pairs with the Release in `prepare_zeroed`: the
+        // zeroes come before what is written next.
+        let frame = self.zeroed.swap(0, Ordering::Acquire);
+        (frame != 0).then_some(frame)
     }
 
     /// Does something with what is ready.
@@ -159,26 +188,63 @@ fn reserve() -> usize {
     RESERVE.load(Ordering::Relaxed)
 }
 
+/// The frame that the allocator calls 0.
+#[inline]
+fn first() -> u32 {
+    if layout::MEMORY_BEGINS_AT_0 {
+        return 0;
+    }
+    // ORDERING: Relaxed; set once, before any frame is known.
+    FIRST.load(Ordering::Relaxed)
+}
+
+/// The first of `1 << order` frames of the allocator's.
+#[inline]
+fn take(order: u8) -> Option<u32> {
+    Some(FRAMES.allocate(here(), order)? + first())
+}
+
+/// Consecutive frames of the allocator's.
+fn take_run(count: u32) -> Option<u32> {
+    Some(FRAMES.allocate_run(here(), count)? + first())
+}
+
+/// Gives `1 << order` frames back to the allocator.
+#[inline]
+fn give(frame: u32, order: u8) {
+    FRAMES.free(here(), frame - first(), order);
+}
+
+/// Gives frames back to it.
+#[inline]
+fn give_all(frames: impl Iterator<Item = u32>) {
+    let first = first();
+    FRAMES.free_all(here(), frames.map(|frame| frame - first));
+}
+
 /// One frame, no questions asked.
 #[inline]
 fn one() -> Option<u32> {
-    FRAMES.allocate(here(), 0).or_else(one_that_is_ready)
+    take(0).or_else(one_that_is_ready)
 }
 
-/// A table or a root, of any processor.
+/// A table, a root or a frame of zeroes, of any processor.
 #[cold]
 fn one_that_is_ready() -> Option<u32> {
     READY
         .iter()
         .filter(|ready| ready.held() > 0)
-        .find_map(|ready| ready.with(|hands| hands.tables.pop().or_else(|| hands.roots.pop())))
+        .find_map(|ready| {
+            let frame = ready.with(|hands| hands.tables.pop().or_else(|| hands.roots.pop()));
+            frame.or_else(|| ready.take_zeroed())
+        })
 }
 
 /// Lets what lies ready be merged to larger blocks.
 #[cold]
 fn give_back() {
     while let Some(frame) = one_that_is_ready() {
-        FRAMES.free(here(), frame, 0);
+        give(frame, 0);
     }
 }
 
@@ -225,19 +291,22 @@ impl<const N: usize> AtHand<N> {
 /// A frame's record.
 #[inline]
 pub(super) fn record(frame: u32) -> &'static Record {
+    let index = frame - first();
     // ORDERING: Relaxed; set once, before any frame is known.
-    debug_assert!(frame < RECORD_COUNT.load(Ordering::Relaxed));
+    debug_assert!(index < RECORD_COUNT.load(Ordering::Relaxed));
     // ORDERING: as above.
     let records = RECORDS.load(Ordering::Relaxed);
-    // SAFETY: invariant 1: in bounds of the records that `start` set.
-    let record = unsafe { records.add(frame as usize) };
+    // SAFETY: invariant 1: one of the records that `start` set.
+    let record = unsafe { records.add(index as usize) };
     // SAFETY: the records live for ever and are only accessed as shared atomics.
     unsafe { &*record }
 }
 
-/// Takes possession of the records, which describe frames from 0 on; once,
-/// before anything else.
-pub(super) fn start(records: &'static [Record]) {
+/// Takes possession of the records, which describe frames from `first` on, which
+/// is a multiple of the largest block; once, before anything else.
+pub(super) fn start(first: u32, records: &'static [Record]) {
+    // ORDERING: Relaxed; other processors start later.
+    FIRST.store(first, Ordering::Relaxed);
     // CAST: the boot code makes at most `Record::MAX_FRAMES` records.
     RECORD_COUNT.store(records.len() as u32, Ordering::Relaxed);
     // ORDERING: Relaxed; other processors start later.
@@ -249,7 +318,7 @@ pub(super) fn start(records: &'static [Record]) {
 pub(super) fn add(frames: Range<u32>) {
     // ORDERING: Relaxed; a count.
     TOTAL.fetch_add(frames.len(), Ordering::Relaxed);
-    FRAMES.add(frames);
+    FRAMES.add(frames.start - first()..frames.end - first());
 }
 
 /// Marks memory that is in use from the beginning: the image, the records,
@@ -306,12 +375,13 @@ pub(super) fn has_headroom(frames: usize) -> bool {
 
 /// Whether a physical range touches memory that the kernel manages, rather than devices.
 pub(super) fn is_memory(range: Range<u64>) -> bool {
+    let begin = u64::from(first());
     // ORDERING: Relaxed; set at boot.
-    let known = u64::from(RECORD_COUNT.load(Ordering::Relaxed));
-    let first = range.start / PAGE_SIZE as u64;
+    let known = begin + u64::from(RECORD_COUNT.load(Ordering::Relaxed));
+    let start = (range.start / PAGE_SIZE as u64).max(begin);
     let end = range.end.div_ceil(PAGE_SIZE as u64).min(known);
-    // CAST: below `known`, which is 32 bits.
-    (first..end).any(|frame| record(frame as u32).kind() != Record::UNMANAGED)
+    // CAST: below `known`, which is 28 bits.
+    (start..end).any(|frame| record(frame as u32).kind() != Record::UNMANAGED)
 }
 
 // ANCHOR: allocate_user
@@ -322,18 +392,82 @@ pub(super) fn allocate_user() -> Result<u32, OutOfMemory> {
         return Err(OutOfMemory);
     }
     let frame = one().ok_or(OutOfMemory)?;
-    let record = record(frame);
-    record.set(USER, 0);
-    // ORDERING: Relaxed; nobody else knows the frame yet.
-    record.word().store(1, Ordering::Relaxed);
+    give_handle(frame);
     Ok(frame)
 }
 // ANCHOR_END: allocate_user
 
+/// Makes a frame a program's, with one handle.
+#[inline]
+fn give_handle(frame: u32) {
+    let record = record(frame);
+    record.set(USER, 0);
+    // ORDERING: Relaxed; nobody else knows the frame yet.
+    record.word().store(1, Ordering::Relaxed);
+}
+
+/// Has a frame of zeroes lie ready on this processor, if there is one at all.
+#[inline]
+pub(super) fn prepare_zeroed() {
+    let ready = ready();
+    if !ready.has_zeroed()
+        && let Some(frame) = take(0)
+    {
+        clear(frame);
+        // ORDERING: Release, as `take_zeroed` says.
+        let before = ready.zeroed.swap(frame, Ordering::Release);
+        // A host's threads are all one processor.
+        if before != 0 {
+            give(before, 0);
+        }
+    }
+}
+
+/// Whether a frame of zeroes lies ready on this processor.
+#[inline]
+pub(super) fn has_zeroed() -> bool {
+    ready().has_zeroed()
+}
+
+/// A program's frame with one handle, of zeroes: the one that lies ready on
+/// this processor, if one does.
+#[inline]
+pub(super) fn zeroed_if_ready() -> Result<Option<u32>, OutOfMemory> {
+    let ready = ready();
+    if !ready.has_zeroed() {
+        return Ok(None);
+    }
+    if !has_more_than(reserve()) || shortage::strikes() {
+        return Err(OutOfMemory);
+    }
+    Ok(ready.take_zeroed().inspect(|frame| give_handle(*frame)))
+}
+
+/// Frames for a huge page, side by side, with one handle each, content
+/// unspecified. Nobody makes room for one: a page does as well.
+pub(super) fn allocate_block() -> Result<u32, OutOfMemory> {
+    if !has_more_than(reserve().saturating_add(BLOCK as usize)) || shortage::strikes() {
+        return Err(OutOfMemory);
+    }
+    let first = take(BLOCK_ORDER).ok_or(OutOfMemory)?;
+    for frame in first..first + BLOCK {
+        let record = record(frame);
+        record.set(USER, 0);
+        // ORDERING: Relaxed; nobody else knows the frame yet.
+        record.word().store(1, Ordering::Relaxed);
+    }
+    Ok(first)
+}
+
+/// Frees frames of [`allocate_block`], of which none has a handle left.
+pub(super) fn free_block(first: u32) {
+    give(first, BLOCK_ORDER);
+}
+
 /// Frees a program's frame that has no handle left.
 #[inline]
 pub(super) fn free_user(frame: u32) {
-    FRAMES.free(here(), frame, 0);
+    give(frame, 0);
 }
 
 /// A table of zero entries. Tables may use half of the reserve: programs make
@@ -373,7 +507,7 @@ pub(super) fn free_tables(mut list: FrameList) {
         }
     });
     let rest = core::iter::from_fn(|| list.pop()).inspect(|_| count += 1);
-    FRAMES.free_all(here(), rest);
+    give_all(rest);
     PAGE_TABLES.sub(count);
 }
 
@@ -389,14 +523,14 @@ pub(super) fn reuse_root() -> Option<u32> {
 pub(super) fn free_root(frame: u32) {
     PAGE_TABLES.sub(1);
     if !ready().with(|hands| hands.roots.push(frame)) {
-        FRAMES.free(here(), frame, 0);
+        give(frame, 0);
     }
 }
 
 /// Frees a table that is not used any more, whatever its entries are.
 pub(super) fn free_used_table(frame: u32) {
     PAGE_TABLES.sub(1);
-    FRAMES.free(here(), frame, 0);
+    give(frame, 0);
 }
 
 /// Frees programs' frames that were unmapped, the list owning the last handle of each.
@@ -404,7 +538,10 @@ pub(super) fn free_users(mut list: FrameList) {
     if list.is_empty() {
         return;
     }
-    FRAMES.free_all(here(), core::iter::from_fn(|| list.pop()));
+    if let Some(first) = list.as_block() {
+        return free_block(first);
+    }
+    give_all(core::iter::from_fn(|| list.pop()));
 }
 
 /// Consecutive frames for the kernel, up to [`LARGEST_RUN`]; small runs out of
@@ -417,9 +554,9 @@ pub(super) fn allocate_kernel(count: usize) -> Option<NonNull<u8>> {
     let start = if count == 1 {
         one()
     } else {
-        FRAMES.allocate_run(here(), count).or_else(|| {
+        take_run(count).or_else(|| {
             give_back();
-            FRAMES.allocate_run(here(), count)
+            take_run(count)
         })
     }?;
     HEAP.add(u64::from(count));
@@ -433,8 +570,9 @@ pub(super) fn allocate_kernel(count: usize) -> Option<NonNull<u8>> {
 /// They came from [`allocate_kernel`] with the same count, and nobody uses them.
 pub(super) unsafe fn free_kernel(start: NonNull<u8>, count: usize) {
     HEAP.sub(count as u64);
+    let frame = direct::frame_of(start.as_ptr()) - first();
     // CAST: it was a `u32` when allocated.
-    FRAMES.free_run(here(), direct::frame_of(start.as_ptr()), count as u32);
+    FRAMES.free_run(here(), frame, count as u32);
 }
 
 /// Makes a page that the loader left (the archive) a program's frame, with its content.
@@ -461,7 +599,15 @@ pub(crate) unsafe fn release(physical: u64) {
     // CAST: as in `adopt`.
     let frame = (physical / PAGE_SIZE as u64) as u32;
     debug_assert_eq!(record(frame).kind(), KERNEL, "released but not reserved");
-    FRAMES.free(here(), frame, 0);
+    give(frame, 0);
+}
+
+/// Zeroes the frames of a block that the caller alone has.
+pub(super) fn clear_block(first: u32) {
+    let len = PAGE_SIZE << BLOCK_ORDER;
+    // SAFETY: frames of memory side by side, which are so in the direct map
+    // too, and the caller's alone.
+    unsafe { crate::arch::machine::bytes::zero(direct::pointer(first), len) }
 }
 
 /// Zeroes a frame that the caller alone has.
@@ -512,6 +658,18 @@ impl FrameList {
         // ORDERING: Relaxed; as in `push`.
         self.head = record(frame).word().load(Ordering::Relaxed);
         Some(frame)
+    }
+
+    /// The first frame, if the list has just those of a block, put on upwards.
+    fn as_block(&self) -> Option<u32> {
+        let first = self.tail;
+        let is_likely = first.is_multiple_of(BLOCK) && self.head == first + (BLOCK - 1);
+        let is_linked = |frame| {
+            // ORDERING: Relaxed; as in `push`.
+            record(frame).word().load(Ordering::Relaxed) == frame - 1
+        };
+        // The last link is the list's end.
+        (is_likely && (first + 1..=self.head).all(is_linked)).then_some(first)
     }
 
     /// Puts all of another list on.

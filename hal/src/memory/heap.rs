@@ -49,7 +49,7 @@ pub(super) struct Here;
 unsafe impl Place for Here {
     // Little is kept: the machine may be small.
     const RUNS: usize = 4;
-    const SHORTER: u32 = 2;
+    const SHORTER: u32 = 4;
 
     #[inline]
     fn index() -> Option<usize> {

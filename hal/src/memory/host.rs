@@ -36,7 +36,7 @@ pub(super) fn arena() -> usize {
 pub fn start() -> SpinLockGuard<'static, bool> {
     let mut started = STARTED.lock();
     if !*started {
-        frames::start(&RECORDS);
+        frames::start(0, &RECORDS);
         // CAST: a few thousand.
         frames::add(1..FRAMES as u32);
         *started = frames::finish().is_ok();

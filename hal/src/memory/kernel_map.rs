@@ -21,6 +21,7 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use crate::arch::machine::paging::Machine;
 use crate::arch::machine::{apart, layout, tlb};
+use crate::boot::{image, places};
 
 use super::table::Table;
 use super::{OutOfMemory, PAGE_SIZE, mmio, space, stacks};
@@ -122,7 +123,7 @@ pub(super) fn build(
         )
     };
     let down = |range: Range<u64>| layout::to_physical(range.start);
-    let (text, rodata, data_range) = (layout::text(), layout::rodata(), layout::data());
+    let (text, rodata, data_range) = (image::text(), image::rodata(), image::data());
     put(text.clone(), down(text), code(), 0)?;
     put(rodata.clone(), down(rodata), constants(), 0)?;
     // The guard pages of the image's own stacks are left out.
@@ -140,7 +141,7 @@ pub(super) fn build(
         let end = layout::direct_map() + range.end;
         put(start..end, range.start, data(), max_level)?;
     }
-    let [stacks_offset, devices_offset] = layout::window_offsets();
+    let [stacks_offset, devices_offset] = places::window_offsets();
     stacks::start_at(stacks_offset);
     mmio::start_at(devices_offset);
     let windows = [Some(MMIO), Some(STACKS), apart::is_on().then_some(APART)];

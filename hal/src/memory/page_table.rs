@@ -6,12 +6,15 @@
 //! # Invariants
 //! 1. An entry of a table above the leaves is zero or points to a `TABLE`
 //!    frame that is not empty between calls; nothing else points to it, but for
-//!    leaf tables that several spaces own ([`sharing`]).
+//!    leaf tables that several spaces own ([`sharing`]). Right above the
+//!    leaves it may be a block instead, which has a leaf table behind it
+//!    ([`huge`]): [`leaf_table`] finds both.
 //! 2. A leaf entry is zero or names a frame of kind `USER` and owns one handle.
 //! 3. `resident` is the number of leaf entries that are not zero.
-//! 4. `last` is a table that this space alone owns.
+//! 4. `last` is a table that this space alone owns, and behind no block.
 
 mod descend;
+mod huge;
 mod sharing;
 
 use core::ops::{ControlFlow, Range};
@@ -31,7 +34,9 @@ use super::user_view;
 use super::walk::{self, Step};
 use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame, presence};
 
-use descend::{descend, descend_while};
+use descend::{Hold, descend, descend_while};
+use huge::leaf_table;
+pub use huge::{HugePages, UserBlock, huge_pages};
 use sharing::Leaving;
 pub use sharing::Sharing;
 
@@ -143,12 +148,12 @@ impl PageTable {
     #[must_use]
     pub fn query(&self, address: u64) -> Option<Mapping> {
         check(address, PAGE);
-        let (leaf, is_own) = self.leaf(address)?;
+        let (leaf, hold) = self.leaf(address)?;
         let entry = leaf.load(index(address, 0));
         if entry == 0 {
             return None;
         }
-        Some(mapping(entry, leaf, is_own))
+        Some(mapping(entry, leaf, hold))
     }
 
     /// Visits every page of a range that is mapped or kept, by address. Walks
@@ -157,11 +162,11 @@ impl PageTable {
         check_range(&range);
         let root = self.space.table();
         descend(root, &range, &mut Unlinked::new(), &mut |leaf| {
-            let is_own = leaf.is_own();
+            let hold = leaf.hold();
             for index in leaf.at.clone() {
                 let entry = leaf.table.load(index);
                 if entry != 0 {
-                    see(leaf.address(index), mapping(entry, leaf.table, is_own));
+                    see(leaf.address(index), mapping(entry, leaf.table, hold));
                 }
             }
         });
@@ -259,11 +264,14 @@ impl PageTable {
             }
             if !leaf.claim() {
                 // All of it goes: the edges are our own.
-                gone += leaf.table.used() as usize;
+                let count = leaf.table.used() as usize;
+                let is_block = leaf.hold() == Hold::Block;
+                gone += count;
                 leaf.unlink();
                 flush.cover(leaf.base, leaf.base + span(1));
                 leaving.put(root, leaf.table, &mut flush);
-                *budget = budget.saturating_sub(A_TABLE);
+                let pages = if is_block { count } else { 0 };
+                *budget = budget.saturating_sub(pages + A_TABLE);
                 return ControlFlow::Continue(());
             }
             let mut count = 0;
@@ -376,25 +384,23 @@ impl PageTable {
         self.last.0 == address / span(1)
     }
 
-    /// The leaf table of an address, if there is one, and whether it is this
-    /// space's own.
+    /// The leaf table of an address, if there is one, and how this space has it.
     #[inline]
-    fn leaf(&self, address: u64) -> Option<(Table, bool)> {
+    fn leaf(&self, address: u64) -> Option<(Table, Hold)> {
         if self.is_last(address) {
-            return Some((self.last.1, true));
+            return Some((self.last.1, Hold::Own));
         }
         let mut table = self.space.table();
-        let mut is_own = true;
-        for level in (1..=ROOT_LEVEL).rev() {
+        for level in (2..=ROOT_LEVEL).rev() {
             let entry = table.load(index(address, level));
             if entry == 0 {
                 return None;
             }
-            is_own = paging::lets_write(entry);
             // SAFETY: invariant 1.
             table = unsafe { Table::at(paging::frame(entry)) };
         }
-        Some((table, is_own))
+        let entry = table.load(index(address, 1));
+        (entry != 0).then(|| (leaf_table(entry), Hold::of(entry)))
     }
 
     /// The leaf table of an address, made if need be, and this space's own. The
@@ -414,12 +420,11 @@ impl PageTable {
             };
             entry = paging::table(new.frame());
             upper.set(at, entry);
-        } else if !paging::lets_write(entry) {
+        } else if Hold::of(entry) != Hold::Own {
             self.own_table(address)?;
             entry = upper.load(at);
         }
-        // SAFETY: invariant 1.
-        let table = unsafe { Table::at(paging::frame(entry)) };
+        let table = leaf_table(entry);
         self.last = (address / span(1), table);
         Ok(table)
     }
@@ -509,7 +514,7 @@ impl Drop for PageTable {
                         if leaf.claim() {
                             free_leaf(leaf.table, leaf.at.clone());
                         } else if leaf.table.drop_owner() {
-                            leaf.allow_stores();
+                            leaf.take();
                             free_leaf(leaf.table, leaf.at.clone());
                         } else {
                             leaf.unlink();
@@ -589,12 +594,12 @@ fn change_entry(place: &AtomicU64, new: impl Fn(u64) -> u64, changed: impl FnOnc
 /// What an entry of a leaf table that is not zero says, with a new handle of
 /// its frame.
 #[inline]
-fn mapping(entry: u64, leaf: Table, is_own: bool) -> Mapping {
+fn mapping(entry: u64, leaf: Table, hold: Hold) -> Mapping {
     let frame = paging::frame(entry);
     user_frame::retain(frames::record(frame));
     let mut rights = paging::rights(entry);
     let mut owners = 1;
-    if !is_own {
+    if hold == Hold::Shared {
         rights.remove(Rights::WRITE);
         owners = leaf.owners();
     }
@@ -602,6 +607,7 @@ fn mapping(entry: u64, leaf: Table, is_own: bool) -> Mapping {
         frame: UserFrame::from_raw(frame),
         rights,
         owners,
+        is_huge: hold == Hold::Block,
         accessed: paging::is_accessed(entry),
         dirty: paging::is_dirty(entry),
     }

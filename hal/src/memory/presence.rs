@@ -35,8 +35,8 @@
 //!
 //! # Machines that tell all processors at once
 //! There ([`tlb::BROADCASTS`]) nothing is marked but that a space has ended, and
-//! who uses user memory looks for the root only (`numbers`); `mode` is for whoever looks for processors
-//! that are stuck.
+//! who uses user memory looks for the root only (`numbers`); `mode` is for
+//! whoever looks for processors that are stuck.
 //!
 //! # One processor
 //! Then `space` is the bare root, and the way to user memory is a comparison.

@@ -1,10 +1,32 @@
 //! Kernel stacks with an unmapped page below, so that an overflow faults
-//! instead of running into something.
+//! instead of running into something: those of the image, for the boot
+//! processor, and those that are mapped for others.
 
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::kernel_map::{self, STACKS};
 use super::{OutOfMemory, PAGE_SIZE, frames};
+
+/// Bytes of a kernel stack, without its guard page.
+pub(crate) const STACK_BYTES: usize = 64 << 10;
+
+/// A stack of the image, with a page below that the final page tables leave
+/// out.
+#[repr(C, align(4096))]
+pub(crate) struct Stack<const BYTES: usize> {
+    guard: [u8; 4096],
+    bytes: [u8; BYTES],
+}
+
+impl<const BYTES: usize> Stack<BYTES> {
+    /// An empty stack.
+    pub(crate) const fn new() -> Stack<BYTES> {
+        Stack {
+            guard: [0; 4096],
+            bytes: [0; BYTES],
+        }
+    }
+}
 
 /// The window's next free address. Stacks are never given back: there is one
 /// set per processor.

@@ -14,24 +14,16 @@
 //! ```
 //! A leaf table may belong to several address spaces (`page_table/sharing.rs`).
 //! Nobody changes it then but by taking the store right from entries; who is
-//! the only owner may do what it likes.
-//!
-//! | transition | who | when |
-//! |---|---|---|
-//! | one more owner ([`Table::add_owner`]) | an owner, for its child | any time |
-//! | one owner less ([`Table::drop_owner`]) | that owner | when no processor uses the table for it |
-//! | gone | the last owner | as any table |
+//! the only owner may do what it likes ([`ochre_paging::owners`], tried by loom
+//! in all orders). An owner lets go when no processor uses the table for it.
 //!
 //! Entries are atomics because the processor writes accessed and dirty bits
 //! into them; tables are changed by the one owner of the [`PageTable`](super::PageTable).
 
-use ochre_paging::ENTRIES;
-use ochre_sync::primitive::atomic::{AtomicU64, Ordering, fence};
+use ochre_paging::{ENTRIES, owners};
+use ochre_sync::primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{OutOfMemory, direct, frames};
-
-/// Set in a leaf table's word: it had several owners once.
-const WAS_SHARED: u32 = 1 << 31;
 
 /// A table, by its frame. INVARIANT: the frame is of kind `TABLE` while this is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,38 +54,34 @@ impl Table {
         self.frame
     }
 
+    /// The word of a leaf table.
+    #[inline]
+    fn word(self) -> &'static AtomicU32 {
+        frames::record(self.frame).word()
+    }
+
     /// Address spaces that a leaf table belongs to.
     #[inline]
     pub(super) fn owners(self) -> usize {
-        // ORDERING: Relaxed; a number.
-        let word = frames::record(self.frame).word().load(Ordering::Relaxed);
-        (word & !WAS_SHARED) as usize + 1
+        owners::count(self.word())
     }
 
     /// Whether the caller, an owner of a leaf table, is the only one.
     #[inline]
     pub(super) fn is_sole(self) -> bool {
-        // ORDERING: Acquire: what other owners did before they let go, in
-        // `drop_owner`, is done.
-        let word = frames::record(self.frame).word().load(Ordering::Acquire);
-        word & !WAS_SHARED == 0
+        owners::is_sole(self.word())
     }
 
     /// Whether a leaf table ever had several owners. Not for one on a list.
     #[inline]
     pub(super) fn was_shared(self) -> bool {
-        // ORDERING: Relaxed; the caller is the only owner.
-        frames::record(self.frame).word().load(Ordering::Relaxed) & WAS_SHARED != 0
+        owners::was_shared(self.word())
     }
 
     /// One owner more of a leaf table that the caller owns.
     #[inline]
     pub(super) fn add_owner(self) {
-        let word = frames::record(self.frame).word();
-        // ORDERING: Relaxed; the caller's own part keeps the table. No
-        // overflow: there are fewer address spaces than frames, 28 bits.
-        word.fetch_add(1, Ordering::Relaxed);
-        word.fetch_or(WAS_SHARED, Ordering::Relaxed);
+        owners::add(self.word());
     }
 
     /// Lets go of a leaf table; true if nobody else has it, so that the caller
@@ -101,18 +89,7 @@ impl Table {
     #[inline]
     #[must_use = "the last owner has the table still"]
     pub(super) fn drop_owner(self) -> bool {
-        let word = frames::record(self.frame).word();
-        // ORDERING: Release: what this owner did comes before; pairs with
-        // `is_sole`, and with the fence below.
-        let result = word.try_update(Ordering::Release, Ordering::Relaxed, |word| {
-            (word & !WAS_SHARED != 0).then(|| word.wrapping_sub(1))
-        });
-        if result.is_ok() {
-            return false;
-        }
-        // ORDERING: Acquire, as in `is_sole`.
-        fence(Ordering::Acquire);
-        true
+        owners::let_go(self.word())
     }
 
     /// Entries that are used.

@@ -8,7 +8,7 @@ use ochre_paging::is_user_range;
 
 use crate::arch::machine::usercopy::{self, StringEnd, UserAccess};
 
-use super::{SpaceRef, USER_END};
+use super::{SpaceRef, USER_END, UserFrame};
 
 /// A copy to or from user memory stopped at a page that is not mapped for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,53 @@ impl SpaceRef {
         // SAFETY: as in `copy_in`.
         let left = unsafe { usercopy::copy(&access, user(to), from.as_ptr(), len) };
         outcome(to, len, left)
+    }
+
+    /// Copies `len` bytes of a frame, from `offset` on, to user memory; see
+    /// [`copy_in`](SpaceRef::copy_in).
+    ///
+    /// # Errors
+    /// Where the copy stopped.
+    ///
+    /// # Panics
+    /// If the range leaves the frame: the caller's bug.
+    #[inline]
+    pub fn copy_out_frame(
+        &self,
+        to: u64,
+        frame: &UserFrame,
+        offset: usize,
+        len: usize,
+    ) -> Result<(), CopyFault> {
+        let from = frame.at(offset, len);
+        let access = self.enter(to, len)?;
+        // SAFETY: `at` checked the range, in a frame that the handle keeps;
+        // `enter` checked that the other one lies in the user half.
+        let left = unsafe { usercopy::copy(&access, user(to), from, len) };
+        outcome(to, len, left)
+    }
+
+    /// Copies `len` bytes of user memory to a frame, from `offset` on; see
+    /// [`copy_in`](SpaceRef::copy_in).
+    ///
+    /// # Errors
+    /// Where the copy stopped.
+    ///
+    /// # Panics
+    /// If the range leaves the frame: the caller's bug.
+    #[inline]
+    pub fn copy_in_frame(
+        &self,
+        from: u64,
+        frame: &UserFrame,
+        offset: usize,
+        len: usize,
+    ) -> Result<(), CopyFault> {
+        let to = frame.at(offset, len);
+        let access = self.enter(from, len)?;
+        // SAFETY: as in `copy_out_frame`.
+        let left = unsafe { usercopy::copy(&access, to, user(from), len) };
+        outcome(from, len, left)
     }
 
     /// Writes zeroes to user memory.

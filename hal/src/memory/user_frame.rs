@@ -44,6 +44,31 @@ impl UserFrame {
         Ok(UserFrame::from_raw(frame))
     }
 
+    /// Has a frame of zeroes lie ready on this processor for
+    /// [`zeroed_if_ready`](UserFrame::zeroed_if_ready), if it is to be had: for
+    /// who is about to take a lock under which it may need one. Whether it
+    /// does or not, nothing is to be given back; what lies ready counts as free.
+    #[inline]
+    pub fn prepare_zeroed() {
+        frames::prepare_zeroed();
+    }
+
+    /// Whether a frame of zeroes lies ready on this processor.
+    #[inline]
+    #[must_use]
+    pub fn has_zeroed_ready() -> bool {
+        frames::has_zeroed()
+    }
+
+    /// A fresh frame of zeroes, if one lies ready on this processor.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when only the kernel's reserve is left.
+    #[inline]
+    pub fn zeroed_if_ready() -> Result<Option<UserFrame>, OutOfMemory> {
+        Ok(frames::zeroed_if_ready()?.map(UserFrame::from_raw))
+    }
+
     /// The one shared frame of zeroes, for read-only mappings.
     #[must_use]
     pub fn shared_zero() -> UserFrame {
@@ -155,8 +180,12 @@ impl UserFrame {
         direct::pointer(self.frame.get())
     }
 
+    /// Where bytes of it are; a program may write them at any time.
+    ///
+    /// # Panics
+    /// If the range leaves the frame: the caller's bug.
     #[inline]
-    fn at(&self, offset: usize, len: usize) -> *mut u8 {
+    pub(super) fn at(&self, offset: usize, len: usize) -> *mut u8 {
         let end = offset.checked_add(len);
         assert!(
             end.is_some_and(|end| end <= PAGE_SIZE),
@@ -217,7 +246,7 @@ fn pin(record: &Record) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PAGE_SIZE, host};
+    use super::super::{PAGE_SIZE, host, stats};
     use super::{PINNED, SATURATED, UserFrame};
     use ochre_sync::primitive::atomic::Ordering;
 
@@ -233,6 +262,36 @@ mod tests {
         assert_eq!(frame.number(), other.number());
         drop(other);
         assert!(frame.is_unique());
+    }
+
+    #[test]
+    fn a_frame_that_lies_ready_is_free_and_of_zeroes() {
+        let _arena = host::start();
+        let used = UserFrame::zeroed().expect("the arena has frames");
+        used.write(0, &[1; PAGE_SIZE]);
+        drop(used);
+        let free = stats().free;
+        for _ in 0..2 {
+            UserFrame::prepare_zeroed();
+            assert!(UserFrame::has_zeroed_ready());
+            assert_eq!(stats().free, free);
+        }
+        let frame = UserFrame::zeroed_if_ready().expect("there is memory");
+        let frame = frame.expect("one lies ready");
+        assert_eq!(stats().free, free - 1);
+        assert!(frame.is_unique());
+        let mut all = [1; PAGE_SIZE];
+        frame.read(0, &mut all);
+        assert!(all.iter().all(|&byte| byte == 0));
+        assert!(!UserFrame::has_zeroed_ready());
+        assert!(UserFrame::zeroed_if_ready().is_ok_and(|none| none.is_none()));
+        // Who has nothing else left gets it.
+        UserFrame::prepare_zeroed();
+        let rest: Vec<UserFrame> = core::iter::from_fn(|| UserFrame::zeroed().ok()).collect();
+        assert!(UserFrame::zeroed_if_ready().is_err() || !UserFrame::has_zeroed_ready());
+        drop(rest);
+        drop(frame);
+        assert_eq!(stats().free, free);
     }
 
     #[test]

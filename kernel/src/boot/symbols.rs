@@ -15,8 +15,9 @@ use log::{info, warn};
 use ochre_abi::Errno;
 use ochre_hal::names;
 
+use crate::memory::MakeRoom;
 use crate::vfs::walk::{Last, Walk};
-use crate::vfs::{Access, Inode, Kind, Open, Opened, Path, Sink, StatusFlags, tree};
+use crate::vfs::{Access, Inode, Kind, Open, Opened, Path, StatusFlags, read_at, tree};
 
 /// The longest file that is looked at.
 const MAX_BYTES: u64 = 16 << 20;
@@ -58,7 +59,7 @@ fn content(inode: &Arc<dyn Inode>) -> Result<Vec<u8>, Errno> {
     }
     let size = usize::try_from(size).map_err(|_| Errno::EFBIG)?;
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    bytes.make_room_exact(size)?;
     bytes.resize(size, 0);
     let open = Open {
         thread: None,
@@ -70,12 +71,8 @@ fn content(inode: &Arc<dyn Inode>) -> Result<Vec<u8>, Errno> {
     let Opened::File(file) = Arc::clone(inode).open(&open)? else {
         return Err(Errno::EINVAL);
     };
-    let (mut done, mut position) = (0, 0);
-    while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read(&mut Sink::kernel(rest), &mut position)? {
-            0 => return Err(Errno::EIO),
-            count => done += count,
-        }
+    if read_at(&*file, 0, &mut bytes)? < size {
+        return Err(Errno::EIO);
     }
     Ok(bytes)
 }

@@ -33,14 +33,14 @@ mod table;
 mod wait;
 mod word;
 
-use crate::process::{Pid, Thread};
 pub use key::{Key, Scope};
 pub use pi::priority_changed;
 pub use pi_wait::{Lock, Locked, WaitOnward, check_owner, lock, try_lock, unlock};
 pub use robust::release_owned;
 pub use table::{Move, requeue, requeue_inheriting, start, wake, wake_op};
-
 pub use wait::{Deadline, Ended, Target, Wait, WaitMany};
+
+use crate::process::{Pid, Thread};
 
 /// What a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

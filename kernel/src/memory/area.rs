@@ -13,6 +13,14 @@ use super::Backing;
 /// Bytes in a page, as addresses count.
 pub(super) const PAGE: u64 = PAGE_SIZE as u64;
 
+// What a program asked for becomes what it gets without a look at each bit.
+const _: () = {
+    assert!(Protection::WRITE.bits() == Rights::WRITE.bits() as u32);
+    assert!(Protection::EXECUTE.bits() == Rights::EXECUTE.bits() as u32);
+    assert!(Protection::GUARDED.bits() == Rights::GUARDED.bits() as u32);
+    assert!(Protection::all().bits() == Rights::all().bits() as u32);
+};
+
 /// What stays free below an area that grows downwards.
 pub(super) const GUARD_GAP: u64 = 256 * PAGE;
 
@@ -236,7 +244,7 @@ impl Area {
     /// it may write or execute, as Linux has it too.
     pub(super) fn allows(&self, access: Access) -> bool {
         match access {
-            Access::Read => !self.protection.is_empty(),
+            Access::Read => self.protection.allows_access(),
             Access::Write => self.protection.contains(Protection::WRITE),
             Access::Execute => self.protection.contains(Protection::EXECUTE),
         }
@@ -244,14 +252,11 @@ impl Area {
 
     /// The rights of a page that is the program's to use as it is protected.
     pub(super) fn full_rights(&self) -> Rights {
-        let mut rights = Rights::empty();
-        rights.set(Rights::READ, !self.protection.is_empty());
-        rights.set(Rights::WRITE, self.protection.contains(Protection::WRITE));
-        rights.set(
-            Rights::EXECUTE,
-            self.protection.contains(Protection::EXECUTE),
-        );
-        rights
+        if !self.protection.allows_access() {
+            return Rights::empty();
+        }
+        // CAST: the bits that count are in the lowest byte, as asserted above.
+        Rights::READ | Rights::from_bits_truncate(self.protection.bits() as u8)
     }
 
     /// The rights of a page that others may hold too: a private area has to

@@ -5,7 +5,8 @@
 //! space maps them, and copies before a private mapping writes.
 //!
 //! # Lock protocol
-//! Methods are called with the address space locked. A backing may take its own
+//! Methods are called with the address space locked, [`page`](Backing::page)
+//! mostly without. A backing may take its own
 //! locks, and must never touch user memory or an address space under them other
 //! than through cursors, which resolve no fault.
 
@@ -34,6 +35,12 @@ pub trait Backing: Send + Sync {
     /// ENOMEM when there is no frame; anything else (ENXIO past the last page)
     /// becomes SIGBUS.
     fn page(&self, index: u64) -> Result<UserFrame, Errno>;
+
+    /// What [`page`](Backing::page) answers, if that takes no time; `None` where
+    /// the page has to be made first, for which nobody is to hold a lock.
+    fn page_at_hand(&self, index: u64) -> Option<Result<UserFrame, Errno>> {
+        Some(self.page(index))
+    }
 
     /// Visits pages of a range that are present already, in any order; pages
     /// not visited are faulted in one by one. Makes neighbours cheap.

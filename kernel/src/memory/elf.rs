@@ -10,7 +10,8 @@ use core::ops::Range;
 use ochre_abi::arch::ELF_MACHINE;
 use ochre_abi::elf::{
     CLASS_64, DATA_LITTLE, FLAG_EXECUTE, FLAG_READ, FLAG_WRITE, FileHeader, MAGIC, ProgramHeader,
-    SEGMENT_INTERPRETER, SEGMENT_LOAD, SEGMENT_STACK, TYPE_EXECUTABLE, TYPE_SHARED,
+    SEGMENT_INTERPRETER, SEGMENT_LOAD, SEGMENT_PROPERTIES, SEGMENT_STACK, TYPE_EXECUTABLE,
+    TYPE_SHARED,
 };
 use ochre_abi::mman::Protection;
 use ochre_hal::memory::USER_END;
@@ -18,6 +19,8 @@ use zerocopy::FromBytes;
 
 use super::MakeRoom;
 use super::area::PAGE;
+
+pub mod properties;
 
 /// The most bytes of program headers.
 const TABLE_LIMIT: usize = 65_536;
@@ -40,6 +43,8 @@ pub enum ElfError {
     BadSegment,
     /// The interpreter's path has an impossible length.
     BadInterpreter,
+    /// The note with its properties contradicts itself.
+    BadProperties,
     /// There is no memory for the plan.
     OutOfMemory,
 }
@@ -130,6 +135,8 @@ pub struct Program {
     pub segments: Vec<Segment>,
     /// Where the interpreter's path is in the file, its NUL included.
     pub interpreter: Option<Range<u64>>,
+    /// Where the note with its properties begins in the file, and its bytes.
+    pub properties: Option<(u64, u64)>,
     /// Whether the stack is to be executable.
     pub executable_stack: bool,
     /// Where the program headers are in memory, if a segment holds them.
@@ -149,6 +156,7 @@ impl Program {
             header,
             segments: Vec::new(),
             interpreter: None,
+            properties: None,
             executable_stack: false,
             table_address: None,
             alignment: PAGE,
@@ -167,6 +175,7 @@ impl Program {
                         .ok_or(ElfError::BadInterpreter)?;
                     program.interpreter = Some(raw.offset..end);
                 }
+                SEGMENT_PROPERTIES => program.properties = Some((raw.offset, raw.file_size)),
                 SEGMENT_STACK => program.executable_stack = raw.flags & FLAG_EXECUTE != 0,
                 _ => {}
             }

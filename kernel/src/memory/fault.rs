@@ -3,7 +3,7 @@
 //! | page           | area              | access | becomes                           |
 //! |----------------|-------------------|--------|-----------------------------------|
 //! | absent         | anonymous         | read   | the shared zero frame, read-only  |
-//! | absent         | anonymous         | write  | a fresh zeroed frame              |
+//! | absent         | anonymous         | write  | a fresh zeroed frame, or a huge page (`huge`) |
 //! | absent         | private, backed   | read   | the backing's frame, read-only    |
 //! | absent         | private, backed   | write  | a copy of the backing's frame     |
 //! | absent         | shared            | any    | the backing's frame               |
@@ -12,14 +12,18 @@
 //!
 //! A read of a backed page also maps neighbours that the backing has at hand:
 //! one fault instead of sixteen.
+//!
+//! The space is locked for the look at the area and the entry, and for the
+//! change. What takes long is done before, or between two attempts ([`Made`]).
 
 use ochre_abi::Errno;
 use ochre_hal::memory::{OutOfMemory, PageTable, Rights, USER_END, UserFrame};
 use ochre_hal::user::Access;
 
 use super::area::{Area, AreaFlags, GUARD_GAP, PAGE, Source};
+use super::made::{Made, Stop};
 use super::space::Inner;
-use super::{AddressSpace, Fault, UNLIMITED, may_promise};
+use super::{AddressSpace, Fault, UNLIMITED, huge, may_promise};
 
 const SIGBUS: u32 = 7;
 pub(super) const SIGKILL: u32 = 9;
@@ -97,30 +101,62 @@ impl AddressSpace {
 
     /// [`fault`](AddressSpace::fault) with the reason as such.
     pub(super) fn resolve(&self, address: u64, access: Access) -> Result<(), Refusal> {
-        self.inner().resolve(address, access)
+        if access == Access::Write {
+            UserFrame::prepare_zeroed();
+        }
+        let mut made = Made::default();
+        loop {
+            let attempt = self.inner().attempt(address, access, &mut made);
+            match attempt {
+                Ok(()) => return Ok(()),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Wants(wanted)) => made.make(wanted)?,
+            }
+        }
     }
 }
 
 impl Inner {
-    /// Makes the page of `address` accessible.
+    /// Makes the page of `address` accessible, the space being locked all the time.
     pub(super) fn resolve(&mut self, address: u64, access: Access) -> Result<(), Refusal> {
-        self.usage.faults = self.usage.faults.wrapping_add(1);
+        let mut made = Made::locked();
+        loop {
+            match self.attempt(address, access, &mut made) {
+                Ok(()) => return Ok(()),
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Wants(wanted)) => made.make(wanted)?,
+            }
+        }
+    }
+
+    /// Makes the page of `address` accessible, or says what has to be made
+    /// first; makes it itself if that was so several times, whatever it finds:
+    /// an object may have another frame for a page each time.
+    pub(super) fn attempt(
+        &mut self,
+        address: u64,
+        access: Access,
+        made: &mut Made,
+    ) -> Result<(), Stop> {
+        if made.begin(self.areas.changes(), self.refuses_huge) {
+            self.usage.faults = self.usage.faults.wrapping_add(1);
+        }
         let page = address & !(PAGE - 1);
         if page >= USER_END {
-            return Err(Refusal::NotMapped);
+            return Err(Refusal::NotMapped.into());
         }
         if let Some(area) = self.areas.get(page) {
             let is_first =
                 access == Access::Write && area.anonymous.is_none() && area.is_private_writable();
             if !is_first {
-                return resolve_in(area, &mut self.table, page, access);
+                return resolve_in(area, &mut self.table, page, access, made);
             }
         } else {
             self.grow_down(page)?;
         }
         self.own_pages(page, access);
         let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
-        resolve_in(area, &mut self.table, page, access)
+        resolve_in(area, &mut self.table, page, access, made)
     }
 
     /// An area may be about to get its first page of its own.
@@ -165,13 +201,17 @@ fn resolve_in(
     table: &mut PageTable,
     page: u64,
     access: Access,
-) -> Result<(), Refusal> {
+    made: &mut Made,
+) -> Result<(), Stop> {
     if !area.allows(access) {
-        return Err(Refusal::NotAllowed);
+        return Err(Refusal::NotAllowed.into());
     }
     let write = access == Access::Write;
     let Some(mut mapping) = table.query(page) else {
-        return map_absent(area, table, page, write);
+        if write && map_huge(area, table, page, made)? {
+            return Ok(());
+        }
+        return map_absent(area, table, page, write, made);
     };
     if write && !mapping.rights.contains(Rights::WRITE) && table.own(page)? {
         // It may have been the table only that a fork left to two.
@@ -184,7 +224,7 @@ fn resolve_in(
         if area.is_shared() || is_only_mapped_here(&mapping.frame) {
             table.set_rights(page, area.full_rights())?.flush();
         } else {
-            let copy = mapping.frame.duplicate()?;
+            let copy = made.copy(area, mapping.frame)?;
             table.replace(page, copy, area.full_rights())?.flush();
         }
         return Ok(());
@@ -198,26 +238,38 @@ fn resolve_in(
     Ok(())
 }
 
+/// Maps the huge page around a page that is not there yet, if it is to have
+/// one; whether it has.
+#[inline]
+fn map_huge(area: &Area, table: &mut PageTable, page: u64, made: &mut Made) -> Result<bool, Stop> {
+    let Some(start) = huge::place(area, table, page) else {
+        return Ok(false);
+    };
+    let block = made.block()?;
+    Ok(block.is_some_and(|block| table.map_huge(start, block, area.full_rights()).is_ok()))
+}
+
 // ANCHOR: map_absent
 /// Maps a page that is not there yet, and perhaps its neighbours.
-fn map_absent(area: &Area, table: &mut PageTable, page: u64, write: bool) -> Result<(), Refusal> {
+fn map_absent(
+    area: &Area,
+    table: &mut PageTable,
+    page: u64,
+    write: bool,
+    made: &mut Made,
+) -> Result<(), Stop> {
     let Some(source) = &area.source else {
         let (frame, rights) = if write {
-            (UserFrame::zeroed()?, area.full_rights())
+            (made.zeroes()?, area.full_rights())
         } else {
             (UserFrame::shared_zero(), area.common_rights())
         };
         return Ok(table.map(page, frame, rights)?);
     };
-    let frame = source
-        .backing
-        .page(area.index_of(source, page))
-        .map_err(|errno| match errno {
-            Errno::ENOMEM => Refusal::OutOfMemory,
-            _ => Refusal::NoPage,
-        })?;
+    let frame = made.page(&source.backing, area.index_of(source, page))?;
     if write && !area.is_shared() {
-        return Ok(table.map(page, frame.duplicate()?, area.full_rights())?);
+        let copy = made.copy(area, frame)?;
+        return Ok(table.map(page, copy, area.full_rights())?);
     }
     let rights = area.common_rights();
     table.map(page, frame, rights)?;
@@ -253,7 +305,7 @@ fn map_around(area: &Area, source: &Source, table: &mut PageTable, page: u64, ri
 /// Whether a stack must stay away from this area. Another stack and an
 /// inaccessible guard area of the program's own need no further gap.
 fn keeps_distance(area: &Area) -> bool {
-    !area.flags.contains(AreaFlags::GROWS_DOWN) && !area.protection.is_empty()
+    !area.flags.contains(AreaFlags::GROWS_DOWN) && area.protection.allows_access()
 }
 
 /// Whether the one mapping that was just looked up is all that holds the frame:

@@ -112,6 +112,7 @@ impl Fork {
         inner.layout = parent.layout;
         inner.heap = parent.heap.clone();
         inner.facts = Arc::clone(&parent.facts);
+        inner.refuses_huge = parent.refuses_huge;
         drop(inner);
         Ok(Fork {
             child,

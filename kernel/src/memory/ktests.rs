@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use ochre_abi::Errno;
 use ochre_abi::mman::{Advice, Protection, RemapFlags};
 use ochre_hal::ktest;
-use ochre_hal::memory::{self, PAGE_SIZE, USER_END};
+use ochre_hal::memory::{self, HUGE_SIZE, PAGE_SIZE, USER_END};
 
 use super::area::PAGE;
 use super::{
@@ -148,6 +148,62 @@ fn changes_are_seen_at_once() {
     assert_eq!(byte(&space, moved), Ok(0));
     assert_eq!(space.unmap(moved, PAGE), Ok(()));
     assert_eq!(byte(&space, moved), Err(Errno::EFAULT));
+}
+
+#[ktest]
+fn huge_pages_are_pages_that_come_together() {
+    const HUGE: u64 = HUGE_SIZE as u64;
+    let available = || {
+        let stats = memory::stats();
+        stats.free + stats.heap
+    };
+    drop(space().fork());
+    let before = available();
+    {
+        let parent = space();
+        let at = map(&parent, 4 * HUGE / PAGE, None).next_multiple_of(HUGE);
+        let len = 3 * HUGE;
+        assert_eq!(parent.advise(at, len, Advice::HugePage), Ok(None));
+        let bytes: Vec<u8> = (0..3 * PAGE_SIZE)
+            .map(|n| n as u8 ^ (n >> 8) as u8)
+            .collect();
+        // Over the border of two.
+        let start = at + HUGE - PAGE - 100;
+        assert_eq!(parent.write(start, &bytes), Ok(()));
+        assert_eq!(parent.write(at + 2 * HUGE, &[1]), Ok(()));
+        assert_eq!(memory::huge_pages().mapped, 3);
+        assert_eq!(parent.resident_pages() as u64, len / PAGE);
+        assert_eq!(byte(&parent, at + HUGE / 2), Ok(0));
+        let back = |space: &AddressSpace| {
+            let mut back = vec![0; bytes.len()];
+            space.read(start, &mut back).map(|()| back)
+        };
+        assert_eq!(back(&parent), Ok(bytes.clone()));
+
+        // Each kind of change to a part: the rest is there, and rights count at once.
+        let second = at + HUGE + HUGE / 2;
+        assert_eq!(parent.write(second, &[5]), Ok(()));
+        let sealed = parent.protect(second, PAGE, Protection::READ, false);
+        assert_eq!(sealed, Ok(None));
+        assert_eq!(memory::huge_pages().mapped, 2);
+        assert_eq!(parent.write(second, &[6]), Err(Errno::EFAULT));
+        assert_eq!(byte(&parent, second), Ok(5));
+        assert_eq!(parent.write(second + PAGE, &[7]), Ok(()));
+        assert_eq!(parent.unmap(at + 2 * HUGE, HUGE), Ok(()));
+        assert_eq!(byte(&parent, at + 2 * HUGE), Err(Errno::EFAULT));
+        let child = parent.fork().expect("the machine has memory");
+        assert_eq!(memory::huge_pages().mapped, 0);
+        assert_eq!(parent.write(start, &[99]), Ok(()));
+        assert_eq!(back(&child), Ok(bytes.clone()));
+        assert_eq!(child.write(at, &[98]), Ok(()));
+        assert_eq!((byte(&parent, at), byte(&child, at)), (Ok(0), Ok(98)));
+        assert_eq!(parent.advise(at, PAGE, Advice::DontNeed), Ok(None));
+        assert_eq!(byte(&parent, start), Ok(99));
+        assert_eq!(parent.advise(at, len - HUGE, Advice::DontNeed), Ok(None));
+        assert_eq!(byte(&parent, start), Ok(0));
+    }
+    assert_eq!(available(), before);
+    assert_eq!(memory::huge_pages().mapped, 0);
 }
 
 #[ktest]

@@ -10,11 +10,13 @@ use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
+use ochre_hal::memory::UserFrame;
 use ochre_hal::user::Access;
 
 use super::AddressSpace;
 use super::area::{AreaFlags, PAGE};
 use super::fault::Refusal;
+use super::made::{Made, Stop};
 
 /// Pages that one step faults in at most.
 const AT_ONCE: u64 = 512;
@@ -76,16 +78,24 @@ impl Population {
     /// As mlock(2) or madvise(2) say: EAGAIN, EFAULT, EINVAL, ENOMEM.
     pub fn step(&mut self, space: &AddressSpace) -> Result<bool, Errno> {
         let mut left = AT_ONCE;
+        let mut made = Made::default();
         while left > 0 && self.rest.start < self.rest.end {
-            if let Err(refusal) = self.fault_in(space, &mut left) {
+            if let Err(refusal) = self.fault_in(space, &mut left, &mut made) {
                 self.meet(space, refusal)?;
             }
         }
         Ok(self.rest.start >= self.rest.end)
     }
 
-    /// Faults some pages of the next area in.
-    fn fault_in(&mut self, space: &AddressSpace, left: &mut u64) -> Result<(), Refusal> {
+    /// Faults some pages of the next area in, up to one for which something has
+    /// to be made.
+    fn fault_in(
+        &mut self,
+        space: &AddressSpace,
+        left: &mut u64,
+        made: &mut Made,
+    ) -> Result<(), Refusal> {
+        UserFrame::prepare_zeroed();
         let mut inner = space.inner();
         let address = &mut self.rest.start;
         let area = inner.areas.get(*address).ok_or(Refusal::NotMapped)?;
@@ -114,16 +124,27 @@ impl Population {
                 return Ok(());
             }
             _ if area.is_private_writable() => Access::Write,
-            _ if area.protection.is_empty() => return Err(Refusal::NotAllowed),
+            _ if !area.protection.allows_access() => return Err(Refusal::NotAllowed),
             // Even where it may only be written or run, it is there then.
             _ => Access::Read,
         };
         let pages = LOCKED_FOR.min(*left);
         let stop = end.min(address.saturating_add(pages * PAGE));
         while *address < stop {
-            inner.resolve(*address, want)?;
+            match inner.attempt(*address, want, made) {
+                Ok(()) => {}
+                Err(Stop::Refused(refusal)) => return Err(refusal),
+                Err(Stop::Wants(wanted)) => {
+                    drop(inner);
+                    return made.make(wanted);
+                }
+            }
+            *made = Made::default();
             *address += PAGE;
             *left -= 1;
+            if want == Access::Write && !UserFrame::has_zeroed_ready() {
+                break;
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
-use ochre_hal::memory::PAGE_SIZE;
+use ochre_hal::memory::{PAGE_SIZE, UserFrame};
 use ochre_hal::user::Access;
 
 use super::MakeRoom;
@@ -51,6 +51,8 @@ pub struct Residence {
     pub referenced: u64,
     /// Of no file.
     pub anonymous: u64,
+    /// In huge pages.
+    pub huge: u64,
 }
 
 impl AddressSpace {
@@ -150,6 +152,9 @@ impl AddressSpace {
                 (false, false) => &mut sum.private_clean,
                 (false, true) => &mut sum.private_dirty,
             } += PAGE;
+            if mapping.is_huge {
+                sum.huge += PAGE;
+            }
             if mapping.accessed {
                 sum.referenced += PAGE;
             }
@@ -160,8 +165,31 @@ impl AddressSpace {
         sum
     }
 
+    /// The frame of the page at an address, as the program itself could read it,
+    /// whatever is active.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn frame_to_read(&self, at: u64) -> Result<UserFrame, Errno> {
+        let mut inner = self.inner();
+        let page = at & !(PAGE - 1);
+        let usable = inner
+            .areas
+            .get(at)
+            .is_some_and(|area| area.allows(Access::Read));
+        if !usable {
+            return Err(Errno::EFAULT);
+        }
+        if let Some(mapping) = inner.table.query(page) {
+            return Ok(mapping.frame);
+        }
+        inner.resolve(at, Access::Read).map_err(|_| Errno::EFAULT)?;
+        let mapping = inner.table.query(page).ok_or(Errno::EFAULT)?;
+        Ok(mapping.frame)
+    }
+
     /// Reads another program's memory through its frames, whatever is active
-    /// (`/proc/PID/cmdline`, `/proc/PID/mem`, process_vm_readv(2)).
+    /// (`/proc/PID/cmdline`, `/proc/PID/mem`).
     ///
     /// # Errors
     /// EFAULT at the first page that the program could not read itself; what
@@ -174,20 +202,7 @@ impl AddressSpace {
             let offset = (at % PAGE) as usize;
             let len = rest.len().min(PAGE_SIZE - offset);
             let (part, after) = rest.split_at_mut(len);
-            let mut inner = self.inner();
-            let page = at & !(PAGE - 1);
-            let usable = inner
-                .areas
-                .get(at)
-                .is_some_and(|area| area.allows(Access::Read));
-            if !usable {
-                return Err(Errno::EFAULT);
-            }
-            if inner.table.query(page).is_none() {
-                inner.resolve(at, Access::Read).map_err(|_| Errno::EFAULT)?;
-            }
-            let mapping = inner.table.query(page).ok_or(Errno::EFAULT)?;
-            mapping.frame.read(offset, part);
+            self.frame_to_read(at)?.read(offset, part);
             rest = after;
             at = at.checked_add(len as u64).ok_or(Errno::EFAULT)?;
         }

@@ -71,19 +71,22 @@ impl SharedMemory {
 
 impl Backing for SharedMemory {
     fn page(&self, index: u64) -> Result<UserFrame, Errno> {
-        if index >= self.pages {
-            return Err(Errno::ENXIO);
-        }
-        let mut present = self.present.lock();
-        if let Some(frame) = present.get(&index) {
-            return Ok(frame.clone());
+        if let Some(page) = self.page_at_hand(index) {
+            return page;
         }
         if !memory::has_headroom(1) {
             return Err(Errno::ENOMEM);
         }
+        // Others make their pages meanwhile; perhaps this one.
         let frame = UserFrame::zeroed().map_err(|OutOfMemory| Errno::ENOMEM)?;
-        present.insert(index, frame.clone());
-        Ok(frame)
+        Ok(self.present.lock().entry(index).or_insert(frame).clone())
+    }
+
+    fn page_at_hand(&self, index: u64) -> Option<Result<UserFrame, Errno>> {
+        if index >= self.pages {
+            return Some(Err(Errno::ENXIO));
+        }
+        self.present.lock().get(&index).cloned().map(Ok)
     }
 
     fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {

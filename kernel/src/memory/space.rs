@@ -13,7 +13,9 @@ use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
-use ochre_hal::memory::{CopyFault, Flush, OutOfMemory, PAGE_SIZE, PageTable, SpaceRef};
+use ochre_hal::memory::{
+    CopyFault, Flush, OutOfMemory, PAGE_SIZE, PageTable, SpaceRef, UserFrame, untagged,
+};
 use ochre_hal::user::Access;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 use ochre_sync::{Once, SpinLock, SpinLockGuard};
@@ -23,7 +25,7 @@ use super::MakeRoom;
 use super::area::{AreaFlags, PAGE};
 use super::area_map::AreaMap;
 use super::{Facts, Identity, Layout, Limits, Promise, Randomness, Usage};
-use crate::syscall::Ptr;
+use crate::syscall::{Ptr, tags};
 
 /// A fault that cannot be resolved, as a signal tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub(super) struct Inner {
     pub(super) usage: Usage,
     /// What is promised of the areas.
     pub(super) promise: Promise,
+    /// Whether the program wants no huge pages.
+    pub(super) refuses_huge: bool,
 }
 
 impl Inner {
@@ -101,6 +105,25 @@ pub(super) fn join(all: &mut Option<Flush>, one: Flush) {
     match all {
         Some(all) => all.join(one),
         None => *all = Some(one),
+    }
+}
+
+/// Whether an address has a tag, so that a copy refuses it.
+#[inline]
+fn has_tag(address: u64) -> bool {
+    untagged(address) != address
+}
+
+/// Copies again without the tag, if the call takes such.
+#[cold]
+fn again<T>(
+    address: u64,
+    fault: CopyFault,
+    copy: impl FnOnce(u64) -> Result<T, CopyFault>,
+) -> Result<T, CopyFault> {
+    match tags::meant(address) {
+        meant if meant != address => copy(meant),
+        _ => Err(fault),
     }
 }
 
@@ -194,6 +217,7 @@ impl AddressSpace {
                 next_set: 1,
                 usage: Usage::default(),
                 promise: Promise::default(),
+                refuses_huge: false,
             }),
         }))
     }
@@ -237,13 +261,98 @@ impl AddressSpace {
         self.inner().limits = limits;
     }
 
+    /// [`SpaceRef::copy_in`], also from an address with a tag if the call takes
+    /// such.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn copy_in(&self, from: u64, to: &mut [u8]) -> Result<(), CopyFault> {
+        match self.root.copy_in(from, to) {
+            Err(fault) if has_tag(from) => again(from, fault, |from| self.root.copy_in(from, to)),
+            result => result,
+        }
+    }
+
+    /// [`SpaceRef::copy_out`], likewise.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn copy_out(&self, to: u64, from: &[u8]) -> Result<(), CopyFault> {
+        match self.root.copy_out(to, from) {
+            Err(fault) if has_tag(to) => again(to, fault, |to| self.root.copy_out(to, from)),
+            result => result,
+        }
+    }
+
+    /// [`SpaceRef::copy_out_frame`], likewise.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn copy_out_frame(
+        &self,
+        to: u64,
+        frame: &UserFrame,
+        offset: usize,
+        len: usize,
+    ) -> Result<(), CopyFault> {
+        let copy = |to| self.root.copy_out_frame(to, frame, offset, len);
+        match copy(to) {
+            Err(fault) if has_tag(to) => again(to, fault, copy),
+            result => result,
+        }
+    }
+
+    /// [`SpaceRef::copy_in_frame`], likewise.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn copy_in_frame(
+        &self,
+        from: u64,
+        frame: &UserFrame,
+        offset: usize,
+        len: usize,
+    ) -> Result<(), CopyFault> {
+        let copy = |from| self.root.copy_in_frame(from, frame, offset, len);
+        match copy(from) {
+            Err(fault) if has_tag(from) => again(from, fault, copy),
+            result => result,
+        }
+    }
+
+    /// [`SpaceRef::zero_out`], likewise.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn zero_out(&self, to: u64, len: usize) -> Result<(), CopyFault> {
+        match self.root.zero_out(to, len) {
+            Err(fault) if has_tag(to) => again(to, fault, |to| self.root.zero_out(to, len)),
+            result => result,
+        }
+    }
+
+    /// [`SpaceRef::copy_in_string`], likewise.
+    fn copy_in_string(&self, from: u64, to: &mut [u8]) -> Result<Option<usize>, CopyFault> {
+        match self.root.copy_in_string(from, to) {
+            Err(fault) if has_tag(from) => {
+                again(from, fault, |from| self.root.copy_in_string(from, to))
+            }
+            result => result,
+        }
+    }
+
     /// Copies from the program's memory, faulting pages in.
     ///
     /// # Errors
     /// EFAULT; then nothing may be assumed of `to`.
     #[inline]
     pub fn read(&self, from: u64, to: &mut [u8]) -> Result<(), Errno> {
-        match self.root.copy_in(from, to) {
+        match self.copy_in(from, to) {
             Ok(()) => Ok(()),
             Err(stop) => self.read_on(from, to, stop),
         }
@@ -257,7 +366,7 @@ impl AddressSpace {
             done += stop.copied;
             self.fault_for_copy(stop.address, Access::Read)?;
             let rest = from.wrapping_add(done as u64);
-            match self.root.copy_in(rest, &mut to[done..]) {
+            match self.copy_in(rest, &mut to[done..]) {
                 Ok(()) => return Ok(()),
                 Err(next) => stop = next,
             }
@@ -270,9 +379,33 @@ impl AddressSpace {
     /// EFAULT; part may be written.
     #[inline]
     pub fn write(&self, to: u64, from: &[u8]) -> Result<(), Errno> {
-        match self.root.copy_out(to, from) {
+        match self.copy_out(to, from) {
             Ok(()) => Ok(()),
             Err(stop) => self.write_on(to, from, stop),
+        }
+    }
+
+    /// Copies bytes of a frame to the program's memory, faulting pages in.
+    ///
+    /// # Errors
+    /// EFAULT; ENOMEM; part may be written.
+    pub fn write_frame(
+        &self,
+        to: u64,
+        frame: &UserFrame,
+        offset: usize,
+        len: usize,
+    ) -> Result<(), Errno> {
+        let mut done = 0;
+        loop {
+            let rest = to.wrapping_add(done as u64);
+            match self.copy_out_frame(rest, frame, offset + done, len - done) {
+                Ok(()) => return Ok(()),
+                Err(stop) => {
+                    done += stop.copied;
+                    self.fault_for_copy(stop.address, Access::Write)?;
+                }
+            }
         }
     }
 
@@ -284,7 +417,7 @@ impl AddressSpace {
             done += stop.copied;
             self.fault_for_copy(stop.address, Access::Write)?;
             let rest = to.wrapping_add(done as u64);
-            match self.root.copy_out(rest, &from[done..]) {
+            match self.copy_out(rest, &from[done..]) {
                 Ok(()) => return Ok(()),
                 Err(next) => stop = next,
             }
@@ -345,7 +478,7 @@ impl AddressSpace {
             to.make_room(first + done + room - to.len())?;
             to.resize(first + done + room, 0);
             let at = from.wrapping_add(done as u64);
-            match self.root.copy_in_string(at, &mut to[first + done..]) {
+            match self.copy_in_string(at, &mut to[first + done..]) {
                 Ok(Some(len)) => {
                     to.truncate(first + done + len);
                     return Ok(());

@@ -15,7 +15,7 @@ use super::table::{self, Table};
 use super::{Capability, Pid, PidFd, Process, Resource, Shares, Thread, ThreadState, Work};
 use crate::memory::{AddressSpace, Fork};
 use crate::sched;
-use crate::syscall::{self, Call, FromArgument, Outcome, Ptr, pidfd};
+use crate::syscall::{self, Call, FromArgument, Outcome, Ptr, pidfd, tags};
 use crate::time::{cpu_limit, rt_limit};
 use crate::vfs::StatusFlags;
 use crate::wait::{self, Interrupted, PollTable};
@@ -351,7 +351,7 @@ fn prepare_tid(thread: &Thread, request: &Request, space: &AddressSpace) {
         let _ = space.write_value(request.child_tid, &thread.tid().0);
     }
     if request.flags.contains(CloneFlags::CHILD_CLEARTID) {
-        thread.set_clear_child_tid(request.child_tid.address());
+        thread.set_clear_child_tid(tags::meant(request.child_tid.address()));
     }
 }
 

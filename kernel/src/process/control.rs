@@ -17,8 +17,6 @@ pub struct Control {
     pub is_subreaper: AtomicBool,
     /// `PR_SET_TIMERSLACK`; timers are exact all the same.
     pub timer_slack_ns: AtomicU64,
-    /// `PR_SET_THP_DISABLE`; there are no huge pages anyway.
-    pub no_huge_pages: AtomicBool,
     /// What `membarrier(2)` was told to expect.
     pub barriers: AtomicU32,
     /// `personality(2)`: the flags of it that there are.
@@ -36,7 +34,6 @@ impl Default for Control {
             dumpable: AtomicU32::new(1),
             is_subreaper: AtomicBool::new(false),
             timer_slack_ns: AtomicU64::new(DEFAULT_SLACK_NS),
-            no_huge_pages: AtomicBool::new(false),
             barriers: AtomicU32::new(0),
             personality: AtomicU32::new(0),
             oom_adjustment: AtomicI32::new(0),
@@ -53,7 +50,6 @@ impl Control {
         Control {
             dumpable: AtomicU32::new(self.dumpable.load(Ordering::Relaxed)),
             timer_slack_ns: AtomicU64::new(self.timer_slack_ns.load(Ordering::Relaxed)),
-            no_huge_pages: AtomicBool::new(self.no_huge_pages.load(Ordering::Relaxed)),
             personality: AtomicU32::new(self.personality.load(Ordering::Relaxed)),
             oom_adjustment: AtomicI32::new(self.oom_adjustment.load(Ordering::Relaxed)),
             oom_least: AtomicI32::new(self.oom_least.load(Ordering::Relaxed)),

@@ -26,7 +26,7 @@ use crate::device::random;
 use crate::memory::{self, AddressSpace, Limits, MakeRoom, Randomness};
 use crate::sched::{self, account};
 use crate::syscall::{Call, Outcome};
-use crate::vfs::OpenFile;
+use crate::vfs::{OpenFile, read_at};
 
 /// The most scripts that lead to each other.
 const SCRIPT_DEPTH: usize = 5;
@@ -109,7 +109,7 @@ pub fn prepare(mut request: Request, opener: &mut dyn Opener) -> Result<Prepared
     let mut depth = 0;
     loop {
         let mut start = [0; script::LINE_LIMIT];
-        let len = load::read_at(&file, 0, &mut start)?;
+        let len = read_at(&**file.file(), 0, &mut start)?;
         let start = start.get(..len).unwrap_or_default();
         let Some(line) = script::parse(start) else {
             if start.starts_with(b"#!") {
@@ -187,13 +187,17 @@ impl Prepared {
             call.thread.set_files(files.duplicate()?);
         }
         // From here on nothing fails.
+        self.space
+            .refuse_huge_pages(call.space.refuses_huge_pages());
         let old = core::mem::replace(call.space, Arc::clone(&self.space));
         super::exit::release_tid(call.thread, &old, false);
         call.thread.rseq.set(None);
+        if call.thread.seccomp.accepts_tags() {
+            call.thread.seccomp.set_tags(false);
+        }
         let shared = core::mem::replace(&mut *process.space.lock(), self.space);
-        call.user.reset(self.entry, self.stack_pointer);
-        // Where the machine has none there are none.
-        let _ = call.user.renew_keys(0, &mut random::word);
+        call.user
+            .start(self.entry, self.stack_pointer, &mut random::word);
         *call.thread.name.lock() = self.name;
         if self.is_secure {
             process.control.clear_personality();

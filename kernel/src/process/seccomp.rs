@@ -4,7 +4,8 @@
 //! [`direct_calls`](Seccomp::direct_calls), which is every number for a thread
 //! without restrictions and none for one with them: looking a number up, which
 //! compares it with something anyway, costs an unrestricted thread nothing more.
-//! Where calls are told ([`trace`]), all threads have none.
+//! Where calls are told ([`trace`]), all threads have none, and so has one whose
+//! calls take addresses with tags ([`tags`](crate::syscall::tags)).
 //!
 //! # Who may change what
 //! | from | to | by |
@@ -48,6 +49,8 @@ pub struct Seccomp {
     direct: AtomicU32,
     /// Written with the lock held.
     is_strict: AtomicBool,
+    /// See [`accepts_tags`](Seccomp::accepts_tags).
+    tags: AtomicBool,
     filter: SpinLock<Option<Arc<Filter>>>,
 }
 
@@ -73,6 +76,7 @@ impl Default for Seccomp {
         Seccomp {
             direct: AtomicU32::new(if trace::is_on() { 0 } else { DIRECT_CALLS }),
             is_strict: AtomicBool::new(false),
+            tags: AtomicBool::new(false),
             filter: SpinLock::default(),
         }
     }
@@ -122,10 +126,33 @@ impl Seccomp {
 
     /// A new thread takes over its maker's, before it runs.
     pub(super) fn take_over(&self, of: &Seccomp) {
+        if of.direct_calls() == DIRECT_CALLS {
+            return;
+        }
+        if of.accepts_tags() {
+            self.set_tags(true);
+        }
         let state = of.state();
         if !matches!(state, State::Free) {
             self.restrict(state);
         }
+    }
+
+    /// Whether calls take addresses with tags (`PR_TAGGED_ADDR_ENABLE`).
+    #[must_use]
+    pub fn accepts_tags(&self) -> bool {
+        // ORDERING: Relaxed; the thread's own, but for its maker before it runs.
+        self.tags.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`accepts_tags`](Seccomp::accepts_tags).
+    pub fn set_tags(&self, accepted: bool) {
+        let filter = self.filter.lock();
+        let is_strict = self.is_strict.load(Ordering::Relaxed);
+        let is_direct = !accepted && !is_strict && filter.is_none() && !trace::is_on();
+        self.tags.store(accepted, Ordering::Relaxed);
+        let direct = if is_direct { DIRECT_CALLS } else { 0 };
+        self.direct.store(direct, Ordering::Relaxed);
     }
 
     /// Strict mode, while nobody else restricts the thread.

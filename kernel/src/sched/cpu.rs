@@ -12,7 +12,7 @@ use ochre_hal::clock;
 use ochre_hal::cpu::{self, CpuId, MAX_CPUS};
 use ochre_hal::irq;
 use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::account::Account;
 use super::executor::Entity;
@@ -28,6 +28,8 @@ pub(super) struct Cpu {
     looked_ns: AtomicU64,
     /// The deadline that the device has, or [`NO_ALARM`].
     alarm_ns: AtomicU64,
+    /// Whether the call that it works at takes addresses with tags.
+    takes_tags: AtomicBool,
     /// What its time went to.
     pub(super) account: Account,
 }
@@ -38,6 +40,7 @@ impl Cpu {
             timers: SpinLock::new(TimerQueue::new()),
             looked_ns: AtomicU64::new(0),
             alarm_ns: AtomicU64::new(NO_ALARM),
+            takes_tags: AtomicBool::new(false),
             account: Account::new(),
         }
     }
@@ -123,6 +126,18 @@ pub(super) static PROCESSORS: Processors<Entity, ThisMachine, MAX_CPUS> =
 #[inline]
 pub(super) fn this() -> &'static Cpu {
     of(cpu::current())
+}
+
+/// Whether the call that this processor works at takes addresses with tags.
+#[must_use]
+pub fn takes_tags() -> bool {
+    // ORDERING: Relaxed, here and below; only the processor itself uses it.
+    this().takes_tags.load(Ordering::Relaxed)
+}
+
+/// Says whether it does, until the same poll says otherwise.
+pub fn take_tags(takes: bool) {
+    this().takes_tags.store(takes, Ordering::Relaxed);
 }
 
 /// A processor by number.

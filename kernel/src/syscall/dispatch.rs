@@ -10,7 +10,7 @@ use ochre_abi::Errno;
 use ochre_hal::cpu;
 use ochre_sync::SpinLock;
 
-use super::{Call, Outcome, trace};
+use super::{Call, Outcome, tags, trace};
 use crate::process::seccomp::{self, DIRECT_CALLS, Judged};
 
 /// Highest number in the table plus one.
@@ -84,13 +84,19 @@ pub fn dispatch(call: &mut Call<'_>, number: u32) -> Outcome {
 /// A call that is looked at first, or whose number is in no table.
 #[cold]
 fn indirect(call: &mut Call<'_>, number: u32) -> Outcome {
+    let accepts_tags = call.thread.seccomp.accepts_tags();
     let begun = trace::begin(call, number);
     if seccomp::judge(call.thread, call.user, number) == Judged::Over {
         return Outcome::Resume;
     }
-    let outcome = match cpu::lookup(&HANDLERS, number as usize) {
+    let mut handle = || match cpu::lookup(&HANDLERS, number as usize) {
         Some(handler) => handler(call),
         None => missing(call),
+    };
+    let outcome = if accepts_tags {
+        tags::handle(handle)
+    } else {
+        handle()
     };
     match begun {
         Some(begun) => begun.end(outcome),

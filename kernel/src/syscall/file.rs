@@ -9,7 +9,7 @@ use ochre_abi::fcntl::{
 };
 use ochre_hal::memory::USER_END;
 
-use super::{Call, Fd, Outcome, Ptr, SysResult};
+use super::{Call, Fd, Outcome, Ptr, SysResult, tags};
 use crate::memory::MakeRoom;
 use crate::vfs::transfer::{self, At, Options, Ranges};
 use crate::vfs::{Kind, OpenFile, Range, Transfer};
@@ -44,7 +44,10 @@ fn one_range(address: u64, len: usize) -> Result<Ranges, Errno> {
 fn check_user(address: u64, len: usize) -> Result<(), Errno> {
     match address.checked_add(len as u64) {
         Some(end) if end <= USER_END => Ok(()),
-        _ => Err(Errno::EFAULT),
+        _ => match tags::meant(address) {
+            meant if meant != address => check_user(meant, len),
+            _ => Err(Errno::EFAULT),
+        },
     }
 }
 

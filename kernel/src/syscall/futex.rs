@@ -4,7 +4,7 @@ use ochre_abi::Errno;
 use ochre_hal::user::Access;
 use ochre_sync::primitive::atomic::Ordering;
 
-use super::{Call, FromArgument, Outcome, Ptr, SysResult};
+use super::{Call, FromArgument, Outcome, Ptr, SysResult, tags};
 use crate::ipc::futex::{
     self, Deadline, Ended, Key, Locked, Move, Scope, Target, Wait, WaitOnward,
 };
@@ -33,6 +33,29 @@ const ROBUST_HEAD: usize = 24;
 
 /// `futex(2)`.
 pub fn futex(
+    call: &mut Call<'_>,
+    address: u64,
+    operation: u32,
+    value: u32,
+    timeout: u64,
+    address2: u64,
+    value3: u32,
+) -> Result<Outcome, Errno> {
+    let (mut first, mut second) = (address, address2);
+    loop {
+        match operate(call, first, operation, value, timeout, second, value3) {
+            // A bad address is found before anything else is done.
+            Err(Errno::EFAULT) if (tags::meant(first), tags::meant(second)) != (first, second) => {
+                (first, second) = (tags::meant(first), tags::meant(second));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// What futex(2) does, at addresses without tags.
+#[inline]
+fn operate(
     call: &mut Call<'_>,
     address: u64,
     operation: u32,
@@ -262,7 +285,9 @@ pub fn set_robust_list(call: &mut Call<'_>, head: u64, size: usize) -> SysResult
     if size != ROBUST_HEAD {
         return Err(Errno::EINVAL);
     }
-    call.thread.robust_list.store(head, Ordering::Relaxed);
+    call.thread
+        .robust_list
+        .store(tags::meant(head), Ordering::Relaxed);
     Ok(0)
 }
 

@@ -9,7 +9,8 @@ use ochre_abi::mman::{
     MLOCK_ONFAULT, MapFlags, PROT_GROWSDOWN, PROT_GROWSUP, PROT_SEM, Protection, RemapFlags,
     SyncFlags,
 };
-use ochre_hal::memory::{PAGE_SIZE, USER_END};
+use ochre_hal::cpu;
+use ochre_hal::memory::{PAGE_SIZE, USER_END, untagged};
 
 use super::{Call, Fd, Outcome, Ptr};
 use crate::memory::{
@@ -54,7 +55,10 @@ pub fn mmap(
     }
     let kind = flags & MAP_TYPE;
     let flags = MapFlags::from_bits_retain(flags & !MAP_TYPE);
-    let protection = Protection::from_bits_truncate(protection);
+    let mut protection = Protection::from_bits_truncate(protection);
+    if protection.contains(Protection::GUARDED) && !cpu::has_landing_pads() {
+        protection.remove(Protection::GUARDED);
+    }
     let file = if flags.contains(MapFlags::ANONYMOUS) {
         None
     } else {
@@ -125,19 +129,15 @@ fn go_on(call: &Call<'_>, wanted: Option<impl Into<Rest>>, answer: usize) -> Out
     let Some(mut wanted) = wanted.map(Into::into) else {
         return Outcome::Done(Ok(answer));
     };
-    match wanted.step(call.space) {
-        Ok(true) => return Outcome::Done(Ok(answer)),
-        Ok(false) => {}
-        Err(errno) => return Outcome::error(errno),
-    }
-    if matches!(wanted, Rest::Removal(_)) && check_headroom().is_err() {
+    loop {
+        match wanted.step(call.space) {
+            Ok(true) => return Outcome::Done(Ok(answer)),
+            Ok(false) => {}
+            Err(errno) => return Outcome::error(errno),
+        }
         // Nobody waits for memory to give memory back.
-        loop {
-            match wanted.step(call.space) {
-                Ok(true) => return Outcome::Done(Ok(answer)),
-                Ok(false) => {}
-                Err(errno) => return Outcome::error(errno),
-            }
+        if !matches!(wanted, Rest::Removal(_)) || check_headroom().is_ok() {
+            break;
         }
     }
     let (space, thread) = (Arc::clone(call.space), Arc::clone(call.thread));
@@ -250,6 +250,7 @@ fn shared_source(pages: u64, promise: Promise) -> Source {
 
 /// `munmap(2)`.
 pub fn munmap(call: &mut Call<'_>, address: u64, len: u64) -> Result<Outcome, Errno> {
+    let address = untagged(address);
     let left = call.space.start_unmap(address, len)?;
     Ok(go_on(call, left, 0))
 }
@@ -261,6 +262,7 @@ pub fn mprotect(
     len: u64,
     protection: u32,
 ) -> Result<Outcome, Errno> {
+    let address = untagged(address);
     let grows = protection & (PROT_GROWSDOWN | PROT_GROWSUP);
     let protection = protection & !(PROT_GROWSDOWN | PROT_GROWSUP);
     if grows == PROT_GROWSDOWN | PROT_GROWSUP || !address.is_multiple_of(PAGE) {
@@ -276,7 +278,9 @@ pub fn mprotect(
     {
         return Err(Errno::ENOMEM);
     }
-    let protection = Protection::from_bits(protection & !PROT_SEM).ok_or(Errno::EINVAL)?;
+    let protection = Protection::from_bits(protection & !PROT_SEM)
+        .filter(|asked| !asked.contains(Protection::GUARDED) || cpu::has_landing_pads())
+        .ok_or(Errno::EINVAL)?;
     if grows == PROT_GROWSUP {
         // No area grows so, if there is one.
         let (is_mapped, _) = call.space.is_mapped(address..address + 1);
@@ -301,6 +305,7 @@ pub fn mremap(
     flags: u32,
     new_address: u64,
 ) -> Result<Outcome, Errno> {
+    let address = untagged(address);
     let flags = RemapFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let privileged = may_map_at(call, new_address);
     let (start, grown) = call.space.remap(&RemapRequest {
@@ -325,6 +330,7 @@ pub fn brk(call: &mut Call<'_>, end: u64) -> Outcome {
 
 /// `madvise(2)`.
 pub fn madvise(call: &mut Call<'_>, address: u64, len: u64, advice: i32) -> Result<Outcome, Errno> {
+    let address = untagged(address);
     let advice = Advice::from_number(advice).ok_or(Errno::EINVAL)?;
     let wanted = call.space.advise(address, len, advice)?;
     Ok(go_on(call, wanted, 0))
@@ -332,6 +338,7 @@ pub fn madvise(call: &mut Call<'_>, address: u64, len: u64, advice: i32) -> Resu
 
 /// `msync(2)`: files in memory are always in step; only errors are left to find.
 pub fn msync(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<(), Errno> {
+    let address = untagged(address);
     let flags = SyncFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     if !address.is_multiple_of(PAGE) || flags.contains(SyncFlags::ASYNC | SyncFlags::SYNC) {
         return Err(Errno::EINVAL);
@@ -351,6 +358,7 @@ pub fn msync(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<
 
 /// `mincore(2)`.
 pub fn mincore(call: &mut Call<'_>, address: u64, len: u64, vector: Ptr<u8>) -> Result<(), Errno> {
+    let address = untagged(address);
     if !address.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
@@ -388,6 +396,7 @@ pub fn mlock(call: &mut Call<'_>, address: u64, len: u64) -> Result<Outcome, Err
 
 /// `mlock2(2)`.
 pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result<Outcome, Errno> {
+    let address = untagged(address);
     if flags & !MLOCK_ONFAULT != 0 {
         return Err(Errno::EINVAL);
     }
@@ -409,6 +418,7 @@ pub fn mlock2(call: &mut Call<'_>, address: u64, len: u64, flags: u32) -> Result
 
 /// `munlock(2)`.
 pub fn munlock(call: &mut Call<'_>, address: u64, len: u64) -> Result<(), Errno> {
+    let address = untagged(address);
     call.space.unlock(pages_of(address, len)?)
 }
 

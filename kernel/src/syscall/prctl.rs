@@ -3,6 +3,7 @@
 use ochre_abi::Errno;
 use ochre_abi::credentials::pr;
 use ochre_abi::signal::Signal;
+use ochre_hal::memory::ADDRESS_TAG;
 use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
 
 use super::{Call, FromArgument, Ptr, SysResult, seccomp};
@@ -70,9 +71,12 @@ pub fn prctl(
         pr::GET_NO_NEW_PRIVS if second == 0 && rest_is_zero => {
             Ok(usize::from(call.thread.has_no_new_privileges()))
         }
-        pr::SET_THP_DISABLE if rest_is_zero => set(&control.no_huge_pages, second != 0),
+        pr::SET_THP_DISABLE if rest_is_zero => {
+            call.space.refuse_huge_pages(second != 0);
+            Ok(0)
+        }
         pr::GET_THP_DISABLE if second == 0 && rest_is_zero => {
-            Ok(usize::from(control.no_huge_pages.load(Ordering::Relaxed)))
+            Ok(usize::from(call.space.refuses_huge_pages()))
         }
         pr::GET_KEEPCAPS => Ok(usize::from(call.thread.credentials().keeps_capabilities)),
         pr::SET_KEEPCAPS => {
@@ -100,6 +104,25 @@ pub fn prctl(
         pr::PAC_RESET_KEYS if rest_is_zero => {
             let is_there = call.user.renew_keys(second, &mut random::word);
             if is_there { Ok(0) } else { Err(Errno::EINVAL) }
+        }
+        pr::PAC_SET_ENABLED_KEYS if fourth == 0 && fifth == 0 => {
+            let is_there = call.user.enable_keys(second, third);
+            if is_there { Ok(0) } else { Err(Errno::EINVAL) }
+        }
+        pr::PAC_GET_ENABLED_KEYS if second == 0 && rest_is_zero => {
+            let keys = call.user.enabled_keys().ok_or(Errno::EINVAL)?;
+            // CAST: four bits.
+            Ok(keys as usize)
+        }
+        pr::SET_TAGGED_ADDR_CTRL if rest_is_zero && ADDRESS_TAG != 0 => {
+            if second & !pr::TAGGED_ADDR_ENABLE != 0 {
+                return Err(Errno::EINVAL);
+            }
+            call.thread.seccomp.set_tags(second != 0);
+            Ok(0)
+        }
+        pr::GET_TAGGED_ADDR_CTRL if second == 0 && rest_is_zero && ADDRESS_TAG != 0 => {
+            Ok(usize::from(call.thread.seccomp.accepts_tags()))
         }
         pr::CAP_AMBIENT if fourth == 0 && fifth == 0 => ambient(call, second, third),
         _ => Err(Errno::EINVAL),

@@ -9,7 +9,7 @@ use ochre_abi::wait::{P_ALL, P_PGID, P_PID, P_PIDFD, WaitOptions};
 use ochre_hal::memory::USER_END;
 use zerocopy::IntoBytes;
 
-use super::{Call, Fd, FromArgument, Outcome, Ptr, SysResult};
+use super::{Call, Fd, FromArgument, Outcome, Ptr, SysResult, tags};
 use crate::memory::AddressSpace;
 use crate::process::clone::{self, Request};
 use crate::process::reap::{self, ChildEvent, Selector};
@@ -166,7 +166,7 @@ fn check_tail_is_zero(
 
 /// `set_tid_address(2)`.
 pub fn set_tid_address(call: &mut Call<'_>, address: u64) -> SysResult {
-    call.thread.set_clear_child_tid(address);
+    call.thread.set_clear_child_tid(tags::meant(address));
     Ok(call.thread.tid().as_usize())
 }
 

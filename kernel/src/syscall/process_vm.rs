@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 
 use ochre_abi::Errno;
 use ochre_abi::fcntl::{IOV_MAX, Iovec};
-use ochre_hal::memory::{PAGE_SIZE, USER_END};
+use ochre_hal::memory::{PAGE_SIZE, USER_END, untagged};
 use ochre_sync::primitive::atomic::Ordering;
 
-use super::{Call, Outcome, Ptr, SysResult};
+use super::{Call, Outcome, Ptr, SysResult, tags};
 use crate::memory::AddressSpace;
 use crate::memory::MakeRoom;
 use crate::process::{Pid, table};
@@ -71,19 +71,23 @@ impl Copy {
                 return Some(Ok(self.sum));
             };
             let len = ours.min(theirs).min(LIMIT - self.sum);
-            let Some(part) = buffer.get_mut(..len).filter(|part| !part.is_empty()) else {
+            if len == 0 {
                 return Some(Ok(self.sum));
-            };
+            }
             let moved = if self.write {
+                let part = buffer.get_mut(..len).unwrap_or_default();
                 self.local
                     .space
                     .read(from, part)
                     .and_then(|()| self.remote.space.implant(to, part))
             } else {
+                // Straight from the other's page.
+                // CAST: an offset within a page.
+                let offset = (to % PAGE_SIZE as u64) as usize;
                 self.remote
                     .space
-                    .inspect(to, part)
-                    .and_then(|()| self.local.space.write(from, part))
+                    .frame_to_read(to)
+                    .and_then(|frame| self.local.space.write_frame(from, &frame, offset, len))
             };
             match moved {
                 Ok(()) => {}
@@ -112,10 +116,16 @@ fn ranges(
     ranges.make_room(count)?;
     for index in 0..count {
         let entry = vector.offset((index * size_of::<Iovec>()) as u64);
-        let range = call.space.read_value(entry)?;
+        let mut range = call.space.read_value(entry)?;
         if range.len > i64::MAX.cast_unsigned() {
             return Err(Errno::EINVAL);
         }
+        // Of another's memory tags never count, as on Linux.
+        range.base = if ours {
+            tags::meant(range.base)
+        } else {
+            untagged(range.base)
+        };
         let is_outside = range
             .base
             .checked_add(range.len)

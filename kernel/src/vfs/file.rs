@@ -377,6 +377,10 @@ impl Backing for NamedBacking {
         self.inner.page(index)
     }
 
+    fn page_at_hand(&self, index: u64) -> Option<Result<UserFrame, Errno>> {
+        self.inner.page_at_hand(index)
+    }
+
     fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
         self.inner.present(pages, visit);
     }

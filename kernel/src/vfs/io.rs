@@ -14,7 +14,24 @@ use ochre_abi::Errno;
 use ochre_hal::memory::{CopyFault, UserFrame};
 use ochre_hal::user::Access;
 
+use super::File;
 use crate::memory::AddressSpace;
+
+/// Reads a file at an offset until the buffer is full or the file ends; answers
+/// how many bytes came.
+///
+/// # Errors
+/// As the file's.
+pub(crate) fn read_at(file: &dyn File, offset: u64, to: &mut [u8]) -> Result<usize, Errno> {
+    let mut position = offset;
+    let mut sink = Sink::kernel(to);
+    while sink.remaining() > 0 {
+        if file.read(&mut sink, &mut position)? == 0 {
+            break;
+        }
+    }
+    Ok(sink.moved())
+}
 
 /// One range of user memory, as the program named it.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +41,6 @@ pub struct Range {
     /// Bytes.
     pub len: usize,
 }
-
-/// Bytes copied through the stack at a time between a frame and user memory.
-const BOUNCE: usize = 512;
 
 /// User ranges with a position, shared by both cursors.
 struct Cursor<'a> {
@@ -273,30 +287,6 @@ impl<'a, B> Movement<'a, B> {
         self.remaining -= count;
         count
     }
-
-    /// Moves up to `len` bytes through a buffer on the stack; `part(self, at,
-    /// buffer)` moves those from `at` on and says how many went. Returns the sum.
-    #[inline]
-    fn by_parts(
-        &mut self,
-        len: usize,
-        mut part: impl FnMut(&mut Self, usize, &mut [u8]) -> usize,
-    ) -> usize {
-        let mut bounce = [0; BOUNCE];
-        let mut sum = 0;
-        while sum < len {
-            let want = (len - sum).min(BOUNCE).min(self.remaining);
-            if want == 0 {
-                break;
-            }
-            let count = part(self, sum, &mut bounce[..want]);
-            sum += count;
-            if count < want {
-                break;
-            }
-        }
-        sum
-    }
 }
 
 impl<'a> Sink<'a> {
@@ -310,7 +300,7 @@ impl<'a> Sink<'a> {
     /// Puts bytes; returns how many went.
     pub fn put(&mut self, bytes: &[u8]) -> usize {
         self.advance(bytes.len(), |part, which| match part {
-            Part::User(space, address) => space.root().copy_out(address, &bytes[which]),
+            Part::User(space, address) => space.copy_out(address, &bytes[which]),
             Part::Kernel(buffer, at) => {
                 buffer[at..at + which.len()].copy_from_slice(&bytes[which]);
                 Ok(())
@@ -320,16 +310,21 @@ impl<'a> Sink<'a> {
 
     /// Puts `len` bytes of a frame from `offset` on; returns how many went.
     pub fn put_frame(&mut self, frame: &UserFrame, offset: usize, len: usize) -> usize {
-        self.by_parts(len, |sink, at, bytes| {
-            frame.read(offset + at, bytes);
-            sink.put(bytes)
+        self.advance(len, |part, which| match part {
+            Part::User(space, address) => {
+                space.copy_out_frame(address, frame, offset + which.start, which.len())
+            }
+            Part::Kernel(buffer, at) => {
+                frame.read(offset + which.start, &mut buffer[at..at + which.len()]);
+                Ok(())
+            }
         })
     }
 
     /// Puts `len` zeroes; returns how many went.
     pub fn put_zeroes(&mut self, len: usize) -> usize {
         self.advance(len, |part, which| match part {
-            Part::User(space, address) => space.root().zero_out(address, which.len()),
+            Part::User(space, address) => space.zero_out(address, which.len()),
             Part::Kernel(buffer, at) => {
                 buffer[at..at + which.len()].fill(0);
                 Ok(())
@@ -357,7 +352,7 @@ impl<'a> Source<'a> {
     /// Takes bytes into `to`; returns how many came.
     pub fn take(&mut self, to: &mut [u8]) -> usize {
         self.advance(to.len(), |part, which| match part {
-            Part::User(space, address) => space.root().copy_in(address, &mut to[which]),
+            Part::User(space, address) => space.copy_in(address, &mut to[which]),
             Part::Kernel(buffer, at) => {
                 let len = which.len();
                 to[which].copy_from_slice(&buffer[at..at + len]);
@@ -368,10 +363,14 @@ impl<'a> Source<'a> {
 
     /// Takes `len` bytes into a frame from `offset` on; returns how many came.
     pub fn take_frame(&mut self, frame: &UserFrame, offset: usize, len: usize) -> usize {
-        self.by_parts(len, |source, at, bytes| {
-            let count = source.take(bytes);
-            frame.write(offset + at, &bytes[..count]);
-            count
+        self.advance(len, |part, which| match part {
+            Part::User(space, address) => {
+                space.copy_in_frame(address, frame, offset + which.start, which.len())
+            }
+            Part::Kernel(buffer, at) => {
+                frame.write(offset + which.start, &buffer[at..at + which.len()]);
+                Ok(())
+            }
         })
     }
 

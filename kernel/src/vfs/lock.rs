@@ -37,6 +37,7 @@ struct Whole {
     asked_by: u32,
 }
 
+/// The locks of one file.
 #[derive(Default)]
 struct FileLocks {
     ranges: RangeLocks,
@@ -44,6 +45,37 @@ struct FileLocks {
     changed: WaitQueue,
     /// Which file it is, for people. Known soon after the first lock.
     file: Option<Identity>,
+}
+
+impl FileLocks {
+    /// Locks all of the file instead of what the description had, and whether
+    /// it gave up a lock on the way: then others are told. Who had none must
+    /// not tell, as it would wake itself for ever while it waits.
+    fn lock_whole(&mut self, wanted: Whole) -> (Result<(), Errno>, bool) {
+        let is_wanted = |held: &Whole| {
+            held.description == wanted.description && held.exclusive == wanted.exclusive
+        };
+        if self.whole.iter().any(is_wanted) {
+            return (Ok(()), false);
+        }
+        let gave_up = self.release_whole(wanted.description);
+        let mut others = self.whole.iter();
+        if others.any(|other| wanted.exclusive || other.exclusive) {
+            return (Err(Errno::EAGAIN), gave_up);
+        }
+        if self.whole.make_room(1).is_err() {
+            return (Err(Errno::ENOLCK), gave_up);
+        }
+        self.whole.push(wanted);
+        (Ok(()), gave_up)
+    }
+
+    /// Ends what a description has locked as a whole; whether it had.
+    fn release_whole(&mut self, description: usize) -> bool {
+        let before = self.whole.len();
+        self.whole.retain(|held| held.description != description);
+        self.whole.len() < before
+    }
 }
 
 struct Table {
@@ -75,16 +107,8 @@ pub fn description(file: &OpenFile) -> usize {
     core::ptr::from_ref(file).addr()
 }
 
-/// Keeps which file has this key, if that is not known yet.
+/// Keeps which file has this key. The file system is asked with nothing locked.
 fn name(key: usize, file: &OpenFile) {
-    let is_unknown = |table: &Table| {
-        let locks = table.files.get(&key);
-        locks.is_some_and(|locks| locks.file.is_none())
-    };
-    // The file system is asked with nothing locked.
-    if !is_unknown(&TABLE.lock()) {
-        return;
-    }
     let metadata = file.metadata();
     if let Some(locks) = TABLE.lock().files.get_mut(&key) {
         locks.file = Some(Identity {
@@ -127,14 +151,16 @@ pub fn conflict(key: usize, owner: Owner, span: Span, exclusive: bool) -> Option
 /// EAGAIN when another owner's lock is in the way; ENOLCK without memory.
 pub fn lock_range(file: &OpenFile, owner: Owner, span: Span, exclusive: bool) -> Result<(), Errno> {
     let key = key(file);
-    let queue = with_file(key, |locks| {
+    let (queue, is_named) = with_file(key, |locks| {
         if locks.ranges.conflict(owner, span, exclusive).is_some() {
             return Err(Errno::EAGAIN);
         }
         locks.ranges.set(owner, span, Some(exclusive))?;
-        Ok(locks.changed.clone())
+        Ok((locks.changed.clone(), locks.file.is_some()))
     })?;
-    name(key, file);
+    if !is_named {
+        name(key, file);
+    }
     // An exclusive lock may have become a shared one.
     queue.wake();
     Ok(())
@@ -199,34 +225,20 @@ impl Drop for Waiting {
 /// as flock(2) says); ENOLCK without memory.
 pub fn lock_whole(file: &OpenFile, asked_by: u32, exclusive: bool) -> Result<(), Errno> {
     let key = key(file);
-    let description = description(file);
-    let (result, queue) = with_file(key, |locks| {
-        let is_same = |held: &Whole| held.description == description && held.exclusive == exclusive;
-        if locks.whole.iter().any(is_same) {
-            return (Ok(()), None);
-        }
-        // Who gives up a lock on the way tells others; who had none must not, as
-        // it would wake itself for ever while it waits.
-        let before = locks.whole.len();
-        locks.whole.retain(|held| held.description != description);
-        let queue = (locks.whole.len() < before).then(|| locks.changed.clone());
-        if locks.whole.iter().any(|other| exclusive || other.exclusive) {
-            return (Err(Errno::EAGAIN), queue);
-        }
-        if locks.whole.make_room(1).is_err() {
-            return (Err(Errno::ENOLCK), queue);
-        }
-        locks.whole.push(Whole {
-            description,
-            exclusive,
-            asked_by,
-        });
-        (Ok(()), queue)
+    let wanted = Whole {
+        description: description(file),
+        exclusive,
+        asked_by,
+    };
+    let (result, queue, is_named) = with_file(key, |locks| {
+        let (result, gave_up) = locks.lock_whole(wanted);
+        let queue = gave_up.then(|| locks.changed.clone());
+        (result, queue, locks.file.is_some())
     });
     if let Some(queue) = queue {
         queue.wake();
     }
-    if result.is_ok() {
+    if result.is_ok() && !is_named {
         name(key, file);
     }
     result
@@ -236,7 +248,7 @@ pub fn lock_whole(file: &OpenFile, asked_by: u32, exclusive: bool) -> Result<(),
 pub fn unlock_whole(file: &OpenFile) {
     let description = description(file);
     let queue = with_file(key(file), |file| {
-        file.whole.retain(|held| held.description != description);
+        file.release_whole(description);
         file.changed.clone()
     });
     queue.wake();
@@ -246,7 +258,7 @@ fn release(key: usize, owner: Owner) {
     let queue = with_file(key, |file| {
         file.ranges.release(owner);
         if let Owner::Description(description) = owner {
-            file.whole.retain(|held| held.description != description);
+            file.release_whole(description);
         }
         file.changed.clone()
     });

@@ -62,6 +62,16 @@ pub const ELF_MACHINE: u16 = 62;
 #[cfg(target_arch = "aarch64")]
 pub const ELF_MACHINE: u16 = 183;
 
+/// The property in a program's notes whose lowest bit says that all jumps of its
+/// code through registers lead to landing pads; `None` where Linux reads none.
+#[cfg(target_arch = "x86_64")]
+pub const LANDING_PADS_PROPERTY: Option<u32> = None;
+
+/// The property in a program's notes whose lowest bit says that all jumps of its
+/// code through registers lead to landing pads (`GNU_PROPERTY_AARCH64_FEATURE_1_AND`).
+#[cfg(target_arch = "aarch64")]
+pub const LANDING_PADS_PROPERTY: Option<u32> = Some(0xc000_0000);
+
 /// `AUDIT_ARCH_*`: what filters of system calls know this machine by: its
 /// programs' `e_machine`, 64 bits wide, the low byte first.
 pub const AUDIT_ARCH: u32 = ELF_MACHINE as u32 | 0xc000_0000;

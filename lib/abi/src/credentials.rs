@@ -66,4 +66,9 @@ pub mod pr {
     pub const CAP_AMBIENT_LOWER: u64 = 3;
     pub const CAP_AMBIENT_CLEAR_ALL: u64 = 4;
     pub const PAC_RESET_KEYS: i32 = 54;
+    pub const SET_TAGGED_ADDR_CTRL: i32 = 55;
+    pub const GET_TAGGED_ADDR_CTRL: i32 = 56;
+    pub const TAGGED_ADDR_ENABLE: u64 = 1;
+    pub const PAC_SET_ENABLED_KEYS: i32 = 60;
+    pub const PAC_GET_ENABLED_KEYS: i32 = 61;
 }

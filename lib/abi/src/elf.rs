@@ -21,6 +21,12 @@ pub const SEGMENT_INTERPRETER: u32 = 3;
 /// `p_type`: whether the stack is executable.
 pub const SEGMENT_STACK: u32 = 0x6474_e551;
 
+/// `p_type`: the note with the program's properties.
+pub const SEGMENT_PROPERTIES: u32 = 0x6474_e553;
+
+/// `n_type` of that note, `NT_GNU_PROPERTY_TYPE_0`.
+pub const NOTE_PROPERTIES: u32 = 5;
+
 /// `p_flags`: executable.
 pub const FLAG_EXECUTE: u32 = 1;
 /// `p_flags`: writable.

@@ -13,6 +13,23 @@ bitflags! {
         const WRITE = 2;
         /// `PROT_EXEC`.
         const EXECUTE = 4;
+        /// `PROT_BTI`: jumps through registers lead to landing pads only. Of
+        /// AArch64, and only where the processor has it: a call that takes a
+        /// program's bits has to look.
+        const GUARDED = 0x10;
+    }
+}
+
+impl Protection {
+    /// Whether the program may do anything at all: no machine here has pages
+    /// that can be written or run but not read.
+    #[must_use]
+    pub const fn allows_access(self) -> bool {
+        self.intersects(
+            Protection::READ
+                .union(Protection::WRITE)
+                .union(Protection::EXECUTE),
+        )
     }
 }
 

@@ -26,7 +26,7 @@ macro_rules! syscall_table {
             lstat = 6, -: stat(path: Ptr<u8>, to: Ptr<ochre_abi::stat::Stat>) "complete";
             poll = 7, -: poll(fds: Ptr<PollFd>, count: u32, timeout_ms: i32) "complete";
             lseek = 8, 62: file(fd: Fd, offset: i64, whence: u32) "complete";
-            mmap = 9, 222: memory(address: u64, len: u64, protection: u32, flags: u32, fd: Fd, offset: u64) "no huge pages";
+            mmap = 9, 222: memory(address: u64, len: u64, protection: u32, flags: u32, fd: Fd, offset: u64) "no MAP_HUGETLB";
             mprotect = 10, 226: memory(address: u64, len: u64, protection: u32) "complete";
             munmap = 11, 215: memory(address: u64, len: u64) "complete";
             brk = 12, 214: memory(end: u64) "complete";

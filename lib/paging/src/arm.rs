@@ -11,6 +11,7 @@
 //! | 10 | access flag | - |
 //! | 11 | not global | - |
 //! | 12..48 | physical address | physical address |
+//! | 50 | guarded: indirect jumps must land on landing pads | - |
 //! | 51 | dirty bit modifier: a store may clear bit 7 | - |
 //! | 53, 54 | execute-never at EL1, at EL0 | - |
 //! | 55 | software: kept (only without valid) | - |
@@ -44,6 +45,8 @@ impl Arm {
     pub const ACCESSED: u64 = 1 << 10;
     /// Belongs to one address space.
     pub const NOT_GLOBAL: u64 = 1 << 11;
+    /// Indirect jumps must land on landing pads (GP).
+    pub const GUARDED: u64 = 1 << 50;
     /// No fetches at EL1.
     pub const NEVER_EL1: u64 = 1 << 53;
     /// No fetches at EL0.
@@ -113,6 +116,7 @@ impl Format for Arm {
         Flag::of_leaves(Arm::INNER_SHAREABLE, "inner-shareable"),
         Flag::of_leaves(Arm::ACCESSED, "accessed"),
         Flag::of_leaves(Arm::NOT_GLOBAL, "not-global"),
+        Flag::of_leaves(Arm::GUARDED, "guarded"),
         Flag::of_leaves(Arm::NEVER_EL1, "never-el1"),
         Flag::of_leaves(Arm::NEVER_EL0, "never-el0"),
         Flag::of_leaves(Arm::KEPT, "kept"),
@@ -130,6 +134,7 @@ fn encode(address: u64, attributes: Attributes) -> u64 {
     set(Arm::READ_ONLY, !rights.contains(Rights::WRITE));
     set(Arm::EL0, user);
     set(Arm::NOT_GLOBAL, !rights.contains(Rights::GLOBAL));
+    set(Arm::GUARDED, rights.contains(Rights::GUARDED));
     // A program's page is never the kernel's code, nor the reverse.
     set(Arm::NEVER_EL1, user || !execute);
     set(Arm::NEVER_EL0, !user || !execute);
@@ -152,6 +157,7 @@ fn attributes(entry: u64) -> Attributes {
     rights.set(Rights::USER, user);
     rights.set(Rights::GLOBAL, !has(Arm::NOT_GLOBAL));
     rights.set(Rights::EXECUTE, !has(never));
+    rights.set(Rights::GUARDED, has(Arm::GUARDED));
     let memory = if entry & Arm::ATTRIBUTE_MASK == Arm::DEVICE << Arm::ATTRIBUTE_SHIFT {
         Memory::Device
     } else {

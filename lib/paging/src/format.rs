@@ -15,6 +15,9 @@ bitflags! {
         const USER = 4;
         /// The translation is the same in every address space.
         const GLOBAL = 8;
+        /// Jumps through registers lead to landing pads only, on machines that
+        /// know such.
+        const GUARDED = 16;
     }
 }
 

@@ -10,7 +10,7 @@
 //! of 2 MiB, level 2 blocks of 1 GiB, level 3 is the root.
 //!
 //! [`SpaceNumbers`] gives out the numbers by which processors tell address
-//! spaces apart.
+//! spaces apart; [`owners`] counts the spaces that have a table.
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod arm;
 mod format;
 mod mapper;
 mod numbers;
+pub mod owners;
 mod walker;
 mod x86;
 

@@ -59,14 +59,15 @@ fn fork_bomb() {
     check("one more", wait(sys::fork(|| 7)));
 }
 
-/// Touches memory until there is none. The end is a signal or an error.
+/// Touches memory until there is none. The end is a signal or an error: which of
+/// them depends on how much is left when the last mapping is asked for.
 fn hog() {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     loop {
         let Ok(at) = call!(SYS_mmap, 0, 1_usize << 20, prot, flags, -1, 0) else {
-            line("mmap is refused");
-            return;
+            eprintln!("mmap is refused");
+            sys::exit(1);
         };
         for page in 0..256 {
             sys::poke(at as usize + page * 4096, 1);

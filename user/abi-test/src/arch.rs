@@ -20,6 +20,21 @@ pub(crate) use aarch64::*;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::*;
 
+/// How [`come`] gets to an address.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// A call through a register.
+    Call,
+    /// A jump through a register.
+    Jump,
+    /// Such a jump, made by code of the case's.
+    JumpFromPad,
+    /// A return.
+    Return,
+    /// A breakpoint, whose handler goes on there ([`return_to_landing`]).
+    Trap,
+}
+
 /// What [`fault`] does.
 #[derive(Clone, Copy)]
 pub(crate) enum Fault {

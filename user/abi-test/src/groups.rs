@@ -19,8 +19,10 @@ mod futex;
 mod futex_ops;
 mod futex_pi;
 mod futex_wait;
+mod huge_pages;
 mod identity;
 mod jobcontrol;
+mod landing;
 mod large;
 mod limits;
 mod links;
@@ -51,6 +53,7 @@ mod sigqueue;
 mod stat;
 pub(crate) mod storms;
 mod system;
+mod tags;
 mod thread_ends;
 pub(crate) mod thread_shares;
 mod threads;
@@ -120,6 +123,8 @@ pub(crate) const ALL: &[Group] = groups![
     "pagemap" => pagemap::run,
     "pagemap-root"(root) => pagemap::as_root,
     "cow" => cow::run,
+    "huge-pages" => huge_pages::run,
+    "huge-pages-root"(root) => huge_pages::as_root,
     "forked-tables" => forked_tables::run,
     "large" => large::run,
     "open" => files::open,
@@ -156,6 +161,9 @@ pub(crate) const ALL: &[Group] = groups![
     "rtc"(root) => rtc::run,
     "system" => system::run,
     "prctl" => system::prctl,
+    "landing-pads" => landing::run,
+    "signing" => landing::keys,
+    "tagged-addresses" => tags::run,
     "identity" => identity::run,
     "identity-root"(root) => identity::as_root,
     "sched" => sched::run,

@@ -14,7 +14,8 @@
 //!
 //! Arguments: `boot` stops after the first line; `rows` measures; `threads`
 //! measures threads, on as many processors as `smp=N` says, and `space` memory,
-//! on as many; `console` writes to terminals; `blocked` counts the memory of many
+//! on as many; `beside` measures work beside other machines', which begins when
+//! a line comes; `console` writes to terminals; `blocked` counts the memory of many
 //! blocked threads; `memory` prints the memory line; `exit`
 //! leaves at once (what fork+exec executes). `only=ROW`, once or several times,
 //! leaves the other rows out.
@@ -63,6 +64,7 @@ struct Options {
     threads: bool,
     space: bool,
     console: bool,
+    beside: bool,
     blocked: bool,
     processors: usize,
     memory: bool,
@@ -91,6 +93,7 @@ pub unsafe extern "C" fn main(count: i32, words: *const *const c_char) -> i32 {
             b"threads" => options.threads = true,
             b"space" => options.space = true,
             b"console" => options.console = true,
+            b"beside" => options.beside = true,
             b"blocked" => options.blocked = true,
             [b's', b'm', b'p', b'=', digit @ b'1'..=b'9'] => {
                 options.processors = usize::from(digit - b'0');
@@ -107,7 +110,7 @@ pub unsafe extern "C" fn main(count: i32, words: *const *const c_char) -> i32 {
 fn run(options: Options) {
     let started = sys::counter();
     let measures = options.rows || options.threads || options.space || options.console;
-    if options.boot || measures || options.blocked {
+    if options.boot || measures || options.beside || options.blocked {
         say(&format!("bench start {started}\n"));
     }
     if options.rows {
@@ -118,6 +121,9 @@ fn run(options: Options) {
     }
     if options.space {
         memory::run(options.processors.max(1));
+    }
+    if options.beside {
+        threads::beside();
     }
     if options.console {
         console::run();

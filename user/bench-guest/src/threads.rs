@@ -10,7 +10,7 @@ use core::{
 };
 use std::{thread, time::Instant};
 
-use crate::{clock, is_wanted, print_row, print_ticks, row, sys};
+use crate::{clock, is_wanted, print_row, print_ticks, row, say, sys};
 
 /// How often two threads wake each other for a sample, at most.
 const ROUNDS: u32 = 500;
@@ -23,6 +23,10 @@ const LIMIT: Duration = Duration::from_millis(250);
 
 /// How many steps independent work has.
 const WORK: u32 = 10_000_000;
+
+/// How often it is done, of which the best counts: what disturbs it is not what
+/// is measured.
+const TIMES: usize = 5;
 
 /// How many threads are to block at once.
 const BLOCKED: u32 = 100_000;
@@ -235,17 +239,32 @@ fn pipes(most: u32, there: usize) -> u32 {
     done
 }
 
-/// What independent work takes that each of `threads` does all of; the best
-/// of a few, for what disturbs it is not what is measured.
-fn work(threads: usize) -> f64 {
-    fn steps() {
-        let mut n = 1_u64;
-        for _ in 0..WORK {
-            n = black_box(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-        }
+/// Prints what independent work takes beside that of other machines, which all
+/// begin when a line comes.
+pub(crate) fn beside() {
+    say("bench ready\n");
+    // Whatever comes, it is the sign to begin.
+    let _ = sys::read(0, &mut [0]);
+    // The second half is there so that nobody's first half ends alone.
+    let times = [(); 2 * TIMES].map(|()| once(steps));
+    print_ticks(
+        "work_beside",
+        times.into_iter().take(TIMES).fold(f64::INFINITY, f64::min),
+    );
+}
+
+/// Independent work.
+fn steps() {
+    let mut n = 1_u64;
+    for _ in 0..WORK {
+        n = black_box(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
     }
+}
+
+/// What independent work takes that each of `threads` does all of.
+fn work(threads: usize) -> f64 {
     let mut best = f64::INFINITY;
-    for _ in 0..5 {
+    for _ in 0..TIMES {
         let ready = AtomicU32::new(0);
         let start = AtomicU32::new(0);
         thread::scope(|scope| {

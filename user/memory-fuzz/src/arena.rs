@@ -10,7 +10,7 @@ use crate::sys::{self, Answer, address, address_mut, call};
 pub(crate) const PAGE: usize = 4096;
 
 /// The window's first address: far from everything else, and no more than a
-/// part of a huge page, so that there is never one in it.
+/// part of a huge page, so that there is one only where a sequence begins with it.
 pub(crate) const WINDOW: usize = 0x0000_2000_0010_0000;
 
 /// Pages of the window.
@@ -33,6 +33,8 @@ const NOBODY: usize = 65534;
 pub(crate) struct Arena {
     /// The file.
     pub(crate) fd: usize,
+    /// Whether nothing is asked that older Linuxes answer otherwise.
+    pub(crate) is_older: bool,
     /// Where it ends, what the kernel puts anywhere goes below.
     top: usize,
     /// `/proc/self/maps`.
@@ -65,17 +67,26 @@ impl Line<'_> {
             name: words.next().unwrap_or_default().trim(),
         })
     }
+
+    /// Whether the next one could as well be a part of this.
+    fn goes_on_in(&self, next: &Line<'_>) -> bool {
+        let place = |line: &Line<'_>| usize::from_str_radix(line.offset, 16).unwrap_or(0);
+        let is_behind = self.end - self.start == place(next).wrapping_sub(place(self));
+        self.end == next.start
+            && (self.rights, self.name) == (next.rights, next.name)
+            && (is_behind || self.name.is_empty())
+    }
 }
 
 impl Arena {
     /// Sets limits and user, and learns where things go.
-    pub(crate) fn prepare() -> Arena {
-        let limit = |resource: u32, value: u64| {
+    pub(crate) fn prepare(is_older: bool) -> Arena {
+        let limit = |resource: usize, value: u64| {
             let limit = [value, value];
-            let _ = call(libc::SYS_setrlimit, &[resource as usize, address(&limit)]);
+            let _ = call(libc::SYS_setrlimit, &[resource, address(&limit)]);
         };
-        limit(libc::RLIMIT_STACK, 8 << 20);
-        limit(libc::RLIMIT_MEMLOCK, LOCKED_LIMIT);
+        limit(libc::RLIMIT_STACK as usize, 8 << 20);
+        limit(libc::RLIMIT_MEMLOCK as usize, LOCKED_LIMIT);
         if call(libc::SYS_geteuid, &[]) == Ok(0) {
             let _ = call(libc::SYS_setgroups, &[0, 0]);
             let _ = call(libc::SYS_setresgid, &[NOBODY; 3]);
@@ -86,6 +97,7 @@ impl Arena {
         let fd = call(libc::SYS_memfd_create, &[address(c"fuzz"), 0]).expect("a file");
         let mut arena = Arena {
             fd,
+            is_older,
             top: 0,
             maps: open_maps(),
             text: vec![0; 1 << 16],
@@ -128,7 +140,7 @@ impl Arena {
     /// (Linux's count is not exact after `MREMAP_DONTUNMAP`); whether it came to
     /// its end.
     pub(crate) fn in_child(&mut self, body: impl FnOnce(&mut Arena)) -> bool {
-        match call(libc::SYS_fork, &[]) {
+        match sys::fork() {
             Ok(0) => {
                 self.maps = open_maps();
                 body(self);
@@ -192,8 +204,10 @@ impl Arena {
         window.contains(&line.start) || (self.top - ANYWHERE..self.top).contains(&line.start)
     }
 
-    /// Reads `/proc/self/maps`; calls `see` for each line of ours.
-    fn each_area(&mut self, mut see: impl FnMut(&Arena, &Line<'_>)) {
+    /// Reads `/proc/self/maps`; calls `see` for each line of ours. Lines that
+    /// could be one are one `as_told`, beside an older Linux: which areas become
+    /// one has changed a little with each of them.
+    fn each_area(&mut self, as_told: bool, mut see: impl FnMut(&Arena, &Line<'_>)) {
         let mut text = core::mem::take(&mut self.text);
         let mut len = 0;
         loop {
@@ -204,17 +218,39 @@ impl Arena {
                 Ok(count) => len += count,
             }
         }
-        for line in String::from_utf8_lossy(&text[..len]).lines() {
-            if let Some(line) = Line::parse(line).filter(|line| self.is_ours(line)) {
-                see(self, &line);
+        let whole = String::from_utf8_lossy(&text[..len]);
+        let mut lines = whole
+            .lines()
+            .filter_map(Line::parse)
+            .filter(|line| self.is_ours(line))
+            .peekable();
+        while let Some(mut line) = lines.next() {
+            while self.is_older
+                && as_told
+                && let Some(next) = lines.next_if(|next| line.goes_on_in(next))
+            {
+                line.end = next.end;
             }
+            see(self, &line);
         }
         self.text = text;
     }
 
+    /// Whether a range is a part of one area.
+    pub(crate) fn is_in_one(&mut self, at: usize, len: usize) -> bool {
+        let Some(end) = at.checked_add(len) else {
+            return false;
+        };
+        let mut is_there = false;
+        self.each_area(false, |_, line| {
+            is_there |= (line.start..line.end).contains(&at) && end <= line.end;
+        });
+        is_there
+    }
+
     /// The areas, a line each.
     pub(crate) fn show_areas(&mut self, trace: &mut String) {
-        self.each_area(|arena, line| {
+        self.each_area(true, |arena, line| {
             let kind = match line.name {
                 "" => "",
                 name if name.starts_with("/memfd:fuzz") => " file",
@@ -234,7 +270,9 @@ impl Arena {
     /// What is in the pages and in the file.
     pub(crate) fn show_content(&mut self, trace: &mut String) {
         let mut ranges = Vec::new();
-        self.each_area(|_, line| ranges.push(line.start..line.end.min(line.start + 64 * PAGE)));
+        self.each_area(true, |_, line| {
+            ranges.push(line.start..line.end.min(line.start + 64 * PAGE));
+        });
         for range in ranges {
             let _ = write!(trace, "{}:", self.name(range.start));
             for page in range.step_by(PAGE) {

@@ -2,9 +2,13 @@
 
 use core::fmt::Write as _;
 
+use crate::arch;
 use crate::arena::{Arena, FILE_PAGES, PAGE, WINDOW, WINDOW_PAGES};
 use crate::random::Random;
 use crate::sys::{self, address, address_mut, call};
+
+/// Pages of a huge one.
+const HUGE_PAGES: usize = 512;
 
 const NONE: i32 = libc::PROT_NONE;
 const R: i32 = libc::PROT_READ;
@@ -30,11 +34,30 @@ pub(crate) fn one(arena: &mut Arena, random: &mut Random, number: u64, trace: &m
     }
 }
 
+/// Maps a huge page around the window, if the kernel has any, and stores to all
+/// of it: whatever is done in the window is done to a part of it.
+pub(crate) fn huge(arena: &mut Arena, trace: &mut String) {
+    let len = HUGE_PAGES * PAGE;
+    let at = WINDOW / len * len;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    let words = [at, len, (R | W) as usize, flags as usize, usize::MAX, 0];
+    let mapped = call(libc::SYS_mmap, &words);
+    let advised = call(libc::SYS_madvise, &[at, len, libc::MADV_HUGEPAGE as usize]);
+    let stored = (0..HUGE_PAGES).filter(|page| sys::store(at + page * PAGE, *page as u8).is_ok());
+    let _ = writeln!(
+        trace,
+        "huge: {} {} {}",
+        arena.answer(mapped),
+        arena.answer(advised),
+        stored.count()
+    );
+}
+
 /// An address in the window, rarely one that is wrong.
 fn place(random: &mut Random) -> usize {
     match random.below(60) {
         0 => WINDOW + 5,
-        1 => 0x7fff_ffff_f000,
+        1 => arch::END,
         2 => 0xffff_8000_0000_0000,
         3 => WINDOW - 3 * PAGE,
         // CAST: small.
@@ -75,7 +98,8 @@ fn map(arena: &mut Arena, random: &mut Random, trace: &mut String) {
         libc::MAP_SHARED_VALIDATE,
     ]);
     if random.one_in(40) {
-        flags = random.pick(&[0, 4, 8]);
+        // The last is `MAP_DROPPABLE`, of Linux 6.11.
+        flags = random.pick(&[0, 4, if arena.is_older { 0x40 } else { 8 }]);
     }
     let of_file = random.one_in(3);
     if !of_file {
@@ -102,12 +126,17 @@ fn map(arena: &mut Arena, random: &mut Random, trace: &mut String) {
         (libc::MAP_SYNC, 60),
         (1 << 27, 60),
     ] {
-        if random.one_in(times) {
+        // A stack has no large pages since Linux 6.7, and so is another area.
+        if random.one_in(times) && !(arena.is_older && flag == libc::MAP_STACK) {
             flags |= flag;
         }
     }
+    if arena.is_older {
+        // Memory that is accounted for is another area; until when, has changed.
+        flags |= libc::MAP_NORESERVE;
+    }
     // More than there is of addresses.
-    let len = length_or(random, 1 << 47);
+    let len = length_or(random, arch::MORE);
     let rights = rights(random);
     let mut offset = random.below(FILE_PAGES as u64 + 2) as usize * PAGE;
     if random.one_in(40) {
@@ -174,13 +203,21 @@ fn remap(arena: &mut Arena, random: &mut Random, trace: &mut String) {
     let new_len = if random.one_in(3) {
         old_len
     } else {
-        length_or(random, 1 << 47)
+        length_or(random, arch::MORE)
     };
     let to = if flags & libc::MREMAP_FIXED != 0 || random.one_in(2) {
         place(random)
     } else {
         0
     };
+    // What is looked at first has changed in Linux 6.17, and what is unmapped
+    // before a call fails; and what `MREMAP_DONTUNMAP` lets become one area.
+    let is_usual =
+        new_len < arch::MORE && flags & libc::MREMAP_DONTUNMAP == 0 && arena.is_in_one(at, old_len);
+    if arena.is_older && !is_usual {
+        trace.push_str("no mremap");
+        return;
+    }
     let words = [at, old_len, new_len, flags as usize, to];
     let answer = call(libc::SYS_mremap, &words);
     let _ = write!(
@@ -218,6 +255,12 @@ fn advise(arena: &mut Arena, random: &mut Random, trace: &mut String) {
         77,
     ]);
     let (at, len) = (place(random), length(random));
+    // How Linux tells of what is not mapped or not allowed there has changed.
+    let populates = [libc::MADV_POPULATE_READ, libc::MADV_POPULATE_WRITE].contains(&advice);
+    if arena.is_older && populates && !arena.is_in_one(at, len) {
+        trace.push_str("no madvise");
+        return;
+    }
     let words = [at, len, advice as usize];
     let answer = call(libc::SYS_madvise, &words);
     let _ = write!(
@@ -328,6 +371,11 @@ fn copy(arena: &mut Arena, random: &mut Random, number: u64, trace: &mut String)
     } else {
         ("write from", libc::SYS_pwrite64)
     };
+    // What a write finds in pages that it makes by itself has changed, too.
+    if arena.is_older && call_number == libc::SYS_pwrite64 && sys::load(at).is_err() {
+        trace.push_str("no write");
+        return;
+    }
     let answer = call(call_number, &[arena.fd, at, len, page * PAGE]);
     let done = answer.unwrap_or(0);
     if call_number == libc::SYS_pwrite64 && done < len {

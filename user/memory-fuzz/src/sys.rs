@@ -1,27 +1,14 @@
 //! The kernel's door: raw system calls, and loads and stores that may fault.
 //!
 //! # Safety
-//! This is the one module of the program with `unsafe`. Calls change only
+//! This, `arch` and `heap` are the modules of the program with `unsafe`. Calls change only
 //! mappings in the arena, which no Rust object is in; pointers that the kernel
 //! follows are live borrows or addresses in the arena. A load or store that
 //! faults goes on at `memory_fuzz_return` with what the signal said as its
 //! answer.
 
-use core::arch::global_asm;
-
-global_asm!(
-    ".globl memory_fuzz_load",
-    "memory_fuzz_load:",
-    "movzx eax, byte ptr [rdi]",
-    ".globl memory_fuzz_return",
-    "memory_fuzz_return:",
-    "ret",
-    ".globl memory_fuzz_store",
-    "memory_fuzz_store:",
-    "mov byte ptr [rdi], sil",
-    "xor eax, eax",
-    "ret",
-);
+pub(crate) use crate::arch::fork;
+use crate::arch::{place, resume};
 
 unsafe extern "C" {
     fn memory_fuzz_load(address: usize) -> u64;
@@ -57,8 +44,8 @@ pub(crate) fn address_mut<T: ?Sized>(of: &mut T) -> usize {
 }
 
 /// What a fault answers: the signal and its code above all bytes.
-fn fault_answer(signal: i32, code: i32) -> i64 {
-    i64::from(signal) << 16 | i64::from(code) << 32
+fn fault_answer(signal: i32, code: i32) -> u64 {
+    (i64::from(signal) << 16 | i64::from(code) << 32).cast_unsigned()
 }
 
 /// In words.
@@ -86,18 +73,16 @@ pub(crate) fn store(address: usize, byte: u8) -> Result<u8, String> {
 }
 
 extern "C" fn caught(signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
-    let registers = &mut context.uc_mcontext.gregs;
-    let at = registers[libc::REG_RIP as usize] as usize;
     let ours = [
         memory_fuzz_load as *const () as usize,
         memory_fuzz_store as *const () as usize,
     ];
-    if !ours.contains(&at) {
+    if !ours.contains(&place(context)) {
         print("a fault elsewhere\n");
         exit(3);
     }
-    registers[libc::REG_RAX as usize] = fault_answer(signal, info.si_code);
-    registers[libc::REG_RIP as usize] = memory_fuzz_return as *const () as usize as i64;
+    let answer = fault_answer(signal, info.si_code);
+    resume(context, memory_fuzz_return as *const () as usize, answer);
 }
 
 /// Ends at once.

@@ -82,6 +82,9 @@ impl Context {
         *self.area.registers_mut() = Registers::user(entry, stack);
         fpu::initialise(self.area.image_mut());
         self.thread_pointer = 0;
+        if let Some(keys) = self.area.keys_mut() {
+            keys.enable_all();
+        }
         self.disown();
     }
 
@@ -93,9 +96,27 @@ impl Context {
         };
         let is_renewed = keys.renew(which, random);
         if is_renewed && is_loaded {
-            keys.load();
+            keys.load(percpu::current());
         }
         is_renewed
+    }
+
+    /// See [`UserContext::enabled_keys`](crate::user::UserContext::enabled_keys).
+    pub(crate) fn enabled_keys(&self) -> Option<u64> {
+        self.area.keys()?.enabled()
+    }
+
+    /// See [`UserContext::enable_keys`](crate::user::UserContext::enable_keys).
+    pub(crate) fn enable_keys(&mut self, which: u64, wanted: u64) -> bool {
+        let is_loaded = self.is_loaded();
+        let Some(keys) = self.area.keys_mut() else {
+            return false;
+        };
+        let is_right = keys.enable(which, wanted);
+        if is_right && is_loaded {
+            keys.load(percpu::current());
+        }
+        is_right
     }
 
     /// Makes the save area and the fields the truth: what the processor holds is stale.
@@ -139,7 +160,7 @@ impl Context {
         unsafe { fpu::load(self.area.image_pointer()) };
         set_thread_register(self.thread_pointer);
         if let Some(keys) = self.area.keys() {
-            keys.load();
+            keys.load(cpu);
         }
         // SAFETY: the other thread register, which is a program's to read only; none of ours is told.
         unsafe {

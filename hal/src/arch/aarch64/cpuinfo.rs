@@ -7,10 +7,16 @@ use super::features;
 use super::system::mrs;
 use crate::cpu::CpuId;
 
-/// Linux's names of the flags, a name per bit of `AT_HWCAP` from bit 0.
+/// Linux's names of the flags, a name per bit of `AT_HWCAP` from bit 0, and of
+/// `AT_HWCAP2` after them.
 const FLAGS: &str = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid \
                      asimdrdm jscvt fcma lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm \
-                     dit uscat ilrcpc flagm ssbs sb paca pacg";
+                     dit uscat ilrcpc flagm ssbs sb paca pacg \
+                     dcpodp sve2 sveaes svepmull svebitperm svesha3 svesm4 flagm2 frint svei8mm \
+                     svef32mm svef64mm svebf16 i8mm bf16 dgh rng bti";
+
+/// How many of them are of `AT_HWCAP`.
+const HWCAP_NAMES: u32 = 32;
 
 /// The lines, without the blank one that ends a processor.
 pub(crate) fn describe(cpu: CpuId) -> String {
@@ -26,8 +32,9 @@ fn write(out: &mut String, cpu: CpuId) -> fmt::Result {
     writeln!(out, "processor\t: {}", cpu.index())?;
     writeln!(out, "BogoMIPS\t: {}.{:02}", hz / 500_000, hz / 5_000 % 100)?;
     write!(out, "Features\t:")?;
+    let flags = u128::from(features::hwcap()) | u128::from(features::hwcap2()) << HWCAP_NAMES;
     for (bit, name) in FLAGS.split_ascii_whitespace().enumerate() {
-        if features::hwcap() >> bit & 1 != 0 {
+        if flags >> bit & 1 != 0 {
             write!(out, " {name}")?;
         }
     }

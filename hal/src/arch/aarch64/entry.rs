@@ -27,7 +27,9 @@
 //! program runs (`trap.rs`). So the overflow of a kernel stack is told on
 //! another one.
 
-use super::layout::{self, EARLY_BYTES, EXCEPTION_STACK_BYTES, STACK_BYTES, Stack};
+use crate::memory::stacks::{STACK_BYTES, Stack};
+
+use super::layout::{self, EARLY_BYTES, EXCEPTION_STACK_BYTES};
 use super::system::mrs;
 
 /// Tables of the early mapping; filled by the code below.
@@ -46,7 +48,8 @@ pub(crate) struct EarlyTables {
     pub(super) direct: [[u64; 512]; 2],
 }
 
-/// Written by the boot code only, read by the processor only.
+/// Written by the boot code, and by `kaslr.rs` where the kernel moves; read by
+/// the processor only.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".bss.pages")]
 pub(crate) static mut OCHRE_EARLY_TABLES: EarlyTables = EarlyTables {

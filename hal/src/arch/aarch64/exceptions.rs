@@ -1,5 +1,6 @@
 //! Exception classes and fault codes (Arm ARM, D17.2.37), for programs and for people.
 
+use crate::memory::untagged;
 use crate::user::{Access, Exception, ExceptionKind, Trap};
 
 /// The class of a syndrome.
@@ -105,19 +106,12 @@ const PROGRAMS_END: u64 = 1 << 48;
 /// Linux's `si_code` of a breakpoint, which is where the program stands.
 const TRAP_BRKPT: i32 = 1;
 
-/// Linux's `si_code` of an instruction that is none, or is not allowed.
+/// Linux's `si_code` of an instruction that is none, is not allowed, or is no
+/// landing pad where one must be.
 const ILL_ILLOPC: i32 = 1;
 
 /// Linux's `si_code` of an operand that is none: a pointer whose signature is wrong.
 const ILL_ILLOPN: i32 = 2;
-
-/// A program's address as its tables have it: the top byte is the program's own.
-const fn without_tag(address: u64) -> u64 {
-    match address >> 55 & 1 {
-        0 => address & ((1 << 56) - 1),
-        _ => address,
-    }
-}
 
 /// A program's synchronous exception in Linux's terms.
 pub(super) fn classify(syndrome: u64, address: u64) -> Trap {
@@ -126,7 +120,7 @@ pub(super) fn classify(syndrome: u64, address: u64) -> Trap {
         classes::FETCH_USER | classes::DATA_USER => match syndrome & 0x3f {
             0x00..=0x0f => {
                 return Trap::PageFault {
-                    address: without_tag(address),
+                    address: untagged(address),
                     access: access(syndrome),
                 };
             }

@@ -11,7 +11,11 @@ use super::{entry, trap};
 const KEEP_ACCESS_PREVENTION: u64 = 1 << 23;
 
 /// SCTLR_EL1: instructions that sign and check do it, with each of the four keys.
-const SIGNING: u64 = 1 << 31 | 1 << 30 | 1 << 27 | 1 << 13;
+pub(super) const SIGNING: u64 = 1 << 31 | 1 << 30 | 1 << 27 | 1 << 13;
+
+/// SCTLR_EL1: for programs, what signs a return address is a landing pad for
+/// calls only, not for jumps (BT0), as Linux has it.
+const STRICT_LANDING: u64 = 1 << 35;
 
 /// Bits of `AT_HWCAP` (`asm/hwcap.h`).
 mod hwcap_bits {
@@ -25,6 +29,8 @@ mod hwcap_bits {
     pub(super) const ATOMICS: u64 = 1 << 8;
     pub(super) const PACA: u64 = 1 << 30;
     pub(super) const PACG: u64 = 1 << 31;
+    /// Of `AT_HWCAP2`.
+    pub(super) const BTI: u64 = 1 << 17;
 }
 
 /// What was found.
@@ -40,6 +46,8 @@ pub(crate) struct Features {
     pub(crate) address_keys: bool,
     /// Signatures of anything.
     pub(crate) generic_key: bool,
+    /// Landing pads for jumps through registers (FEAT_BTI).
+    pub(crate) landing_pads: bool,
     /// The last of the numbers that tell address spaces apart.
     pub(crate) last_number: u16,
     /// What programs see as `AT_HWCAP`.
@@ -60,6 +68,21 @@ pub(crate) fn get() -> &'static Features {
 /// What programs see as `AT_HWCAP`.
 pub(crate) fn hwcap() -> u64 {
     get().hwcap
+}
+
+/// What programs see as `AT_HWCAP2`.
+pub(crate) fn hwcap2() -> u64 {
+    if has_landing_pads() {
+        hwcap_bits::BTI
+    } else {
+        0
+    }
+}
+
+/// See [`cpu::has_landing_pads`](crate::cpu::has_landing_pads).
+#[inline]
+pub(crate) fn has_landing_pads() -> bool {
+    get().landing_pads
 }
 
 #[cold]
@@ -112,6 +135,7 @@ fn detect() -> Features {
         access_prevention: field(memory, 20) != 0,
         address_keys,
         generic_key,
+        landing_pads: field(mrs!("id_aa64pfr1_el1"), 0) != 0,
         no_execute: true,
         gigabyte_pages: true,
         last_number: if field(mrs!("id_aa64mmfr0_el1"), 4) == 2 {
@@ -140,8 +164,8 @@ pub(super) unsafe fn enable() {
     set_access_prevention(get().access_prevention, true);
 }
 
-/// Has each exception keep the kernel from user memory, and lets programs sign
-/// addresses, where the processor can.
+/// Has each exception keep the kernel from user memory, lets programs sign
+/// addresses, and is strict about their landing pads, where the processor can.
 ///
 /// That what can be written is no code is said by the tables, page by page: the
 /// bit for all of it (WXN) would be the programs' too, and some of them write
@@ -153,6 +177,9 @@ pub(super) fn close_user_memory() {
     }
     if get().address_keys {
         control |= SIGNING;
+    }
+    if has_landing_pads() {
+        control |= STRICT_LANDING;
     }
     // SAFETY: all else is as the boot code set it; the kernel's code signs nothing.
     unsafe { msr!("sctlr_el1", control) };

@@ -7,6 +7,7 @@
 
 use ochre_device_tree::DeviceTree;
 
+use crate::boot::image;
 use crate::boot::places::{self, LARGE_PAGE, Places};
 
 use super::entry::{EarlyTables, OCHRE_EARLY_TABLES};
@@ -54,7 +55,7 @@ pub(super) extern "C" fn choose(tree: u64) -> u64 {
         let mixed = u64::from_le_bytes(*word) ^ step ^ step >> 29;
         *word = mixed.to_le_bytes();
     }
-    let image = layout::image();
+    let image = image::whole();
     let end = layout::LINKED_INTO + (image.end - image.start);
     let chosen = Places::random(&seed, end, layout::DIRECT_STEP);
     let tables = &raw mut OCHRE_EARLY_TABLES;
@@ -62,7 +63,8 @@ pub(super) extern "C" fn choose(tree: u64) -> u64 {
     // processor only reads them, and what is written here was empty.
     let tables = unsafe { &mut *tables };
     prepare(tables, &chosen);
-    layout::move_to(chosen.slide, chosen.windows);
+    places::keep_windows(chosen.windows);
+    layout::move_to(chosen.slide);
     for place in places::bases::<u32>() {
         // SAFETY: an instruction of ours, aligned; nobody else is there yet.
         let instruction = unsafe { place.read() };

@@ -10,6 +10,8 @@ use core::ops::Range;
 
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
+use crate::boot::image;
+
 /// The address that the image is linked for: so far behind a gigabyte's
 /// beginning as [`LINKED_INTO`] says.
 pub(super) const LINKED: u64 = 0xffff_ffff_8020_0000;
@@ -27,32 +29,15 @@ pub(super) const DIRECT_BYTES: u64 = 1 << 40;
 /// instructions, of which one is the upper quarter that never changes.
 pub(super) const DIRECT_STEP: u64 = 4;
 
-/// Where stacks and devices begin in their windows, in bytes.
-///
-/// ORDERING: Relaxed for this and [`OCHRE_IMAGE_OFFSET`]: written once, before
-/// there is anybody else.
-static WINDOWS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-
-/// Says where everything is from now on, the direct map apart: how far the
-/// image will have moved, how many gigabytes into their windows stacks and
-/// devices begin.
-pub(super) fn move_to(slide: u64, windows: [u64; 2]) {
+/// Says where the image is from now on, by how far it will have moved.
+pub(super) fn move_to(slide: u64) {
+    // ORDERING: Relaxed; written before there is anybody else.
     OCHRE_IMAGE_OFFSET.fetch_add(slide, Ordering::Relaxed);
-    for (place, gigabytes) in WINDOWS.iter().zip(windows) {
-        place.store(gigabytes << 30, Ordering::Relaxed);
-    }
 }
 
 /// How far the image is from where it is linked.
 pub(super) fn slide() -> u64 {
-    image().start - LINKED
-}
-
-/// How far into their windows stacks and devices begin.
-pub(crate) fn window_offsets() -> [u64; 2] {
-    WINDOWS
-        .each_ref()
-        .map(|place| place.load(Ordering::Relaxed))
+    image::whole().start - LINKED
 }
 
 /// Physical address 0 in the direct map of all memory.
@@ -99,9 +84,6 @@ pub(super) fn direct_range() -> Range<u64> {
 /// What the boot code maps with one entry.
 pub(super) const EARLY_BYTES: u64 = 1 << 30;
 
-/// Bytes of a kernel stack, without its guard page.
-pub(crate) const STACK_BYTES: usize = 64 << 10;
-
 /// Bytes of the stack on which exceptions in the kernel are handled.
 pub(super) const EXCEPTION_STACK_BYTES: usize = 16 << 10;
 
@@ -110,41 +92,14 @@ pub(super) const EXCEPTION_STACK_BYTES: usize = 16 << 10;
 #[unsafe(no_mangle)]
 static OCHRE_IMAGE_OFFSET: AtomicU64 = AtomicU64::new(0);
 
-/// A stack with a page below it that the final page tables leave out.
-#[repr(C, align(4096))]
-pub(crate) struct Stack<const BYTES: usize> {
-    guard: [u8; 4096],
-    bytes: [u8; BYTES],
-}
-
-impl<const BYTES: usize> Stack<BYTES> {
-    /// An empty stack.
-    pub(crate) const fn new() -> Stack<BYTES> {
-        Stack {
-            guard: [0; 4096],
-            bytes: [0; BYTES],
-        }
-    }
-}
-
-// The linker script defines all of these; only their addresses are used.
-unsafe extern "C" {
-    safe static __ochre_image_start: u8;
-    safe static __ochre_text_start: u8;
-    safe static __ochre_text_end: u8;
-    safe static __ochre_rodata_start: u8;
-    safe static __ochre_rodata_end: u8;
-    safe static __ochre_build_id_start: u8;
-    safe static __ochre_build_id_end: u8;
-    safe static __ochre_data_start: u8;
-    safe static __ochre_data_end: u8;
-    safe static __ochre_image_end: u8;
-}
+/// Whether the machine's memory begins at address 0: QEMU's `virt` has it from
+/// 1 GiB on, others elsewhere.
+pub(crate) const MEMORY_BEGINS_AT_0: bool = false;
 
 /// What the boot code maps at [`direct_map`], of what can be used before the
 /// memory module takes over.
 pub(crate) fn early_direct() -> Range<u64> {
-    let start = image_physical().start / EARLY_BYTES * EARLY_BYTES;
+    let start = image::physical().start / EARLY_BYTES * EARLY_BYTES;
     start..start + EARLY_BYTES
 }
 
@@ -154,48 +109,7 @@ pub(crate) fn to_physical(address: u64) -> u64 {
     address.wrapping_sub(OCHRE_IMAGE_OFFSET.load(Ordering::Relaxed))
 }
 
-/// The boot code's tables, whole pages of the image: of use to processors that start.
-pub(crate) fn boot_tables() -> Range<u64> {
-    let start = (&raw const super::entry::OCHRE_EARLY_TABLES).addr() as u64;
-    start..start + size_of::<super::entry::EarlyTables>() as u64
-}
-
 /// The guard pages of the stacks in the image, for the final page tables to leave out.
 pub(crate) fn guard_pages() -> [u64; 2] {
     super::entry::stack_guards()
-}
-
-fn between(start: &u8, end: &u8) -> Range<u64> {
-    core::ptr::from_ref(start).addr() as u64..core::ptr::from_ref(end).addr() as u64
-}
-
-/// The kernel's code: read and execute.
-pub(crate) fn text() -> Range<u64> {
-    between(&__ochre_text_start, &__ochre_text_end)
-}
-
-/// The kernel's constants: read only.
-pub(crate) fn rodata() -> Range<u64> {
-    between(&__ochre_rodata_start, &__ochre_rodata_end)
-}
-
-/// The linker's note of which image this is, where it was asked for one.
-pub(crate) fn build_id_note() -> Range<u64> {
-    between(&__ochre_build_id_start, &__ochre_build_id_end)
-}
-
-/// The kernel's data, zeroed data and boot stacks: read and write.
-pub(crate) fn data() -> Range<u64> {
-    between(&__ochre_data_start, &__ochre_data_end)
-}
-
-/// The whole image.
-pub(crate) fn image() -> Range<u64> {
-    between(&__ochre_image_start, &__ochre_image_end)
-}
-
-/// The image in physical memory.
-pub(crate) fn image_physical() -> Range<u64> {
-    let image = image();
-    to_physical(image.start)..to_physical(image.end)
 }

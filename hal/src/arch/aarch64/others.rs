@@ -131,7 +131,7 @@ pub(crate) fn start(entry: fn() -> !) -> bool {
 /// Gives a processor its slot, its memory in it, and has it started.
 fn call(slot: &'static Slot, affinity: u64) -> Result<(), OutOfMemory> {
     const PAGE: usize = 4096;
-    let stack = stacks::allocate(layout::STACK_BYTES / PAGE)?;
+    let stack = stacks::allocate(stacks::STACK_BYTES / PAGE)?;
     let exception_stack = stacks::allocate(layout::EXCEPTION_STACK_BYTES / PAGE)?;
     let layout = Layout::new::<PerCpu>();
     // SAFETY: the layout has a size.

@@ -21,7 +21,10 @@ pub(crate) type Machine = Arm;
 /// Root entries below belong to programs, the others to the kernel.
 pub(crate) const USER_ROOT_ENTRIES: usize = 256;
 
-const RIGHTS: u64 = Arm::VALID | Arm::KEPT | Arm::READ_ONLY | Arm::NEVER_EL0;
+/// The bits of a program's address that do not count: its top byte (TBI0).
+pub(crate) const ADDRESS_TAG: u64 = 0xff << 56;
+
+const RIGHTS: u64 = Arm::VALID | Arm::KEPT | Arm::READ_ONLY | Arm::NEVER_EL0 | Arm::GUARDED;
 
 /// What every entry for a program's page has.
 const USER: u64 = Arm::TABLE_OR_PAGE
@@ -70,6 +73,25 @@ pub(crate) fn allow_stores(place: &AtomicU64) {
     place.fetch_and(!Arm::NO_STORES_BEHIND, Ordering::Relaxed);
 }
 
+/// The same page, as one that was stored to: it counts as that already.
+#[inline]
+pub(crate) fn used(entry: u64) -> u64 {
+    entry
+}
+
+/// The entry above for all pages of a leaf table at once, of which the first
+/// has this one; its frame is aligned to that.
+#[inline]
+pub(crate) fn block(first: u64) -> u64 {
+    first & !Arm::TABLE_OR_PAGE
+}
+
+/// Whether an entry above the leaves, which is not zero, is for pages and no table.
+#[inline]
+pub(crate) fn is_block(entry: u64) -> bool {
+    entry & Arm::TABLE_OR_PAGE == 0
+}
+
 /// The frame that an entry names; entries here are made from 28-bit frame numbers.
 #[inline]
 pub(crate) fn frame(entry: u64) -> u32 {
@@ -113,6 +135,7 @@ pub(crate) fn rights(entry: u64) -> Rights {
         rights |= Rights::READ;
         rights.set(Rights::WRITE, entry & Arm::READ_ONLY == 0);
         rights.set(Rights::EXECUTE, entry & Arm::NEVER_EL0 == 0);
+        rights.set(Rights::GUARDED, entry & Arm::GUARDED != 0);
     }
     rights
 }
@@ -123,11 +146,14 @@ pub(crate) fn is_mapped(entry: u64) -> bool {
     entry & Arm::VALID != 0
 }
 
-/// Whether `new`, for the same frame, forbids something that `old` allowed.
+/// Whether `new`, for the same frame, forbids something that `old` allowed, or
+/// forbids something no more for which there is no page fault that would have
+/// the old translation forgotten.
 #[inline]
 pub(crate) fn loses_rights(old: u64, new: u64) -> bool {
-    let gone = old & !new & Arm::VALID;
-    is_mapped(old) && gone | (new & !old & (Arm::READ_ONLY | Arm::NEVER_EL0)) != 0
+    let gone = old & !new & (Arm::VALID | Arm::GUARDED);
+    let forbids = Arm::READ_ONLY | Arm::NEVER_EL0 | Arm::GUARDED;
+    is_mapped(old) && gone | (new & !old & forbids) != 0
 }
 
 /// Whether the machine recorded an access.
@@ -155,6 +181,8 @@ fn right_bits(rights: Rights) -> u64 {
     }
     if !rights.contains(Rights::EXECUTE) {
         bits |= Arm::NEVER_EL0;
+    } else if rights.contains(Rights::GUARDED) {
+        bits |= Arm::GUARDED;
     }
     bits
 }

@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | `kernel_stack`, `exception_stack` | `trap.rs`, `start.rs` | `trap.rs` |
 //! | `owner`, `loadings` | `context.rs` | `context.rs` |
+//! | `keys_off` | `keys.rs` | `keys.rs` |
 //! | `remote` | see [`Remote`] | any processor |
 
 use core::arch::asm;
@@ -34,6 +35,8 @@ pub(crate) struct PerCpu {
     pub(super) owner: Cell<u64>,
     /// How often this processor has loaded a context.
     pub(super) loadings: Cell<u64>,
+    /// Which keys are switched off: bits of SCTLR_EL1 that are 0.
+    pub(super) keys_off: Cell<u64>,
     /// Whether this processor is telling why it dies: a second failure then must not tell again.
     pub(super) dying: Cell<bool>,
     /// What other processors may look at.
@@ -63,6 +66,7 @@ impl PerCpu {
             index: Cell::new(0),
             owner: Cell::new(0),
             loadings: Cell::new(0),
+            keys_off: Cell::new(0),
             dying: Cell::new(false),
             remote: Remote {
                 affinity: AtomicU64::new(0),

@@ -5,6 +5,8 @@
 //! the trap code stores a trap's frame straight into the thread's context:
 //! nothing is copied.
 
+use super::features;
+
 /// What kind of exception it was: the vector within its group of four.
 pub(crate) mod kind {
     /// Raised by an instruction.
@@ -22,6 +24,14 @@ pub(crate) mod kind {
 /// Bits of the processor state that a program may set: its conditions, and
 /// whether loads may be speculated past stores (SSBS).
 const PROGRAM: u64 = 0xf << 28 | 1 << 12;
+
+/// How the program came to the instruction it is at (BTYPE): what the landing
+/// pad there must be for, if the page is guarded. 0 for all but jumps through
+/// registers.
+pub(super) const ARRIVAL: u64 = 3 << 10;
+
+/// [`ARRIVAL`] by a call through a register.
+pub(super) const CALLED: u64 = 2 << 10;
 
 /// See the module. The assembly knows the layout.
 #[repr(C, align(16))]
@@ -73,6 +83,10 @@ pub(crate) const fn is_programs(state: u64) -> bool {
 }
 
 /// A program's state made safe: EL0, interrupts on.
-pub(crate) const fn sanitize_state(wanted: u64) -> u64 {
-    wanted & PROGRAM
+pub(crate) fn sanitize_state(wanted: u64) -> u64 {
+    if features::get().landing_pads {
+        wanted & (PROGRAM | ARRIVAL)
+    } else {
+        wanted & PROGRAM
+    }
 }

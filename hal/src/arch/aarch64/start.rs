@@ -3,7 +3,7 @@
 use ochre_device_tree::{DeviceTree, HEADER_BYTES};
 use ochre_sync::Once;
 
-use crate::boot::{self, BootInfo, Initramfs};
+use crate::boot::{self, BootInfo, Initramfs, image};
 use crate::memory;
 
 use super::platform::Platform;
@@ -31,7 +31,7 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
     let blob = early_bytes(tree);
     let found = DeviceTree::new(blob);
     let found = found.unwrap_or_else(|error| panic!("the device tree is unusable: {error:?}"));
-    let platform = Platform::read(&found, &layout::image_physical());
+    let platform = Platform::read(&found, &image::physical());
     let _ = PLATFORM.set(platform);
     let platform = PLATFORM.get().expect("it was set on the line before");
     // From here on what is wrong can be told, and the machine be ended.

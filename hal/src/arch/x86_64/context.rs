@@ -83,6 +83,16 @@ impl Context {
         false
     }
 
+    /// See [`UserContext::enabled_keys`](crate::user::UserContext::enabled_keys).
+    pub(crate) fn enabled_keys(&self) -> Option<u64> {
+        None
+    }
+
+    /// See [`UserContext::enable_keys`](crate::user::UserContext::enable_keys).
+    pub(crate) fn enable_keys(&mut self, _which: u64, _wanted: u64) -> bool {
+        false
+    }
+
     /// Makes the save area and the fields the truth: what the processor holds is stale.
     pub(super) fn disown(&mut self) {
         self.live = false;

@@ -20,7 +20,7 @@
 //! position-independent, so there is nothing else to change). Physical addresses
 //! stay; the linker script knows those that this code needs.
 
-use super::layout::{STACK_BYTES, Stack};
+use crate::memory::stacks::{STACK_BYTES, Stack};
 
 /// Tables of the early mapping; filled by the code below.
 #[repr(C, align(4096))]

@@ -67,6 +67,18 @@ pub(crate) fn hwcap() -> u64 {
     u64::from(get().leaf1_edx)
 }
 
+/// What programs see as `AT_HWCAP2`.
+pub(crate) fn hwcap2() -> u64 {
+    0
+}
+
+/// See [`cpu::has_landing_pads`](crate::cpu::has_landing_pads): Linux offers
+/// programs none here.
+#[inline]
+pub(crate) const fn has_landing_pads() -> bool {
+    false
+}
+
 #[cold]
 fn first_look() -> &'static Features {
     // A race would set the same value twice; the loser's is dropped.

@@ -6,7 +6,8 @@
 
 use core::arch::asm;
 
-use super::layout::Stack;
+use crate::memory::stacks::Stack;
+
 use super::percpu::PerCpu;
 use super::registers::{KERNEL_CODE, KERNEL_DATA};
 

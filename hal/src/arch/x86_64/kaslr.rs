@@ -3,6 +3,7 @@
 //! One more place is chosen here: where that begins which programs' own tables
 //! show ([`apart`](super::apart)), 2 MiB apart in 512 GiB, 18 bits.
 
+use crate::boot::image;
 use crate::boot::places::{self, LARGE_PAGE, Places};
 
 use super::entry::{EarlyTables, OCHRE_EARLY_TABLES};
@@ -31,7 +32,7 @@ fn apart_offset(seed: &[u8; 32]) -> u64 {
 /// the image is to move. The boot code's only caller: first of all, once, on
 /// the boot stack, where the image is linked.
 pub(super) extern "C" fn choose(start_info: u64) -> u64 {
-    let image = layout::image_physical();
+    let image = image::physical();
     let handover = pvh::read(&EarlyMap, start_info, &image);
     if !handover.is_ok_and(|handover| places::may_move(handover.cmdline())) {
         return 0;
@@ -44,7 +45,8 @@ pub(super) extern "C" fn choose(start_info: u64) -> u64 {
     // them that nobody looks at.
     let tables = unsafe { &mut *tables };
     prepare(tables, &chosen);
-    layout::move_to(chosen.slide, chosen.windows, apart_offset(&seed));
+    places::keep_windows(chosen.windows);
+    layout::move_to(chosen.slide, apart_offset(&seed));
     for place in places::bases::<u64>() {
         // SAFETY: the boot code's mapping lets us write the code, and nobody
         // else is there yet. What was decoded of it is forgotten when the boot

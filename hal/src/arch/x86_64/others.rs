@@ -178,7 +178,7 @@ pub(crate) fn start(entry: fn() -> !) -> bool {
 /// Gives a processor its slot, its memory in it.
 fn call(slot: &Slot, id: u32) -> Result<(), OutOfMemory> {
     const PAGE: usize = 4096;
-    let stack = stacks::allocate(layout::STACK_BYTES / PAGE)?;
+    let stack = stacks::allocate(stacks::STACK_BYTES / PAGE)?;
     let mut ends = [0; 3];
     for end in &mut ends {
         *end = stacks::allocate(gdt::IST_BYTES / PAGE)?.top;

@@ -15,6 +15,9 @@ pub(crate) type Machine = X86;
 /// Root entries below belong to programs, the others to the kernel.
 pub(crate) const USER_ROOT_ENTRIES: usize = 256;
 
+/// The bits of a program's address that do not count: there are none.
+pub(crate) const ADDRESS_TAG: u64 = 0;
+
 /// The same entry without the right to store.
 #[inline]
 pub(crate) fn without_write(entry: u64) -> u64 {
@@ -72,6 +75,25 @@ pub(crate) fn forbid_stores(place: &AtomicU64) {
 pub(crate) fn allow_stores(place: &AtomicU64) {
     // ORDERING: Relaxed; the table behind it was there before.
     place.fetch_or(X86::WRITE, Ordering::Relaxed);
+}
+
+/// The same page, as one that was stored to: what the machine would record.
+#[inline]
+pub(crate) fn used(entry: u64) -> u64 {
+    entry | X86::ACCESSED | X86::DIRTY
+}
+
+/// The entry above for all pages of a leaf table at once, of which the first
+/// has this one; its frame is aligned to that.
+#[inline]
+pub(crate) fn block(first: u64) -> u64 {
+    first | X86::BLOCK
+}
+
+/// Whether an entry above the leaves, which is not zero, is for pages and no table.
+#[inline]
+pub(crate) fn is_block(entry: u64) -> bool {
+    entry & X86::BLOCK != 0
 }
 
 /// The frame that an entry names; entries here are made from 28-bit frame numbers.
@@ -186,5 +208,30 @@ mod tests {
         let forbids = super::without_stores(table);
         assert_eq!(Machine::decode(forbids, 1), Entry::Table(0x5000));
         assert!(super::lets_write(table) && !super::lets_write(forbids));
+    }
+
+    #[test]
+    fn a_block_is_what_its_first_page_is() {
+        for rights in [Rights::READ | Rights::WRITE, Rights::READ, Rights::empty()] {
+            let page = super::used(user_leaf(512, rights));
+            assert!(super::is_accessed(page) && super::is_dirty(page));
+            let block = super::block(page);
+            assert!(super::is_block(block) && !super::is_block(super::table(512)));
+            let attributes = |entry| match entry {
+                Entry::Leaf {
+                    address: 0x20_0000,
+                    attributes,
+                } => (true, attributes),
+                Entry::Kept {
+                    address: 0x20_0000,
+                    attributes,
+                } => (false, attributes),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(
+                attributes(Machine::decode(block, 1)),
+                attributes(Machine::decode(page, 0))
+            );
+        }
     }
 }

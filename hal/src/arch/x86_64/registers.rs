@@ -82,6 +82,35 @@ pub(crate) struct Registers {
 // past the registers, so their size must keep it aligned.
 const _: () = assert!(size_of::<Registers>() == 176 && size_of::<Registers>().is_multiple_of(16));
 
+/// Pushes the general registers, below what the processor and a stub pushed:
+/// the structure's order from its end on.
+macro_rules! push_registers {
+    () => {
+        concat!(
+            "push rdi\npush rsi\npush rdx\npush rcx\npush rax\n",
+            "push r8\npush r9\npush r10\npush r11\n",
+            "push rbx\npush rbp\npush r12\npush r13\npush r14\npush r15"
+        )
+    };
+}
+pub(super) use push_registers;
+
+/// Loads the registers that every way out loads alike from [`Registers`] at
+/// `rdi`: all but `rcx`, `r11`, `rdi` and `rsp`.
+macro_rules! load_registers {
+    () => {
+        concat!(
+            "mov r15, [rdi + {r15}]\nmov r14, [rdi + {r14}]\n",
+            "mov r13, [rdi + {r13}]\nmov r12, [rdi + {r12}]\n",
+            "mov rbp, [rdi + {rbp}]\nmov rbx, [rdi + {rbx}]\n",
+            "mov r10, [rdi + {r10}]\nmov r9, [rdi + {r9}]\n",
+            "mov r8, [rdi + {r8}]\nmov rax, [rdi + {rax}]\n",
+            "mov rdx, [rdi + {rdx}]\nmov rsi, [rdi + {rsi}]"
+        )
+    };
+}
+pub(super) use load_registers;
+
 impl Registers {
     /// A program's registers with everything zero.
     pub(crate) const fn user(rip: u64, rsp: u64) -> Registers {

@@ -8,6 +8,7 @@
 
 use core::fmt::{self, Write};
 
+use crate::boot::image;
 use crate::debug::LastWords;
 use crate::memory::stacks;
 use crate::{backtrace, cpu, power};
@@ -149,11 +150,11 @@ fn explain_page_fault(out: &mut impl Write, frame: &Registers, address: u64) -> 
 fn region(address: u64) -> &'static str {
     if guard_of(address).is_some() {
         "a stack's guard page"
-    } else if layout::text().contains(&address) {
+    } else if image::text().contains(&address) {
         "the kernel's code"
-    } else if layout::rodata().contains(&address) {
+    } else if image::rodata().contains(&address) {
         "the kernel's constants"
-    } else if layout::data().contains(&address) {
+    } else if image::data().contains(&address) {
         "the kernel's data"
     } else if address < 4096 {
         "a null pointer"

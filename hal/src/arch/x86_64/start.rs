@@ -2,7 +2,7 @@
 
 use ochre_sync::Once;
 
-use crate::boot::{self, BootInfo, Initramfs};
+use crate::boot::{self, BootInfo, Initramfs, image};
 use crate::memory;
 
 use super::pvh::{self, Handover, Physical};
@@ -26,7 +26,7 @@ pub(super) extern "C" fn start(start_info: u64) -> ! {
     // SAFETY: the line above loaded the segments and the task state.
     unsafe { idt::load() };
     boot::stage_ends("the firmware and the boot code");
-    let handover = match pvh::read(&EarlyMap, start_info, &layout::image_physical()) {
+    let handover = match pvh::read(&EarlyMap, start_info, &image::physical()) {
         Ok(handover) => handover,
         Err(error) => {
             // There is no command line to say otherwise, so tell the usual port.

@@ -41,7 +41,9 @@
 //! protection fault of the program.
 
 use super::percpu::{KERNEL_STACK, KERNEL_TRAP, MODE, REGISTERS, SCRATCH};
-use super::registers::{Registers, USER_CODE, USER_DATA, VIA_SYSCALL};
+use super::registers::{
+    Registers, USER_CODE, USER_DATA, VIA_SYSCALL, load_registers, push_registers,
+};
 use crate::memory::presence::KERNEL;
 use core::mem::offset_of;
 
@@ -119,6 +121,11 @@ pub(super) fn stub(vector: u64) -> u64 {
     (&raw const ochre_trap_stubs).addr() as u64 + vector * STUB_BYTES
 }
 
+/// Where the ways out begin: the one by `sysretq`, and the one by `iretq`.
+pub(super) fn ways_out() -> [u64; 2] {
+    [ochre_enter_by_sysret, ochre_enter_by_iret].map(|way| (way as *const ()).addr() as u64)
+}
+
 /// The address of the system call entry.
 pub(super) fn syscall_entry() -> u64 {
     (&raw const ochre_syscall_entry).addr() as u64
@@ -157,21 +164,7 @@ core::arch::global_asm!(
 
     // From user mode; the stack is the thread's `Registers`.
     "swapgs",
-    "push rdi",
-    "push rsi",
-    "push rdx",
-    "push rcx",
-    "push rax",
-    "push r8",
-    "push r9",
-    "push r10",
-    "push r11",
-    "push rbx",
-    "push rbp",
-    "push r12",
-    "push r13",
-    "push r14",
-    "push r15",
+    push_registers!(),
     ".global ochre_trap_from_user",
     "ochre_trap_from_user:",
     "mov dword ptr gs:[{mode}], {in_kernel}",
@@ -192,21 +185,7 @@ core::arch::global_asm!(
     "cmp [rsp + 24], rax",
     "pop rax",
     "je 4f",
-    "push rdi",
-    "push rsi",
-    "push rdx",
-    "push rcx",
-    "push rax",
-    "push r8",
-    "push r9",
-    "push r10",
-    "push r11",
-    "push rbx",
-    "push rbp",
-    "push r12",
-    "push r13",
-    "push r14",
-    "push r15",
+    push_registers!(),
     "cld",
     "mov rdi, rsp",
     // Not relative to here, which may be another place (`apart.rs`).
@@ -244,21 +223,7 @@ core::arch::global_asm!(
 
     ".balign 16",
     "ochre_trap_paranoid:",
-    "push rdi",
-    "push rsi",
-    "push rdx",
-    "push rcx",
-    "push rax",
-    "push r8",
-    "push r9",
-    "push r10",
-    "push r11",
-    "push rbx",
-    "push rbp",
-    "push r12",
-    "push r13",
-    "push r14",
-    "push r15",
+    push_registers!(),
     "cld",
     "xor ebx, ebx",
     "mov ecx, 0xc0000101",
@@ -314,18 +279,7 @@ core::arch::global_asm!(
     ".type ochre_enter_by_sysret, @function",
     "ochre_enter_by_sysret:",
     "mov gs:[{kernel_stack}], rsp",
-    "mov r15, [rdi + {r15}]",
-    "mov r14, [rdi + {r14}]",
-    "mov r13, [rdi + {r13}]",
-    "mov r12, [rdi + {r12}]",
-    "mov rbp, [rdi + {rbp}]",
-    "mov rbx, [rdi + {rbx}]",
-    "mov r10, [rdi + {r10}]",
-    "mov r9, [rdi + {r9}]",
-    "mov r8, [rdi + {r8}]",
-    "mov rax, [rdi + {rax}]",
-    "mov rdx, [rdi + {rdx}]",
-    "mov rsi, [rdi + {rsi}]",
+    load_registers!(),
     "mov rcx, [rdi + {rip}]",
     "mov r11, [rdi + {rflags}]",
     "mov rsp, [rdi + {rsp}]",
@@ -345,18 +299,7 @@ core::arch::global_asm!(
     "push [rdi + {rflags}]",
     "push {user_code}",
     "push [rdi + {rip}]",
-    "mov r15, [rdi + {r15}]",
-    "mov r14, [rdi + {r14}]",
-    "mov r13, [rdi + {r13}]",
-    "mov r12, [rdi + {r12}]",
-    "mov rbp, [rdi + {rbp}]",
-    "mov rbx, [rdi + {rbx}]",
-    "mov r10, [rdi + {r10}]",
-    "mov r9, [rdi + {r9}]",
-    "mov r8, [rdi + {r8}]",
-    "mov rax, [rdi + {rax}]",
-    "mov rdx, [rdi + {rdx}]",
-    "mov rsi, [rdi + {rsi}]",
+    load_registers!(),
     "mov r11, [rdi + {r11}]",
     "mov rcx, [rdi + {rcx}]",
     "mov rdi, [rdi + {rdi}]",

@@ -35,7 +35,8 @@ pub(crate) fn prepare() {
 ///
 /// # Safety
 /// One of the two ranges is kernel memory, valid for the access and not
-/// reached by anyone else meanwhile; the other lies in the user half.
+/// reached by anyone else meanwhile, or lies in a program's frame, which
+/// programs may reach; the other lies in the user half.
 #[inline]
 pub(crate) unsafe fn copy(_: &UserAccess, to: *mut u8, from: *const u8, len: usize) -> usize {
     let left;

@@ -6,6 +6,7 @@ use ochre_paging::{Attributes, Rights, TableMemory, map};
 
 use crate::arch::machine::layout;
 use crate::arch::machine::paging::Machine;
+use crate::boot::image;
 use crate::ktest;
 use crate::memory::kernel_map::Direct;
 use crate::memory::table::Table;
@@ -105,7 +106,7 @@ fn addresses_translate_through_pages_of_4_kib_2_mib_and_1_gib() {
 #[ktest]
 fn the_kernels_own_addresses_translate() {
     let look = |address| translate(|see| walk_kernel(address, see), address);
-    let text = layout::text().start + 0x123;
+    let text = image::text().start + 0x123;
     assert_eq!(look(text), Some((layout::to_physical(text), PAGE)));
     // Somewhere in the direct map there are huge pages.
     let mut largest = None;

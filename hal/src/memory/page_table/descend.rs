@@ -6,13 +6,42 @@
 use core::ops::{ControlFlow, Range};
 
 use ochre_paging::{index, span};
+use ochre_sync::primitive::atomic::Ordering;
 
 use crate::arch::machine::paging;
 
+use super::super::flush::Flush;
 use super::super::quarantine::Unlinked;
 use super::super::table::Table;
 use super::super::user_view;
+use super::huge::{self, leaf_table};
 use super::{PAGE, ROOT_LEVEL};
+
+/// How a space has a leaf table, as its entry for it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// It is the only owner, and the processor walks the table.
+    Own,
+    /// It is the only owner, and the processor finds the pages without the
+    /// table ([`huge`]).
+    Block,
+    /// Others may have it too ([`sharing`](super::sharing)).
+    Shared,
+}
+
+impl Hold {
+    /// What an entry for a leaf table, which is not zero, says.
+    #[inline]
+    pub(super) fn of(entry: u64) -> Hold {
+        if paging::is_block(entry) {
+            Hold::Block
+        } else if paging::lets_write(entry) {
+            Hold::Own
+        } else {
+            Hold::Shared
+        }
+    }
+}
 
 /// A leaf table that a walk came to.
 pub(super) struct Leaf {
@@ -38,33 +67,75 @@ impl Leaf {
         self.at.start <= first && last < self.at.end
     }
 
-    /// Whether the space of the walk may change the table: it is the only
-    /// owner, and its entry says so.
+    /// How the space of the walk has the table.
+    pub(super) fn hold(&self) -> Hold {
+        Hold::of(self.upper.0.load(self.upper.1))
+    }
+
+    /// Whether the space of the walk may change the table.
     pub(super) fn is_own(&self) -> bool {
-        paging::lets_write(self.upper.0.load(self.upper.1))
+        self.hold() == Hold::Own
     }
 
     /// Makes the table the space's own if nobody else has it any more; whether
-    /// it is. Rights grow by that: who remembers less faults.
+    /// it is. Rights grow by that: who remembers less faults. A block stays one.
     pub(super) fn claim(&self) -> bool {
-        if self.is_own() {
-            return true;
+        let hold = self.hold();
+        let is_left = hold == Hold::Shared && self.table.is_sole();
+        if is_left {
+            paging::allow_stores(&self.upper.0.entries()[self.upper.1]);
         }
-        let is_sole = self.table.is_sole();
-        if is_sole {
-            self.allow_stores();
-        }
-        is_sole
+        hold == Hold::Own || is_left
     }
 
-    /// Lets the rights in the table count: the caller is its only owner.
-    pub(super) fn allow_stores(&self) {
-        paging::allow_stores(&self.upper.0.entries()[self.upper.1]);
+    /// Makes the table the space's own, of which no processor uses the entry:
+    /// the caller is its only owner.
+    pub(super) fn take(&self) {
+        self.note_end();
+        let entry = paging::table(self.table.frame());
+        // ORDERING: Relaxed; no processor uses it.
+        self.upper.0.entries()[self.upper.1].store(entry, Ordering::Relaxed);
     }
 
     /// Unlinks the table from the space.
     pub(super) fn unlink(&self) {
+        self.note_end();
         self.upper.0.clear(self.upper.1);
+    }
+
+    /// Puts the table itself where a block is, and makes the space its owner as
+    /// of any.
+    pub(super) fn open(&self, root: u32) {
+        self.note_end();
+        self.relink(root, paging::table(self.table.frame()));
+        huge::note_opened();
+    }
+
+    /// Puts another entry for the same addresses in the place of the one there.
+    pub(super) fn relink(&self, root: u32, entry: u64) {
+        let place = &self.upper.0.entries()[self.upper.1];
+        // Nothing for a moment: a machine may not see two entries for one
+        // address that lead to different places or are of different sizes, and
+        // none may use what the old one led to when this returns.
+        // ORDERING: Relaxed; the flush orders it against the processors.
+        place.store(0, Ordering::Relaxed);
+        self.forget(root);
+        // ORDERING: Release: a processor that finds the table finds it filled.
+        place.store(entry, Ordering::Release);
+    }
+
+    /// Makes the processors forget all that the table maps.
+    pub(super) fn forget(&self, root: u32) {
+        let mut flush = Flush::new(root);
+        flush.cover(self.base, self.base + span(1));
+        flush.flush();
+    }
+
+    /// A block that is there now is none any more.
+    fn note_end(&self) {
+        if self.hold() == Hold::Block {
+            huge::note_end();
+        }
     }
 }
 
@@ -121,12 +192,14 @@ pub(super) fn level(
         if entry == 0 {
             continue;
         }
-        // SAFETY: invariant 1 of the module above.
-        let mut next = unsafe { Table::at(paging::frame(entry)) };
         let next_base = base + at as u64 * span(depth);
+        let mut next;
         let flow = if depth > 1 {
+            // SAFETY: invariant 1 of the module above.
+            next = unsafe { Table::at(paging::frame(entry)) };
             level(next, depth - 1, next_base, range, empty, visit)
         } else {
+            next = leaf_table(entry);
             let leaf = Leaf {
                 base: next_base,
                 table: next,
@@ -138,12 +211,11 @@ pub(super) fn level(
                 flow = visit(&leaf);
                 // The visit may have put another table there, or none.
                 let entry = table.load(at);
-                if entry == 0 || !paging::lets_write(entry) {
+                if entry == 0 || Hold::of(entry) != Hold::Own {
                     flow?;
                     continue;
                 }
-                // SAFETY: as above.
-                next = unsafe { Table::at(paging::frame(entry)) };
+                next = leaf_table(entry);
             }
             flow
         };

@@ -13,6 +13,7 @@
 //! | lets stores pass | itself alone | do anything |
 //! | forbids them | several | take store rights from entries, nothing else |
 //! | forbids them | itself alone, the others have gone | claim it ([`Leaf::claim`]): first state |
+//! | is for the pages, not the table ([`huge`](super::huge)) | itself alone | open it ([`Leaf::open`]): first state |
 //!
 //! Whoever wants to change a table that others have makes a copy first
 //! ([`PageTable::own`]): each entry with a handle of its frame and without the
@@ -37,7 +38,7 @@ use super::super::frames;
 use super::super::quarantine::{self, Unlinked};
 use super::super::table::Table;
 use super::super::{OutOfMemory, user_frame};
-use super::descend::{Leaf, descend_while};
+use super::descend::{Hold, Leaf, descend_while};
 use super::{PAGE, PageTable, check, check_range, free_leaf};
 
 /// What a table counts of [`PageTable::share_some_into`]'s budget besides its pages.
@@ -115,6 +116,9 @@ impl PageTable {
                 result = Ok(leaf.base.max(range.start));
                 return ControlFlow::Break(());
             }
+            if leaf.hold() == Hold::Block {
+                leaf.open(flush.root());
+            }
             match child.adopt(leaf, sharing, &mut flush) {
                 Ok(cost) => {
                     *budget = budget.saturating_sub(cost);
@@ -184,8 +188,8 @@ impl PageTable {
     pub fn own(&mut self, address: u64) -> Result<bool, OutOfMemory> {
         check(address, PAGE);
         match self.leaf(address) {
-            None | Some((_, true)) => Ok(false),
-            Some((_, false)) => self.own_some(&(address..address + PAGE), |_| true),
+            None | Some((_, Hold::Own)) => Ok(false),
+            Some(_) => self.own_some(&(address..address + PAGE), |_| true),
         }
     }
 
@@ -193,7 +197,7 @@ impl PageTable {
     /// one was not.
     pub(super) fn own_range(&mut self, range: Range<u64>) -> Result<bool, OutOfMemory> {
         let is_in_one = range.start / span(1) == range.end.saturating_sub(1) / span(1);
-        if is_in_one && !matches!(self.leaf(range.start), Some((_, false))) {
+        if is_in_one && self.is_own_or_none(range.start) {
             return Ok(false);
         }
         self.own_some(&range, |_| true)
@@ -206,7 +210,7 @@ impl PageTable {
         }
         // Tables in the middle are in it as a whole.
         for page in [range.start, range.end - PAGE] {
-            if !matches!(self.leaf(page), Some((_, false))) {
+            if self.is_own_or_none(page) {
                 continue;
             }
             let start = page / span(1) * span(1);
@@ -214,6 +218,12 @@ impl PageTable {
             self.own_some(&part, |leaf| !leaf.is_whole())?;
         }
         Ok(())
+    }
+
+    /// Whether an address has no table that would have to be made the space's own.
+    #[inline]
+    fn is_own_or_none(&self, address: u64) -> bool {
+        self.leaf(address).is_none_or(|(_, hold)| hold == Hold::Own)
     }
 
     #[cold]
@@ -249,32 +259,24 @@ impl PageTable {
 }
 
 /// Makes a shared leaf table the own one of the space of `root`: as it is
-/// where the others have gone, otherwise a copy.
+/// where the others have gone, or there were none; otherwise a copy.
 fn own_leaf(root: u32, leaf: &Leaf) -> Result<(), OutOfMemory> {
-    let whole = || {
-        let mut flush = Flush::new(root);
-        flush.cover(leaf.base, leaf.base + span(1));
-        flush
-    };
+    if leaf.hold() == Hold::Block {
+        leaf.open(root);
+        return Ok(());
+    }
     if leaf.claim() {
         // Who remembers that stores are forbidden would fault, find nothing to
         // do and forget: once for each page that it remembers. This forgets
         // all of them at once.
-        whole().flush();
+        leaf.forget(root);
         return Ok(());
     }
     let new = Table::new()?;
     let (first, last) = leaf.table.extent();
     let copied = share_leaf(leaf.table, new, first..last + 1, true);
     new.note(first, last, copied.count);
-    // Nothing for a moment: a machine may not see two tables for one address,
-    // and none may use the old one when it is let go.
-    let (upper, place) = leaf.upper;
-    // ORDERING: Relaxed; the flush orders it against the processors.
-    upper.entries()[place].store(0, Ordering::Relaxed);
-    whole().flush();
-    // ORDERING: Release: a processor that finds the table finds it filled.
-    upper.entries()[place].store(paging::table(new.frame()), Ordering::Release);
+    leaf.relink(root, paging::table(new.frame()));
     let_go(root, leaf.table);
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! Address spaces on a host: tables in an arena, against a model.
 
 mod forks;
+mod huge;
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::{ProptestConfig, Strategy, prop_assert_eq, proptest};
 use proptest::prop_oneof;
 
-use super::super::{PAGE_SIZE, PageTable, Rights, Sharing, USER_END, UserFrame, frames, host};
+use super::super::{
+    PAGE_SIZE, PageTable, Rights, Sharing, USER_END, UserBlock, UserFrame, frames, host,
+};
 use super::PAGE;
 
 fn rw() -> Rights {
@@ -338,6 +341,7 @@ fn a_space_outlives_its_tables() {
 #[derive(Clone, Debug)]
 enum Step {
     Map(u64, Rights),
+    MapHuge(u64, Rights),
     Replace(u64, Rights),
     Protect(u64, u64, Rights),
     WriteProtect(u64, u64),
@@ -369,6 +373,7 @@ fn rights() -> impl Strategy<Value = Rights> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (page(), rights()).prop_map(|(page, rights)| Step::Map(page, rights)),
+        1 => (page(), rights()).prop_map(|(page, rights)| Step::MapHuge(page / 512 * 512, rights)),
         2 => (page(), rights()).prop_map(|(page, rights)| Step::Replace(page, rights)),
         1 => (page(), page(), rights()).prop_map(|(a, b, r)| Step::Protect(a.min(b), a.max(b), r)),
         1 => (page(), page()).prop_map(|(a, b)| Step::WriteProtect(a.min(b), a.max(b))),
@@ -422,6 +427,22 @@ proptest! {
                     }
                     table.map(page * PAGE, fresh, rights).expect("room");
                     model.insert(page, (number, rights));
+                }
+                Step::MapHuge(first, rights) => {
+                    let range = first..first + 512;
+                    let is_vacant = model.range(range.clone()).next().is_none();
+                    prop_assert_eq!(table.is_vacant_block(first * PAGE), is_vacant);
+                    if !is_vacant || range.end * PAGE > USER_END {
+                        continue;
+                    }
+                    // None may be left whole.
+                    let Ok(block) = UserBlock::zeroed() else {
+                        continue;
+                    };
+                    table.map_huge(first * PAGE, block, rights).expect("room");
+                    let number = |page: u64| table.query(page * PAGE).map(|page| page.frame.number());
+                    let frame = number(first).expect("mapped");
+                    model.extend(range.map(|page| (page, (frame + page - first, rights))));
                 }
                 Step::Replace(page, rights) => {
                     let fresh = frame(1);

@@ -3,8 +3,8 @@
 //! A keyboard cannot be told to wait. It keeps a few keys, QEMU's sixteen bytes
 //! or sixty-four events, and drops the rest; and a device that is left alone
 //! until the program reads would hold back the keys for the kernel too, by
-//! which a person gets away from a program that does not. So keys are taken as they
-//! come, and bytes wait here: a small queue for people, which grows while
+//! which a person gets away from a program that does not. So keys are taken as
+//! they come, and bytes wait here: a small queue for people, which grows while
 //! something is pasted faster than it is read, and shrinks when all is handed
 //! over.
 //!

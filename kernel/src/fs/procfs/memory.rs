@@ -5,12 +5,13 @@ use core::fmt::{self, Write};
 
 use ochre_abi::ipc::ShmIdDs;
 use ochre_abi::stat::TMPFS_MAGIC;
-use ochre_hal::memory::{self, Stats};
+use ochre_hal::memory::{self, HUGE_SIZE, PAGE_SIZE, Stats};
 
 use super::text::{Made, Text};
 use crate::ipc::sysv::shm;
 use crate::memory::MakeRoom;
 use crate::memory::commit;
+use crate::memory::huge::fallbacks;
 use crate::vfs::mount;
 
 /// KiB in a frame.
@@ -38,13 +39,15 @@ fn file_frames() -> u64 {
 
 /// `/proc/meminfo`.
 pub(super) fn information(text: &mut Text) -> Made {
-    write_information(text, &memory::stats(), file_frames())?;
+    let huge = memory::huge_pages().mapped;
+    write_information(text, &memory::stats(), file_frames(), huge)?;
     Ok(())
 }
 
 /// What a program may have is what is free above the kernel's reserve: files
 /// are in memory alone and cannot make room.
-fn write_information(text: &mut Text, stats: &Stats, files: u64) -> fmt::Result {
+fn write_information(text: &mut Text, stats: &Stats, files: u64, huge: u64) -> fmt::Result {
+    let huge_frames = huge.saturating_mul((HUGE_SIZE / PAGE_SIZE) as u64);
     let available = stats.free.saturating_sub(stats.reserve) as u64;
     let heap = stats.heap as u64;
     for (name, frames) in [
@@ -67,9 +70,15 @@ fn write_information(text: &mut Text, stats: &Stats, files: u64) -> fmt::Result 
         ("PageTables:", stats.page_tables as u64),
         ("CommitLimit:", commit::limit()),
         ("Committed_AS:", commit::promised()),
+        ("AnonHugePages:", huge_frames),
     ] {
         writeln!(text, "{name:<16}{:8} kB", frames.saturating_mul(FRAME_KIB))?;
     }
+    // None are set aside; those that come by themselves are above.
+    for name in ["Total:", "Free: ", "Rsvd: ", "Surp: "] {
+        writeln!(text, "HugePages_{name} {:7}", 0)?;
+    }
+    writeln!(text, "{:<16}{:8} kB", "Hugepagesize:", HUGE_SIZE / 1024)?;
     Ok(())
 }
 
@@ -82,6 +91,13 @@ pub(super) fn counters(text: &mut Text) -> Made {
     writeln!(text, "nr_shmem {files}")?;
     writeln!(text, "nr_page_table_pages {}", stats.page_tables)?;
     writeln!(text, "nr_slab_unreclaimable {}", stats.heap)?;
+    let huge = memory::huge_pages();
+    writeln!(text, "nr_anon_transparent_hugepages {}", huge.mapped)?;
+    writeln!(text, "thp_fault_alloc {}", huge.made)?;
+    writeln!(text, "thp_fault_fallback {}", fallbacks())?;
+    // What is split are pages and what maps them at once.
+    writeln!(text, "thp_split_page {}", huge.split)?;
+    writeln!(text, "thp_split_pmd {}", huge.split)?;
     // Nothing is ever moved to a disk, or back.
     for name in ["pgpgin", "pgpgout", "pswpin", "pswpout"] {
         writeln!(text, "{name} 0")?;
@@ -244,7 +260,7 @@ mod tests {
             heap: 7,
         };
         let mut text = Text::default();
-        write_information(&mut text, &stats, 20).unwrap();
+        write_information(&mut text, &stats, 20, 3).unwrap();
         let text = String::from_utf8(text.into_bytes()).unwrap();
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("MemTotal:           4000 kB"));
@@ -252,5 +268,8 @@ mod tests {
         assert_eq!(lines.next(), Some("MemAvailable:       1600 kB"));
         assert!(text.contains("\nCached:               80 kB\n"));
         assert!(text.contains("\nPageTables:           12 kB\n"));
+        assert!(text.contains("\nAnonHugePages:      6144 kB\n"));
+        assert!(text.contains("\nHugePages_Total:       0\nHugePages_Free:        0\n"));
+        assert!(text.ends_with("\nHugepagesize:       2048 kB\n"));
     }
 }

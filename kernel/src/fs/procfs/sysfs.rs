@@ -1,4 +1,5 @@
-//! sysfs: the processors, where C libraries and load generators look for them.
+//! sysfs: the processors, and huge pages, where C libraries and load generators
+//! look for them.
 //!
 //! Files are those of procfs, in a tree of their own; there is no more in it
 //! than what has something to say. Each processor is a core by itself.
@@ -9,11 +10,13 @@ use core::fmt::Write;
 
 use ochre_abi::Errno;
 use ochre_hal::cpu::{self, MAX_CPUS, Meltdown};
+use ochre_hal::memory::HUGE_SIZE;
 
 use super::node::{Content, Identity, Leaf, Listing};
 use super::root::{Digits, parse_number};
 use super::text::{Made, Text};
 use super::tree::Tree;
+use crate::memory::huge::HugePolicy;
 use crate::vfs::mount::{Mount, MountFlags};
 use crate::vfs::{Entry as Listed, Inode, Kind, Metadata, Open, Opened, Permissions, now};
 
@@ -40,6 +43,9 @@ enum Place {
     Vulnerabilities,
     Processor(u32),
     Topology(u32),
+    Kernel,
+    Memory,
+    HugePages,
 }
 
 /// What a name stands for.
@@ -47,11 +53,32 @@ enum Place {
 enum What {
     Directory(fn(u32) -> Place),
     Text(fn(u32, &mut Text) -> Made),
+    Setting(fn(&mut Text) -> Made, fn(&[u8]) -> Result<(), Errno>),
 }
 
 type Table = &'static [(&'static str, What)];
 
-const TOP: Table = &[("devices", What::Directory(|_| Place::Devices))];
+const TOP: Table = &[
+    ("devices", What::Directory(|_| Place::Devices)),
+    ("kernel", What::Directory(|_| Place::Kernel)),
+];
+const KERNEL: Table = &[("mm", What::Directory(|_| Place::Memory))];
+const MEMORY: Table = &[(
+    "transparent_hugepage",
+    What::Directory(|_| Place::HugePages),
+)];
+const HUGE_PAGES: Table = &[
+    (
+        "enabled",
+        What::Setting(|text| line(HugePolicy::now(), text), set_huge_policy),
+    ),
+    (
+        "hpage_pmd_size",
+        What::Text(|_, text| line(HUGE_SIZE, text)),
+    ),
+    // What is read first comes page by page.
+    ("use_zero_page", What::Text(|_, text| line(0, text))),
+];
 const DEVICES: Table = &[("system", What::Directory(|_| Place::System))];
 const SYSTEM: Table = &[("cpu", What::Directory(|_| Place::Processors))];
 const ALL_PROCESSORS: Table = &[
@@ -82,6 +109,12 @@ const TOPOLOGY: Table = &[
 
 fn line(value: impl core::fmt::Display, text: &mut Text) -> Made {
     writeln!(text, "{value}")?;
+    Ok(())
+}
+
+fn set_huge_policy(bytes: &[u8]) -> Result<(), Errno> {
+    let policy = HugePolicy::named(bytes.trim_ascii_end());
+    policy.ok_or(Errno::EINVAL)?.set();
     Ok(())
 }
 
@@ -122,6 +155,9 @@ impl Place {
             Place::Vulnerabilities => VULNERABILITIES,
             Place::Processor(_) => ONE_PROCESSOR,
             Place::Topology(_) => TOPOLOGY,
+            Place::Kernel => KERNEL,
+            Place::Memory => MEMORY,
+            Place::HugePages => HUGE_PAGES,
         }
     }
 
@@ -141,6 +177,9 @@ impl Place {
             Place::System => 2 * SPAN,
             Place::Processors => 3 * SPAN,
             Place::Vulnerabilities => 4 * SPAN,
+            Place::Kernel => 5 * SPAN,
+            Place::Memory => 6 * SPAN,
+            Place::HugePages => 7 * SPAN,
             Place::Processor(processor) => of(processor, 0),
             Place::Topology(processor) => of(processor, 1),
         }
@@ -150,7 +189,7 @@ impl Place {
     fn number_of(self, index: usize, what: What) -> u64 {
         match what {
             What::Directory(place) => place(self.processor()).number(),
-            What::Text(_) => self.number() + 1 + index as u64,
+            What::Text(_) | What::Setting(..) => self.number() + 1 + index as u64,
         }
     }
 
@@ -174,16 +213,31 @@ impl Place {
 struct Fact {
     number: u64,
     processor: u32,
-    make: fn(u32, &mut Text) -> Made,
+    what: What,
 }
 
 impl Content for Fact {
     fn identity(&self) -> Identity {
-        Identity::of_root(self.number, 0o444).on(&TREE)
+        let mode = match self.what {
+            What::Setting(..) => 0o644,
+            _ => 0o444,
+        };
+        Identity::of_root(self.number, mode).on(&TREE)
     }
 
     fn render(&self, text: &mut Text) -> Made {
-        (self.make)(self.processor, text)
+        match self.what {
+            What::Text(make) => make(self.processor, text),
+            What::Setting(make, _) => make(text),
+            What::Directory(_) => Ok(()),
+        }
+    }
+
+    fn store(&self, bytes: &[u8]) -> Result<(), Errno> {
+        match self.what {
+            What::Setting(_, take) => take(bytes),
+            _ => Err(Errno::EINVAL),
+        }
     }
 }
 
@@ -212,10 +266,10 @@ impl Inode for Place {
         let (index, (_, what)) = found.ok_or(Errno::ENOENT)?;
         Ok(match *what {
             What::Directory(place) => Arc::new(place(self.processor())),
-            What::Text(make) => Leaf::inode(Fact {
-                number: self.number_of(index, *what),
+            what => Leaf::inode(Fact {
+                number: self.number_of(index, what),
                 processor: self.processor(),
-                make,
+                what,
             }),
         })
     }
@@ -232,7 +286,7 @@ impl Inode for Place {
                 next: index as u64 + 1,
                 kind: match what {
                     What::Directory(_) => Kind::Directory,
-                    What::Text(_) => Kind::Regular,
+                    What::Text(_) | What::Setting(..) => Kind::Regular,
                 },
                 name: name.as_bytes(),
             };
@@ -294,6 +348,9 @@ mod tests {
             Place::Processors,
             Place::Processor(1),
             Place::Topology(1),
+            Place::Kernel,
+            Place::Memory,
+            Place::HugePages,
         ] {
             let table = place.table();
             assert!((table.len() as u64) < SPAN, "{place:?}");

@@ -573,6 +573,14 @@ impl Backing for Node {
         Ok(frame.into_user())
     }
 
+    fn page_at_hand(&self, index: u64) -> Option<Result<UserFrame, Errno>> {
+        let page = self.bytes().map(|bytes| bytes.lock().page_at_hand(index));
+        match page {
+            Ok(page) => page.map(|page| page.map(Frame::into_user)),
+            Err(errno) => Some(Err(errno)),
+        }
+    }
+
     fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
         if let Ok(bytes) = self.bytes() {
             bytes

@@ -203,16 +203,21 @@ impl<F: Frame> Pages<F> {
         charge: impl Fn(u64) -> Result<(), Errno>,
         refund: impl Fn(u64),
     ) -> Result<F, Errno> {
-        if index >= self.size.div_ceil(PAGE) {
-            return Err(Errno::ENXIO);
-        }
-        if let Some(frame) = self.frames.get(&index) {
-            return Ok(frame.clone());
+        if let Some(page) = self.page_at_hand(index) {
+            return page;
         }
         charge(1)?;
         let frame = F::zeroed().inspect_err(|_| refund(1))?;
         self.frames.insert(index, frame.clone());
         Ok(frame)
+    }
+
+    /// The frame of page `index`, if nothing has to be made for it.
+    pub fn page_at_hand(&self, index: u64) -> Option<Result<F, Errno>> {
+        if index >= self.size.div_ceil(PAGE) {
+            return Some(Err(Errno::ENXIO));
+        }
+        self.frames.get(&index).cloned().map(Ok)
     }
 
     /// Visits frames that are present.

@@ -455,6 +455,10 @@ impl Backing for Attachment {
         self.0.memory.page(index)
     }
 
+    fn page_at_hand(&self, index: u64) -> Option<Result<UserFrame, Errno>> {
+        self.0.memory.page_at_hand(index)
+    }
+
     fn present(&self, pages: Range<u64>, visit: &mut dyn FnMut(u64, UserFrame)) {
         self.0.memory.present(pages, visit);
     }

@@ -21,6 +21,8 @@ use crate::memory::{
 
 mod by_parts;
 mod cut_files;
+mod huge;
+mod meanwhile;
 
 const BASE: u64 = 0x10_0000_0000;
 const RW: Protection = Protection::READ.union(Protection::WRITE);

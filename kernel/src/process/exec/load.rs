@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ochre_abi::Errno;
+use ochre_abi::arch::LANDING_PADS_PROPERTY;
 use ochre_abi::auxv::{
     AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2,
     AT_IGNORE, AT_MINSIGSTKSZ, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_RSEQ_ALIGN,
@@ -21,11 +22,11 @@ use ochre_hal::memory::PAGE_SIZE;
 use super::stack;
 use super::{Arguments, Identity, Opener};
 use crate::memory::MakeRoom;
-use crate::memory::elf::{ElfError, Header, Program};
+use crate::memory::elf::{ElfError, Header, Program, properties};
 use crate::memory::{
     AddressSpace, AreaFlags, Facts, Limits, MapRequest, Placement, Randomness, Source, vdso,
 };
-use crate::vfs::{OpenFile, Sink};
+use crate::vfs::{OpenFile, read_at};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
@@ -35,19 +36,6 @@ const STACK_SPARE: u64 = 128 << 10;
 /// The smallest alternate signal stack that is always enough: the machine's
 /// frame with the largest register state there is.
 const SIGNAL_STACK: u64 = 4096;
-
-/// Reads at an offset until the buffer is full or the file ends; answers how
-/// many bytes came.
-pub(super) fn read_at(file: &OpenFile, offset: u64, to: &mut [u8]) -> Result<usize, Errno> {
-    let mut position = offset;
-    let mut sink = Sink::kernel(to);
-    while sink.remaining() > 0 {
-        if file.file().read(&mut sink, &mut position)? == 0 {
-            break;
-        }
-    }
-    Ok(sink.moved())
-}
 
 /// A program ready to start.
 #[derive(Debug)]
@@ -91,12 +79,17 @@ impl Loader<'_> {
                 let path = self.interpreter_path(range.start, range.end)?;
                 let file = opener.open(&path)?;
                 let mut start = [0; 64];
-                let len = read_at(&file, 0, &mut start)?;
+                let len = read_at(&**file.file(), 0, &mut start)?;
                 let program = read_program(&file, start.get(..len).unwrap_or_default())
                     .map_err(bad_library)?;
                 Some((file, program))
             }
             None => None,
+        };
+        // Who has an interpreter leaves it to that to guard the rest.
+        let guarded = match &interpreter {
+            Some((file, program)) => has_landing_pads(file, program)?,
+            None => has_landing_pads(self.file, &program)?,
         };
 
         let space = AddressSpace::with(self.limits, &self.placement).map_err(|_| Errno::ENOMEM)?;
@@ -106,7 +99,8 @@ impl Loader<'_> {
         } else {
             None
         };
-        let placed = place(&space, self.file, &program, wanted)?;
+        let guards_itself = interpreter.is_none() && guarded;
+        let placed = place(&space, self.file, &program, wanted, guards_itself)?;
         let heap = if layout.heap_gap == 0 {
             placed.end
         } else {
@@ -121,7 +115,7 @@ impl Loader<'_> {
                 } else {
                     None
                 };
-                Some(place(&space, file, program, base)?)
+                Some(place(&space, file, program, base, guarded)?)
             }
             None => None,
         };
@@ -153,7 +147,7 @@ impl Loader<'_> {
         let len = (end - start) as usize;
         path.make_room_exact(len)?;
         path.resize(len, 0);
-        if read_at(self.file, start, &mut path)? != len || path.pop() != Some(0) {
+        if read_at(&**self.file.file(), start, &mut path)? != len || path.pop() != Some(0) {
             return Err(Errno::ENOEXEC);
         }
         if let Some(end) = path.iter().position(|byte| *byte == 0) {
@@ -200,7 +194,7 @@ impl Loader<'_> {
             (AT_GID, u64::from(identity.gid)),
             (AT_EGID, u64::from(identity.egid)),
             (AT_SECURE, u64::from(identity.secure)),
-            (AT_HWCAP2, 0),
+            (AT_HWCAP2, cpu::hwcap2()),
             (AT_RSEQ_FEATURE_SIZE, u64::from(rseq::FEATURE_SIZE)),
             (AT_RSEQ_ALIGN, rseq::ALIGNMENT),
         ]
@@ -305,18 +299,46 @@ fn read_program(file: &OpenFile, start: &[u8]) -> Result<Program, Refusal> {
             &mut long
         }
     };
-    if read_at(file, header.table_offset, table).map_err(Refusal::Io)? != len {
+    if read_at(&**file.file(), header.table_offset, table).map_err(Refusal::Io)? != len {
         return Err(Refusal::Elf(ElfError::BadTable));
     }
     Program::parse(header, table).map_err(Refusal::Elf)
 }
 
-/// Maps an image: where it says, or at `base`.
+/// Whether jumps through registers are to lead to landing pads in all of a
+/// program's code: it says so in a note, and the machine has such.
+///
+/// # Errors
+/// ENOEXEC for a note that contradicts itself, EIO for what is too short for
+/// one, or what reading answers.
+fn has_landing_pads(file: &OpenFile, program: &Program) -> Result<bool, Errno> {
+    let note = program
+        .properties
+        .filter(|_| LANDING_PADS_PROPERTY.is_some());
+    let Some((offset, len)) = note else {
+        return Ok(false);
+    };
+    let mut note = [0; properties::LIMIT];
+    let note = usize::try_from(len)
+        .ok()
+        .and_then(|len| note.get_mut(..len))
+        .ok_or(Errno::ENOEXEC)?;
+    let len = read_at(&**file.file(), offset, note)?;
+    if len < properties::LEAST {
+        return Err(Errno::EIO);
+    }
+    let note = note.get(..len).unwrap_or_default();
+    let found = properties::has_landing_pads(note).map_err(|_| Errno::ENOEXEC)?;
+    Ok(found && cpu::has_landing_pads())
+}
+
+/// Maps an image: where it says, or at `base`; what is code of it `guarded`.
 fn place(
     space: &AddressSpace,
     file: &OpenFile,
     program: &Program,
     base: Option<u64>,
+    guarded: bool,
 ) -> Result<Placed, Errno> {
     let backing = file.backing().ok_or(Errno::ENOEXEC)?;
     let span = program.span();
@@ -340,12 +362,15 @@ fn place(
         let file_end = start + segment.file_size;
         let end = segment.end() + bias;
         let mut zero_from = first_page;
+        let mut protection = segment.protection;
+        let is_code = protection.contains(Protection::EXECUTE);
+        protection.set(Protection::GUARDED, guarded && is_code);
         if segment.file_size > 0 {
             zero_from = file_end.next_multiple_of(PAGE);
             map_fixed(
                 space,
                 first_page..zero_from,
-                segment.protection,
+                protection,
                 Some(Source {
                     backing: Arc::clone(&backing),
                     first: segment.offset / PAGE,

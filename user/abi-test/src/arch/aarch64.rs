@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use super::{Fault, legacy};
+use super::{Fault, Way, legacy};
 use crate::errno::Errno;
 use crate::sys::{self, NONCANONICAL, Ret, RseqArea};
 
@@ -103,6 +103,69 @@ pub(crate) fn fault(fault: Fault) {
             unsafe { asm!("ldrb {0:w}, [{0}]", inout(reg) NONCANONICAL => _) }
         }
     }
+}
+
+/// Whether there are landing pads, keys and addresses with tags.
+pub(crate) const HAS_MARKS: bool = true;
+
+/// Comes to code at `target` that the case wrote, which answers; `pad` is code
+/// that jumps where the second argument says.
+pub(crate) fn come(way: Way, target: usize, pad: usize) -> u64 {
+    let answer;
+    macro_rules! go {
+        ($($line:literal),*) => {
+            // SAFETY: the case wrote code there that keeps what C's functions
+            // keep and returns, or means to fault.
+            unsafe {
+                asm!(
+                    $($line),*,
+                    in("x9") target,
+                    in("x10") pad,
+                    in("x1") target,
+                    lateout("x0") answer,
+                    clobber_abi("C"),
+                )
+            }
+        };
+    }
+    match way {
+        Way::Call => go!("blr x9"),
+        Way::Jump => go!("adr x30, 2f", "br x9", "2:"),
+        Way::JumpFromPad => go!("blr x10"),
+        Way::Return => go!("adr x30, 2f", "ret x9", "2:"),
+        Way::Trap => go!("adr x30, 2f", "brk #0", "2:"),
+    }
+    answer
+}
+
+/// Has the handler's return come to where [`come`] was to go, as by a call.
+pub(crate) fn return_to_landing(context: usize) {
+    // SAFETY: handlers are given a pointer to their frame's context.
+    let frame = unsafe { machine_context(context) };
+    frame.pc = frame.regs[9];
+    frame.pstate |= 2 << 10;
+}
+
+/// How the program came to where it was interrupted (BTYPE).
+pub(crate) fn arrival(context: usize) -> u64 {
+    // SAFETY: as above.
+    unsafe { machine_context(context) }.pstate >> 10 & 3
+}
+
+/// An address, signed with the first key for code.
+pub(crate) fn sign(address: u64) -> u64 {
+    let signed;
+    // SAFETY: changes the registers named only; nothing older processors know.
+    unsafe {
+        asm!(
+            "mov x30, {0}",
+            "hint #25",
+            "mov {0}, x30",
+            inout(reg) address => signed,
+            out("x30") _,
+        )
+    }
+    signed
 }
 
 /// What the program goes on with when the handler, which got `context` as its

@@ -1,9 +1,12 @@
 //! Copy-on-write: parent and child each see only their own writes.
 
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
 use super::memory::fresh;
 use crate::call;
 use crate::report::{check, check_child, wait};
-use crate::sys::{self, PAGE};
+use crate::sys::{self, PAGE, RW};
 
 /// The cases.
 pub(crate) fn run() {
@@ -129,4 +132,93 @@ pub(crate) fn run() {
         }
         right
     });
+    threads();
+}
+
+/// Pages that threads fault at once.
+const PAGES: usize = 32;
+
+/// Threads that store at once, each its own byte of all pages, while the pages
+/// are forked, given up and replaced.
+fn threads() {
+    const STORING: usize = 3;
+    static ENDS: AtomicBool = AtomicBool::new(false);
+    static ROUNDS: AtomicUsize = AtomicUsize::new(0);
+    static LOST: AtomicUsize = AtomicUsize::new(0);
+    static FOREIGN: AtomicUsize = AtomicUsize::new(0);
+    let kept = fresh(PAGES);
+    let replaced = fresh(PAGES);
+    let file = call!(SYS_memfd_create, c"old", 0).unwrap_or(-1);
+    for page in 0..PAGES {
+        let _ = call!(SYS_pwrite64, file, &[page as u8; 8], 8, page * PAGE);
+    }
+    let store = move |mine: usize| {
+        move || {
+            let mut last = 0_u8;
+            while !ENDS.load(Ordering::Relaxed) {
+                let next = last.wrapping_add(1);
+                for page in 0..PAGES {
+                    let at = kept + page * PAGE + mine;
+                    let is_lost = sys::peek(at) != last;
+                    LOST.fetch_add(usize::from(is_lost), Ordering::Relaxed);
+                    sys::poke(at, next);
+                    let at = replaced + page * PAGE;
+                    sys::poke(at + mine, page as u8);
+                    // The file's bytes, or zeroes, or what a thread stored.
+                    let is_foreign = |byte: usize| ![0, page as u8].contains(&sys::peek(at + byte));
+                    let foreign = (0..16).filter(|byte| is_foreign(*byte)).count();
+                    FOREIGN.fetch_add(foreign, Ordering::Relaxed);
+                }
+                last = next;
+                ROUNDS.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let storing: [_; STORING] = core::array::from_fn(|mine| thread::spawn(store(mine)));
+    let mut still = 0;
+    for round in 0..16_usize {
+        let before = ROUNDS.load(Ordering::Relaxed);
+        let child = sys::fork(|| {
+            let look = || -> Vec<u8> {
+                let bytes = (0..PAGES).flat_map(|page| (0..STORING).map(move |n| (page, n)));
+                bytes
+                    .map(|(page, n)| sys::peek(kept + page * PAGE + n))
+                    .collect()
+            };
+            let first = look();
+            for page in 0..PAGES {
+                sys::poke(kept + page * PAGE + 8, 1);
+            }
+            i32::from(first == look())
+        });
+        for page in 0..PAGES {
+            let at = replaced + page * PAGE;
+            match (page + round) % 4 {
+                0 => {
+                    let _ = call!(SYS_madvise, at, PAGE, libc::MADV_DONTNEED);
+                }
+                1 => {
+                    let kind = libc::MAP_PRIVATE | libc::MAP_FIXED;
+                    let _ = call!(SYS_mmap, at, PAGE, RW, kind, file, page * PAGE);
+                }
+                2 => {
+                    let kind = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_ANONYMOUS;
+                    let _ = call!(SYS_mmap, at, PAGE, RW, kind, -1, 0);
+                }
+                _ => {}
+            }
+        }
+        while ROUNDS.load(Ordering::Relaxed) < before + STORING {
+            thread::yield_now();
+        }
+        still += i32::from(wait(child) == "exit 1");
+    }
+    ENDS.store(true, Ordering::Relaxed);
+    for thread in storing {
+        let _ = thread.join();
+    }
+    check("children whose memory stood still", still);
+    check("stores that were lost", LOST.load(Ordering::Relaxed));
+    check("bytes of other pages", FOREIGN.load(Ordering::Relaxed));
+    let _ = call!(SYS_close, file);
 }

@@ -34,6 +34,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> i32 {
             0
         }
         "--places" => super::placement::role(),
+        "--keys" => super::landing::role(),
         "--rseq" => super::rseq::role(),
         "--seccomp" => super::seccomp::role(),
         "--leader" => {

@@ -34,15 +34,14 @@ use core::mem::offset_of;
 
 use super::super::layout::KERNEL_HALF;
 use super::super::percpu::{APART, INTERRUPT_STACKS, KERNEL_STACK, REGISTERS};
-use super::super::registers::{Registers, USER_CODE, USER_DATA};
+use super::super::registers::{Registers, USER_CODE, USER_DATA, load_registers};
+use super::super::trap;
 use super::{Apart, OWN, Own, Pushed, VIEW};
 
 unsafe extern "C" {
     safe static ochre_trap: u8;
     safe static ochre_trap_apart: u8;
-    safe static ochre_enter_by_sysret: u8;
     safe static ochre_enter_by_sysret_apart: u8;
-    safe static ochre_enter_by_iret: u8;
     safe static ochre_enter_by_iret_apart: u8;
     safe static ochre_leave_by_sysret: u8;
     safe static ochre_leave_by_iret: u8;
@@ -61,12 +60,12 @@ fn address(label: &u8) -> u64 {
 /// Code whose first instruction, of at least five bytes, is to be a jump; and
 /// where to.
 pub(super) fn detours() -> [[u64; 2]; 3] {
+    let [by_sysret, by_iret] = trap::ways_out();
     [
-        [&ochre_trap, &ochre_trap_apart],
-        [&ochre_enter_by_sysret, &ochre_enter_by_sysret_apart],
-        [&ochre_enter_by_iret, &ochre_enter_by_iret_apart],
+        [address(&ochre_trap), address(&ochre_trap_apart)],
+        [by_sysret, address(&ochre_enter_by_sysret_apart)],
+        [by_iret, address(&ochre_enter_by_iret_apart)],
     ]
-    .map(|way| way.map(address))
 }
 
 /// The stubs of those that may come anywhere, by vector, in the image.
@@ -361,18 +360,7 @@ core::arch::global_asm!(
     "push [rdi + {rsp}]",
     "push [rdi + {rdi}]",
     "push [rcx + rax + {view}]",
-    "mov r15, [rdi + {r15}]",
-    "mov r14, [rdi + {r14}]",
-    "mov r13, [rdi + {r13}]",
-    "mov r12, [rdi + {r12}]",
-    "mov rbp, [rdi + {rbp}]",
-    "mov rbx, [rdi + {rbx}]",
-    "mov r10, [rdi + {r10}]",
-    "mov r9, [rdi + {r9}]",
-    "mov r8, [rdi + {r8}]",
-    "mov rax, [rdi + {rax}]",
-    "mov rdx, [rdi + {rdx}]",
-    "mov rsi, [rdi + {rsi}]",
+    load_registers!(),
     "mov rcx, [rdi + {rip}]",
     "mov r11, [rdi + {rflags}]",
     "pop rdi",
@@ -399,18 +387,7 @@ core::arch::global_asm!(
     // What is loaded last, and the program's root.
     "push [rdi + {rdi}]",
     "push [rcx + rax + {view}]",
-    "mov r15, [rdi + {r15}]",
-    "mov r14, [rdi + {r14}]",
-    "mov r13, [rdi + {r13}]",
-    "mov r12, [rdi + {r12}]",
-    "mov rbp, [rdi + {rbp}]",
-    "mov rbx, [rdi + {rbx}]",
-    "mov r10, [rdi + {r10}]",
-    "mov r9, [rdi + {r9}]",
-    "mov r8, [rdi + {r8}]",
-    "mov rax, [rdi + {rax}]",
-    "mov rdx, [rdi + {rdx}]",
-    "mov rsi, [rdi + {rsi}]",
+    load_registers!(),
     "mov r11, [rdi + {r11}]",
     "mov rcx, [rdi + {rcx}]",
     "pop rdi",

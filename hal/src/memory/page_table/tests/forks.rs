@@ -6,7 +6,9 @@ use proptest::prelude::{ProptestConfig, Strategy, prop_assert, prop_assert_eq, p
 use proptest::prop_oneof;
 use proptest::test_runner::TestCaseError;
 
-use super::super::super::{PageTable, Rights, Sharing, USER_END, UserFrame, frames, host};
+use super::super::super::{
+    PageTable, Rights, Sharing, USER_END, UserBlock, UserFrame, frames, host,
+};
 use super::{PAGE, check, frame, mark, rw, space};
 
 /// A store as the kernel's fault path makes it possible, and does it.
@@ -175,6 +177,7 @@ fn without_room_for_a_table_nothing_is_changed() {
 #[derive(Clone, Debug)]
 enum Act {
     Store(u64, u8),
+    Huge(u64),
     Unmap(u64, u64),
     Seal(u64, u64),
     Move(u64, u64, u64),
@@ -187,6 +190,7 @@ fn act() -> impl Strategy<Value = Act> {
     let page = || prop_oneof![0_u64..6, 507_u64..518, 1021_u64..1026];
     prop_oneof![
         8 => (page(), 0_u8..255).prop_map(|(page, value)| Act::Store(page, value)),
+        1 => (0_u64..3).prop_map(Act::Huge),
         2 => (page(), page()).prop_map(|(a, b)| Act::Unmap(a.min(b), a.max(b))),
         1 => (page(), page()).prop_map(|(a, b)| Act::Seal(a.min(b), a.max(b))),
         1 => (page(), page(), 1_u64..600).prop_map(|(a, b, len)| Act::Move(a, b, len)),
@@ -242,6 +246,18 @@ proptest! {
                 Act::Store(page, value) => {
                     store(table, page, value);
                     content.insert(page, value);
+                }
+                Act::Huge(place) => {
+                    let first = place * 512;
+                    if !table.is_vacant_block(first * PAGE) {
+                        continue;
+                    }
+                    // Forks may have left none whole.
+                    let Ok(block) = UserBlock::zeroed() else {
+                        continue;
+                    };
+                    table.map_huge(first * PAGE, block, rw()).expect("room");
+                    content.extend((first..first + 512).map(|page| (page, 0)));
                 }
                 Act::Unmap(start, end) => {
                     table.unmap(start * PAGE..end * PAGE).expect("room").flush();

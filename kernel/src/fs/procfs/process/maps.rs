@@ -45,7 +45,8 @@ pub(super) fn detailed(subject: &Subject, text: &mut Text) -> Made {
             0
         };
         write_residence(text, &space.residence_of(&area), locked)?;
-        text.push(b"THPeligible:    0\n")?;
+        let is_eligible = u8::from(space.may_have_huge_pages(&area));
+        writeln!(text, "THPeligible:    {is_eligible}")?;
         write_flags(text, &area)?;
     }
     Ok(())
@@ -79,6 +80,7 @@ pub(super) fn summed(subject: &Subject, text: &mut Text) -> Made {
             proportional: sum.proportional.saturating_add(one.proportional),
             referenced: sum.referenced.saturating_add(one.referenced),
             anonymous: sum.anonymous.saturating_add(one.anonymous),
+            huge: sum.huge.saturating_add(one.huge),
         };
         if area.flags.contains(AreaFlags::LOCKED) {
             locked = locked.saturating_add(area.bytes());
@@ -167,6 +169,7 @@ fn write_residence(text: &mut Text, of: &Residence, locked: u64) -> fmt::Result 
         ("Private_Dirty:", of.private_dirty),
         ("Referenced:", of.referenced),
         ("Anonymous:", of.anonymous),
+        ("AnonHugePages:", of.huge),
         ("Swap:", 0),
         ("SwapPss:", 0),
         ("Locked:", locked),
@@ -198,6 +201,7 @@ fn write_flags(text: &mut Text, area: &Area) -> Made {
         (flags.contains(AreaFlags::LOCK_ON_FAULT), " lf"),
         (flags.contains(AreaFlags::ACCOUNTED), " ac"),
         (flags.contains(AreaFlags::NO_RESERVE), " nr"),
+        (protection.contains(Protection::GUARDED), " bt"),
         (flags.contains(AreaFlags::WIPE_ON_FORK), " wf"),
         (flags.contains(AreaFlags::DONT_DUMP), " dd"),
         (flags.contains(AreaFlags::HUGE), " hg"),

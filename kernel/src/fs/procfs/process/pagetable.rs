@@ -412,7 +412,7 @@ fn consequences(area: Option<&Area>, page: Option<&PageView>) -> (&'static str, 
     };
     let may_store = area.protection.contains(Protection::WRITE);
     let is_shared = area.flags.contains(AreaFlags::SHARED);
-    let load = match (area.protection.is_empty(), page) {
+    let load = match (!area.protection.allows_access(), page) {
         (true, _) => "SIGSEGV: the area forbids it",
         (_, Some(_)) => "from the page",
         (_, None) if area.source.is_some() => "faults: the object's page comes",

@@ -302,15 +302,21 @@ fn tables_and_areas_count_when_a_range_is_given_up() {
     assert_eq!(space.areas().len(), 0);
 }
 
-#[test]
-fn what_others_do_while_a_range_is_given_up_stays() {
-    let _memory = host::start();
+/// A space with 20,000 pages, the last one of its own.
+fn with_many_pages() -> Arc<AddressSpace> {
     let space = new_space();
     space.map(wide(0..20_000)).expect("there is room");
     for page in 0..20_000 {
         assert_eq!(load(&space, page), Ok(0));
     }
     store(&space, 19_999, 1).expect("it is writable");
+    space
+}
+
+#[test]
+fn what_others_do_while_a_range_is_given_up_stays() {
+    let _memory = host::start();
+    let space = with_many_pages();
     let mut left = space.start_unmap(BASE, 20_000 * PAGE).expect("a range");
     // What is gone already is free for the next mapping; the rest still there,
     // for a fork, too.
@@ -330,12 +336,7 @@ fn what_others_do_while_a_range_is_given_up_stays() {
 #[test]
 fn what_is_wrong_with_an_advice_is_told_when_the_rest_is_done() {
     let _memory = host::start();
-    let space = new_space();
-    space.map(wide(0..20_000)).expect("there is room");
-    for page in 0..20_000 {
-        assert_eq!(load(&space, page), Ok(0));
-    }
-    store(&space, 19_999, 1).expect("it is writable");
+    let space = with_many_pages();
     let left = space.advise(BASE, 20_001 * PAGE, Advice::DontNeed);
     let mut left = left.expect("a part").expect("there is more");
     let last = loop {
