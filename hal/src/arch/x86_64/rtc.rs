@@ -5,19 +5,31 @@
 //! agree and no update was under way, at most [`ATTEMPTS`] times. A chip that
 //! is missing or tells an impossible date gives `None`.
 //!
+//! The chip's update lasts 2 ms at most. An emulator's lasts until the thread of
+//! it that does updates was let run, on a busy host for tenths of a second, and
+//! that thread and the processor's take turns at the ports: hence the [`PAUSE_NS`].
+//!
 //! Its alarm is a time of day, so a match further away than a day cannot be
 //! had. Reading the status clears it: what was read is kept in [`Chip`].
 
+use core::hint;
+
 use ochre_sync::SpinLock;
 
+use super::clock;
 use super::interrupts;
 use super::port::Port;
 use crate::irq::Line;
 use crate::rtc::Date;
 
-/// Readings before giving up. An update lasts about 2 ms and a reading at
-/// least a few microseconds.
+/// Readings before giving up: with the pauses a second.
 const ATTEMPTS: usize = 10_000;
+
+/// How long the ports are left alone while an update is under way.
+const PAUSE_NS: u64 = 100_000;
+
+/// The end of a pause where no clock runs, in turns of a loop.
+const PAUSE_TURNS: usize = 100_000;
 
 /// Status register A: no time is to be read now.
 const UPDATE_IN_PROGRESS: u8 = 1 << 7;
@@ -142,32 +154,7 @@ impl Chip {
     }
 
     fn seconds(&mut self) -> Option<u64> {
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
-            let status = self.read(register::STATUS_A);
-            if status & UPDATE_IN_PROGRESS != 0 {
-                if status == 0xff {
-                    return None;
-                }
-                last = None;
-                continue;
-            }
-            let now = Raw {
-                seconds: self.read(register::SECONDS),
-                minutes: self.read(register::MINUTES),
-                hours: self.read(register::HOURS),
-                day: self.read(register::DAY),
-                month: self.read(register::MONTH),
-                year: self.read(register::YEAR),
-                century: self.read(register::CENTURY),
-                mode: self.read(register::STATUS_B),
-            };
-            if last == Some(now) {
-                return seconds_of(now);
-            }
-            last = Some(now);
-        }
-        None
+        seconds_of(settled(|register| self.read(register), pause)?)
     }
 
     fn set(&mut self, date: Date) -> Option<()> {
@@ -202,6 +189,48 @@ impl Chip {
         self.write(register::ALARM_MINUTES, number_of(mode, date.minutes)?);
         self.write(register::ALARM_HOURS, hours_of(mode, date.hours)?);
         Some(())
+    }
+}
+
+/// The registers between two updates; `pause` passes some time.
+fn settled(mut read: impl FnMut(u8) -> u8, mut pause: impl FnMut()) -> Option<Raw> {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let status = read(register::STATUS_A);
+        if status & UPDATE_IN_PROGRESS != 0 {
+            if status == 0xff {
+                return None;
+            }
+            last = None;
+            pause();
+            continue;
+        }
+        let now = Raw {
+            seconds: read(register::SECONDS),
+            minutes: read(register::MINUTES),
+            hours: read(register::HOURS),
+            day: read(register::DAY),
+            month: read(register::MONTH),
+            year: read(register::YEAR),
+            century: read(register::CENTURY),
+            mode: read(register::STATUS_B),
+        };
+        if last == Some(now) {
+            return last;
+        }
+        last = Some(now);
+    }
+    None
+}
+
+/// Leaves the chip alone for [`PAUSE_NS`].
+fn pause() {
+    let end = clock::now_ns().saturating_add(PAUSE_NS);
+    for _ in 0..PAUSE_TURNS {
+        if clock::now_ns() >= end {
+            break;
+        }
+        hint::spin_loop();
     }
 }
 
@@ -277,7 +306,12 @@ fn seconds_of(raw: Raw) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MODE_24_HOURS, MODE_BINARY, Raw, hours_of, number_of, seconds_of};
+    use core::cell::Cell;
+
+    use super::{
+        MODE_24_HOURS, MODE_BINARY, PAUSE_NS, Raw, UPDATE_IN_PROGRESS, hours_of, number_of,
+        register, seconds_of, settled,
+    };
 
     const BCD: Raw = Raw {
         seconds: 0x56,
@@ -293,6 +327,44 @@ mod tests {
     #[track_caller]
     fn check(raw: Raw, seconds: Option<u64>) {
         assert_eq!(seconds_of(raw), seconds, "{raw:x?}");
+    }
+
+    /// A chip that shows `BCD`, for which a reading of a register takes 1 µs.
+    fn settles_after(update_ns: u64, status_while: u8) -> (Option<Raw>, u64) {
+        let time = Cell::new(0_u64);
+        let pass = |ns| time.set(time.get() + ns);
+        let read = |register| {
+            pass(1000);
+            match register {
+                register::STATUS_A if time.get() < update_ns => status_while,
+                register::SECONDS => BCD.seconds,
+                register::MINUTES => BCD.minutes,
+                register::HOURS => BCD.hours,
+                register::DAY => BCD.day,
+                register::MONTH => BCD.month,
+                register::YEAR => BCD.year,
+                register::CENTURY => BCD.century,
+                register::STATUS_B => BCD.mode,
+                _ => 0,
+            }
+        };
+        (settled(read, || pass(PAUSE_NS)), time.get())
+    }
+
+    #[test]
+    fn waits_for_the_end_of_an_update() {
+        const MS: u64 = 1_000_000;
+        for update in [0, 2 * MS, 500 * MS] {
+            let (raw, took) = settles_after(update, UPDATE_IN_PROGRESS);
+            assert_eq!(raw, Some(BCD));
+            assert!(took < update + MS, "{took} ns for an update of {update} ns");
+        }
+        let (raw, took) = settles_after(u64::MAX, UPDATE_IN_PROGRESS);
+        assert_eq!(raw, None);
+        assert!(took < 2000 * MS, "{took} ns");
+        // No chip: all ones.
+        let (raw, took) = settles_after(u64::MAX, 0xff);
+        assert_eq!((raw, took), (None, 1000));
     }
 
     #[test]
