@@ -6,11 +6,12 @@
 //! its prompt, and prints a table with a mark for each target. What was
 //! measured is kept under `bench/results` as data.
 //!
-//! [`machines`] boots, [`sample`] reads and condenses, [`rows`] knows what is
+//! [`measure`] says in which order, [`machines`] boots, [`sample`] reads and condenses, [`rows`] knows what is
 //! measured and what it should be, [`report`] writes.
 #![forbid(unsafe_code)]
 
 mod machines;
+mod measure;
 mod report;
 mod rows;
 mod sample;
@@ -23,9 +24,9 @@ use ochre_tool::{Arch, Machine, paths, report::say};
 
 use crate::{
     machines::{Bench, Platform, System},
+    measure::Measuring,
     report::{Heading, Report},
     rows::Group,
-    sample::Samples,
 };
 
 /// Measures Ochre beside Debian's kernel and prints a table.
@@ -104,15 +105,15 @@ fn run(options: &Options) -> Result<()> {
     let machine = options.arch.map_or(options.machine, Machine::usual);
     let platform = Platform::new(machine, options.cpu.clone());
     let bench = Bench::new(platform, &systems, wanted(Group::Threads), &options.row)?;
-    let mut samples = Samples::default();
+    let mut measuring = Measuring::new(&bench, &systems, options);
     if wanted(Group::Calls) {
-        calls(&bench, &systems, options, &mut samples)?;
+        measuring.calls()?;
     }
     if wanted(Group::Threads) {
-        threads(&bench, &systems, options, &mut samples)?;
+        measuring.threads()?;
     }
     if wanted(Group::Memory) {
-        memory(&bench, &systems, options, &mut samples)?;
+        measuring.memory()?;
     }
     let is_pc = machine.arch() == Arch::X86_64;
     ensure!(
@@ -120,8 +121,9 @@ fn run(options: &Options) -> Result<()> {
         "terminals are those of a PC: --arch x86_64"
     );
     if is_pc && wanted(Group::Console) {
-        console(&bench, &systems, options, &mut samples)?;
+        measuring.console()?;
     }
+    let mut samples = measuring.into_samples();
     let heading = Heading::new(options.date.clone(), platform)?;
     let path = match &options.output {
         Some(path) => path.clone(),
@@ -141,140 +143,6 @@ fn run(options: &Options) -> Result<()> {
     say(format!("kept in {}", path.display()));
     if options.strict && report.missed() > 0 {
         bail!("{} targets are missed", report.missed());
-    }
-    Ok(())
-}
-
-fn memory(
-    bench: &Bench,
-    systems: &[System],
-    options: &Options,
-    samples: &mut Samples,
-) -> Result<()> {
-    let processors = rows::MEMORY_PROCESSORS;
-    let processors = processors
-        .iter()
-        .filter(|of| options.processors.contains(of));
-    if !options.no_wall {
-        for boot in 1..=options.boots {
-            for &processors in processors.clone() {
-                for &system in systems {
-                    say(format!(
-                        "{system}: memory on {processors}, {boot} of {}",
-                        options.boots
-                    ));
-                    samples.add(system, bench.space(system, processors)?);
-                }
-            }
-        }
-    }
-    if options.no_counted || !options.processors.contains(&1) {
-        return Ok(());
-    }
-    for &system in systems {
-        // Twice, as with calls.
-        for _ in 0..2 {
-            say(format!("{system}: counting instructions of memory"));
-            samples.add(system, bench.space_counted(system)?);
-        }
-    }
-    Ok(())
-}
-
-fn console(
-    bench: &Bench,
-    systems: &[System],
-    options: &Options,
-    samples: &mut Samples,
-) -> Result<()> {
-    if !options.no_wall {
-        for boot in 1..=options.boots {
-            for &system in systems {
-                say(format!("{system}: terminals, {boot} of {}", options.boots));
-                samples.add(system, bench.console(system)?);
-            }
-        }
-    }
-    if !options.no_counted {
-        for &system in systems {
-            for _ in 0..2 {
-                say(format!("{system}: counting instructions of terminals"));
-                samples.add(system, bench.console_counted(system)?);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn calls(
-    bench: &Bench,
-    systems: &[System],
-    options: &Options,
-    samples: &mut Samples,
-) -> Result<()> {
-    // Systems take turns, so that a busy minute of the host harms both.
-    for boot in 1..=options.boots {
-        for &system in systems {
-            say(format!("{system}: boot {boot} of {}", options.boots));
-            if options.row.is_empty() {
-                samples.add(system, bench.boot(system)?);
-            }
-            if !options.no_wall {
-                samples.add(system, bench.rows(system)?);
-            }
-        }
-    }
-    for &system in systems {
-        if options.row.is_empty() {
-            samples.add(system, bench.memory(system)?);
-            samples.add(system, bench.image(system)?);
-        }
-        if !options.no_counted {
-            // Twice: equal figures show that they repeat exactly.
-            for _ in 0..2 {
-                say(format!("{system}: counting instructions"));
-                samples.add(system, bench.counted(system)?);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn threads(
-    bench: &Bench,
-    systems: &[System],
-    options: &Options,
-    samples: &mut Samples,
-) -> Result<()> {
-    if !options.no_wall {
-        for boot in 1..=options.boots {
-            for &processors in &options.processors {
-                for &system in systems {
-                    say(format!(
-                        "{system}: threads on {processors}, {boot} of {}",
-                        options.boots
-                    ));
-                    samples.add(system, bench.threads(system, processors)?);
-                    // What the machines' own scaling is judged by.
-                    let row = |name: &String| ["scaling", "host"].contains(&name.as_str());
-                    if processors > 1 && (options.row.is_empty() || options.row.iter().any(row)) {
-                        samples.add(system, bench.host(system, processors)?);
-                    }
-                }
-            }
-        }
-    }
-    for &system in systems {
-        if !options.no_blocked && options.row.is_empty() {
-            say(format!("{system}: blocking threads"));
-            samples.add(system, bench.blocked(system)?);
-        }
-        if !options.no_counted && options.processors.contains(&1) {
-            for _ in 0..2 {
-                say(format!("{system}: counting instructions of threads"));
-                samples.add(system, bench.threads_counted(system)?);
-            }
-        }
     }
     Ok(())
 }
