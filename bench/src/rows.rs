@@ -31,8 +31,6 @@ pub(crate) enum Target {
     AtMost(f64),
     /// At least this.
     AtLeast(f64),
-    /// At least this part of what another row says of the host.
-    OfHost(f64, &'static str),
     /// None: the row explains others.
     None,
 }
@@ -230,7 +228,7 @@ pub(crate) fn all() -> Vec<Row> {
             Unit::Part,
             // More processors than the host has cannot scale.
             if processors == 2 {
-                Target::OfHost(0.95, "smp2:host")
+                Target::AtLeast(0.95)
             } else {
                 Target::None
             },
@@ -354,18 +352,16 @@ pub(crate) const TABLES: [Table; 13] = {
 impl Row {
     /// Whether Ochre meets the target; none if that cannot be said.
     pub(crate) fn met(&self, samples: &Samples) -> Option<bool> {
-        let value_of = |system, key: &str| {
-            let summary = samples.summary(system, key);
+        let value = |system| {
+            let summary = samples.summary(system, &self.key);
             summary.map(|summary: Summary| summary.median)
         };
-        let value = |system| value_of(system, &self.key);
         let ochre = value(System::Ochre)?;
         match self.target {
             Target::OfLinux(part) => Some(ochre <= value(System::Linux)? * part),
             Target::AsLinux => Some(ochre >= value(System::Linux)?),
             Target::AtMost(most) => Some(ochre <= most),
             Target::AtLeast(least) => Some(ochre >= least),
-            Target::OfHost(part, key) => Some(ochre >= value_of(System::Ochre, key)? * part),
             Target::None => None,
         }
     }
@@ -377,7 +373,6 @@ impl Row {
             Target::AsLinux => "≥ Linux".to_owned(),
             Target::AtMost(most) => format!("≤ {}", self.unit.show(most)),
             Target::AtLeast(least) => format!("≥ {}", self.unit.show(least)),
-            Target::OfHost(part, _) => format!("≥ {part} of the host's"),
             Target::None => String::new(),
         }
     }
@@ -468,10 +463,6 @@ mod tests {
         assert_eq!(row(Target::AtLeast(10.0)).met(&samples), Some(true));
         assert_eq!(row(Target::AtLeast(10.5)).met(&samples), Some(false));
         assert_eq!(row(Target::None).met(&samples), None);
-        assert_eq!(row(Target::OfHost(0.95, "host")).met(&samples), None);
-        samples.add(System::Ochre, vec![Reading::new("host", 10.6)]);
-        assert_eq!(row(Target::OfHost(0.95, "host")).met(&samples), Some(false));
-        assert_eq!(row(Target::OfHost(0.94, "host")).met(&samples), Some(true));
     }
 
     #[test]
