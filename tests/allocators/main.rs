@@ -3,14 +3,18 @@
 //! One kernel for each feature of `hal/src/memory/config.rs`, and one program
 //! in it: a shell that makes processes, files and pipes, on two processors. It
 //! carries the in-kernel tests as well, of which those of the heap are run.
-//! Building takes longest by far.
+//! Building takes longest by far. On AArch64 with `cargo xtask test --arch
+//! aarch64`.
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use ochre_tests::{Case, Guest, archive, busybox, check_output, describe, kernel_with, rootfs};
+use ochre_tests::{
+    Arch, Case, Extent, Guest, Machine, busybox_root, check_output, describe, extent, kernel_with,
+    prefix, rootfs,
+};
 
 /// How long the script may take.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -47,28 +51,38 @@ seq 1 2000 | sort -rn | head -n 1
 const OUTPUT: &str = "1 2 3 4 5 6 7 8 \n4194304\n3\n2000\n";
 
 fn main() -> ExitCode {
-    let cases = FEATURES.into_iter().flat_map(|feature| {
-        [
-            Case::new(feature, move || runs_programs(feature)),
-            Case::new(format!("{feature}: the heap's tests"), move || {
-                passes_its_tests(feature)
-            }),
-        ]
+    let cases = Arch::ALL
+        .into_iter()
+        .filter(|arch| extent(*arch) == Extent::All);
+    let cases = cases.flat_map(|arch| {
+        let prefix = prefix(arch);
+        FEATURES.into_iter().flat_map(move |feature| {
+            [
+                Case::new(format!("{prefix}{feature}"), move || {
+                    runs_programs(arch, feature)
+                }),
+                Case::new(format!("{prefix}{feature}: the heap's tests"), move || {
+                    passes_its_tests(arch, feature)
+                }),
+            ]
+        })
     });
     ochre_tests::run(cases.collect())
 }
 
-fn kernel(feature: &str) -> Result<PathBuf> {
-    kernel_with(&[feature, "ktest"])
+/// A guest with the kernel of a feature.
+fn guest(arch: Arch, feature: &str) -> Result<Guest> {
+    let kernel = kernel_with(arch, &[feature, "ktest"])?;
+    Ok(Guest::with_kernel(kernel)
+        .machine(Machine::usual(arch))
+        .timeout(TIMEOUT))
 }
 
-fn runs_programs(feature: &str) -> Result<()> {
-    let root = archive("busybox", || rootfs::shell(&busybox()?))?;
-    let outcome = Guest::with_kernel(kernel(feature)?)
-        .timeout(TIMEOUT)
+fn runs_programs(arch: Arch, feature: &str) -> Result<()> {
+    let outcome = guest(arch, feature)?
         .env("PATH", rootfs::GUEST_PATH)
         .processors(2)
-        .archive(root)
+        .archive(busybox_root(arch)?)
         .program("/bin/sh")
         .name("sh")
         .args(["-c", SCRIPT])
@@ -76,10 +90,9 @@ fn runs_programs(feature: &str) -> Result<()> {
     check_output(&outcome, 0, OUTPUT)
 }
 
-fn passes_its_tests(feature: &str) -> Result<()> {
+fn passes_its_tests(arch: Arch, feature: &str) -> Result<()> {
     let names = HEAP_TESTS.map(|test| format!("ochre_hal::memory::ktests::heap::{test}"));
-    let outcome = Guest::with_kernel(kernel(feature)?)
-        .timeout(TIMEOUT)
+    let outcome = guest(arch, feature)?
         .words(format!("ochre.ktest={}", names.join(",")))
         .run()?;
     for name in names {

@@ -34,21 +34,27 @@ umask 022
 chroot "$0" /bin/sh -c 'cd /tmp; exec "$0"' "$1" || exit $?
 "#;
 
-/// What a script should do: what it does here, or what lies beside it.
-pub(crate) fn expected(root: Root, script: &str) -> Result<Done> {
-    let path = root.scripts().join(script).with_extension("out");
-    if !path.is_file() {
-        return run(root, script);
-    }
-    Ok(Done {
+/// What a script has to do on a machine, if that lies beside it: in a file for
+/// that machine, or in one for all.
+pub(crate) fn written(root: Root, script: &str, arch: Arch) -> Result<Option<Done>> {
+    let path = root.scripts().join(script);
+    let own = match arch {
+        Arch::X86_64 => None,
+        Arch::Aarch64 => Some(path.with_extension("aarch64.out")),
+    };
+    let mut written = own.into_iter().chain([path.with_extension("out")]);
+    let Some(path) = written.find(|path| path.is_file()) else {
+        return Ok(None);
+    };
+    Ok(Some(Done {
         status: Some(root.expected_status(script)?),
         stdout: fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
         stderr: String::new(),
-    })
+    }))
 }
 
 /// Runs a script of a root.
-fn run(root: Root, script: &str) -> Result<Done> {
+pub(crate) fn run(root: Root, script: &str) -> Result<Done> {
     // However the tests were started: the background of a shell has some ignored,
     // and no script could trap those.
     let mut command = Command::new("env");

@@ -9,8 +9,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tests::{Arch, Packages, archive, name_on, once, rootfs, setup};
-use ochre_tool::{elf_needs, paths, user_build};
+use ochre_tests::{Arch, Extent, Packages, archive, extent, name_on, once, rootfs, setup};
+use ochre_tool::{elf_needs, foreign_library::ForeignLibrary, paths, user_build};
 
 /// A root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +131,9 @@ const STRESS: [&str; 48] = [
     "zlib1g",
 ];
 
+/// What is not there for other machines, whose load generators do without.
+const ONLY_PC: &str = "libipsec-mb1";
+
 impl Root {
     /// All of them.
     pub(crate) const ALL: [Self; 7] = [
@@ -171,24 +174,8 @@ impl Root {
             Self::Busybox => &["shell.sh"],
             Self::Debian => &["bash.sh", "lua.lua"],
             Self::Rust => &["hello-std.sh"],
-            Self::Python | Self::Tools | Self::Threads | Self::Stress => &[],
-        }
-    }
-
-    /// Whether it is made of programs for AArch64 as well.
-    pub(crate) fn is_on(self, arch: Arch) -> bool {
-        arch == Arch::X86_64 || !matches!(self, Self::Threads | Self::Stress)
-    }
-
-    /// The scripts that cannot be compared there.
-    pub(crate) fn not_compared(self) -> &'static [&'static str] {
-        match self {
-            // Whether this shell tells of a child that it killed depends, on a
-            // slow machine, on when that ends; under Linux, too.
-            Self::Busybox => &["processes.sh"],
-            // Single steps are not taken the same way.
-            Self::Rust => &["time-way.sh"],
-            _ => &[],
+            Self::Threads => &["pthread-conditions.sh"],
+            Self::Python | Self::Tools | Self::Stress => &[],
         }
     }
 
@@ -259,23 +246,33 @@ impl Root {
                 busybox(arch, &dir)?;
                 let hello = user_build::build_for(arch, "hello-std")?;
                 fs::copy(hello, dir.join("bin/hello-std"))?;
-                // It steps through the C library in the other machine's way.
-                if arch == Arch::X86_64 {
-                    fs::copy(user_build::build("time-way")?, dir.join("bin/time-way"))?;
-                    let musl = user_build::build_musl("time-way")?;
+                // No script of the share asks for it.
+                if extent(arch) == Extent::All {
+                    let glibc = user_build::build_glibc(arch, "time-way")?;
+                    fs::copy(glibc, dir.join("bin/time-way"))?;
+                    let musl = user_build::build_musl(arch, "time-way")?;
                     fs::copy(musl, dir.join("bin/time-way-musl"))?;
                 }
             }
             Self::Threads => {
                 busybox(arch, &dir)?;
-                for name in ["threads", "pthreads"] {
-                    fs::copy(
-                        user_build::build_for(arch, name)?,
-                        dir.join("bin").join(name),
-                    )?;
+                // No script of the share asks for the first, which takes longest.
+                let skipped = usize::from(extent(arch) == Extent::Share);
+                for name in &["threads", "pthreads"][skipped..] {
+                    let glibc = user_build::build_glibc(arch, name)?;
+                    fs::copy(glibc, dir.join("bin").join(name))?;
                 }
-                let dynamic = user_build::build_dynamic("pthreads")?;
-                copy_with_needs(&dynamic, Path::new("bin/pthreads-dynamic"), &dir)?;
+                let dynamic = user_build::build_dynamic(arch, "pthreads")?;
+                let to = Path::new("bin/pthreads-dynamic");
+                match arch {
+                    Arch::X86_64 => copy_with_needs(&dynamic, to, &dir)?,
+                    Arch::Aarch64 => {
+                        copy_file(&dynamic, &dir.join(to))?;
+                        for (source, place) in ForeignLibrary::fetch()?.loaded() {
+                            copy_file(&source, &dir.join(place))?;
+                        }
+                    }
+                }
             }
             Self::Tools => {
                 copy_all(&packages(Packages::new(TOOLS))?, &dir)?;
@@ -284,7 +281,9 @@ impl Root {
                 busybox(arch, &dir)?;
             }
             Self::Stress => {
-                copy(arch, &packages(Packages::new(STRESS))?, &dir)?;
+                let there = |name: &&str| arch == Arch::X86_64 || *name != ONLY_PC;
+                let names = STRESS.into_iter().filter(there);
+                copy(arch, &packages(Packages::new(names))?, &dir)?;
                 busybox(arch, &dir)?;
             }
         }
@@ -335,11 +334,17 @@ fn copy_with_needs(program: &Path, to: &Path, dir: &Path) -> Result<()> {
         } else {
             dir.join(path.strip_prefix("/").unwrap_or(&path))
         };
-        if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::copy(&source, &place).with_context(|| format!("copying {}", source.display()))?;
+        copy_file(&source, &place)?;
     }
+    Ok(())
+}
+
+/// Copies a file into a folder that may have to be made.
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::copy(from, to).with_context(|| format!("copying {}", from.display()))?;
     Ok(())
 }
 

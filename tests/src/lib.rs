@@ -41,7 +41,7 @@ pub use ochre_tool::{
     tree::Tree,
 };
 pub use shared::{
-    abi_test_tree, archive, busybox, guest, guest_on, kernel, kernel_with, once, shell, shell_on,
-    shell_tree, test_kernel,
+    abi_test_tree, archive, busybox, busybox_root, guest, guest_on, kernel, kernel_with, once,
+    shell, shell_on, shell_tree, test_kernel,
 };
 pub use suite::{Case, run};

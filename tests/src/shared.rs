@@ -64,8 +64,8 @@ pub fn test_kernel(arch: Arch) -> Result<PathBuf> {
 ///
 /// # Errors
 /// If it does not build.
-pub fn kernel_with(features: &[&str]) -> Result<PathBuf> {
-    kernel_build::build_quickly(features)
+pub fn kernel_with(arch: Arch, features: &[&str]) -> Result<PathBuf> {
+    kernel_build::build_quickly_for(arch, features)
 }
 
 /// A static busybox of the host's architecture.
@@ -78,7 +78,10 @@ pub fn busybox() -> Result<PathBuf> {
 }
 
 /// A root with busybox and nothing else.
-fn busybox_root(arch: Arch) -> Result<PathBuf> {
+///
+/// # Errors
+/// If busybox cannot be had.
+pub fn busybox_root(arch: Arch) -> Result<PathBuf> {
     archive(&name_on(arch, "busybox"), || shell_tree(arch))
 }
 

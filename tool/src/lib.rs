@@ -28,6 +28,7 @@ pub mod display;
 pub mod doctor;
 pub mod elf_needs;
 pub mod escape;
+pub mod foreign_library;
 pub mod guest;
 pub mod host;
 pub mod kernel_build;

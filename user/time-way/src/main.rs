@@ -1,18 +1,19 @@
 //! Which way the C library takes to the time: through the vDSO, or by a system call.
 //!
-//! Each question is asked in single steps: the processor's trap flag is set,
-//! so a SIGTRAP comes after every instruction, and its handler looks where the
-//! next one is and whether it is `syscall`. So it is counted, not measured, and
-//! the same for every library: the suite builds it for glibc and for musl.
+//! The program sees each way itself ([`arch`] says how), by signals and not by
+//! a clock. So it is counted, not measured, and the same for every library: the
+//! suite builds it for glibc and for musl.
 //!
-//! The handler touches atomics and the code it is shown, nothing else.
+//! The handlers touch atomics and what they are shown, nothing else.
 #![expect(
     unsafe_code,
-    reason = "calls the C library's functions and steps through them, which is what it is for"
+    reason = "calls the C library's functions and watches them, which is what it is for"
 )]
 
-use core::arch::asm;
+mod arch;
+
 use core::mem::zeroed;
+use core::ops::Range;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::fs;
@@ -27,37 +28,49 @@ static STEPS: AtomicU64 = AtomicU64::new(0);
 static IN_VDSO: AtomicU64 = AtomicU64::new(0);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// The instruction `syscall`.
-const SYSCALL: [u8; 2] = [0x0f, 0x05];
-
-extern "C" fn step(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel hands a handler with SA_SIGINFO a context.
-    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    let at = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
-    // SAFETY: it is about to be executed, so it can be read; no function ends
-    // with the last byte of a page.
-    let next = unsafe { core::ptr::with_exposed_provenance::<[u8; 2]>(at).read() };
-    STEPS.fetch_add(1, Relaxed);
-    if (FIRST.load(Relaxed)..END.load(Relaxed)).contains(&at) {
-        IN_VDSO.fetch_add(1, Relaxed);
-    }
-    if next == SYSCALL {
-        CALLS.fetch_add(1, Relaxed);
-    }
+/// Where the vDSO is.
+fn vdso() -> Range<usize> {
+    FIRST.load(Relaxed)..END.load(Relaxed)
 }
 
-/// Asks in single steps and says which way it went.
+/// Somebody watches.
+fn saw_step() {
+    STEPS.fetch_add(1, Relaxed);
+}
+
+/// The call is in the vDSO.
+fn saw_vdso() {
+    IN_VDSO.fetch_add(1, Relaxed);
+}
+
+/// It asks the kernel.
+fn saw_call() {
+    CALLS.fetch_add(1, Relaxed);
+}
+
+/// A handler that is told about its signal.
+type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// Takes a signal.
+fn handle(signal: i32, handler: Handler) {
+    // SAFETY: all zero is an action without flags and mask.
+    let mut action: libc::sigaction = unsafe { zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO;
+    // SAFETY: the handler is one for these flags, and stays.
+    unsafe { libc::sigaction(signal, &raw const action, null_mut()) };
+}
+
+/// Asks while it is watched, and says which way it went.
 fn watch(name: &str, ask: impl Fn()) {
     // The first time, the library finds out where the vDSO is.
     ask();
     for counter in [&STEPS, &IN_VDSO, &CALLS] {
         counter.store(0, Relaxed);
     }
-    // SAFETY: sets the trap flag, for which there is a handler.
-    unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
+    arch::begin();
     ask();
-    // SAFETY: clears the trap flag.
-    unsafe { asm!("pushfq", "and qword ptr [rsp], -0x101", "popfq") };
+    arch::end();
     println!(
         "{name}: {}system calls {}, {}",
         if STEPS.load(Relaxed) == 0 {
@@ -88,12 +101,7 @@ fn main() {
     let (first, end) = range.unwrap_or(("0", "0"));
     FIRST.store(number(first), Relaxed);
     END.store(number(end), Relaxed);
-    // SAFETY: all zero is an action without flags and mask.
-    let mut action: libc::sigaction = unsafe { zeroed() };
-    action.sa_sigaction = step as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO;
-    // SAFETY: the handler is one for these flags, and stays.
-    unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, null_mut()) };
+    arch::prepare();
 
     watch("nothing", || {});
     watch("clock_gettime by number", || {
