@@ -87,7 +87,12 @@ const WITH_OWN_TABLES: [&str; 20] = [
 
 /// The groups about what only newer processors of AArch64 have: they are tried
 /// on such a one, and Linux's is one for all groups.
-const OF_NEWER: [&str; 3] = ["landing-pads", "signing", "tagged-addresses"];
+const OF_NEWER: [&str; 4] = [
+    "handler-state",
+    "landing-pads",
+    "signing",
+    "tagged-addresses",
+];
 
 /// Such a processor.
 const NEWER: &str = "max,pauth-impdef=on";

@@ -19,6 +19,7 @@ mod futex;
 mod futex_ops;
 mod futex_pi;
 mod futex_wait;
+mod handler_state;
 mod huge_pages;
 mod identity;
 mod jobcontrol;
@@ -161,6 +162,7 @@ pub(crate) const ALL: &[Group] = groups![
     "rtc"(root) => rtc::run,
     "system" => system::run,
     "prctl" => system::prctl,
+    "handler-state" => handler_state::run,
     "landing-pads" => landing::run,
     "signing" => landing::keys,
     "tagged-addresses" => tags::run,

@@ -21,9 +21,11 @@ pub(crate) mod kind {
     pub(crate) const NESTED: u64 = 4;
 }
 
-/// Bits of the processor state that a program may set: its conditions, and
-/// whether loads may be speculated past stores (SSBS).
-const PROGRAM: u64 = 0xf << 28 | 1 << 12;
+/// Bits of the processor state that a program may set: its conditions, whether
+/// instructions are to take a time that tells nothing of their data (DIT), and
+/// whether loads may be speculated past stores (SSBS). Processors without the
+/// latter two pass over them.
+const PROGRAM: u64 = 0xf << 28 | 1 << 24 | 1 << 12;
 
 /// How the program came to the instruction it is at (BTYPE): what the landing
 /// pad there must be for, if the page is guarded. 0 for all but jumps through
@@ -31,7 +33,7 @@ const PROGRAM: u64 = 0xf << 28 | 1 << 12;
 pub(super) const ARRIVAL: u64 = 3 << 10;
 
 /// [`ARRIVAL`] by a call through a register.
-pub(super) const CALLED: u64 = 2 << 10;
+const CALLED: u64 = 2 << 10;
 
 /// See the module. The assembly knows the layout.
 #[repr(C, align(16))]
@@ -80,6 +82,17 @@ pub(crate) const fn is_programs(state: u64) -> bool {
     const MODE: u64 = 0x1f;
     const MASKED: u64 = 0xf << 6;
     state & (MODE | MASKED) == 0
+}
+
+/// A program's state where a handler of it begins, as if that had been called
+/// through a register: what the program has set stays.
+pub(super) fn state_of_handler(interrupted: u64) -> u64 {
+    let arrival = if features::get().landing_pads {
+        CALLED
+    } else {
+        0
+    };
+    interrupted & PROGRAM | arrival
 }
 
 /// A program's state made safe: EL0, interrupts on.

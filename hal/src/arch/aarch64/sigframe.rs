@@ -14,8 +14,8 @@ use crate::memory::OutOfMemory;
 use crate::user::{ReadUser, SignalDelivery, SignalRestore, WriteUser};
 
 use super::context::Context;
-use super::registers::{CALLED, Registers, is_programs, sanitize_state};
-use super::{features, fpu};
+use super::fpu;
+use super::registers::{Registers, is_programs, sanitize_state, state_of_handler};
 
 const SIGINFO_BYTES: usize = 128;
 /// Where records begin in the ucontext.
@@ -71,12 +71,7 @@ impl Context {
         registers.x[30] = delivery.restorer;
         registers.sp = frame_at;
         registers.pc = delivery.handler;
-        // As if it had been called through a register.
-        registers.pstate = if features::get().landing_pads {
-            CALLED
-        } else {
-            0
-        };
+        registers.pstate = state_of_handler(registers.pstate);
         Ok(())
     }
 

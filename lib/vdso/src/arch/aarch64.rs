@@ -1,7 +1,7 @@
 //! AArch64: the generic timer's virtual counter, and the way back from signal
 //! handlers, which C libraries of this machine leave to the kernel.
 
-use core::arch::{asm, global_asm};
+use core::arch::{asm, global_asm, naked_asm};
 
 use crate::NANOSECONDS;
 use crate::page::Page;
@@ -10,12 +10,30 @@ pub(crate) const SYS_GETTIMEOFDAY: u64 = 169;
 pub(crate) const SYS_CLOCK_GETTIME: u64 = 113;
 const SYS_CLOCK_GETRES: u64 = 114;
 
+/// What each function begins with: a landing pad (`bti c`, which older
+/// processors pass over), since a program may guard the page. The compiler
+/// makes none.
+macro_rules! landing_pad {
+    () => {
+        "hint #34\nb {}"
+    };
+}
+
 /// `clock_gettime(2)`.
 ///
 /// # Safety
 /// `to` may be written, as for the system call.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __kernel_clock_gettime(clock: i32, to: *mut [i64; 2]) -> i32 {
+    naked_asm!(landing_pad!(), sym clock_gettime)
+}
+
+/// What it is.
+///
+/// # Safety
+/// As above.
+unsafe extern "C" fn clock_gettime(clock: i32, to: *mut [i64; 2]) -> i32 {
     // SAFETY: the caller's promise.
     unsafe { crate::clock_gettime(clock, to) }
 }
@@ -24,8 +42,17 @@ pub unsafe extern "C" fn __kernel_clock_gettime(clock: i32, to: *mut [i64; 2]) -
 ///
 /// # Safety
 /// What is not null may be written.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __kernel_gettimeofday(to: *mut [i64; 2], zone: *mut [i32; 2]) -> i32 {
+    naked_asm!(landing_pad!(), sym gettimeofday)
+}
+
+/// What it is.
+///
+/// # Safety
+/// As above.
+unsafe extern "C" fn gettimeofday(to: *mut [i64; 2], zone: *mut [i32; 2]) -> i32 {
     // SAFETY: the caller's promise.
     unsafe { crate::gettimeofday(to, zone) }
 }
@@ -34,8 +61,17 @@ pub unsafe extern "C" fn __kernel_gettimeofday(to: *mut [i64; 2], zone: *mut [i3
 ///
 /// # Safety
 /// `to` is null or may be written.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __kernel_clock_getres(clock: i32, to: *mut [i64; 2]) -> i32 {
+    naked_asm!(landing_pad!(), sym clock_getres)
+}
+
+/// What it is.
+///
+/// # Safety
+/// As above.
+unsafe extern "C" fn clock_getres(clock: i32, to: *mut [i64; 2]) -> i32 {
     // SAFETY: the caller's own call.
     unsafe { call(SYS_CLOCK_GETRES, clock as u64, to.addr() as u64, 0) as i32 }
 }

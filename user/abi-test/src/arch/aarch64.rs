@@ -1,6 +1,7 @@
 //! AArch64: calls of the first days are made by their successors.
 
-use core::arch::asm;
+use core::arch::{asm, naked_asm};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Fault, Way, legacy};
 use crate::errno::Errno;
@@ -57,6 +58,12 @@ pub(crate) mod numbers {
         SYS_eventfd = 284,
     );
 }
+
+/// The vDSO's functions that tell the time.
+pub(crate) const VDSO_TIMES: [&str; 2] = ["__kernel_clock_gettime", "__kernel_gettimeofday"];
+
+/// The other ones.
+pub(crate) const VDSO_OTHERS: [&str; 2] = ["__kernel_clock_getres", "__kernel_rt_sigreturn"];
 
 /// Whether Linux ends programs' addresses where Ochre does. (It has 48 bits.)
 pub(crate) const ENDS_AT_47_BITS: bool = false;
@@ -150,6 +157,57 @@ pub(crate) fn return_to_landing(context: usize) {
 pub(crate) fn arrival(context: usize) -> u64 {
     // SAFETY: as above.
     unsafe { machine_context(context) }.pstate >> 10 & 3
+}
+
+/// What conditions and switches a program can set itself: NZCV, DIT, SSBS, and
+/// all of them.
+pub(crate) const STATES: [u64; 6] = [0, 0xa << 28, 0x5 << 28, 1 << 24, 1 << 12, 0xf100_1000];
+
+/// What the last handler found.
+static ENTERED: AtomicU64 = AtomicU64::new(0);
+
+/// The state that a handler begins with, and goes on to tell.
+#[unsafe(naked)]
+extern "C" fn entered(_: i32, _: &libc::siginfo_t, _: usize) {
+    naked_asm!(
+        "mrs x3, nzcv",
+        "mrs x4, s3_3_c4_c2_5",
+        "orr x3, x3, x4",
+        "mrs x4, s3_3_c4_c2_6",
+        "orr x3, x3, x4",
+        "b {}",
+        sym tell,
+    )
+}
+
+extern "C" fn tell(_: i32, _: &libc::siginfo_t, context: usize, state: u64) {
+    ENTERED.store(state, Ordering::Relaxed);
+    set_return(context, instruction(context) + 4);
+}
+
+/// Traps with a state: what the handler has of it, and what is there after it.
+pub(crate) fn trapped_with(state: u64) -> (u64, u64) {
+    sys::on_signal(libc::SIGTRAP, 0, entered);
+    let after;
+    // SAFETY: sets and reads what a program may, and sets back what matters to
+    // the compiler; the handler passes over the breakpoint.
+    unsafe {
+        asm!(
+            "msr s3_3_c4_c2_5, {state}",
+            "msr s3_3_c4_c2_6, {state}",
+            "msr nzcv, {state}",
+            "brk #0",
+            "mrs {state}, nzcv",
+            "mrs {other}, s3_3_c4_c2_5",
+            "orr {state}, {state}, {other}",
+            "mrs {other}, s3_3_c4_c2_6",
+            "orr {state}, {state}, {other}",
+            "msr s3_3_c4_c2_5, xzr",
+            state = inout(reg) state => after,
+            other = out(reg) _,
+        )
+    }
+    (ENTERED.load(Ordering::Relaxed), after)
 }
 
 /// An address, signed with the first key for code.

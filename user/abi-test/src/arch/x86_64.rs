@@ -1,6 +1,7 @@
 //! x86_64: every call has a number of its own.
 
-use core::arch::asm;
+use core::arch::{asm, naked_asm};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Fault, Way};
 use crate::errno::Errno;
@@ -19,6 +20,50 @@ pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 
 /// `mov eax, 39; syscall`: asks for the process's number.
 pub(crate) const A_CALL: &[u8] = &[0xb8, 39, 0, 0, 0, 0x0f, 0x05];
+
+/// The vDSO's functions that tell the time.
+pub(crate) const VDSO_TIMES: [&str; 2] = ["__vdso_clock_gettime", "__vdso_gettimeofday"];
+
+/// The other ones.
+pub(crate) const VDSO_OTHERS: [&str; 2] = ["__vdso_time", "__vdso_getcpu"];
+
+/// What conditions and switches a program can set itself, those that matter to
+/// a compiler among them: carry and overflow, sign and zero, the direction of
+/// strings, and all of them.
+pub(crate) const STATES: [u64; 6] = [0, 0x801, 0xc0, 0x400, 0x1_0000, 0x1_0cd5];
+
+/// What the last handler found.
+static ENTERED: AtomicU64 = AtomicU64::new(0);
+
+/// The state that a handler begins with, and goes on to tell.
+#[unsafe(naked)]
+extern "C" fn entered(_: i32, _: &libc::siginfo_t, _: usize) {
+    naked_asm!("pushfq", "pop rcx", "jmp {}", sym tell)
+}
+
+extern "C" fn tell(_: i32, _: &libc::siginfo_t, _: usize, state: u64) {
+    ENTERED.store(state & STATES[5], Ordering::Relaxed);
+}
+
+/// Traps with a state: what the handler has of it, and what is there after it.
+pub(crate) fn trapped_with(state: u64) -> (u64, u64) {
+    sys::on_signal(libc::SIGTRAP, 0, entered);
+    let after: u64;
+    // SAFETY: sets and reads what a program may, and sets back what matters to
+    // the compiler; the breakpoint leads to the handler, and behind it.
+    unsafe {
+        asm!(
+            "push {state}",
+            "popfq",
+            "int3",
+            "pushfq",
+            "pop {state}",
+            "cld",
+            state = inout(reg) state | 0x202 => after,
+        )
+    }
+    (ENTERED.load(Ordering::Relaxed), after & STATES[5])
+}
 
 /// Whether there are landing pads, keys and addresses with tags.
 pub(crate) const HAS_MARKS: bool = false;

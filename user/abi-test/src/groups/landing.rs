@@ -133,6 +133,7 @@ pub(crate) fn run() {
     changes();
     handlers();
     programs();
+    vdso();
 }
 
 /// The mark comes and goes, and goes along.
@@ -221,6 +222,35 @@ fn handlers() {
             check("  answer", arch::come(Way::Trap, at, 0));
             0
         });
+    }
+}
+
+/// The vDSO is guarded by a program that is careful, and called through a register.
+fn vdso() {
+    let image = sys::auxv(libc::AT_SYSINFO_EHDR) as usize;
+    check("the vDSO", flags(image));
+    check("guarded", call!(SYS_mprotect, image, PAGE, RX | GUARDED));
+    check("guarded", flags(image));
+    let [clock_gettime, gettimeofday] = arch::VDSO_TIMES;
+    for symbol in sys::vdso_symbols(image) {
+        let mut time = [0_usize; 2];
+        let to = time.as_mut_ptr().expose_provenance();
+        // The handlers' way back is not called, but returned to.
+        let first = match symbol.name.as_str() {
+            name if name == clock_gettime => 0..12,
+            name if name == gettimeofday => to..to + 1,
+            "__kernel_clock_getres" => 1..2,
+            _ => 0..0,
+        };
+        for word in first {
+            check_child(&symbol.name, || {
+                sys::on_signal(libc::SIGILL, 0, report);
+                let second = if symbol.name == gettimeofday { 0 } else { to };
+                let answer = sys::call_vdso(symbol.address, word, second, 0);
+                check("  answer", answer);
+                0
+            });
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The vDSO: what is found in it, and that it tells the same as the kernel.
 
+use crate::arch;
 use crate::call;
 use crate::report::{check, check_child};
 use crate::sys::{self, BAD, Ret};
@@ -18,17 +19,13 @@ pub(crate) fn run() {
     );
     check("its magic byte", u32::from(sys::peek(image)));
     let symbols = sys::vdso_symbols(image);
-    for name in [
-        "__vdso_clock_gettime",
-        "__vdso_gettimeofday",
-        "__vdso_time",
-        "__vdso_getcpu",
-    ] {
+    for name in arch::VDSO_TIMES.into_iter().chain(arch::VDSO_OTHERS) {
         let found = symbols.iter().find(|symbol| symbol.name == name);
         check(name, found.map(|symbol| symbol.version.clone()));
     }
     times(&symbols);
     processor(&symbols);
+    resolutions(&symbols);
     mapping(image);
     check_child("after fork", move || {
         check("is there", sys::peek(image) == 0x7f);
@@ -44,7 +41,8 @@ fn address(symbols: &[sys::Symbol], name: &str) -> usize {
 }
 
 fn times(symbols: &[sys::Symbol]) {
-    let function = address(symbols, "__vdso_clock_gettime");
+    let [clock_gettime, gettimeofday] = arch::VDSO_TIMES;
+    let function = address(symbols, clock_gettime);
     let by_vdso = |clock: i32| -> Result<i128, i32> {
         let mut time: libc::timespec = sys::zeroed();
         match sys::call_vdso(
@@ -87,7 +85,7 @@ fn times(symbols: &[sys::Symbol]) {
         let text = answer.map_or_else(|error| format!("error {error}"), |()| "ok".to_owned());
         check(&format!("clock {clock}"), text);
     }
-    let function = address(symbols, "__vdso_gettimeofday");
+    let function = address(symbols, gettimeofday);
     let mut time = libc::timeval {
         tv_sec: 0,
         tv_usec: -1,
@@ -111,6 +109,21 @@ fn times(symbols: &[sys::Symbol]) {
         (before..=after).contains(&answer) && answer == seconds,
     );
     check("time, nowhere", sys::call_vdso(function, 0, 0, 0) >= answer);
+}
+
+/// How fine the clocks are.
+fn resolutions(symbols: &[sys::Symbol]) {
+    let function = address(symbols, "__kernel_clock_getres");
+    for clock in [0, 1, 2, 3, 4, 7, 11, 10, 12, 99, -1_i32] {
+        let mut time = [77_i64; 2];
+        let to = time.as_mut_ptr().expose_provenance();
+        let answer = sys::call_vdso(function, clock as usize, to, 0);
+        check(
+            &format!("resolution of {clock}"),
+            (answer, time[0], time[1]),
+        );
+    }
+    check("of nothing", sys::call_vdso(function, 0, 0, 0));
 }
 
 fn processor(symbols: &[sys::Symbol]) {
