@@ -152,7 +152,7 @@ impl<B: Blocking> RawRwLock<B> {
         // read here is read before it writes.
         let state = self.state.fetch_sub(1, Ordering::Release) - 1;
         // Readers that sleep alone, with no writer waiting, are on their way.
-        if state & READERS == 0 && state & WRITERS_WAIT != 0 {
+        if state & !READERS_WAIT == WRITERS_WAIT {
             self.wake(state);
         }
     }
@@ -201,7 +201,8 @@ impl<B: Blocking> RawRwLock<B> {
     fn read_free(&self) -> bool {
         // ORDERING: Relaxed; the compare-exchange decides.
         let state = self.state.load(Ordering::Relaxed);
-        admits(state) && self.read_from(state)
+        // Nobody waits, and it admits readers: one comparison for both.
+        state < MAX_READERS && self.read_from(state)
     }
 
     /// Takes the lock, which admits readers in `state`, for reading.

@@ -138,6 +138,70 @@ fn all_agree_on_the_order_of_changes() {
     assert_eq!(middles, BTreeSet::from([0, 5]), "both orders were tried");
 }
 
+#[test]
+fn what_one_thread_changes_is_never_seen_to_go_back() {
+    let seen = outcomes(|shared| {
+        let writer = beside(shared, |shared| {
+            shared.store(0, 5, Ordering::Relaxed);
+            shared.add(0, 10, Ordering::Relaxed);
+        });
+        let looks = [(); 3].map(|()| shared.load(0, Ordering::Relaxed));
+        end(writer);
+        looks
+    });
+    let values = [0, 5, 15];
+    let all = values
+        .into_iter()
+        .flat_map(|first| values.map(|second| (first, second)))
+        .flat_map(|(first, second)| values.map(|third| [first, second, third]));
+    let rising: BTreeSet<[u32; 3]> = all.filter(|looks| looks.is_sorted()).collect();
+    assert_eq!(seen, rising);
+}
+
+#[test]
+fn nothing_comes_out_of_thin_air() {
+    let seen = outcomes(|shared| {
+        let other = beside(shared, |shared| {
+            shared.store(1, shared.load(0, Ordering::Relaxed), Ordering::Relaxed);
+        });
+        shared.store(0, shared.load(1, Ordering::Relaxed), Ordering::Relaxed);
+        end(other);
+        (
+            shared.load(0, Ordering::Relaxed),
+            shared.load(1, Ordering::Relaxed),
+        )
+    });
+    assert_eq!(seen, BTreeSet::from([(0, 0)]));
+}
+
+#[test]
+fn of_two_equal_values_the_one_that_was_read_counts() {
+    // Another thread's 7, then 6, data and a 7 of one's own.
+    let seen = outcomes(|shared| {
+        let other = beside(shared, |shared| shared.store(0, 7, Ordering::Release));
+        let writer = beside(shared, |shared| {
+            let before = shared.0[0].swap(6, Ordering::Relaxed);
+            shared.store(1, 123, Ordering::Relaxed);
+            shared.store(0, 7, Ordering::Release);
+            before
+        });
+        let first = shared.load(0, Ordering::Relaxed);
+        let second = shared.load(0, Ordering::Acquire);
+        let data = shared.load(1, Ordering::Relaxed);
+        end(other);
+        (end(writer), first, second, data)
+    });
+    // What is known where the other 7 came first, by what was seen first.
+    let data_after = |first| -> BTreeSet<u32> {
+        seen.iter()
+            .filter(|(before, looked, second, _)| (*before, *looked, *second) == (7, first, 7))
+            .map(|(_, _, _, data)| *data)
+            .collect()
+    };
+    assert_eq!(data_after(6), BTreeSet::from([123]));
+    assert_eq!(data_after(0), BTreeSet::from([0, 123]));
+}
+
 /// Data, then a Release store of 1; another thread goes on from 1 to 2. Gives the
 /// data as seen by who Acquires 2.
 fn goes_on(step: impl Fn(&Shared) + Copy + Send + Sync + 'static) -> BTreeSet<u32> {
@@ -173,6 +237,51 @@ fn a_relaxed_addition_goes_on_with_a_release_sequence() {
 fn a_relaxed_store_breaks_a_release_sequence() {
     let seen = goes_on(|shared| shared.store(1, 2, Ordering::Relaxed));
     assert_eq!(seen, BTreeSet::from([0, 123]));
+}
+
+#[test]
+fn every_release_in_a_sequence_counts_until_a_store_begins_the_next() {
+    let seen = outcomes(|shared| {
+        let first = beside(shared, |shared| {
+            shared.store(1, 1, Ordering::Relaxed);
+            shared.store(0, 7, Ordering::Release);
+        });
+        let second = beside(shared, |shared| {
+            if shared.add(0, 1, Ordering::Relaxed) == 7 {
+                shared.store(2, 1, Ordering::Relaxed);
+                shared.add(0, 1, Ordering::Release);
+            }
+        });
+        let flag = shared.load(0, Ordering::Acquire);
+        let data = [1, 2].map(|index| shared.load(index, Ordering::Relaxed));
+        end(first);
+        end(second);
+        (flag, data)
+    });
+    let with = |flag| seen.iter().filter(move |(seen, _)| *seen == flag);
+    assert!(with(9).all(|(_, data)| *data == [1, 1]));
+    assert!(with(9).count() > 0 && with(8).any(|(_, data)| *data == [1, 0]));
+
+    let seen = outcomes(|shared| {
+        let first = beside(shared, |shared| {
+            shared.store(1, 1, Ordering::Relaxed);
+            shared.store(0, 7, Ordering::Release);
+        });
+        let second = beside(shared, |shared| {
+            shared.store(2, 1, Ordering::Relaxed);
+            shared.store(0, 8, Ordering::Release);
+            shared.0[0].swap(10, Ordering::Relaxed) == 8
+        });
+        let flag = shared.load(0, Ordering::Acquire);
+        let data = [1, 2].map(|index| shared.load(index, Ordering::Relaxed));
+        end(first);
+        (end(second), flag, data)
+    });
+    let with_ten: BTreeSet<[u32; 2]> = seen
+        .into_iter()
+        .filter_map(|(directly, flag, data)| (directly && flag == 10).then_some(data))
+        .collect();
+    assert_eq!(with_ten, BTreeSet::from([[0, 1], [1, 1]]));
 }
 
 /// What was done before a fence, seen through one of the stores after it.
