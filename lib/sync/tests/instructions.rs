@@ -18,6 +18,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
@@ -172,6 +173,35 @@ const OR_BY_HAND: &str = "{
     }
 }";
 
+/// The compiler that this was compiled with.
+fn rustc() -> Command {
+    Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+}
+
+/// Fetches what the compiler needs for the machines, where that is missing.
+fn make_ready() {
+    static IS_READY: Once = Once::new();
+    IS_READY.call_once(|| {
+        for Machine { target, .. } in MACHINES {
+            let folder = rustc()
+                .args(["--print", "target-libdir", "--target", target])
+                .output()
+                .expect("there is a compiler");
+            let folder = String::from_utf8_lossy(&folder.stdout);
+            if Path::new(folder.trim()).is_dir() {
+                continue;
+            }
+            let added = Command::new("rustup")
+                .args(["target", "add", target])
+                .status();
+            assert!(
+                added.is_ok_and(|status| status.success()),
+                "the compiler lacks a target: rustup target add {target}"
+            );
+        }
+    });
+}
+
 /// The lines of each of some functions, labels among them; `functions` are
 /// parameters, result and body.
 fn compiled(machine: &Machine, functions: &[(&str, &str, &str)]) -> Vec<Vec<String>> {
@@ -193,7 +223,8 @@ fn compiled(machine: &Machine, functions: &[(&str, &str, &str)]) -> Vec<Vec<Stri
     let name = format!("functions_{}_{run}", std::process::id());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let assembly = folder.join(&name).with_extension("s");
-    let mut child = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+    make_ready();
+    let mut child = rustc()
         .current_dir(folder)
         .args(["--edition", "2024", "--crate-type", "lib", "-"])
         .args(["--crate-name", &name, "--cap-lints", "allow"])
@@ -210,11 +241,7 @@ fn compiled(machine: &Machine, functions: &[(&str, &str, &str)]) -> Vec<Vec<Stri
     input.write_all(source.as_bytes()).expect("it is read");
     drop(input);
     let status = child.wait().expect("the compiler ends");
-    assert!(
-        status.success(),
-        "the compiler fails for {}: is the target there?",
-        machine.target
-    );
+    assert!(status.success(), "the compiler fails for {}", machine.name);
     let text = fs::read_to_string(&assembly).expect("it is text");
     fs::remove_file(&assembly).expect("nobody else removes it");
 
