@@ -56,8 +56,8 @@ pub(crate) mod user_view;
 mod walk;
 
 pub use flush::Flush;
-pub use page_table::{HugePages, PageTable, Sharing, UserBlock, huge_pages};
-pub use reclaim::{Given, answer, ask_others, give, note_relief, reclaim};
+pub use page_table::{HugePages, PageTable, Sharing, TakenSpares, UserBlock, huge_pages};
+pub use reclaim::{Given, answer, ask_others, give, note_relief, reclaim, spare_with};
 pub use space::SpaceRef;
 pub use user_copy::CopyFault;
 pub use user_frame::UserFrame;
@@ -133,7 +133,8 @@ pub fn object_sizes() -> impl Iterator<Item = [usize; 4]> {
 /// System calls that create kernel objects ask first and answer ENOMEM.
 #[must_use]
 pub fn has_headroom(frames: usize) -> bool {
-    let has = frames::has_headroom(frames) || give(frames) == Given::Enough;
+    let has =
+        frames::has_headroom(frames) || reclaim::is_spared(frames) || give(frames) == Given::Enough;
     has && !shortage::strikes()
 }
 
@@ -170,6 +171,8 @@ pub struct Mapping {
     pub accessed: bool,
     /// Whether the processor recorded a store.
     pub dirty: bool,
+    /// Whether the program can spare it ([`PageTable::mark_spare`]).
+    pub spare: bool,
 }
 
 impl Mapping {

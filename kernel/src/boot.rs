@@ -137,6 +137,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
         crate::memory::set_randomised(0).map_err(|errno| format!("{errno}"))?;
     }
     config.huge_pages.set();
+    crate::memory::spare::start();
     let stats = memory::stats();
     info!(
         "ochre {}: {} KiB of memory, {} KiB free",

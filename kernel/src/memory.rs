@@ -33,6 +33,7 @@ mod room;
 mod shared;
 pub mod shortage;
 mod space;
+pub mod spare;
 
 pub mod vdso;
 

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 const PROCESSORS: [u32; 2] = [1, 2];
 
 /// The cases: name, memory in MiB, script, expected output.
-const CASES: [(&str, u64, &str, &str); 17] = [
+const CASES: [(&str, u64, &str, &str); 18] = [
     (
         "fork bomb",
         64,
@@ -85,6 +85,12 @@ const CASES: [(&str, u64, &str, &str); 17] = [
         64,
         "cd /tmp; i=0; while [ $i -lt 500 ] && mkdir d && cd d; do i=$((i+1)); done; echo $i; cd /; rm -rf /tmp/d; ls -d /tmp/d 2>/dev/null; echo alive",
         "500\nalive\n",
+    ),
+    (
+        "what programs can spare is taken",
+        64,
+        "abi-test --spare; echo alive",
+        include_str!("spare.out"),
     ),
     (
         "changed ELF headers",

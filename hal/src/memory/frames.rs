@@ -31,7 +31,7 @@ use crate::arch::machine::layout;
 use crate::cpu::{self, MAX_CPUS};
 
 use super::config::{self, FRAMES};
-use super::{OutOfMemory, PAGE_SIZE, Stats, UserFrame, direct, shortage};
+use super::{OutOfMemory, PAGE_SIZE, Stats, UserFrame, direct, reclaim, shortage};
 
 /// A program's page.
 pub(super) const USER: u8 = 3;
@@ -384,11 +384,17 @@ pub(super) fn is_memory(range: Range<u64>) -> bool {
     (start..end).any(|frame| record(frame as u32).kind() != Record::UNMANAGED)
 }
 
+/// Whether programs get no frame any more.
+#[inline]
+fn is_short() -> bool {
+    !has_more_than(reserve()) && !reclaim::is_spared(0)
+}
+
 // ANCHOR: allocate_user
 /// A program's frame with one handle, content unspecified.
 #[inline]
 pub(super) fn allocate_user() -> Result<u32, OutOfMemory> {
-    if !has_more_than(reserve()) || shortage::strikes() {
+    if is_short() || shortage::strikes() {
         return Err(OutOfMemory);
     }
     let frame = one().ok_or(OutOfMemory)?;
@@ -437,7 +443,7 @@ pub(super) fn zeroed_if_ready() -> Result<Option<u32>, OutOfMemory> {
     if !ready.has_zeroed() {
         return Ok(None);
     }
-    if !has_more_than(reserve()) || shortage::strikes() {
+    if is_short() || shortage::strikes() {
         return Err(OutOfMemory);
     }
     Ok(ready.take_zeroed().inspect(|frame| give_handle(*frame)))
@@ -547,8 +553,11 @@ pub(super) fn free_users(mut list: FrameList) {
 /// Consecutive frames for the kernel, up to [`LARGEST_RUN`]; small runs out of
 /// the reserve, too.
 pub(super) fn allocate_kernel(count: usize) -> Option<NonNull<u8>> {
-    if count > SMALL_RUN && (count > LARGEST_RUN || !has_headroom(count)) {
-        return None;
+    if count > SMALL_RUN {
+        let is_too_much = || !has_headroom(count) && !reclaim::is_spared(count);
+        if count > LARGEST_RUN || is_too_much() {
+            return None;
+        }
     }
     let count = u32::try_from(count).ok()?;
     let start = if count == 1 {

@@ -16,6 +16,7 @@
 mod descend;
 mod huge;
 mod sharing;
+mod spare;
 
 use core::ops::{ControlFlow, Range};
 
@@ -39,6 +40,7 @@ use huge::leaf_table;
 pub use huge::{HugePages, UserBlock, huge_pages};
 use sharing::Leaving;
 pub use sharing::Sharing;
+pub use spare::TakenSpares;
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
@@ -63,6 +65,8 @@ pub struct PageTable {
     /// The leaf table used last, and `address >> 21` of what it maps; no
     /// address has the number `u64::MAX`.
     last: (u64, Table),
+    /// Whether pages may be spare ([`spare`]).
+    may_spare: bool,
 }
 
 impl PageTable {
@@ -77,6 +81,7 @@ impl PageTable {
             space,
             resident: 0,
             last: (u64::MAX, root),
+            may_spare: false,
         })
     }
 
@@ -610,6 +615,7 @@ fn mapping(entry: u64, leaf: Table, hold: Hold) -> Mapping {
         is_huge: hold == Hold::Block,
         accessed: paging::is_accessed(entry),
         dirty: paging::is_dirty(entry),
+        spare: paging::is_spare(entry),
     }
 }
 

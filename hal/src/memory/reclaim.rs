@@ -9,6 +9,7 @@
 //! | a processor's bit is 0 | nobody asked it, or it has answered | itself, by [`answer`] |
 //! | 1 | it was asked | anybody, by [`ask_others`], which kicks it |
 
+use ochre_sync::Once;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{frames, heap};
@@ -64,6 +65,32 @@ pub fn give(frames: usize) -> Given {
     } else {
         Given::Nothing
     }
+}
+
+/// Who takes what programs can spare.
+static SPARING: Once<fn() -> usize> = Once::new();
+
+/// From now on `take` is called before an allocation is refused, with whatever
+/// locks held, so that it must not wait for any; it answers how many frames it
+/// gave free. The first one called with counts.
+pub fn spare_with(take: fn() -> usize) {
+    // Another one is there for the same.
+    let _ = SPARING.set(take);
+}
+
+/// Whether what programs could spare was enough for so many frames more.
+#[cold]
+#[inline(never)]
+pub(super) fn is_spared(frames: usize) -> bool {
+    let Some(take) = SPARING.get() else {
+        return false;
+    };
+    while !frames::has_headroom(frames) {
+        if take() == 0 {
+            return false;
+        }
+    }
+    true
 }
 
 /// Memory came back otherwise; there may be something to give again.

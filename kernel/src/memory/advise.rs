@@ -14,6 +14,7 @@ use super::area::{Area, AreaFlags, PAGE};
 use super::populate::Population;
 use super::removal::{Removal, Rest};
 use super::space::Inner;
+use super::spare;
 
 /// What an advice means here.
 enum Meaning {
@@ -23,6 +24,8 @@ enum Meaning {
     Change(AreaFlags, AreaFlags),
     /// The pages go.
     Drop,
+    /// The pages may go, until they are stored to.
+    Spare,
     /// The pages come.
     Populate(Access),
     /// The object's pages become a hole.
@@ -41,7 +44,8 @@ impl Meaning {
             Advice::Unmergeable => Meaning::Change(none, AreaFlags::MERGEABLE),
             Advice::HugePage => Meaning::Change(AreaFlags::HUGE, AreaFlags::NO_HUGE),
             Advice::NoHugePage => Meaning::Change(AreaFlags::NO_HUGE, AreaFlags::HUGE),
-            Advice::DontNeed | Advice::DontNeedLocked | Advice::Free => Meaning::Drop,
+            Advice::DontNeed | Advice::DontNeedLocked => Meaning::Drop,
+            Advice::Free => Meaning::Spare,
             Advice::Remove => Meaning::Remove,
             Advice::DontFork => Meaning::Change(AreaFlags::DONT_FORK, none),
             Advice::DoFork => Meaning::Change(none, AreaFlags::DONT_FORK),
@@ -60,8 +64,7 @@ impl Meaning {
             Advice::DontNeed | Advice::Cold | Advice::PageOut => {
                 area.flags.contains(AreaFlags::LOCKED)
             }
-            // Only memory without a backing can lose its content so.
-            Advice::Free => area.source.is_some() || area.flags.contains(AreaFlags::LOCKED),
+            Advice::Free => !spare::may_spare(area),
             Advice::WipeOnFork => area.source.is_some(),
             Advice::KeepOnFork | Advice::DoDump => area.flags.contains(AreaFlags::DROPPABLE),
             _ => false,
@@ -94,6 +97,7 @@ impl AddressSpace {
         if let Meaning::Remove = meaning {
             return self.punch(range).map(|()| None);
         }
+        self.make_room();
         let mut guard = self.inner();
         let inner = &mut *guard;
         let covered = inner.areas.covers(range.clone());
@@ -113,6 +117,11 @@ impl AddressSpace {
             Meaning::Drop => {
                 let even_locked = advice == Advice::DontNeedLocked;
                 let mut removal = Removal::of_pages(range, even_locked, result);
+                let is_over = removal.step_in(inner)?;
+                return Ok((!is_over).then(|| removal.into()));
+            }
+            Meaning::Spare => {
+                let mut removal = Removal::of_content(range, result);
                 let is_over = removal.step_in(inner)?;
                 return Ok((!is_over).then(|| removal.into()));
             }

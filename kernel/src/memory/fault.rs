@@ -7,7 +7,7 @@
 //! | absent         | private, backed   | read   | the backing's frame, read-only    |
 //! | absent         | private, backed   | write  | a copy of the backing's frame     |
 //! | absent         | shared            | any    | the backing's frame               |
-//! | read-only      | private           | write  | writable if only it holds the frame, else a copy |
+//! | read-only      | private           | write  | writable if only it holds the frame, else a copy; no longer spare |
 //! | read-only      | shared            | write  | writable                          |
 //!
 //! A read of a backed page also maps neighbours that the backing has at hand:
@@ -23,7 +23,7 @@ use ochre_hal::user::Access;
 use super::area::{Area, AreaFlags, GUARD_GAP, PAGE, Source};
 use super::made::{Made, Stop};
 use super::space::Inner;
-use super::{AddressSpace, Fault, UNLIMITED, huge, may_promise};
+use super::{AddressSpace, Fault, UNLIMITED, huge, may_promise, spare};
 
 const SIGBUS: u32 = 7;
 pub(super) const SIGKILL: u32 = 9;
@@ -109,6 +109,7 @@ impl AddressSpace {
             let attempt = self.inner().attempt(address, access, &mut made);
             match attempt {
                 Ok(()) => return Ok(()),
+                Err(Stop::Refused(Refusal::OutOfMemory)) if spare::take_some() => {}
                 Err(Stop::Refused(refusal)) => return Err(refusal),
                 Err(Stop::Wants(wanted)) => made.make(wanted)?,
             }

@@ -226,6 +226,7 @@ impl AddressSpace {
     /// # Errors
     /// ENOMEM.
     pub fn fork(&self) -> Result<Arc<AddressSpace>, Errno> {
+        self.make_room();
         let mut inner = self.inner();
         let mut fork = Fork::begin(&inner, 0)?;
         while !fork.advance(&mut inner)? {}
@@ -237,6 +238,7 @@ impl AddressSpace {
     /// # Errors
     /// ENOMEM.
     pub fn start_fork(&self) -> Result<(Fork, bool), Errno> {
+        self.make_room();
         let mut inner = self.inner();
         let mut fork = Fork::begin(&inner, 0)?;
         let is_over = fork.advance(&mut inner)?;

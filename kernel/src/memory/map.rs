@@ -79,6 +79,7 @@ impl AddressSpace {
     /// # Errors
     /// As mmap(2): EINVAL, ENOMEM, EEXIST, EPERM, or the request's own.
     pub fn map(&self, request: MapRequest) -> Result<u64, Errno> {
+        self.make_room();
         let mut guard = self.inner();
         let inner = &mut *guard;
         let len = page_up(request.len)
@@ -181,6 +182,7 @@ impl AddressSpace {
         if range.is_empty() {
             return Ok(None);
         }
+        self.make_room();
         let mut guard = self.inner();
         let inner = &mut *guard;
         if !inner.areas.has_room() || !memory::has_headroom(HEADROOM) {

@@ -13,10 +13,10 @@ use ochre_abi::mman::Protection;
 use ochre_hal::memory::UserFrame;
 use ochre_hal::user::Access;
 
-use super::AddressSpace;
 use super::area::{AreaFlags, PAGE};
 use super::fault::Refusal;
 use super::made::{Made, Stop};
+use super::{AddressSpace, spare};
 
 /// Pages that one step faults in at most.
 const AT_ONCE: u64 = 512;
@@ -80,8 +80,10 @@ impl Population {
         let mut left = AT_ONCE;
         let mut made = Made::default();
         while left > 0 && self.rest.start < self.rest.end {
-            if let Err(refusal) = self.fault_in(space, &mut left, &mut made) {
-                self.meet(space, refusal)?;
+            match self.fault_in(space, &mut left, &mut made) {
+                Err(Refusal::OutOfMemory) if spare::take_some() => {}
+                Err(refusal) => self.meet(space, refusal)?,
+                Ok(()) => {}
             }
         }
         Ok(self.rest.start >= self.rest.end)

@@ -1,7 +1,7 @@
 //! When a page is wanted and no frame is left: somebody has to go.
 //!
-//! First what the kernel keeps ready for itself is given back, on every
-//! processor; those who were asked for it are not waited for, the thread comes
+//! First what programs can spare is taken (`spare`), then what the kernel keeps
+//! ready for itself is given back, on every processor; those who were asked for it are not waited for, the thread comes
 //! again. If that was not enough, the process with the most memory goes (or the
 //! one that somebody wants to go first), whoever asked: a small program that
 //! happens to ask last is not the culprit. The thread that asked lets others run
@@ -18,6 +18,7 @@ use ochre_abi::system::trimmed;
 use ochre_hal::memory::{self, Given};
 use ochre_sync::primitive::atomic::Ordering;
 
+use super::spare;
 use crate::process::{ExitStatus, Process, table};
 
 /// Frames that must be free for a new object to be made.
@@ -51,10 +52,13 @@ pub fn check_headroom() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Has the kernel give back what it keeps ready; when that was not enough, kills
+/// Takes what programs can spare, or has the kernel give back what it keeps ready; when that was not enough, kills
 /// the process with the most memory, unless one that was killed before still has
 /// to give its memory back. Whether there is hope: not if nobody may be killed.
 pub fn relieve() -> bool {
+    if spare::take_some() {
+        return true;
+    }
     if memory::give(0) != Given::Nothing {
         return true;
     }

@@ -77,6 +77,7 @@ impl AddressSpace {
         request.old_len = rounded(request.old_len);
         request.new_len = rounded(request.new_len);
         request.check()?;
+        self.make_room();
         let mut guard = self.inner();
         let inner = &mut *guard;
         let remapped = inner.remap(&request);
@@ -297,7 +298,12 @@ impl Inner {
         let len = from.end - from.start;
         if len != 0 {
             match self.table.relocate(from.start, to.start, len) {
-                Ok(flush) => flush.flush(),
+                Ok(flush) => {
+                    flush.flush();
+                    if self.spares.overlap(&from) {
+                        self.spares.add(to.start..to.start + len);
+                    }
+                }
                 Err(OutOfMemory) => {
                     // Back with what was moved: the tables there exist.
                     if let Ok(flush) = self.table.relocate(to.start, from.start, len) {

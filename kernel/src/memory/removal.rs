@@ -21,7 +21,7 @@ use super::area::AreaFlags;
 use super::map::page_range;
 use super::pressure::HEADROOM;
 use super::space::Inner;
-use super::{AddressSpace, Population};
+use super::{AddressSpace, Population, spare};
 
 /// Pages that one part gives up, about.
 pub(super) const PAGES_AT_ONCE: usize = 8192;
@@ -38,6 +38,8 @@ enum What {
     Pages,
     /// The pages of all areas.
     AllPages,
+    /// What the pages hold, once memory is wanted.
+    Content,
 }
 
 /// A range that is given up, as far as that is not yet done.
@@ -79,6 +81,15 @@ impl Removal {
         }
     }
 
+    /// A range whose pages the program can spare; the call ends so.
+    pub(super) fn of_content(range: Range<u64>, end: Result<(), Errno>) -> Removal {
+        Removal {
+            rest: range,
+            what: What::Content,
+            end,
+        }
+    }
+
     /// Does a part of it; whether that was the last one.
     ///
     /// # Errors
@@ -94,6 +105,7 @@ impl Removal {
             What::Areas => inner.unmap_some(self.rest.clone())?,
             What::Pages => inner.drop_some(self.rest.clone(), AreaFlags::LOCKED)?,
             What::AllPages => inner.drop_some(self.rest.clone(), AreaFlags::empty())?,
+            What::Content => inner.spare_some(self.rest.clone()),
         };
         self.rest.start = next;
         if next < self.rest.end {
@@ -161,6 +173,7 @@ impl AddressSpace {
         if range.is_empty() {
             return Err(Errno::EINVAL);
         }
+        self.make_room();
         let mut inner = self.inner();
         let makes_two = !inner.is_edge(range.start) && !inner.is_edge(range.end);
         if makes_two && !(inner.areas.has_room() && memory::has_headroom(HEADROOM)) {
@@ -244,6 +257,28 @@ impl Inner {
             }
         }
         Ok(reached)
+    }
+
+    /// Marks the pages of a range as spare, as many as a poll has time for; up to
+    /// where.
+    fn spare_some(&mut self, range: Range<u64>) -> u64 {
+        let mut budget = PAGES_AT_ONCE;
+        let mut at = range.start;
+        for _ in 0..AREAS_AT_ONCE {
+            let area = self.areas.at_or_above(at);
+            let Some(area) = area.filter(|area| area.start < range.end) else {
+                return range.end;
+            };
+            let part = area.start.max(at)..area.end.min(range.end);
+            at = part.end;
+            if spare::may_spare(area) {
+                at = self.mark_spare(part.clone(), &mut budget);
+            }
+            if budget == 0 {
+                break;
+            }
+        }
+        at.min(range.end)
     }
 
     /// Removes the areas of a range that has no page any more.

@@ -51,6 +51,8 @@ pub struct Residence {
     pub referenced: u64,
     /// Of no file.
     pub anonymous: u64,
+    /// What the program can spare (`MADV_FREE`), and did not store to since.
+    pub lazy_free: u64,
     /// In huge pages.
     pub huge: u64,
 }
@@ -152,6 +154,9 @@ impl AddressSpace {
                 (false, false) => &mut sum.private_clean,
                 (false, true) => &mut sum.private_dirty,
             } += PAGE;
+            if mapping.spare {
+                sum.lazy_free += PAGE;
+            }
             if mapping.is_huge {
                 sum.huge += PAGE;
             }

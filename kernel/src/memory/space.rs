@@ -24,6 +24,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::MakeRoom;
 use super::area::{AreaFlags, PAGE};
 use super::area_map::AreaMap;
+use super::spare::Spares;
 use super::{Facts, Identity, Layout, Limits, Promise, Randomness, Usage};
 use crate::syscall::{Ptr, tags};
 
@@ -70,6 +71,8 @@ pub(super) struct Inner {
     pub(super) promise: Promise,
     /// Whether the program wants no huge pages.
     pub(super) refuses_huge: bool,
+    /// Where pages may be that the program can spare.
+    pub(super) spares: Spares,
 }
 
 impl Inner {
@@ -218,6 +221,7 @@ impl AddressSpace {
                 usage: Usage::default(),
                 promise: Promise::default(),
                 refuses_huge: false,
+                spares: Spares::default(),
             }),
         }))
     }
@@ -242,6 +246,15 @@ impl AddressSpace {
     /// Areas and page table.
     pub(super) fn inner(&self) -> SpinLockGuard<'_, Inner> {
         self.inner.lock()
+    }
+
+    /// [`inner`](AddressSpace::inner), or nothing where that would have to be
+    /// waited for and is not to be.
+    pub(super) fn try_inner(&self, may_wait: bool) -> Option<SpinLockGuard<'_, Inner>> {
+        if may_wait {
+            return Some(self.inner.lock());
+        }
+        self.inner.try_lock()
     }
 
     /// The bases chosen for it.

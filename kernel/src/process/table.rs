@@ -107,6 +107,12 @@ pub fn lock() -> SpinLockGuard<'static, Table> {
     TABLE.lock()
 }
 
+/// Locks the table, if nobody has it locked.
+#[must_use]
+pub fn try_lock() -> Option<SpinLockGuard<'static, Table>> {
+    TABLE.try_lock()
+}
+
 /// The process with a number, zombies included.
 #[must_use]
 pub fn process(pid: Pid) -> Option<Arc<Process>> {

@@ -16,6 +16,7 @@
 //! | 53, 54 | execute-never at EL1, at EL0 | - |
 //! | 55 | software: kept (only without valid) | - |
 //! | 56 | software: dirty | - |
+//! | 57 | software: the content can be spared (only read-only) | - |
 //! | 62 | - | stores are *not* allowed to anything behind it |
 //!
 //! Rights are in the leaf; of the hierarchical bits only the one against stores is used.
@@ -55,6 +56,8 @@ impl Arm {
     pub const KEPT: u64 = 1 << 55;
     /// Ours: a store was recorded.
     pub const DIRTY: u64 = 1 << 56;
+    /// Ours: the page may be taken from the program; only with `READ_ONLY`.
+    pub const SPARE: u64 = 1 << 57;
 
     /// In an entry for a table: no stores to anything behind it (APTable).
     pub const NO_STORES_BEHIND: u64 = 1 << 62;
@@ -121,6 +124,7 @@ impl Format for Arm {
         Flag::of_leaves(Arm::NEVER_EL0, "never-el0"),
         Flag::of_leaves(Arm::KEPT, "kept"),
         Flag::of_leaves(Arm::DIRTY, "dirty"),
+        Flag::of_leaves(Arm::SPARE, "spare"),
         Flag::of_all(Arm::NO_STORES_BEHIND, "no-stores-behind"),
     ];
 }

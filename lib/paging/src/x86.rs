@@ -10,6 +10,7 @@
 //! | 7 | block (levels 1, 2); PAT (level 0) | 0 |
 //! | 8 | global | - |
 //! | 9 | software: kept (only without present) | - |
+//! | 10 | software: the content can be spared (only without writable) | - |
 //! | 12..52 | physical address | physical address |
 //! | 63 | no-execute | 0 |
 //!
@@ -43,6 +44,8 @@ impl X86 {
     pub const GLOBAL: u64 = 1 << 8;
     /// Ours: remembered but unreachable; never together with `PRESENT`.
     pub const KEPT: u64 = 1 << 9;
+    /// Ours: the page may be taken from the program; never together with `WRITE`.
+    pub const SPARE: u64 = 1 << 10;
     /// Fetches are not allowed.
     pub const NO_EXECUTE: u64 = 1 << 63;
 }
@@ -104,6 +107,7 @@ impl Format for X86 {
         Flag::of_leaves(X86::DIRTY, "dirty"),
         Flag::of_leaves(X86::GLOBAL, "global"),
         Flag::of_leaves(X86::KEPT, "kept"),
+        Flag::of_leaves(X86::SPARE, "spare"),
         Flag::of_all(X86::NO_EXECUTE, "no-execute"),
     ];
 }

@@ -25,6 +25,7 @@ mod identity;
 mod jobcontrol;
 mod landing;
 mod large;
+pub(crate) mod lazy_free;
 mod limits;
 mod links;
 mod locks;
@@ -116,6 +117,7 @@ pub(crate) const ALL: &[Group] = groups![
     "mprotect" => memory::mprotect,
     "mremap" => memory::mremap,
     "madvise" => memory::madvise,
+    "lazy-free" => lazy_free::run,
     "mmap-truncate" => truncated::run,
     "memfd-seals" => shared::sealed,
     "process-vm" => shared::other_memory,

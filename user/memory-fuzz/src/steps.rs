@@ -270,7 +270,15 @@ fn advise(arena: &mut Arena, random: &mut Random, trace: &mut String) {
         arena.answer(answer)
     );
     if advice == libc::MADV_FREE {
-        // What a page holds now is left open, so it is settled.
+        // A store settles what a page holds; of the others it is left open, so
+        // it is settled.
+        if (WINDOW..WINDOW + WINDOW_PAGES * PAGE).contains(&at) {
+            let stored = sys::store(at, 0x5a).and_then(|_| sys::load(at));
+            let _ = match stored {
+                Ok(byte) => write!(trace, ", then {byte:x}"),
+                Err(fault) => write!(trace, ", then ({fault})"),
+            };
+        }
         let words = [at, len, 24];
         let answer = call(libc::SYS_madvise, &words);
         let _ = write!(trace, ", dropped = {}", arena.answer(answer));

@@ -24,7 +24,8 @@ pub(crate) const USER_ROOT_ENTRIES: usize = 256;
 /// The bits of a program's address that do not count: its top byte (TBI0).
 pub(crate) const ADDRESS_TAG: u64 = 0xff << 56;
 
-const RIGHTS: u64 = Arm::VALID | Arm::KEPT | Arm::READ_ONLY | Arm::NEVER_EL0 | Arm::GUARDED;
+const RIGHTS: u64 =
+    Arm::VALID | Arm::KEPT | Arm::READ_ONLY | Arm::NEVER_EL0 | Arm::GUARDED | Arm::SPARE;
 
 /// What every entry for a program's page has.
 const USER: u64 = Arm::TABLE_OR_PAGE
@@ -99,7 +100,8 @@ pub(crate) fn frame(entry: u64) -> u32 {
     ((entry & Arm::ADDRESS_MASK) >> 12) as u32
 }
 
-/// The same page with other rights; that it was stored to stays.
+/// The same page with other rights; that it was stored to stays. It is not spare
+/// any more.
 #[inline]
 pub(crate) fn with_rights(entry: u64, rights: Rights) -> u64 {
     if entry & Arm::NEVER_EL0 != 0 {
@@ -125,6 +127,19 @@ pub(crate) fn has_write(entry: u64) -> bool {
 pub(crate) fn take_write(place: &AtomicU64) {
     // ORDERING: Relaxed; the flush orders it against the processors.
     place.fetch_or(Arm::READ_ONLY, Ordering::Relaxed);
+}
+
+/// The same page, as one that the program can spare: a store to it faults, and
+/// none is recorded.
+#[inline]
+pub(crate) fn spared(entry: u64) -> u64 {
+    entry & !Arm::DIRTY | Arm::READ_ONLY | Arm::SPARE
+}
+
+/// Whether the program can spare the page.
+#[inline]
+pub(crate) fn is_spare(entry: u64) -> bool {
+    entry & Arm::SPARE != 0
 }
 
 /// What a program may do with the page.

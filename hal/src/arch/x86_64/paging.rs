@@ -37,7 +37,8 @@ pub(crate) fn take_write(place: &AtomicU64) {
     place.fetch_and(!X86::WRITE, Ordering::Relaxed);
 }
 
-const RIGHTS: u64 = X86::PRESENT | X86::KEPT | X86::WRITE | X86::USER | X86::NO_EXECUTE;
+const RIGHTS: u64 =
+    X86::PRESENT | X86::KEPT | X86::WRITE | X86::USER | X86::NO_EXECUTE | X86::SPARE;
 
 /// A program's page.
 #[inline]
@@ -103,10 +104,24 @@ pub(crate) fn frame(entry: u64) -> u32 {
     ((entry & X86::ADDRESS_MASK) >> 12) as u32
 }
 
-/// The same page with other rights; what the machine recorded stays.
+/// The same page with other rights; what the machine recorded stays. It is not
+/// spare any more.
 #[inline]
 pub(crate) fn with_rights(entry: u64, rights: Rights) -> u64 {
     entry & !RIGHTS | right_bits(rights)
+}
+
+/// The same page, as one that the program can spare: a store to it faults, and
+/// nothing is recorded of it.
+#[inline]
+pub(crate) fn spared(entry: u64) -> u64 {
+    entry & !(X86::WRITE | X86::ACCESSED | X86::DIRTY) | X86::SPARE
+}
+
+/// Whether the program can spare the page.
+#[inline]
+pub(crate) fn is_spare(entry: u64) -> bool {
+    entry & X86::SPARE != 0
 }
 
 /// What a program may do with the page.
@@ -163,7 +178,7 @@ fn right_bits(rights: Rights) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Machine, frame, is_mapped, rights, user_leaf, with_rights};
+    use super::{Machine, frame, is_mapped, is_spare, rights, spared, user_leaf, with_rights};
     use crate::memory::Rights;
     use ochre_paging::{Entry, Format as _};
 
@@ -182,6 +197,10 @@ mod tests {
             let other = with_rights(entry, Rights::READ | Rights::WRITE);
             assert_eq!(rights(other), Rights::READ | Rights::WRITE);
             assert_eq!(with_rights(other, wanted), entry);
+            let spare = spared(other);
+            assert!(is_spare(spare) && !is_spare(other));
+            assert_eq!(rights(spare), Rights::READ);
+            assert_eq!(with_rights(spare, wanted), entry);
         }
     }
 

@@ -39,7 +39,7 @@ use super::super::quarantine::{self, Unlinked};
 use super::super::table::Table;
 use super::super::{OutOfMemory, user_frame};
 use super::descend::{Hold, Leaf, descend_while};
-use super::{PAGE, PageTable, check, check_range, free_leaf};
+use super::{PAGE, PageTable, check, check_range, free_leaf, spare};
 
 /// What a table counts of [`PageTable::share_some_into`]'s budget besides its pages.
 const COPIED_TABLE: usize = 64;
@@ -119,7 +119,12 @@ impl PageTable {
             if leaf.hold() == Hold::Block {
                 leaf.open(flush.root());
             }
-            match child.adopt(leaf, sharing, &mut flush) {
+            let has_spare = self.may_spare && spare::has_some(leaf);
+            let adopted = match has_spare {
+                true => child.adopt_but_spare(leaf, sharing, &mut flush),
+                false => child.adopt(leaf, sharing, &mut flush),
+            };
+            match adopted {
                 Ok(cost) => {
                     *budget = budget.saturating_sub(cost);
                     is_last_shared |= leaf.table == last && !leaf.is_own();
@@ -164,18 +169,51 @@ impl PageTable {
             return Ok(SHARED_TABLE);
         }
         let theirs = self.leaf_or_new(leaf.base)?;
-        let (first, end) = (leaf.at.start, leaf.at.end);
-        let copied = share_leaf(leaf.table, theirs, first..end, sharing != Sharing::ForGood);
+        let count = self.copy_part(leaf, theirs, leaf.at.clone(), sharing, flush);
+        if count == 0 {
+            self.prune(leaf.base);
+        }
+        Ok(count + COPIED_TABLE)
+    }
+
+    /// [`adopt`](PageTable::adopt) without the pages that the parent can spare.
+    #[cold]
+    fn adopt_but_spare(
+        &mut self,
+        leaf: &Leaf,
+        sharing: Sharing,
+        flush: &mut Flush,
+    ) -> Result<usize, OutOfMemory> {
+        let theirs = self.leaf_or_new(leaf.base)?;
+        let mut count = 0;
+        for part in spare::runs_of_others(leaf) {
+            count += self.copy_part(leaf, theirs, part, sharing, flush);
+        }
+        if theirs.used() == 0 {
+            self.prune(leaf.base);
+        }
+        Ok(count + COPIED_TABLE)
+    }
+
+    /// Copies entries of a parent's table to one of this space's; how many.
+    fn copy_part(
+        &mut self,
+        leaf: &Leaf,
+        theirs: Table,
+        part: Range<usize>,
+        sharing: Sharing,
+        flush: &mut Flush,
+    ) -> usize {
+        let (first, end) = (part.start, part.end);
+        let copied = share_leaf(leaf.table, theirs, part, sharing != Sharing::ForGood);
         if copied.changed {
             flush.cover(leaf.address(first), leaf.address(end));
         }
         if copied.count > 0 {
             theirs.note(first, end - 1, copied.count);
             self.resident += copied.count as usize;
-        } else {
-            self.prune(leaf.base);
         }
-        Ok(copied.count as usize + COPIED_TABLE)
+        copied.count as usize
     }
 
     /// Makes the table of a page this space's own, so that the page's rights

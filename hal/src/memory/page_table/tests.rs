@@ -2,6 +2,7 @@
 
 mod forks;
 mod huge;
+mod spare;
 
 use std::collections::BTreeMap;
 
@@ -348,6 +349,8 @@ enum Step {
     Unmap(u64, u64),
     Relocate(u64, u64, u64),
     Fork(u64, u64, bool),
+    Spare(u64, u64),
+    TakeSpare(u64, u64),
 }
 
 /// Page numbers around the borders of tables of each level.
@@ -381,6 +384,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (page(), page(), 1_u64..20).prop_map(|(a, b, len)| Step::Relocate(a, b, len)),
         1 => (page(), page(), proptest::bool::ANY)
             .prop_map(|(a, b, cow)| Step::Fork(a.min(b), a.max(b), cow)),
+        1 => (page(), page()).prop_map(|(a, b)| Step::Spare(a.min(b), a.max(b))),
+        1 => (page(), page()).prop_map(|(a, b)| Step::TakeSpare(a.min(b), a.max(b))),
     ]
 }
 
@@ -392,20 +397,38 @@ fn how(copy_on_write: bool) -> Sharing {
     }
 }
 
-type Model = BTreeMap<u64, (u64, Rights)>;
+/// What a page is to be: its frame, its rights, whether it can be spared.
+type Expected = (u64, Rights, bool);
+type Model = BTreeMap<u64, Expected>;
 
+fn seen(page: &super::super::Mapping) -> Expected {
+    (page.frame.number(), page.rights, page.spare)
+}
+
+/// Whether a table has the pages of the model and no others. All are visited;
+/// asked for are those at the edges of tables, which steps name, and some
+/// between them.
 fn agrees(table: &PageTable, model: &Model) -> Result<(), proptest::test_runner::TestCaseError> {
     prop_assert_eq!(table.resident_pages(), model.len());
-    for (&page, &(number, rights)) in model {
-        let found = table.query(page * PAGE);
-        let found = found.map(|page| (page.frame.number(), page.rights));
-        prop_assert_eq!(found, Some((number, rights)), "page {:#x}", page);
+    for (&page, &expected) in model {
+        let in_table = page % 512;
+        if (20..500).contains(&in_table) && in_table % 61 != 0 {
+            continue;
+        }
+        let found = table.query(page * PAGE).as_ref().map(seen);
+        prop_assert_eq!(found, Some(expected), "page {:#x}", page);
     }
-    let mut visited = Model::new();
+    let mut rest = model.iter();
+    let mut wrong = None;
     table.visit(0..USER_END, |address, page| {
-        visited.insert(address / PAGE, (page.frame.number(), page.rights));
+        let found = (address / PAGE, seen(&page));
+        let expected = rest.next().map(|(&page, &expected)| (page, expected));
+        if expected != Some(found) {
+            wrong.get_or_insert((found, expected));
+        }
     });
-    prop_assert_eq!(&visited, model);
+    prop_assert_eq!(wrong, None, "visited, and expected");
+    prop_assert_eq!(rest.next(), None, "not visited");
     Ok(())
 }
 
@@ -426,7 +449,7 @@ proptest! {
                         continue;
                     }
                     table.map(page * PAGE, fresh, rights).expect("room");
-                    model.insert(page, (number, rights));
+                    model.insert(page, (number, rights, false));
                 }
                 Step::MapHuge(first, rights) => {
                     let range = first..first + 512;
@@ -442,18 +465,18 @@ proptest! {
                     table.map_huge(first * PAGE, block, rights).expect("room");
                     let number = |page: u64| table.query(page * PAGE).map(|page| page.frame.number());
                     let frame = number(first).expect("mapped");
-                    model.extend(range.map(|page| (page, (frame + page - first, rights))));
+                    model.extend(range.map(|page| (page, (frame + page - first, rights, false))));
                 }
                 Step::Replace(page, rights) => {
                     let fresh = frame(1);
                     let number = fresh.number();
                     table.replace(page * PAGE, fresh, rights).expect("room").flush();
-                    model.insert(page, (number, rights));
+                    model.insert(page, (number, rights, false));
                 }
                 Step::Protect(start, end, rights) => {
                     table.protect(start * PAGE..end * PAGE, rights).expect("room").flush();
                     for (_, entry) in model.range_mut(start..end) {
-                        entry.1 = rights;
+                        (entry.1, entry.2) = (rights, false);
                     }
                 }
                 Step::WriteProtect(start, end) => {
@@ -490,8 +513,32 @@ proptest! {
                             entry.1.remove(Rights::WRITE);
                         }
                     }
-                    let part = model.range(start..end).map(|(&k, &v)| (k, v)).collect();
+                    let part = model.range(start..end).filter(|(_, entry)| !entry.2);
+                    let part = part.map(|(&k, &v)| (k, v)).collect();
                     agrees(&child, &part)?;
+                }
+                Step::Spare(start, end) => {
+                    let is_huge = |page: u64| table.query(page * PAGE).is_some_and(|page| page.is_huge);
+                    let is_gone = |page: u64| {
+                        let first = page / 512 * 512;
+                        start <= first && first + 512 <= end && is_huge(page)
+                    };
+                    model.retain(|&page, _| !is_gone(page));
+                    let range = start * PAGE..end * PAGE;
+                    let (flush, next, _) = table.mark_spare(range, &mut usize::MAX.clone());
+                    flush.flush();
+                    prop_assert_eq!(next, end * PAGE);
+                    for (_, entry) in model.range_mut(start..end) {
+                        entry.1.remove(Rights::WRITE);
+                        entry.2 = true;
+                    }
+                }
+                Step::TakeSpare(start, end) => {
+                    let taken = table.take_spare(start * PAGE..end * PAGE, usize::MAX);
+                    taken.flush.flush();
+                    let before = model.len();
+                    model.retain(|page, entry| !(start..end).contains(page) || !entry.2);
+                    prop_assert_eq!((taken.count, taken.are_held), (before - model.len(), false));
                 }
             }
             agrees(&table, &model)?;

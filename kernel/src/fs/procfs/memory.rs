@@ -12,6 +12,7 @@ use crate::ipc::sysv::shm;
 use crate::memory::MakeRoom;
 use crate::memory::commit;
 use crate::memory::huge::fallbacks;
+use crate::memory::spare;
 use crate::vfs::mount;
 
 /// KiB in a frame.
@@ -98,6 +99,9 @@ pub(super) fn counters(text: &mut Text) -> Made {
     // What is split are pages and what maps them at once.
     writeln!(text, "thp_split_page {}", huge.split)?;
     writeln!(text, "thp_split_pmd {}", huge.split)?;
+    let (spare, taken) = spare::counts();
+    writeln!(text, "pglazyfree {spare}")?;
+    writeln!(text, "pglazyfreed {taken}")?;
     // Nothing is ever moved to a disk, or back.
     for name in ["pgpgin", "pgpgout", "pswpin", "pswpout"] {
         writeln!(text, "{name} 0")?;

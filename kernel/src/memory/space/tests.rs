@@ -23,6 +23,7 @@ mod by_parts;
 mod cut_files;
 mod huge;
 mod meanwhile;
+mod spare;
 
 const BASE: u64 = 0x10_0000_0000;
 const RW: Protection = Protection::READ.union(Protection::WRITE);

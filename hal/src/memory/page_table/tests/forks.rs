@@ -33,6 +33,7 @@ fn store(table: &mut PageTable, page: u64, value: u8) {
     }
     assert_eq!(rights(table), Some(rw()));
     let found = table.query(address).expect("mapped");
+    assert!(!found.spare, "what is stored to stays");
     found.frame.write(0, &[value]);
 }
 
@@ -183,6 +184,8 @@ enum Act {
     Move(u64, u64, u64),
     Fork,
     End,
+    Spare(u64, u64),
+    Take,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -196,6 +199,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (page(), page(), 1_u64..600).prop_map(|(a, b, len)| Act::Move(a, b, len)),
         3 => proptest::strategy::Just(Act::Fork),
         1 => proptest::strategy::Just(Act::End),
+        1 => (page(), page()).prop_map(|(a, b)| Act::Spare(a.min(b), a.max(b))),
+        1 => proptest::strategy::Just(Act::Take),
     ]
 }
 
@@ -203,27 +208,33 @@ type Content = BTreeMap<u64, u8>;
 
 fn agrees(table: &PageTable, content: &Content) -> Result<(), TestCaseError> {
     prop_assert_eq!(table.resident_pages(), content.len());
-    let mut seen = Content::new();
+    let mut rest = content.iter();
+    let mut wrong = None;
     table.visit(0..USER_END, |address, page| {
-        seen.insert(address / PAGE, mark(&page.frame));
+        let found = (address / PAGE, mark(&page.frame));
+        let expected = rest.next().map(|(&page, &value)| (page, value));
+        if expected != Some(found) {
+            wrong.get_or_insert((found, expected));
+        }
     });
-    prop_assert_eq!(&seen, content);
+    prop_assert_eq!(wrong, None, "visited, and expected");
+    prop_assert_eq!(rest.next(), None, "not visited");
     Ok(())
 }
 
 /// Who may store to a page is the only one who has it.
 fn writers_are_alone(spaces: &[(PageTable, Content)]) -> Result<(), TestCaseError> {
-    let mut holders: BTreeMap<u64, (usize, bool)> = BTreeMap::new();
+    let mut holders = Vec::new();
     for (table, _) in spaces {
         table.visit(0..USER_END, |_, page| {
-            let holder = holders.entry(page.frame.number()).or_default();
-            holder.0 += 1;
-            holder.1 |= page.rights.contains(Rights::WRITE);
+            let writes = page.rights.contains(Rights::WRITE);
+            holders.push((page.frame.number(), writes));
         });
     }
-    let alone = |(count, writes): &(usize, bool)| !*writes || *count == 1;
+    holders.sort_unstable();
+    let alone = |of_one: &[(u64, bool)]| of_one.len() == 1 || !of_one.iter().any(|one| one.1);
     prop_assert!(
-        holders.values().all(alone),
+        holders.chunk_by(|one, next| one.0 == next.0).all(alone),
         "a page with a writer is shared"
     );
     Ok(())
@@ -283,13 +294,43 @@ proptest! {
                 }
                 Act::Fork if count < 4 => {
                     let child = fork(table);
-                    let content = content.clone();
+                    let mut content = content.clone();
+                    table.visit(0..USER_END, |address, page| {
+                        if page.spare {
+                            content.remove(&(address / PAGE));
+                        }
+                    });
                     spaces.push((child, content));
                 }
                 Act::End if count > 1 => {
                     spaces.swap_remove(whose);
                 }
                 Act::Fork | Act::End => {}
+                Act::Spare(start, end) => {
+                    let is_gone = |page: u64| {
+                        let first = page / 512 * 512;
+                        let is_huge = || table.query(page * PAGE).is_some_and(|page| page.is_huge);
+                        start <= first && first + 512 <= end && is_huge()
+                    };
+                    content.retain(|&page, _| !is_gone(page));
+                    let range = start * PAGE..end * PAGE;
+                    let (flush, ..) = table.mark_spare(range, &mut usize::MAX.clone());
+                    flush.flush();
+                }
+                Act::Take => {
+                    let mut goes = Vec::new();
+                    table.visit(0..USER_END, |address, page| {
+                        if page.spare && page.holders() == 1 {
+                            goes.push(address / PAGE);
+                        }
+                    });
+                    let taken = table.take_spare(0..USER_END, usize::MAX);
+                    taken.flush.flush();
+                    prop_assert_eq!(taken.count, goes.len());
+                    for page in goes {
+                        content.remove(&page);
+                    }
+                }
             }
             for (table, content) in &spaces {
                 agrees(table, content)?;

@@ -89,7 +89,7 @@ fn all_of_it_goes_without_being_split_and_stays_a_block() {
     check(|| {
         let mut table = with(&[0, 1, 2]);
         let before = free_blocks();
-        let mut budget = 1;
+        let mut budget = 528;
         let all = 0..USER_END;
         let answer = table.unmap_some(all.clone(), &mut budget).expect("room");
         answer.0.flush();
@@ -229,6 +229,16 @@ fn none_is_had_of_the_reserve_or_of_pieces() {
         let stats = frames::stats();
         assert!(stats.free > stats.reserve);
         assert!(UserFrame::zeroed().is_ok(), "a page is there still");
+        drop(blocks);
+        // One is whole, but with it the reserve would begin to go.
+        let whole = UserBlock::zeroed().expect("the arena has blocks");
+        let mut hog = Vec::new();
+        while let Ok(frame) = UserFrame::zeroed() {
+            hog.push(frame);
+        }
+        drop(whole);
+        assert!(free_blocks().iter().skip(9).sum::<usize>() > 0);
+        assert!(UserBlock::zeroed().is_err());
     });
 }
 

@@ -80,6 +80,7 @@ pub(super) fn summed(subject: &Subject, text: &mut Text) -> Made {
             proportional: sum.proportional.saturating_add(one.proportional),
             referenced: sum.referenced.saturating_add(one.referenced),
             anonymous: sum.anonymous.saturating_add(one.anonymous),
+            lazy_free: sum.lazy_free.saturating_add(one.lazy_free),
             huge: sum.huge.saturating_add(one.huge),
         };
         if area.flags.contains(AreaFlags::LOCKED) {
@@ -169,6 +170,7 @@ fn write_residence(text: &mut Text, of: &Residence, locked: u64) -> fmt::Result 
         ("Private_Dirty:", of.private_dirty),
         ("Referenced:", of.referenced),
         ("Anonymous:", of.anonymous),
+        ("LazyFree:", of.lazy_free),
         ("AnonHugePages:", of.huge),
         ("Swap:", 0),
         ("SwapPss:", 0),
