@@ -3,7 +3,7 @@
 use core::{
     cell::UnsafeCell,
     ptr,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, compiler_fence, fence},
 };
 use std::{collections::BTreeSet, thread};
 
@@ -12,6 +12,7 @@ pub(crate) fn run() {
     tried();
     made_by_the_first();
     behind_a_fence();
+    behind_a_barrier_of_one_side();
 }
 
 /// Plain data; who may touch it is told by the atomics beside it.
@@ -174,4 +175,73 @@ fn behind_a_fence() {
         sum
     });
     println!("behind fences {sum}");
+}
+
+const PRIVATE_EXPEDITED: i32 = 1 << 3;
+const REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
+
+/// The system call; says whether it did as it was told.
+fn membarrier(command: i32) -> bool {
+    // SAFETY: it takes numbers only.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+/// Each side sets its own flag and looks at the other's, and not both may find the
+/// other's unset. One side pays for both: its barrier is one of all threads, the
+/// other tells only the compiler.
+fn behind_a_barrier_of_one_side() {
+    /// Alone on its cache lines: a store must wait for it, a load need not.
+    #[repr(align(128))]
+    struct Flag(AtomicBool);
+
+    const ROUNDS: u32 = 3000;
+    let registered = membarrier(REGISTER_PRIVATE_EXPEDITED);
+    let flags = [const { Flag(AtomicBool::new(false)) }; 2];
+    let there = AtomicU32::new(0);
+    // Waits for the other as often as this is called.
+    let meet = |times: &mut u32| {
+        *times += 1;
+        // ORDERING: AcqRel and Acquire; what was before the meeting is over.
+        there.fetch_add(1, Ordering::AcqRel);
+        let mut looks = 0_u32;
+        while there.load(Ordering::Acquire) < 2 * *times {
+            looks += 1;
+            if looks.is_multiple_of(1000) {
+                thread::yield_now();
+            }
+        }
+    };
+    // ORDERING: Relaxed, for the flags: what is between is the point.
+    let play = |mine: usize, barrier: fn()| -> Vec<bool> {
+        let (mine, other) = (&flags[mine].0, &flags[1 - mine].0);
+        let mut meetings = 0;
+        let rounds = (0..ROUNDS).map(|_| {
+            mine.store(false, Ordering::Relaxed);
+            meet(&mut meetings);
+            let was_set = other.load(Ordering::Relaxed);
+            meet(&mut meetings);
+            mine.store(true, Ordering::Relaxed);
+            barrier();
+            let is_set = other.load(Ordering::Relaxed);
+            meet(&mut meetings);
+            was_set || is_set
+        });
+        rounds.collect()
+    };
+    let (light, heavy) = thread::scope(|scope| {
+        let light = scope.spawn(|| play(0, || compiler_fence(Ordering::SeqCst)));
+        let heavy = play(1, || {
+            membarrier(PRIVATE_EXPEDITED);
+        });
+        (light.join().unwrap_or_default(), heavy)
+    });
+    let neither = light
+        .iter()
+        .zip(&heavy)
+        .filter(|(light, heavy)| !**light && !**heavy);
+    println!(
+        "a barrier of one side: registered {registered}, rounds {}, neither saw {}",
+        light.len(),
+        neither.count()
+    );
 }
