@@ -23,55 +23,45 @@ fn run() -> Result<(), String> {
         // By which a table of symbols names its kernel (`hal/src/names.rs`).
         println!("cargo::rustc-link-arg-bins=--build-id=fast");
     }
-    let sources = here.join("../lib/vdso/src");
-    println!("cargo::rerun-if-changed={}", sources.display());
+    let libraries = here.join("../lib");
+    for library in ["vdso", "sync"] {
+        let sources = libraries.join(library).join("src");
+        println!("cargo::rerun-if-changed={}", sources.display());
+    }
     println!("cargo::rerun-if-changed=build.rs");
     let out = PathBuf::from(variable("OUT_DIR")?);
     make_image(
         &variable("RUSTC")?,
         &variable("HOST")?,
         &arch,
-        &sources,
+        &libraries,
         &out,
     )
 }
 
-/// Compiles `image.rs` alone and links it to `vdso.so`.
+/// Compiles `image.rs`, with the library of locks and nothing else, and links it to
+/// `vdso.so`.
 fn make_image(
     rustc: &str,
     host: &str,
     arch: &str,
-    sources: &Path,
+    libraries: &Path,
     out: &Path,
 ) -> Result<(), String> {
+    let sources = libraries.join("vdso/src");
+    let locks = out.join("libochre_sync.rlib");
     let object = out.join("vdso.o");
     let image = out.join("vdso.so");
-    // A program's floating-point registers are not the image's to use.
-    let target = match arch {
-        "aarch64" => "aarch64-unknown-none-softfloat",
-        _ => "x86_64-unknown-none",
-    };
-    let mut compile = Command::new(rustc);
+    // Its own lints were looked at elsewhere.
+    let mut library = for_programs(rustc, arch, "ochre_sync", "link", &locks);
+    library
+        .arg("--cap-lints=allow")
+        .arg(libraries.join("sync/src/lib.rs"));
+    run_command(&mut library)?;
+    let mut compile = for_programs(rustc, arch, "ochre_vdso_image", "obj", &object);
     compile
-        .args([
-            "--edition=2024",
-            "--crate-type=lib",
-            "--crate-name=ochre_vdso_image",
-        ])
-        .arg("--emit=obj")
-        .args([&format!("--target={target}"), "-Copt-level=2"])
-        .args([
-            "-Cpanic=abort",
-            "-Crelocation-model=pic",
-            "-Ccodegen-units=1",
-        ])
-        .args([
-            "-Cforce-unwind-tables=no",
-            "-Cdebuginfo=0",
-            "-Coverflow-checks=off",
-        ])
-        .arg("-o")
-        .arg(&object)
+        .arg("--extern")
+        .arg(format!("ochre_sync={}", locks.display()))
         .arg(sources.join("image.rs"));
     run_command(&mut compile)?;
 
@@ -91,6 +81,24 @@ fn make_image(
         .arg(&object);
     run_command(&mut link)?;
     check(&std::fs::read(&image).map_err(|error| format!("the vDSO's image: {error}"))?)
+}
+
+/// The compiler, for what runs in programs.
+fn for_programs(rustc: &str, arch: &str, name: &str, emit: &str, to: &Path) -> Command {
+    // A program's floating-point registers are not the image's to use.
+    let target = match arch {
+        "aarch64" => "aarch64-unknown-none-softfloat",
+        _ => "x86_64-unknown-none",
+    };
+    let mut command = Command::new(rustc);
+    command
+        .args(["--edition=2024", "--crate-type=lib", "--crate-name", name])
+        .args([&format!("--emit={emit}"), &format!("--target={target}")])
+        .args(["-Copt-level=2", "-Cpanic=abort", "-Crelocation-model=pic"])
+        .args(["-Ccodegen-units=1", "-Cforce-unwind-tables=no"])
+        .args(["-Cdebuginfo=0", "-Coverflow-checks=off", "-o"])
+        .arg(to);
+    command
 }
 
 /// Runs a command and gives what it printed.

@@ -19,7 +19,7 @@ use ochre_hal::clock;
 use ochre_hal::memory::{OutOfMemory, UserFrame};
 use ochre_sync::primitive::atomic::{Ordering, fence};
 use ochre_sync::{Once, SpinLock};
-use ochre_vdso::page::{self, Clock, FRACTION_BITS, Step};
+use ochre_vdso::page::{self, Clock, FRACTION_BITS};
 
 use super::area::PAGE;
 use super::{AddressSpace, AreaFlags, Backing, Identity, MapRequest, Placement, Source};
@@ -69,7 +69,7 @@ struct Vdso {
     data: Arc<Part>,
     code: Arc<Part>,
     /// The page's sequence number.
-    sequence: SpinLock<u32>,
+    sequence: SpinLock<u64>,
 }
 
 static VDSO: Once<Vdso> = Once::new();
@@ -108,14 +108,11 @@ pub fn update() {
         factor: scale.map_or(0, |scale| scale.factor),
         wall_offset_ns: time::offset_ns(),
     };
-    for step in page::steps(*sequence, clock) {
+    for (at, word) in page::copies(*sequence, clock) {
         // ORDERING: SeqCst around each copy: readers on other processors see
-        // the steps in this order (`ochre_vdso::page`).
+        // them in this order (`ochre_sync::SeqWords::copies`).
         fence(Ordering::SeqCst);
-        match step {
-            Step::Word(at, value) => vdso.data.frame.write(at, &value.to_ne_bytes()),
-            Step::Double(at, value) => vdso.data.frame.write(at, &value.to_ne_bytes()),
-        }
+        vdso.data.frame.write(at, &word.to_ne_bytes());
         fence(Ordering::SeqCst);
     }
     *sequence = sequence.wrapping_add(2);

@@ -148,6 +148,29 @@ impl<const N: usize> SeqWords<N> {
         }
     }
 
+    /// What to copy to memory that readers have as a `&SeqWords`, by a writer that
+    /// has no reference to it: where, in bytes from its beginning, and which word.
+    ///
+    /// `sequence` is the even number that is there; two more is there afterwards.
+    /// There may be one such writer at a time. Each copy is one store of a word,
+    /// after a fence with Release.
+    ///
+    /// ```
+    /// use ochre_sync::SeqWords;
+    ///
+    /// let copies: Vec<(usize, u64)> = SeqWords::copies(6, [10, 20]).collect();
+    /// assert_eq!(copies, [(0, 7), (8, 10), (16, 20), (0, 8)]);
+    /// ```
+    pub fn copies(sequence: u64, words: [u64; N]) -> impl Iterator<Item = (usize, u64)> {
+        let begin = (0, sequence.wrapping_add(1));
+        let end = (0, sequence.wrapping_add(2));
+        let places = (1..).map(|place| place * size_of::<u64>());
+        let words = places.zip(words);
+        core::iter::once(begin)
+            .chain(words)
+            .chain(core::iter::once(end))
+    }
+
     /// Writes what `f` makes of the words. Writers exclude each other, by spinning.
     ///
     /// Keep out of interrupt handlers that read or write the same words:
@@ -293,6 +316,21 @@ impl<T: Words<N> + fmt::Debug, const N: usize> fmt::Debug for SeqLock<T, N> {
     }
 }
 
+#[cfg(test)]
+impl<const N: usize> SeqWords<N> {
+    /// One of the [`copies`](SeqWords::copies).
+    fn copy(&self, (at, word): (usize, u64)) {
+        let place = match at / size_of::<u64>() {
+            0 => &self.sequence,
+            place => &self.words[place - 1],
+        };
+        // ORDERING: Release, as `copies` asks, pairs with the Acquire fence of a
+        // reader, or with its first look.
+        fence(Ordering::Release);
+        place.store(word, Ordering::Relaxed);
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::{SeqLock, SeqWords};
@@ -351,6 +389,45 @@ mod tests {
         assert_eq!(format!("{words:?}"), "SeqWords(Some([3]))");
     }
 
+    /// As a writer in another address space does.
+    #[test]
+    fn what_is_copied_is_read_whole() {
+        let rounds = if cfg!(miri) { 20 } else { 50_000 };
+        let lock: SeqLock<[u64; 3], 3> = SeqLock::new([0; 3]);
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut last = 0;
+                while !stop.load(Relaxed) {
+                    let [one, two, three] = lock.read();
+                    assert!(one == two && two == three && one >= last);
+                    last = one;
+                }
+            });
+            for round in 1..=rounds {
+                for copy in SeqWords::copies(2 * round - 2, [round; 3]) {
+                    lock.words.copy(copy);
+                }
+            }
+            stop.store(true, Relaxed);
+        });
+        assert_eq!(lock.read(), [rounds; 3]);
+    }
+
+    #[test]
+    fn copies_begin_with_an_odd_number_and_end_with_an_even_one() {
+        let words = SeqWords::new([1]);
+        let [odd, word, even] = [0, 1, 2].map(|nth| SeqWords::copies(0, [2]).nth(nth));
+        for (copy, read) in [(odd, None), (word, None), (even, Some([2]))] {
+            words.copy(copy.expect("there are three"));
+            assert_eq!(words.try_read(), read);
+        }
+        let numbers: Vec<u64> = SeqWords::copies(u64::MAX - 1, [])
+            .map(|copy| copy.1)
+            .collect();
+        assert_eq!(numbers, [u64::MAX, 0]);
+    }
+
     /// What another address space sees.
     #[test]
     fn the_layout_is_the_sequence_and_the_words() {
@@ -378,6 +455,26 @@ mod loom_tests {
             });
             words.update(|_| [1, 1]);
             words.update(|_| [2, 2]);
+            thread.join().expect("no panic");
+            assert_eq!(words.try_read(), Some([2, 2]));
+        });
+    }
+
+    #[test]
+    fn a_reader_sees_all_copies_or_nothing() {
+        loom::model(|| {
+            let words = Arc::new(SeqWords::new([0, 0]));
+            let reader = Arc::clone(&words);
+            let thread = thread::spawn(move || {
+                if let Some([one, two]) = reader.try_read() {
+                    assert_eq!(one, two);
+                }
+            });
+            for round in [1, 2] {
+                for copy in SeqWords::copies(2 * round - 2, [round; 2]) {
+                    words.copy(copy);
+                }
+            }
             thread.join().expect("no panic");
             assert_eq!(words.try_read(), Some([2, 2]));
         });

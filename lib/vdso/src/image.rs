@@ -1,9 +1,9 @@
 //! The vDSO itself: a shared object that the kernel maps into every program.
 //!
-//! No target of cargo: the kernel's build script compiles it alone and links it
-//! with `arch/*.ld`, which puts it into one page and the data page in front of
-//! it. It runs in user mode, in any program, so what it does wrong is that
-//! program's loss and nobody else's.
+//! No target of cargo: the kernel's build script compiles it, with `ochre-sync`
+//! and nothing else, and links it with `arch/*.ld`, which puts it into one page
+//! and the data page in front of it. It runs in user mode, in any program, so what
+//! it does wrong is that program's loss and nobody else's.
 //!
 //! # Invariants
 //! No relocations, no writable data and nothing from outside: the build script

@@ -1,23 +1,10 @@
-//! The page behind the vDSO, under a sequence lock.
+//! The page behind the vDSO, under the sequence lock of [`ochre_sync`].
 //!
-//! # Protocol
-//! `sequence` is odd while the kernel writes. A reader loads it, then the
-//! values, then it again; an odd number, or another one the second time, means
-//! that the values may not belong together, and it starts anew. Every access is
-//! an atomic one, so a value is old or new but never torn.
-//!
-//! ```text
-//! kernel                         program
-//! sequence = n + 1               s = sequence (Acquire); odd: again
-//! fence(Release)                 values
-//! values                         fence(Acquire)
-//! sequence = n + 2 (Release)     sequence == s, or again
-//! ```
-//! The kernel has no reference to the page, which programs share: it copies
-//! [`Step`]s into it, one after the other, with a fence between.
+//! It is a [`SeqWords`], whose readers write nothing: programs have the page for
+//! reading. The kernel has no reference to it, as programs share it, and makes the
+//! [`copies`] one after the other.
 
-use core::hint::spin_loop;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use ochre_sync::SeqWords;
 
 /// Fraction bits of [`Clock::factor`].
 pub const FRACTION_BITS: u32 = 40;
@@ -50,148 +37,52 @@ impl Clock {
     }
 }
 
-/// The page, as a program sees it.
-#[repr(C)]
+/// The page, as a program sees it: the words of a [`Clock`], in order.
+#[repr(transparent)]
 #[derive(Debug)]
-pub struct Page {
-    sequence: AtomicU32,
-    reserved: AtomicU32,
-    origin: AtomicU64,
-    factor: AtomicU64,
-    wall_offset_ns: AtomicU64,
-}
+pub struct Page(SeqWords<3>);
 
 impl Page {
     /// What the page says; `None` if the counter is not the clock.
     #[inline(always)]
     pub fn read(&self) -> Option<Clock> {
-        loop {
-            // ORDERING: Acquire: the values are loaded after this; see the module.
-            let before = self.sequence.load(Ordering::Acquire);
-            let clock = Clock {
-                origin: self.origin.load(Ordering::Relaxed),
-                factor: self.factor.load(Ordering::Relaxed),
-                wall_offset_ns: self.wall_offset_ns.load(Ordering::Relaxed),
-            };
-            // ORDERING: the values are loaded before what comes after.
-            fence(Ordering::Acquire);
-            if before & 1 == 0 && self.sequence.load(Ordering::Relaxed) == before {
-                return if clock.factor == 0 { None } else { Some(clock) };
-            }
-            spin_loop();
-        }
+        let [origin, factor, wall_offset_ns] = self.0.read();
+        (factor != 0).then_some(Clock {
+            origin,
+            factor,
+            wall_offset_ns,
+        })
     }
 }
 
-/// Bytes that go to a place in the page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A word of 32 bits.
-    Word(usize, u32),
-    /// A word of 64 bits.
-    Double(usize, u64),
-}
-
-/// What to write, in this order, to change the page from what has `sequence`
-/// (an even number) to `clock`; the page has `sequence + 2` then.
-#[must_use]
-pub fn steps(sequence: u32, clock: Clock) -> [Step; 5] {
-    use core::mem::offset_of;
-    [
-        Step::Word(offset_of!(Page, sequence), sequence.wrapping_add(1)),
-        Step::Double(offset_of!(Page, origin), clock.origin),
-        Step::Double(offset_of!(Page, factor), clock.factor),
-        Step::Double(offset_of!(Page, wall_offset_ns), clock.wall_offset_ns),
-        Step::Word(offset_of!(Page, sequence), sequence.wrapping_add(2)),
-    ]
+/// What to copy to which byte of the page, in this order, to change it from what
+/// has `sequence` (an even number) to `clock`; the page has `sequence + 2` then.
+/// See [`SeqWords::copies`].
+pub fn copies(sequence: u64, clock: Clock) -> impl Iterator<Item = (usize, u64)> {
+    let words = [clock.origin, clock.factor, clock.wall_offset_ns];
+    SeqWords::copies(sequence, words)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AtomicU32, AtomicU64, Clock, Ordering, Page, Step, fence, steps};
-    use core::sync::atomic::AtomicBool;
-    use std::sync::Arc;
-
-    impl Page {
-        fn empty() -> Page {
-            Page {
-                sequence: AtomicU32::new(0),
-                reserved: AtomicU32::new(0),
-                origin: AtomicU64::new(0),
-                factor: AtomicU64::new(0),
-                wall_offset_ns: AtomicU64::new(0),
-            }
-        }
-
-        /// As the kernel does.
-        fn apply(&self, step: Step) {
-            fence(Ordering::SeqCst);
-            match step {
-                Step::Word(0, value) => self.sequence.store(value, Ordering::Relaxed),
-                Step::Double(8, value) => self.origin.store(value, Ordering::Relaxed),
-                Step::Double(16, value) => self.factor.store(value, Ordering::Relaxed),
-                Step::Double(24, value) => self.wall_offset_ns.store(value, Ordering::Relaxed),
-                other => panic!("no such place: {other:?}"),
-            }
-            fence(Ordering::SeqCst);
-        }
-    }
-
-    fn clock(n: u64) -> Clock {
-        Clock {
-            origin: n,
-            factor: n.wrapping_mul(3) | 1,
-            wall_offset_ns: !n,
-        }
-    }
+    use super::{Clock, Page, SeqWords, copies};
+    use std::vec::Vec;
 
     #[test]
     fn an_empty_page_is_no_clock() {
-        assert_eq!(Page::empty().read(), None);
+        assert_eq!(Page(SeqWords::new([0; 3])).read(), None);
     }
 
     #[test]
-    fn readers_see_what_belongs_together() {
-        let page = Arc::new(Page::empty());
-        let done = Arc::new(AtomicBool::new(false));
-        let reader = {
-            let (page, done) = (Arc::clone(&page), Arc::clone(&done));
-            std::thread::spawn(move || {
-                let mut seen = 0_u64;
-                while !done.load(Ordering::Relaxed) {
-                    if let Some(read) = page.read() {
-                        assert_eq!(read, clock(read.origin));
-                        assert!(read.origin >= seen, "time went back");
-                        seen = read.origin;
-                    }
-                }
-                seen
-            })
+    fn what_is_copied_is_what_is_read() {
+        let clock = Clock {
+            origin: 1,
+            factor: 2,
+            wall_offset_ns: 3,
         };
-        let rounds = if cfg!(miri) { 20 } else { 100_000 };
-        let mut sequence = 0;
-        for n in 1..=rounds {
-            for step in steps(sequence, clock(n)) {
-                page.apply(step);
-            }
-            sequence += 2;
-        }
-        done.store(true, Ordering::Relaxed);
-        let seen = reader.join().expect("the reader found nothing torn");
-        assert!(seen <= rounds);
-        assert_eq!(page.read(), Some(clock(rounds)));
-    }
-
-    #[test]
-    fn half_a_step_is_not_read() {
-        let page = Page::empty();
-        for step in steps(0, clock(1)) {
-            page.apply(step);
-        }
-        let [odd, ..] = steps(2, clock(2));
-        assert_eq!(odd, Step::Word(0, 3));
-        page.apply(odd);
-        assert_eq!(page.sequence.load(Ordering::Relaxed) & 1, 1);
+        assert_eq!(Page(SeqWords::new([1, 2, 3])).read(), Some(clock));
+        let copies: Vec<_> = copies(4, clock).collect();
+        assert_eq!(copies, [(0, 5), (8, 1), (16, 2), (24, 3), (0, 6)]);
     }
 
     #[test]

@@ -6,8 +6,6 @@
 //! atomics that it could be made of: what is built there names neither's `sync`.
 //! (`alloc::sync` has reference counts and no lock.)
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 use ochre_tool::setup::KERNEL_TARGET;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
@@ -20,12 +18,6 @@ const LIBRARY: &str = "lib/sync";
 
 /// What the rule is about.
 const BUILT: [&str; 3] = ["kernel", "hal", "lib"];
-
-/// Files that may use `core`'s atomics, and why.
-const RAW_ATOMICS: [(&str, &str); 1] = [(
-    "lib/vdso/src/page.rs",
-    "the code in programs reads this page too, and is linked with nothing",
-)];
 
 /// Parts of the names of crates that bring locks, or cells that are made once.
 const LOCK_CRATES: [&str; 12] = [
@@ -46,17 +38,6 @@ const LOCK_CRATES: [&str; 12] = [
 pub(super) fn check(house: &House, findings: &mut Findings) -> Result<()> {
     for file in &house.files {
         sources(file, findings)?;
-    }
-    for (path, _) in RAW_ATOMICS {
-        let uses = house
-            .files
-            .iter()
-            .find(|file| file.path == Path::new(path))
-            .map(|file| foreign(&file.text))
-            .transpose()?;
-        if uses.is_none_or(|uses| uses.is_empty()) {
-            findings.add(path, "may use core's atomics, and does not");
-        }
     }
     let tree = run::cargo(["tree", "--package", "ochre-kernel"])?
         .args(["--target", KERNEL_TARGET, "--edges", "normal"])
@@ -89,13 +70,7 @@ fn sources(file: &SourceFile, findings: &mut Findings) -> Result<()> {
     if !built || tests || elsewhere {
         return Ok(());
     }
-    let raw_is_fine = RAW_ATOMICS
-        .iter()
-        .any(|(path, _)| file.path == Path::new(path));
     for (line, what) in foreign(&file.text).with_context(|| file.path.display().to_string())? {
-        if what == Foreign::Atomics && raw_is_fine {
-            continue;
-        }
         let advice = match what {
             Foreign::Atomics => {
                 "takes atomics from elsewhere; ochre_sync::primitive has those that models see"
@@ -222,7 +197,7 @@ mod tests {
         check("hal/src/cpu.rs", 1);
         check("lib/executor/src/task.rs", 1);
         check("lib/sync/src/primitive/native.rs", 0);
-        check("lib/vdso/src/page.rs", 0);
+        check("lib/vdso/src/page.rs", 1);
         check("kernel/src/vfs/tests.rs", 0);
         check("tool/src/main.rs", 0);
     }
