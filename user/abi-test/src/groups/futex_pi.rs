@@ -506,7 +506,8 @@ pub(crate) fn requeue() {
     check("requeue it", requeue(1, 0, 0, mutex));
     let _ = call!(SYS_tgkill, me, moved.tid, libc::SIGUSR1);
     check("a signal after it was moved", moved.answer());
-    let soon = later(libc::CLOCK_MONOTONIC, 50);
+    // Late enough for a busy host.
+    let soon = later(libc::CLOCK_MONOTONIC, 1000);
     let timed = Sleeper::new(move || wait_at(0, 0, Some(&soon), mutex));
     check("requeue one with a deadline", requeue(1, 0, 0, mutex));
     check("it passes", timed.answer());

@@ -8,7 +8,7 @@ use super::memory::fresh;
 use crate::arch::{self, Way};
 use crate::call;
 use crate::report::{check, check_child, line, signal_name};
-use crate::sys::{self, ANON, PAGE, RW};
+use crate::sys::{self, ANON, PAGE};
 
 /// `PROT_BTI`.
 const GUARDED: i32 = 0x10;
@@ -136,24 +136,62 @@ pub(crate) fn run() {
     vdso();
 }
 
+/// Bytes of [`seven`].
+const SEVEN: usize = 16;
+
+/// Copies of code without a landing pad, from the begin of a page.
+struct Copies {
+    at: usize,
+    next: usize,
+}
+
+impl Copies {
+    /// Writes as many as there is room for in front of [`PAD`].
+    fn new(at: usize) -> Copies {
+        let code = seven(NOP, NOP);
+        for copy in 0..PAD / SEVEN {
+            write(at + copy * SEVEN, &code);
+        }
+        Copies { at, next: 0 }
+    }
+
+    /// One that nobody has been at. (An emulator may remember of code that it
+    /// has executed whether its page was guarded then.)
+    fn next(&mut self) -> usize {
+        self.next += 1;
+        self.at + (self.next - 1) * SEVEN
+    }
+
+    /// Comes to one of them, in a child.
+    fn come(&mut self, name: &str) {
+        let (at, pad) = (self.next(), self.at + PAD);
+        check_child(name, || {
+            sys::on_signal(libc::SIGILL, 0, report);
+            sys::on_signal(libc::SIGSEGV, 0, report);
+            check("  answer", arch::come(Way::Call, at, pad));
+            0
+        });
+    }
+}
+
 /// The mark comes and goes, and goes along.
 fn changes() {
-    let code = seven(NOP, NOP);
-    let at = page(&code, RX | GUARDED);
+    let at = fresh(1);
+    let mut copies = Copies::new(at);
+    check("guarded", call!(SYS_mprotect, at, PAGE, RX | GUARDED));
     check("guarded", flags(at));
-    come("guarded", Way::Call, at);
+    copies.come("guarded");
     check("without", call!(SYS_mprotect, at, PAGE, RX));
     check("without", flags(at));
-    come("without", Way::Call, at);
-    check("answer", arch::come(Way::Call, at, at + PAD));
+    copies.come("without");
     check("with it again", call!(SYS_mprotect, at, PAGE, RX | GUARDED));
-    come("with it again", Way::Call, at);
+    copies.come("with it again");
     check(
         "to be read",
         call!(SYS_mprotect, at, PAGE, libc::PROT_READ | GUARDED),
     );
     check("read", sys::peek(at));
-    come("to be read", Way::Call, at);
+    copies.come("to be read");
     check("to nothing", call!(SYS_mprotect, at, PAGE, GUARDED));
     check_child("to nothing", || {
         sys::on_signal(libc::SIGSEGV, 0, report);
@@ -165,38 +203,41 @@ fn changes() {
     let moved = call!(SYS_mremap, at, PAGE, PAGE, flags_of_move, to);
     check("moved", moved == Ok(to as i64));
     check("moved", flags(to));
-    come("moved", Way::Call, to);
+    copies.at = to;
+    copies.come("moved");
     // Two areas that differ in the mark alone are two.
     let two = fresh(2);
-    write(two, &code);
-    write(two + PAGE, &code);
+    let (mut first, mut second) = (Copies::new(two), Copies::new(two + PAGE));
     check("half", call!(SYS_mprotect, two, 2 * PAGE, RX));
     check("half", call!(SYS_mprotect, two, PAGE, RX | GUARDED));
-    come("guarded half", Way::Call, two);
-    check("other half", arch::come(Way::Call, two + PAGE, 0));
+    first.come("guarded half");
+    second.come("other half");
     // What a processor remembers of the page goes with the mark, both ways.
     check_child("by one thread", || {
         sys::on_signal(libc::SIGILL, 0, report);
-        let at = page(&seven(FOR_CALLS, NOP), RX | GUARDED);
-        let _ = call!(SYS_mprotect, at, PAGE, RW);
-        let other = at + PAD / 2;
-        write(other, &code);
+        let at = fresh(1);
+        let mut copies = Copies::new(at);
+        let marked = at + PAD;
+        write(marked, &seven(FOR_CALLS, NOP));
         check("  guarded", call!(SYS_mprotect, at, PAGE, RX | GUARDED));
-        check("  with", arch::come(Way::Call, at, 0));
+        check("  with", arch::come(Way::Call, marked, 0));
         check("  not guarded", call!(SYS_mprotect, at, PAGE, RX));
-        check("  without", arch::come(Way::Call, other, 0));
+        check("  without", arch::come(Way::Call, copies.next(), 0));
         check("  guarded", call!(SYS_mprotect, at, PAGE, RX | GUARDED));
-        check("  without", arch::come(Way::Call, other, 0));
+        check("  without", arch::come(Way::Call, copies.next(), 0));
         0
     });
     // A page that can be written is copied in a child, and stays guarded.
-    let all = page(&code, RX | libc::PROT_WRITE | GUARDED);
+    let all = fresh(1);
+    let mut copies = Copies::new(all);
+    let protection = RX | libc::PROT_WRITE | GUARDED;
+    check("all", call!(SYS_mprotect, all, PAGE, protection));
     check_child("copied", || {
-        write(all + PAD / 2, &code);
-        come("its copy", Way::Call, all);
+        write(all + PAD, &seven(NOP, NOP));
+        copies.come("its copy");
         0
     });
-    come("the first one", Way::Call, all);
+    copies.come("the first one");
 }
 
 /// A handler is called, and who returns from one comes as its frame says.
@@ -231,23 +272,19 @@ fn vdso() {
     check("the vDSO", flags(image));
     check("guarded", call!(SYS_mprotect, image, PAGE, RX | GUARDED));
     check("guarded", flags(image));
-    let [clock_gettime, gettimeofday] = arch::VDSO_TIMES;
-    for symbol in sys::vdso_symbols(image) {
-        let mut time = [0_usize; 2];
-        let to = time.as_mut_ptr().expose_provenance();
-        // The handlers' way back is not called, but returned to.
-        let first = match symbol.name.as_str() {
-            name if name == clock_gettime => 0..12,
-            name if name == gettimeofday => to..to + 1,
-            "__kernel_clock_getres" => 1..2,
-            _ => 0..0,
-        };
-        for word in first {
-            check_child(&symbol.name, || {
+    // Of the other two, handlers return to one, and Debian's Linux has no
+    // landing pad at `__kernel_gettimeofday`.
+    let called = [(arch::VDSO_TIMES[0], 0..12), (arch::VDSO_OTHERS[0], 1..2)];
+    let symbols = sys::vdso_symbols(image);
+    for (name, clocks) in called {
+        let symbol = symbols.iter().find(|symbol| symbol.name == name);
+        let function = symbol.map_or(0, |symbol| symbol.address);
+        for clock in clocks {
+            check_child(name, || {
                 sys::on_signal(libc::SIGILL, 0, report);
-                let second = if symbol.name == gettimeofday { 0 } else { to };
-                let answer = sys::call_vdso(symbol.address, word, second, 0);
-                check("  answer", answer);
+                let mut time = [0_u64; 2];
+                let to = time.as_mut_ptr().expose_provenance();
+                check("  answer", sys::call_vdso(function, clock, to, 0));
                 0
             });
         }
