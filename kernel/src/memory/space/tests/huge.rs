@@ -132,7 +132,17 @@ fn the_policy_is_followed() {
     };
     let answers = [HugePolicy::Always, HugePolicy::Madvise, HugePolicy::Never]
         .map(|policy| (of(policy, false), of(policy, true)));
+    let against = |policy: HugePolicy| {
+        policy.set();
+        let space = new_space();
+        space.map(fixed(0..HUGE, RW)).expect("room");
+        advise(&space, 0..HUGE, Advice::NoHugePage);
+        assert_eq!(store(&space, 7, 9), Ok(()));
+        huge(&space)
+    };
+    let refused = [HugePolicy::Always, HugePolicy::Madvise].map(against);
     HugePolicy::Madvise.set();
+    assert_eq!(refused, [0, 0]);
     assert_eq!(answers, [(true, true), (false, true), (false, false)]);
 }
 

@@ -59,6 +59,22 @@ fn a_copy_is_not_put_over_what_another_thread_stored() {
 }
 
 #[test]
+fn a_copy_is_not_taken_for_that_of_another_frame() {
+    let _memory = host::start();
+    let (space, child) = forked();
+    let mut second = None;
+    let attempts = store_while(&space, 0, || {
+        // What is there then is another frame, and shared as well.
+        if second.is_none() {
+            store(&space, 0, 8).expect("it is writable");
+            second = space.fork().ok();
+        }
+    });
+    assert_eq!(attempts, Ok(3));
+    assert_eq!((load(&space, 0), load(&child, 0)), (Ok(8), Ok(7)));
+}
+
+#[test]
 fn a_copy_is_used_whoever_forks_or_ends() {
     let _memory = host::start();
     let (space, child) = forked();
@@ -160,10 +176,20 @@ fn a_shortage_does_not_hide_what_is_wrong() {
         .map(fixed(4..5, Protection::READ))
         .expect("there is room");
     store(&space, 0, 1).expect("it is writable");
+    let file = File::new(1);
+    let mut request = fixed(6..7, RW);
+    let backing: Arc<dyn Backing> = file;
+    request.source = Some(Source { backing, first: 0 });
+    space.map(request).expect("there is room");
     let free = memory::stats().free;
     let rest: Vec<UserFrame> = core::iter::from_fn(|| UserFrame::zeroed().ok()).collect();
     let (sigsegv, sigkill) = (11, 9);
     assert_eq!(signal(store(&space, 1, 1)).0, sigkill);
+    assert_eq!(
+        signal(load(&space, 6)).0,
+        sigkill,
+        "the file has none either"
+    );
     assert_eq!(signal(store(&space, 4, 1)), (sigsegv, 2));
     assert_eq!(signal(store(&space, 5, 1)), (sigsegv, 1));
     assert_eq!(store(&space, 0, 2), Ok(()), "it is there");
