@@ -49,10 +49,8 @@ impl ForeignLibrary {
         Ok(Self { folder })
     }
 
-    /// The files that a program built with [`to_link_shared`] loads: where each
-    /// is, and where the program looks for it.
-    ///
-    /// [`to_link_shared`]: Self::to_link_shared
+    /// The files that a program which is not static loads: where each is, and
+    /// where the program looks for it.
     pub fn loaded(&self) -> impl Iterator<Item = (PathBuf, &'static Path)> {
         LOADED
             .map(|path| (self.folder.join(path), Path::new(path)))
