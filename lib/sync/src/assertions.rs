@@ -37,10 +37,11 @@ type Local = *const u32;
 #[cfg(feature = "alloc")]
 mod arc {
     use super::{Local, Unshared};
-    use crate::{Arc, Weak};
+    use crate::{Arc, Shared, Weak};
 
     is!(Arc<u32>: Send, Arc<u32>: Sync, Weak<u32>: Send, Weak<u32>: Sync, Arc<Local>: Unpin);
     is_not!(Arc<Unshared>: Send, Arc<Unshared>: Sync, Arc<Local>: Send, Arc<Local>: Sync);
+    is_not!(Shared<Unshared>: Sync, Shared<Local>: Sync);
     is_not!(Weak<Unshared>: Send, Weak<Unshared>: Sync, Weak<Local>: Send, Weak<Local>: Sync);
 }
 
@@ -127,6 +128,43 @@ mod lock {
     is_not!(LazyLock<u32, Spin, Local>: Send, LazyLock<u32, Spin, Local>: Sync);
 }
 
+/// What calls answer with, and the names of policies and backends.
+mod answers {
+    use super::{Local, Unshared};
+    use crate::blocking::Spin;
+    use crate::lock::{BarrierWaitResult, WaitTimeoutResult};
+    use crate::lock::{Plain, PoisonError, Poisoning, TryLockError};
+    use crate::parking_lot::{Park, Unpark};
+
+    is!(BarrierWaitResult: Send, BarrierWaitResult: Sync);
+    is!(WaitTimeoutResult: Send, WaitTimeoutResult: Sync);
+    is!(Plain: Send, Plain: Sync, Poisoning: Send, Poisoning: Sync, Spin: Send, Spin: Sync);
+    is!(Park: Send, Park: Sync, Unpark: Send, Unpark: Sync);
+    // A guard in an error is a guard.
+    is!(PoisonError<u32>: Send, PoisonError<u32>: Sync, TryLockError<u32>: Send, TryLockError<u32>: Sync);
+    is_not!(PoisonError<Local>: Send, PoisonError<Unshared>: Sync);
+    is_not!(TryLockError<Local>: Send, TryLockError<Unshared>: Sync);
+    // Checkers have cells of their own.
+    #[cfg(not(any(loom, shuttle)))]
+    const _: () = {
+        use crate::primitive::UnsafeCell;
+        is!(UnsafeCell<Unshared>: Send);
+        is_not!(UnsafeCell<u32>: Sync, UnsafeCell<Local>: Send);
+    };
+
+    #[cfg(all(feature = "std", target_os = "linux", not(loom), not(shuttle)))]
+    const _: () = {
+        use crate::blocking::{Blocking, Futex};
+        type Monotonic = <Futex as Blocking>::Instant;
+        use crate::host::{HostLot, Thread};
+        use crate::levels::ThisThread;
+        use crate::rcu::Host;
+        is!(ThisThread: Send, ThisThread: Sync);
+        is!(Futex: Send, Futex: Sync, Monotonic: Send, Monotonic: Sync);
+        is!(Host: Send, Host: Sync, HostLot: Send, HostLot: Sync, Thread: Send, Thread: Sync);
+    };
+}
+
 mod small {
     use super::{Local, Unshared};
     use crate::{Counter, Ids, RaceBox, RaceWord, SeqLock, SeqWords};
@@ -160,6 +198,32 @@ mod channel {
     is!(SendError<u32>: core::error::Error);
 }
 
+#[cfg(feature = "alloc")]
+mod channel_ends {
+    use super::{Local, Unshared};
+    use crate::blocking::Spin;
+    use crate::channel::mpsc;
+    use crate::channel::select::Turn;
+    use crate::channel::{IntoIter, Iter, TryIter};
+    use crate::channel::{RecvError, RecvTimeoutError, TryRecvError};
+    use crate::channel::{SendTimeoutError, TrySendError};
+
+    is!(Iter<'static, Unshared, Spin>: Send, Iter<'static, Unshared, Spin>: Sync);
+    is!(TryIter<'static, Unshared, Spin>: Send, IntoIter<Unshared, Spin>: Send);
+    is_not!(Iter<'static, Local, Spin>: Send, TryIter<'static, Local, Spin>: Send);
+    is_not!(IntoIter<Local, Spin>: Send);
+    is!(mpsc::Iter<'static, Unshared, Spin>: Send, mpsc::TryIter<'static, Unshared, Spin>: Send);
+    is!(mpsc::IntoIter<Unshared, Spin>: Send);
+    is_not!(mpsc::Iter<'static, Local, Spin>: Send, mpsc::TryIter<'static, Local, Spin>: Send);
+    is_not!(mpsc::IntoIter<Local, Spin>: Send);
+    is!(RecvError: Send, RecvError: Sync, RecvTimeoutError: Send, RecvTimeoutError: Sync);
+    is!(TryRecvError: Send, TryRecvError: Sync);
+    is!(TrySendError<Unshared>: Send, SendTimeoutError<Unshared>: Send);
+    is_not!(TrySendError<Local>: Send, SendTimeoutError<Local>: Send);
+    is_not!(TrySendError<Unshared>: Sync, SendTimeoutError<Unshared>: Sync);
+    is_not!(Turn<'static>: Clone);
+}
+
 mod oneshot {
     use super::{Local, Unshared};
     use crate::blocking::Spin;
@@ -185,9 +249,10 @@ mod oneshot {
 #[cfg(feature = "alloc")]
 mod shared_list {
     use super::{Local, Unshared};
-    use crate::{Chain, List, Node};
+    use crate::{Chain, List, Node, Verdict};
 
     is!(Node<Unshared, u32>: Send, Node<Unshared, u32>: Sync, List<Unshared, u32>: Send);
+    is!(Verdict: Send, Verdict: Sync);
     is!(List<u32, u32>: Sync, Chain<Unshared, u32>: Send);
     is_not!(Node<Local, u32>: Sync, Node<u32, Unshared>: Sync, List<Unshared, u32>: Sync);
     is_not!(List<u32, Unshared>: Send, List<Local, u32>: Send, Chain<u32, Unshared>: Send);
