@@ -1,5 +1,7 @@
 //! Huge pages: who gets one, and what the program sees of it afterwards.
 
+use alloc::sync::Arc;
+
 use ochre_abi::mman::{Advice, Protection, RemapFlags};
 use ochre_hal::memory::{self, HUGE_SIZE, Rights, UserFrame, host};
 use ochre_hal::user::Access;
@@ -7,13 +9,13 @@ use ochre_hal::user::Access;
 use super::{BASE, RW, fixed, load, new_space, signal, store};
 use crate::memory::area::PAGE;
 use crate::memory::huge::{HugePolicy, fallbacks};
-use crate::memory::{AddressSpace, AreaFlags, RemapRequest};
+use crate::memory::{AddressSpace, AreaFlags, Backing, RemapRequest, SharedMemory, Source};
 
 /// Pages in a huge one.
 const HUGE: u64 = HUGE_SIZE as u64 / PAGE;
 
 /// A space with an area of so many huge pages, advised so.
-fn advised(places: u64) -> alloc::sync::Arc<AddressSpace> {
+fn advised(places: u64) -> Arc<AddressSpace> {
     let space = new_space();
     space.map(fixed(0..places * HUGE, RW)).expect("room");
     advise(&space, 0..places * HUGE, Advice::HugePage);
@@ -98,6 +100,29 @@ fn others_get_pages() {
         prepare(&space);
         assert_eq!(store(&space, 7, 9), Ok(()));
         assert_eq!(huge(&space), 0, "{name}");
+    }
+}
+
+#[test]
+fn pages_of_an_object_stay_its_own() {
+    let _memory = host::start();
+    for shared in [false, true] {
+        let object: Arc<dyn Backing> = Arc::new(SharedMemory::new(HUGE));
+        let mut request = fixed(0..HUGE, RW);
+        request.flags.set(AreaFlags::SHARED, shared);
+        request.source = Some(Source {
+            backing: Arc::clone(&object),
+            first: 0,
+        });
+        let space = new_space();
+        space.map(request).expect("room");
+        advise(&space, 0..HUGE, Advice::HugePage);
+        assert!(!space.may_have_huge_pages(&space.areas()[0]));
+        assert_eq!(store(&space, 7, 9), Ok(()));
+        assert_eq!((space.resident_pages(), huge(&space)), (1, 0));
+        let mut byte = [0];
+        object.page(7).expect("it has one").read(0, &mut byte);
+        assert_eq!(byte, [if shared { 9 } else { 0 }]);
     }
 }
 
