@@ -415,6 +415,12 @@ impl PageTable {
         if self.is_last(address) {
             return Ok(self.last.1);
         }
+        self.find_leaf_or_make(address)
+    }
+
+    /// [`leaf_or_new`](PageTable::leaf_or_new) of another table than the last one.
+    #[inline(never)]
+    fn find_leaf_or_make(&mut self, address: u64) -> Result<Table, OutOfMemory> {
         let upper = self.upper_or_new(address)?;
         let at = index(address, 1);
         let mut entry = upper.load(at);
@@ -665,11 +671,18 @@ impl Shared {
     }
 }
 
+#[inline]
 fn check(address: u64, len: u64) {
-    assert!(
-        is_page_aligned(address | len) && ochre_paging::is_user_range(address, len, USER_END),
-        "not whole user pages: {address:#x} + {len:#x}"
-    );
+    if !is_page_aligned(address | len) || !ochre_paging::is_user_range(address, len, USER_END) {
+        refuse(address, len);
+    }
+}
+
+/// Apart, so that who checks keeps nothing for it.
+#[cold]
+#[inline(never)]
+fn refuse(address: u64, len: u64) -> ! {
+    panic!("not whole user pages: {address:#x} + {len:#x}");
 }
 
 fn check_range(range: &Range<u64>) {

@@ -102,6 +102,20 @@ impl AreaMap {
         (address < area.end).then_some(area)
     }
 
+    /// [`get`](AreaMap::get) for one who asks for neighbours: where the area began
+    /// that was found last is `recent`, which costs less to look at.
+    #[inline]
+    #[must_use]
+    pub fn get_near(&self, address: u64, recent: &mut u64) -> Option<&Area> {
+        let area = self.areas.get(recent);
+        if let Some(area) = area.filter(|area| (area.start..area.end).contains(&address)) {
+            return Some(area);
+        }
+        let area = self.get(address)?;
+        *recent = area.start;
+        Some(area)
+    }
+
     /// The first area that ends above an address: the one that contains it, or
     /// the next one.
     #[must_use]

@@ -146,18 +146,27 @@ impl Inner {
         if page >= USER_END {
             return Err(Refusal::NotMapped.into());
         }
-        if let Some(area) = self.areas.get(page) {
-            let is_first =
-                access == Access::Write && area.anonymous.is_none() && area.is_private_writable();
-            if !is_first {
+        let is_first = |area: &Area| {
+            access == Access::Write && area.anonymous.is_none() && area.is_private_writable()
+        };
+        loop {
+            let area = self.areas.get_near(page, &mut self.recent);
+            if let Some(area) = area.filter(|area| !is_first(area)) {
                 return resolve_in(area, &mut self.table, page, access, made);
             }
-        } else {
+            self.prepare_first(page, access)?;
+        }
+    }
+
+    /// Sees to it that there is an area, and that it can have pages of its own if
+    /// it is about to get the first one.
+    #[cold]
+    fn prepare_first(&mut self, page: u64, access: Access) -> Result<(), Refusal> {
+        if self.areas.get(page).is_none() {
             self.grow_down(page)?;
         }
         self.own_pages(page, access);
-        let area = self.areas.get(page).ok_or(Refusal::NotMapped)?;
-        resolve_in(area, &mut self.table, page, access, made)
+        Ok(())
     }
 
     /// An area may be about to get its first page of its own.
@@ -197,6 +206,7 @@ impl Inner {
 }
 
 /// Makes a page of an area accessible.
+#[inline]
 fn resolve_in(
     area: &Area,
     table: &mut PageTable,
@@ -208,12 +218,25 @@ fn resolve_in(
         return Err(Refusal::NotAllowed.into());
     }
     let write = access == Access::Write;
-    let Some(mut mapping) = table.query(page) else {
-        if write && map_huge(area, table, page, made)? {
-            return Ok(());
-        }
-        return map_absent(area, table, page, write, made);
-    };
+    if !table.is_vacant(page) {
+        return resolve_present(area, table, page, write, made);
+    }
+    if write && map_huge(area, table, page, made)? {
+        return Ok(());
+    }
+    map_absent(area, table, page, write, made)
+}
+
+/// Makes a page accessible that is there.
+#[inline(never)]
+fn resolve_present(
+    area: &Area,
+    table: &mut PageTable,
+    page: u64,
+    write: bool,
+    made: &mut Made,
+) -> Result<(), Stop> {
+    let mut mapping = table.query(page).ok_or(Refusal::NotMapped)?;
     if write && !mapping.rights.contains(Rights::WRITE) && table.own(page)? {
         // It may have been the table only that a fork left to two.
         mapping = table.query(page).ok_or(Refusal::NotMapped)?;
@@ -251,7 +274,8 @@ fn map_huge(area: &Area, table: &mut PageTable, page: u64, made: &mut Made) -> R
 }
 
 // ANCHOR: map_absent
-/// Maps a page that is not there yet, and perhaps its neighbours.
+/// Maps a page that is not there yet.
+#[inline]
 fn map_absent(
     area: &Area,
     table: &mut PageTable,
@@ -267,6 +291,20 @@ fn map_absent(
         };
         return Ok(table.map(page, frame, rights)?);
     };
+    map_of_object(area, source, table, page, write, made)
+}
+// ANCHOR_END: map_absent
+
+/// Maps a page of an object that is not there yet, and perhaps its neighbours.
+#[inline(never)]
+fn map_of_object(
+    area: &Area,
+    source: &Source,
+    table: &mut PageTable,
+    page: u64,
+    write: bool,
+    made: &mut Made,
+) -> Result<(), Stop> {
     let frame = made.page(&source.backing, area.index_of(source, page))?;
     if write && !area.is_shared() {
         let copy = made.copy(area, frame)?;
@@ -279,7 +317,6 @@ fn map_absent(
     }
     Ok(())
 }
-// ANCHOR_END: map_absent
 
 /// Maps neighbours of a page that the backing has at hand.
 fn map_around(area: &Area, source: &Source, table: &mut PageTable, page: u64, rights: Rights) {

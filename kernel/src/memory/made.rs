@@ -165,9 +165,17 @@ impl Made {
         }
         match UserFrame::zeroed_if_ready()? {
             Some(zeroes) => Ok(zeroes),
-            None if self.is_last() => Ok(UserFrame::zeroed()?),
-            None => Err(Stop::Wants(Wanted::Zeroes)),
+            None => self.zeroes_or_want(),
         }
+    }
+
+    /// Zeroes, of which none are ready.
+    #[cold]
+    fn zeroes_or_want(&self) -> Result<UserFrame, Stop> {
+        if self.is_last() {
+            return Ok(UserFrame::zeroed()?);
+        }
+        Err(Stop::Wants(Wanted::Zeroes))
     }
 
     /// Zeroes for a huge page, if there is to be one and there is memory for it.

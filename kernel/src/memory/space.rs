@@ -73,6 +73,8 @@ pub(super) struct Inner {
     pub(super) refuses_huge: bool,
     /// Where pages may be that the program can spare.
     pub(super) spares: Spares,
+    /// Where an area began in which a fault was; it may be gone.
+    pub(super) recent: u64,
 }
 
 impl Inner {
@@ -222,6 +224,7 @@ impl AddressSpace {
                 promise: Promise::default(),
                 refuses_huge: false,
                 spares: Spares::default(),
+                recent: 0,
             }),
         }))
     }

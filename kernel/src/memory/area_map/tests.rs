@@ -132,6 +132,7 @@ proptest! {
         let objects: [Arc<dyn Backing>; 2] = [Arc::new(Object(0)), Arc::new(Object(1))];
         let mut map = AreaMap::new();
         let mut model = BTreeMap::new();
+        let mut recent = 0;
         for step in steps {
             match step {
                 Step::Map(range, protection, object) => {
@@ -172,6 +173,12 @@ proptest! {
                 }
             }
             check(&mut map, &model);
+            // What was found before the map changed is no more than a hint.
+            for page in 0..PAGES + 1 {
+                let found = map.get(page * PAGE).map(|area| area.start);
+                let near = map.get_near(page * PAGE, &mut recent);
+                assert_eq!(near.map(|area| area.start), found);
+            }
         }
     }
 }
