@@ -215,7 +215,7 @@ impl PageTable {
     }
 
     /// Whether nothing is mapped or kept at an address.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn is_vacant(&self, address: u64) -> bool {
         check(address, PAGE);

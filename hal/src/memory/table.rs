@@ -106,11 +106,7 @@ impl Table {
         if payload & 0x3ff == 0 {
             return (1, 0);
         }
-        // CAST: nine bits each.
-        (
-            (payload >> 10 & 0x1ff) as usize,
-            (payload >> 19 & 0x1ff) as usize,
-        )
+        extent_of(payload)
     }
 
     /// All entries.
@@ -144,11 +140,12 @@ impl Table {
     #[inline]
     pub(super) fn note(self, first: usize, last: usize, count: u32) {
         let record = frames::record(self.frame);
-        let (old_first, old_last) = self.extent();
-        let used = record.payload() & 0x3ff;
+        let payload = record.payload();
+        let used = payload & 0x3ff;
         let (first, last) = if used == 0 {
             (first, last)
         } else {
+            let (old_first, old_last) = extent_of(payload);
             (first.min(old_first), last.max(old_last))
         };
         // CAST: nine bits each.
@@ -179,4 +176,14 @@ impl Table {
         let record = frames::record(self.frame);
         record.set(frames::TABLE, record.payload() - count);
     }
+}
+
+/// The first and the last index that a record's payload tells of.
+#[inline]
+fn extent_of(payload: u32) -> (usize, usize) {
+    // CAST: nine bits each.
+    (
+        (payload >> 10 & 0x1ff) as usize,
+        (payload >> 19 & 0x1ff) as usize,
+    )
 }

@@ -78,12 +78,21 @@ impl From<OutOfMemory> for Stop {
     }
 }
 
-/// A copy of a frame.
-struct Copied {
-    of: UserFrame,
-    /// The state of the areas.
-    changes: u64,
-    copy: UserFrame,
+/// What was made.
+#[derive(Default)]
+enum Thing {
+    #[default]
+    Nothing,
+    /// A frame of zeroes.
+    Zeroes(UserFrame),
+    /// Zeroes for a huge page.
+    Block(UserBlock),
+    /// A copy of a frame, which counts for areas in this state.
+    Copy {
+        of: UserFrame,
+        changes: u64,
+        copy: UserFrame,
+    },
 }
 
 /// What was made for the next attempt.
@@ -95,11 +104,10 @@ pub(super) struct Made {
     changes: u64,
     /// Whether the space is to have no huge pages.
     refuses_huge: bool,
-    zeroes: Option<UserFrame>,
-    /// Zeroes for a huge page, once they were wanted; none if there were none,
-    /// or they are used.
-    block: Option<Option<UserBlock>>,
-    copied: Option<Copied>,
+    /// Whether zeroes for a huge page were made, or there were none.
+    tried_block: bool,
+    /// What was made last, and is not used.
+    last: Thing,
 }
 
 impl Made {
@@ -142,14 +150,17 @@ impl Made {
     #[inline(never)]
     pub(super) fn make(&mut self, wanted: Wanted) -> Result<(), Refusal> {
         self.rounds = self.rounds.saturating_add(1);
+        // What was made before is of no use any more.
+        self.last = Thing::Nothing;
         match wanted {
-            Wanted::Block => self.block = Some(huge::make()),
-            Wanted::Zeroes => self.zeroes = Some(UserFrame::zeroed()?),
+            Wanted::Block => {
+                self.tried_block = true;
+                self.last = huge::make().map_or(Thing::Nothing, Thing::Block);
+            }
+            Wanted::Zeroes => self.last = Thing::Zeroes(UserFrame::zeroed()?),
             Wanted::Copy(of, changes) => {
-                // Another one is of no use any more.
-                self.copied = None;
                 let copy = of.duplicate()?;
-                self.copied = Some(Copied { of, changes, copy });
+                self.last = Thing::Copy { of, changes, copy };
             }
             // The next attempt asks for it again: by then it may be gone.
             Wanted::Page(backing, index) => drop(backing.page(index).map_err(refusal_of)?),
@@ -160,32 +171,35 @@ impl Made {
     /// A frame of zeroes.
     #[inline]
     pub(super) fn zeroes(&mut self) -> Result<UserFrame, Stop> {
-        if let Some(zeroes) = self.zeroes.take() {
+        if !matches!(self.last, Thing::Zeroes(_))
+            && let Some(zeroes) = UserFrame::zeroed_if_ready()?
+        {
             return Ok(zeroes);
         }
-        match UserFrame::zeroed_if_ready()? {
-            Some(zeroes) => Ok(zeroes),
-            None => self.zeroes_or_want(),
-        }
+        self.made_zeroes()
     }
 
-    /// Zeroes, of which none are ready.
+    /// [`zeroes`](Made::zeroes), of which none are ready.
     #[cold]
-    fn zeroes_or_want(&self) -> Result<UserFrame, Stop> {
-        if self.is_last() {
-            return Ok(UserFrame::zeroed()?);
+    fn made_zeroes(&mut self) -> Result<UserFrame, Stop> {
+        match core::mem::take(&mut self.last) {
+            Thing::Zeroes(zeroes) => Ok(zeroes),
+            _ if self.is_last() => Ok(UserFrame::zeroed()?),
+            _ => Err(Stop::Wants(Wanted::Zeroes)),
         }
-        Err(Stop::Wants(Wanted::Zeroes))
     }
 
     /// Zeroes for a huge page, if there is to be one and there is memory for it.
     #[cold]
     pub(super) fn block(&mut self) -> Result<Option<UserBlock>, Stop> {
-        match &mut self.block {
-            _ if self.refuses_huge => Ok(None),
-            Some(block) => Ok(block.take()),
-            None if self.rounds >= ROUNDS => Ok(huge::make()),
-            None => Err(Stop::Wants(Wanted::Block)),
+        if self.refuses_huge {
+            return Ok(None);
+        }
+        match core::mem::take(&mut self.last) {
+            Thing::Block(block) => Ok(Some(block)),
+            _ if self.tried_block => Ok(None),
+            _ if self.is_last() => Ok(huge::make()),
+            _ => Err(Stop::Wants(Wanted::Block)),
         }
     }
 
@@ -195,11 +209,14 @@ impl Made {
             return self.zeroes();
         }
         let changes = area.source.as_ref().map_or(0, |_| self.changes);
-        let is_it = |copied: &mut Copied| copied.of.same_as(&frame) && copied.changes == changes;
-        match self.copied.take_if(is_it) {
-            Some(copied) => Ok(copied.copy),
-            None if self.is_last() => Ok(frame.duplicate()?),
-            None => Err(Stop::Wants(Wanted::Copy(frame, changes))),
+        match core::mem::take(&mut self.last) {
+            Thing::Copy {
+                of,
+                changes: then,
+                copy,
+            } if of.same_as(&frame) && then == changes => Ok(copy),
+            _ if self.is_last() => Ok(frame.duplicate()?),
+            _ => Err(Stop::Wants(Wanted::Copy(frame, changes))),
         }
     }
 }
