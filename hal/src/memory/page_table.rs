@@ -280,15 +280,17 @@ impl PageTable {
                 return ControlFlow::Continue(());
             }
             let mut count = 0;
+            let entries = leaf.table.entries();
             for index in leaf.at.clone() {
-                let entry = leaf.table.load(index);
-                if entry == 0 {
+                let place = &entries[index];
+                // ORDERING: Relaxed, as in `Table::load`.
+                if place.load(Ordering::Relaxed) == 0 {
                     continue;
                 }
                 // ORDERING: Relaxed; the flush orders it against the processors.
-                let entry = leaf.table.entries()[index].swap(0, Ordering::Relaxed);
-                let address = leaf.address(index);
+                let entry = place.swap(0, Ordering::Relaxed);
                 if paging::is_mapped(entry) {
+                    let address = leaf.address(index);
                     flush.cover(address, address + PAGE);
                 }
                 count += 1;

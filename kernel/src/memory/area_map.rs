@@ -45,6 +45,14 @@ struct Searched {
     longest: u64,
 }
 
+/// An area as it was when it was found.
+#[derive(Debug, Default)]
+pub struct Recent {
+    /// The state of the areas then.
+    changes: u64,
+    area: Option<Area>,
+}
+
 impl AreaMap {
     /// No areas.
     #[must_use]
@@ -102,18 +110,23 @@ impl AreaMap {
         (address < area.end).then_some(area)
     }
 
-    /// [`get`](AreaMap::get) for one who asks for neighbours: where the area began
-    /// that was found last is `recent`, which costs less to look at.
+    /// [`get`](AreaMap::get) for one who asks for neighbours: an area without an
+    /// object that was found last is not searched for while nothing changes.
     #[inline]
     #[must_use]
-    pub fn get_near(&self, address: u64, recent: &mut u64) -> Option<&Area> {
-        let area = self.areas.get(recent);
-        if let Some(area) = area.filter(|area| (area.start..area.end).contains(&address)) {
-            return Some(area);
+    pub fn get_near<'a>(&'a self, address: u64, recent: &'a mut Recent) -> Option<&'a Area> {
+        let is_it = |area: &Area| (area.start..area.end).contains(&address);
+        if recent.changes != self.changes || !recent.area.as_ref().is_some_and(is_it) {
+            let area = self.get(address)?;
+            if area.source.is_some() {
+                return Some(area);
+            }
+            *recent = Recent {
+                changes: self.changes,
+                area: Some(area.clone()),
+            };
         }
-        let area = self.get(address)?;
-        *recent = area.start;
-        Some(area)
+        recent.area.as_ref()
     }
 
     /// The first area that ends above an address: the one that contains it, or

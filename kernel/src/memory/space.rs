@@ -23,7 +23,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::MakeRoom;
 use super::area::{AreaFlags, PAGE};
-use super::area_map::AreaMap;
+use super::area_map::{AreaMap, Recent};
 use super::spare::Spares;
 use super::{Facts, Identity, Layout, Limits, Promise, Randomness, Usage};
 use crate::syscall::{Ptr, tags};
@@ -73,8 +73,8 @@ pub(super) struct Inner {
     pub(super) refuses_huge: bool,
     /// Where pages may be that the program can spare.
     pub(super) spares: Spares,
-    /// Where an area began in which a fault was; it may be gone.
-    pub(super) recent: u64,
+    /// An area in which a fault was.
+    pub(super) recent: Recent,
 }
 
 impl Inner {
@@ -224,7 +224,7 @@ impl AddressSpace {
                 promise: Promise::default(),
                 refuses_huge: false,
                 spares: Spares::default(),
-                recent: 0,
+                recent: Recent::default(),
             }),
         }))
     }
