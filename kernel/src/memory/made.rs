@@ -169,7 +169,7 @@ impl Made {
     }
 
     /// A frame of zeroes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn zeroes(&mut self) -> Result<UserFrame, Stop> {
         if !matches!(self.last, Thing::Zeroes(_))
             && let Some(zeroes) = UserFrame::zeroed_if_ready()?
