@@ -201,7 +201,13 @@ fn first() -> u32 {
 /// The first of `1 << order` frames of the allocator's.
 #[inline]
 fn take(order: u8) -> Option<u32> {
-    Some(FRAMES.allocate(here(), order)? + first())
+    take_on(here(), order)
+}
+
+/// [`take`] by the processor with this number, the caller's.
+#[inline]
+fn take_on(here: usize, order: u8) -> Option<u32> {
+    Some(FRAMES.allocate(here, order)? + first())
 }
 
 /// Consecutive frames of the allocator's.
@@ -415,9 +421,10 @@ fn give_handle(frame: u32) {
 /// Has a frame of zeroes lie ready on this processor, if there is one at all.
 #[inline]
 pub(super) fn prepare_zeroed() {
-    let ready = ready();
+    let here = here();
+    let ready = &READY[here % MAX_CPUS];
     if !ready.has_zeroed()
-        && let Some(frame) = take(0)
+        && let Some(frame) = take_on(here, 0)
     {
         clear(frame);
         // ORDERING: Release, as `take_zeroed` says.

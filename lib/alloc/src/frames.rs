@@ -255,10 +255,11 @@ impl<'m, const N: usize> Frames<'m, N> {
         // ORDERING: Relaxed; as in `set_node` and `add`.
         let several_nodes = self.nodes.load(Ordering::Relaxed);
         let batch = self.batch.load(Ordering::Relaxed);
+        let records = self.records();
         let mut chains = cache.chains.lock();
         for frame in frames {
             if cfg!(debug_assertions) {
-                let record = self.records().get(frame as usize);
+                let record = records.get(frame as usize);
                 assert!(
                     record.is_some_and(Record::is_allocated),
                     "frame {frame:#x} is freed but not allocated ({record:?})"
@@ -268,7 +269,7 @@ impl<'m, const N: usize> Frames<'m, N> {
                 self.give_section(frame, 0);
                 continue;
             }
-            chains.first.push(self.records(), frame);
+            chains.first.push(records, frame);
             if chains.first.len >= batch {
                 let full = core::mem::take(&mut chains.first);
                 let mut oldest = core::mem::replace(&mut chains.spare, full);
