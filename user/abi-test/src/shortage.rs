@@ -185,7 +185,7 @@ pub(crate) fn role(words: &[String]) -> i32 {
                 ));
             }
         }
-        alive.push(crate::groups::storms::objects());
+        alive.push(crate::groups::storms::objects_at_rest(alive.first()));
         crate::groups::storms::drop_caches();
         free.push(crate::groups::storms::free_kib());
     }

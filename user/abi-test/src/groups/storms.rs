@@ -631,15 +631,7 @@ pub(crate) fn role() -> i32 {
         }
         forks();
         super::thread_ends::each_once();
-        // What has ended may still be on its way out on another processor.
-        let mut objects = objects();
-        for _ in 0..1000 {
-            if alive.first().is_none_or(|first| *first == objects) {
-                break;
-            }
-            std::thread::sleep(core::time::Duration::from_millis(2));
-            objects = self::objects();
-        }
+        let objects = objects_at_rest(alive.first());
         alive.push(objects);
         drop_caches();
         free.push(free_kib());
@@ -674,6 +666,30 @@ fn forks() {
         std::thread::yield_now();
     }
     let _ = sleeper.answer();
+}
+
+/// The kernel's count of what is alive once what has ended is gone: that may
+/// still be on its way out on another processor. A later count waits for the
+/// `first` one to come back.
+pub(crate) fn objects_at_rest(first: Option<&String>) -> String {
+    let mut objects = objects();
+    for _ in 0..1000 {
+        // Whoever is left here has one thread.
+        let is_at_rest = counted(&objects, "threads") == counted(&objects, "processes");
+        if is_at_rest && first.is_none_or(|first| *first == objects) {
+            break;
+        }
+        std::thread::sleep(core::time::Duration::from_millis(2));
+        objects = self::objects();
+    }
+    objects
+}
+
+/// How many there are of one `kind` of object.
+fn counted(objects: &str, kind: &str) -> Option<u64> {
+    let mut lines = objects.lines().filter_map(|line| line.split_once(' '));
+    let (_, count) = lines.find(|(name, _)| *name == kind)?;
+    count.parse().ok()
 }
 
 /// The kernel's own count of what is alive.
