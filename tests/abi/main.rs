@@ -367,7 +367,7 @@ fn in_ochre(place: Place, groups: &[&str]) -> Result<Guest> {
         .words(if place.apart { "pti=on" } else { "" })
         .program("/bin/abi-test")
         .args(groups.iter().copied())
-        .timeout(TIMEOUT))
+        .patience(TIMEOUT))
 }
 
 /// The root file system: the program.

@@ -13,6 +13,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::OnceLock,
     thread,
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -64,7 +65,7 @@ pub(crate) fn ochre(arch: Arch) -> Result<Outputs> {
             .args(arguments())
             .console(WINDOW.0, WINDOW.1)
             .stdin_later()
-            .timeout(TIMEOUT)
+            .patience(TIMEOUT)
             .start()?;
         let outputs = talk(&mut running)?;
         let outcome = running.wait()?;
@@ -211,7 +212,9 @@ impl Pty {
 impl Screen for Pty {
     fn line(&mut self) -> Result<Vec<u8>> {
         let end = |shown: &[u8]| shown.iter().position(|&byte| byte == b'\n');
-        match self.screen.wait_for(PATIENCE, end) {
+        let started = Instant::now();
+        let more = || PATIENCE.checked_sub(started.elapsed());
+        match self.screen.wait_for(more, end) {
             Some(at) => Ok(self.screen.take_first(at + 1)),
             None => Err(anyhow!(
                 "abi-test fell silent on the host after {:?}",

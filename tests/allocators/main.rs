@@ -75,7 +75,7 @@ fn guest(arch: Arch, feature: &str) -> Result<Guest> {
     let kernel = kernel_with(arch, &[feature, "ktest"])?;
     Ok(Guest::with_kernel(kernel)
         .machine(Machine::usual(arch))
-        .timeout(TIMEOUT))
+        .patience(TIMEOUT))
 }
 
 fn runs_programs(arch: Arch, feature: &str) -> Result<()> {

@@ -175,5 +175,5 @@ fn small(arch: Arch, memory: u64, script: &str) -> Result<Guest> {
         .protect_init()
         .program("/bin/sh")
         .args(["-c", &format!("{script}; poweroff -f")])
-        .timeout(TIMEOUT))
+        .patience(TIMEOUT))
 }

@@ -40,7 +40,7 @@ pub(crate) fn cases(arch: Arch) -> Vec<Case> {
         case("none", |arch| {
             let outcome = guest_on(arch)?
                 .program("/bin/abi-test")
-                .timeout(TIMEOUT)
+                .patience(TIMEOUT)
                 .run()?;
             refused(&outcome, "no initial archive")
         }),
@@ -93,7 +93,7 @@ fn boot_in(arch: Arch, bytes: &[u8], memory: Size) -> Result<Outcome> {
         .memory(memory)
         .program("/bin/abi-test")
         .args(["--exit", "7"])
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .run()
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn cases(arch: Arch) -> Vec<Case> {
         cases.push(Case::new(
             named(format!("command line/{word}")),
             move || {
-                let outcome = shell("exit 0")?.words(word).timeout(TIMEOUT).run()?;
+                let outcome = shell("exit 0")?.words(word).patience(TIMEOUT).run()?;
                 refused(&outcome, "ochre.")
             },
         ));
@@ -77,7 +77,7 @@ pub(crate) fn cases(arch: Arch) -> Vec<Case> {
         move || {
             let root = archive("skeleton", rootfs::skeleton)?;
             refused(
-                &guest_on(arch)?.archive(root).timeout(TIMEOUT).run()?,
+                &guest_on(arch)?.archive(root).patience(TIMEOUT).run()?,
                 "no program to start",
             )
         },
@@ -96,7 +96,7 @@ pub(crate) fn cases(arch: Arch) -> Vec<Case> {
         cases.push(Case::new(
             named(format!("init/dies by `{script}`")),
             move || {
-                let outcome = shell(script)?.timeout(TIMEOUT).run()?;
+                let outcome = shell(script)?.patience(TIMEOUT).run()?;
                 ensure!(
                     outcome.status == Some(status),
                     "not {status}\n{}",
@@ -137,7 +137,7 @@ fn odd(arch: Arch) -> Result<Guest> {
         tree.symlink("/bin/loop", "loop")?;
         Ok(tree)
     })?;
-    Ok(guest_on(arch)?.archive(root).timeout(TIMEOUT))
+    Ok(guest_on(arch)?.archive(root).patience(TIMEOUT))
 }
 
 /// Boots, finds at least `least` MiB free, and uses a good part of them.
@@ -147,7 +147,7 @@ fn sized(machine: Machine, memory: u64, least: u64) -> Result<()> {
     let outcome = shell_on(machine.arch(), script)?
         .machine(machine)
         .memory(Size::from_mib(memory))
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .run()?;
     let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
     let (total, rest) = text.split_once('\n').with_context(|| describe(&outcome))?;

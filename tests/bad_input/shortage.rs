@@ -41,7 +41,7 @@ fn check(arch: Arch, processors: u32) -> Result<()> {
         .processors(processors)
         .program("/bin/abi-test")
         .args(["--shortage"])
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .run()?;
     alive(&outcome)?;
     ensure!(outcome.status == Some(0), "{}", describe(&outcome));

@@ -34,7 +34,7 @@ fn start(arch: Arch, name: &str) -> Result<Running> {
     Guest::with_kernel(kernel_build::build_example(arch, name)?)
         .machine(Machine::usual(arch))
         .console(24, 80)
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .start()
 }
 

@@ -134,7 +134,7 @@ fn run(machine: &Machine, sessions: &[Session]) -> Result<Vec<String>> {
     let outcome = guest
         .processors(machine.processors)
         .stdin(script)
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .run()?;
     let printed = String::from_utf8_lossy(&outcome.stdout).into_owned();
     let mut wrong = Vec::new();

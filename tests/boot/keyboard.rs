@@ -47,7 +47,7 @@ fn a_task_for_each() -> Result<()> {
         .machine(Machine::Q35)
         .screen(Screen::Hidden)
         .words("ochre.boottest=keys")
-        .timeout(PATIENCE)
+        .patience(PATIENCE)
         .start()?;
     wait(&mut guest, "that it is ready", |text| {
         text.row(0) == "ready for keys"

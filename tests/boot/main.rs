@@ -231,7 +231,7 @@ fn storm(arch: Arch) -> Result<()> {
         .machine(Machine::usual(arch))
         .processors(2)
         .words("ochre.boottest=log-storm")
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .run()?;
     ended_on(arch, &outcome, QemuExit::Ordered)?;
     let there = outcome
@@ -266,7 +266,7 @@ fn check(arch: Arch, name: &str, processors: u32, words: &str) -> Result<()> {
     let outcome = guest
         .processors(processors)
         .words(format!("ochre.boottest={name} {words}"))
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .run()?;
     match expected(arch, name) {
         Holds => {

@@ -31,7 +31,7 @@ fn places(arch: Arch, words: &str) -> Result<[u64; 3]> {
         .machine(Machine::usual(arch))
         .processors(2)
         .words(format!("ochre.boottest=places {words}"))
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .run()?;
     ended_on(arch, &outcome, QemuExit::Ordered)?;
     let line = outcome

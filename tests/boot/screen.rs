@@ -337,7 +337,7 @@ fn last_words() -> Result<()> {
         .machine(Machine::Q35)
         .screen(Screen::Hidden)
         .words("ochre.boottest=last-words")
-        .timeout(PATIENCE)
+        .patience(PATIENCE)
         .start()?;
     let text = wait(&mut guest, "the last word", |text| {
         text.row(1) == "this is why"
@@ -360,7 +360,7 @@ fn new_mapping() -> Result<()> {
         .machine(Machine::Q35)
         .screen(Screen::Hidden)
         .words("ochre.boottest=new-mapping")
-        .timeout(PATIENCE)
+        .patience(PATIENCE)
         .start()?;
     let text = wait(&mut guest, "the text", |text| {
         text.row(0).starts_with("seen by a new mapping")

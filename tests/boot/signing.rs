@@ -25,7 +25,7 @@ fn signed() -> Result<()> {
             .machine_properties(properties)
             .processor_model("max,pauth-impdef=on")
             .words(format!("ochre.ktest={TEST}"))
-            .timeout(TIMEOUT)
+            .patience(TIMEOUT)
             .run()?;
         ended_on(ARM, &outcome, QemuExit::Ordered)?;
         let line = format!("ktest {TEST}: ok");

@@ -94,7 +94,7 @@ fn boot(guest: Guest, changes: &[Change]) -> Result<Outcome> {
         }
     }
     fs::write(&path, tree)?;
-    guest.device_tree(path).timeout(TIMEOUT).run()
+    guest.device_tree(path).patience(TIMEOUT).run()
 }
 
 /// The tree of the machine that guests get.

@@ -158,6 +158,6 @@ fn boot(arch: Arch, what: &str, (processors, words): (u32, &str)) -> Result<Outc
         .machine(Machine::usual(arch))
         .processors(processors)
         .words(format!("ochre.ktest={what} {words}"))
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .run()
 }

@@ -191,7 +191,7 @@ fn in_ochre(arch: Arch, words: &[&str]) -> Result<Guest> {
         .archive(archive)
         .program("/bin/memory-fuzz")
         .args(older.iter().chain(words).copied())
-        .timeout(TIMEOUT))
+        .patience(TIMEOUT))
 }
 
 /// The root file system: the program.

@@ -126,7 +126,7 @@ fn compare(root: Root, arch: Arch, script: &str, linux: &Done, processors: u32) 
         .processors(processors)
         .program(format!("/tests/{script}"))
         .directory("/tmp")
-        .timeout(TIMEOUT);
+        .patience(TIMEOUT);
     for (name, value) in ENVIRONMENT {
         guest = guest.env(name, value);
     }

@@ -50,7 +50,7 @@ impl Foreign<'_> {
             .memory(Size::from_mib(1024))
             .processors(self.processors)
             .archive(archive)
-            .timeout(self.timeout);
+            .patience(self.timeout);
         if let Some(model) = self.model {
             guest = guest.processor_model(model);
         }

@@ -122,7 +122,7 @@ pub fn guest() -> Result<Guest> {
 pub fn guest_on(arch: Arch) -> Result<Guest> {
     Ok(Guest::with_kernel(kernel(arch)?)
         .machine(Machine::usual(arch))
-        .timeout(TIMEOUT)
+        .patience(TIMEOUT)
         .env("PATH", rootfs::GUEST_PATH)
         .env("HOME", "/root"))
 }

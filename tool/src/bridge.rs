@@ -218,20 +218,19 @@ impl Capture {
         core::mem::replace(&mut *kept, rest)
     }
 
-    /// Waits until `found` says something about what is kept, for so long at
-    /// most.
+    /// Waits until `found` says something about what is kept, for as long as
+    /// `more` grants more time.
     pub fn wait_for<T>(
         &self,
-        timeout: Duration,
+        more: impl Fn() -> Option<Duration>,
         mut found: impl FnMut(&[u8]) -> Option<T>,
     ) -> Option<T> {
-        let deadline = Instant::now() + timeout;
         let mut kept = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(answer) = found(&kept) {
                 return Some(answer);
             }
-            let left = deadline.checked_duration_since(Instant::now())?;
+            let left = more()?;
             (kept, _) = self
                 .0
                 .1

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod limit;
 mod running;
 
 use core::{fmt, time::Duration};
@@ -27,8 +28,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::running::Outputs;
 pub use self::running::{End, Outcome, Running};
+use self::{limit::Limit, running::Outputs};
 use crate::{
     arch::Arch,
     bridge::{Form, Sink},
@@ -68,7 +69,7 @@ pub struct Guest {
     own_group: bool,
     control: bool,
     stdin: Stdin,
-    timeout: Option<Duration>,
+    limit: Option<Limit>,
     stdout: Output,
     stderr: Output,
     log: Output,
@@ -148,7 +149,7 @@ impl Guest {
             own_group: false,
             control: false,
             stdin: Stdin::Bytes(Vec::new()),
-            timeout: None,
+            limit: None,
             stdout: Output::Capture,
             stderr: Output::Capture,
             log: Output::Capture,
@@ -379,9 +380,18 @@ impl Guest {
         self
     }
 
-    /// The longest that it may run.
+    /// The longest that it may run, by the clock.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.limit = Some(Limit::of_clock(timeout));
+        self
+    }
+
+    /// The longest that it may run, without the time that the machine waits
+    /// for a processor of a busy host: for tests, to which a longer run means
+    /// that the guest hangs. Where the host does not tell, or after four times
+    /// as much again, the clock decides.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.limit = Some(Limit::of_turns(patience));
         self
     }
 
@@ -458,7 +468,7 @@ impl Guest {
             log: self.log,
             names_from: ours.then(|| self.kernel.clone()),
         };
-        let mut running = Running::new(emulator, sockets, form, self.timeout, outputs)?;
+        let mut running = Running::new(emulator, sockets, form, self.limit, outputs)?;
         match self.stdin {
             Stdin::Later => {}
             Stdin::Bytes(bytes) => running.feed(Cursor::new(bytes)),

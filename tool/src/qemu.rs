@@ -195,6 +195,18 @@ impl Emulator {
         self.child.id()
     }
 
+    /// How long the one of its threads that waited longest was ready to run
+    /// and waited for a processor; nothing if the host does not tell.
+    pub fn waited(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id()));
+        let waited = |task: fs::DirEntry| {
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            waited(&text)
+        };
+        let all = tasks.into_iter().flatten().flatten().filter_map(waited);
+        all.max().unwrap_or_default()
+    }
+
     /// Its folder, for files that nobody needs afterwards.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -225,6 +237,13 @@ impl Drop for Emulator {
     }
 }
 
+/// The second word of a task's `schedstat`: nanoseconds for which it was ready
+/// and did not run (the kernel's Documentation/scheduler/sched-stats).
+fn waited(schedstat: &str) -> Option<Duration> {
+    let nanoseconds = schedstat.split_whitespace().nth(1)?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
+}
+
 /// QEMU as a command that dies with the thread that starts it.
 fn command(qemu: &Path) -> Command {
     match host::find_command("setpriv") {
@@ -234,5 +253,18 @@ fn command(qemu: &Path) -> Command {
             command
         }
         _ => Command::new(qemu),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_is_the_second_word() {
+        let told = "1523000 2048000001 17\n";
+        assert_eq!(waited(told), Some(Duration::from_nanos(2_048_000_001)));
+        assert_eq!(waited("0 x 1"), None);
+        assert_eq!(waited(""), None);
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::Output;
+use super::{Output, limit::Limit};
 use crate::{
     bridge::{self, Capture, Event, Form, Input, Sink, Source},
     qemu::{Emulator, Sockets},
@@ -36,7 +36,7 @@ pub struct Running {
     control: Option<Qmp>,
     open: Vec<Source>,
     started: Instant,
-    deadline: Option<Instant>,
+    limit: Option<Limit>,
     first_output: Arc<OnceLock<Instant>>,
     stdout: Capture,
     stderr: Capture,
@@ -130,7 +130,7 @@ impl Running {
         emulator: Emulator,
         sockets: Sockets,
         form: Form,
-        timeout: Option<Duration>,
+        limit: Option<Limit>,
         outputs: Outputs,
     ) -> Result<Self> {
         let (sender, events) = mpsc::channel();
@@ -143,7 +143,7 @@ impl Running {
             control: sockets.control.map(Qmp::new).transpose()?,
             open: Vec::new(),
             started,
-            deadline: timeout.map(|timeout| started + timeout),
+            limit,
             first_output: Arc::default(),
             stdout: Capture::default(),
             stderr: Capture::default(),
@@ -245,7 +245,8 @@ impl Running {
 
     /// Waits until `text` appears in what was written to standard output (or
     /// the terminal) since the last call; gives and forgets everything up to
-    /// its end.
+    /// its end. Time that the machine waits for a processor of the host does
+    /// not count, as with [`Guest::patience`](super::Guest::patience).
     ///
     /// # Errors
     /// If it does not appear in time. What was written is in the error.
@@ -260,7 +261,12 @@ impl Running {
             from = (kept.len() + 1).saturating_sub(text.len());
             end
         };
-        let Some(end) = self.stdout.wait_for(timeout, find) else {
+        let (started, waited) = (Instant::now(), self.emulator.waited());
+        let more = || {
+            let since = || self.emulator.waited().saturating_sub(waited);
+            Limit::of_turns(timeout).left(started.elapsed(), since)
+        };
+        let Some(end) = self.stdout.wait_for(more, find) else {
             return Err(anyhow!(
                 "waited {timeout:?} for {:?}; there came {:?}; the log says:\n{}",
                 String::from_utf8_lossy(text),
@@ -299,19 +305,29 @@ impl Running {
         })
     }
 
+    /// How much of its time is left.
+    fn left_of(&self, limit: Limit) -> Option<Duration> {
+        limit.left(self.started.elapsed(), || self.emulator.waited())
+    }
+
     /// Waits until all output has been passed on. If something else ended the
     /// guest, says what.
     fn wait_for_end(&mut self) -> Option<End> {
         let mut end = None;
+        // When the last output has to be there, once it has ended.
+        let mut deadline: Option<Instant> = None;
         while !self.open.is_empty() {
-            let event = match self.deadline {
+            let left = match (deadline, self.limit) {
+                (None, None) => None,
+                (None, Some(limit)) => Some(self.left_of(limit).unwrap_or_default()),
+                (Some(deadline), _) => Some(deadline.saturating_duration_since(Instant::now())),
+            };
+            let event = match left {
                 None => self
                     .events
                     .recv()
                     .map_err(|_| RecvTimeoutError::Disconnected),
-                Some(deadline) => self
-                    .events
-                    .recv_timeout(deadline.saturating_duration_since(Instant::now())),
+                Some(left) => self.events.recv_timeout(left),
             };
             let cause = match event {
                 Ok(Event::Closed(source)) => {
@@ -321,14 +337,22 @@ impl Running {
                 Ok(Event::OutputGone) => End::OutputGone,
                 Ok(Event::Leave) => End::Left,
                 Ok(Event::Signal(signal)) => End::Signal(signal),
-                Err(RecvTimeoutError::Timeout) if end.is_none() => End::TimedOut,
+                Err(RecvTimeoutError::Timeout) if end.is_none() => {
+                    if self
+                        .limit
+                        .is_some_and(|limit| self.left_of(limit).is_some())
+                    {
+                        continue;
+                    }
+                    End::TimedOut
+                }
                 // The last output does not go anywhere.
                 Err(_) => break,
             };
             if end.is_none() {
                 end = Some(cause);
                 self.emulator.kill();
-                self.deadline = Some(Instant::now() + DRAIN);
+                deadline = Some(Instant::now() + DRAIN);
             }
         }
         end
