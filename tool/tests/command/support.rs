@@ -8,6 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     thread,
+    time::Instant,
 };
 
 use ochre_tool::bridge::Capture;
@@ -163,7 +164,9 @@ impl Terminal {
 
     /// Waits until the screen has shown this since the last call.
     pub(crate) fn expect(&mut self, text: &str) {
-        let found = self.screen.wait_for(PATIENCE, |shown| {
+        let started = Instant::now();
+        let more = || PATIENCE.checked_sub(started.elapsed());
+        let found = self.screen.wait_for(more, |shown| {
             shown
                 .windows(text.len())
                 .position(|window| window == text.as_bytes())
