@@ -81,7 +81,7 @@ fn numbered() -> Vec<u32> {
     everything(&nodes, A)
 }
 
-fn main() {
+pub(crate) fn main() {
     let wrong = reused();
     println!(
         "reused nodes:  A was popped, and the stack is {wrong:?}: B, which is in use elsewhere, is on it"

@@ -246,7 +246,7 @@ fn pair_ns<T: Clone>(owner: &T) -> f64 {
     tries.fold(f64::INFINITY, f64::min)
 }
 
-fn main() {
+pub(crate) fn main() {
     let ends = AtomicUsize::new(0);
     let ended = || ends.load(Ordering::Relaxed);
 

@@ -64,7 +64,7 @@ fn census(mut allocate: impl FnMut() -> u8) -> (usize, usize) {
     (given.iter().collect::<BTreeSet<_>>().len(), given.len())
 }
 
-fn main() {
+pub(crate) fn main() {
     let next = AtomicU8::new(0);
     let (different, given) = census(|| wrapping(&next));
     println!("wrapping:        {given} given out, {different} of them different");

@@ -217,7 +217,7 @@ fn measure<N: Numbers>() {
     );
 }
 
-fn main() {
+pub(crate) fn main() {
     measure::<Locked>();
     measure::<WritersLock>();
     measure::<NoLock>();

@@ -18,7 +18,8 @@ use ochre_sync::primitive::UnsafeCell;
 use unsafe_one_shot::UnsafeOneShot;
 
 /// Each misuse, by its name.
-const MISUSES: [(&str, fn()); 5] = [
+const MISUSES: [(&str, fn()); 6] = [
+    ("beyond-the-end", beyond_the_end),
     ("two-sends", two_sends),
     ("two-receives", two_receives),
     ("published-by-a-relaxed-store", relaxed_publication),
@@ -40,6 +41,19 @@ fn main() -> ExitCode {
     };
     misuse();
     ExitCode::SUCCESS
+}
+
+/// Reads what is not there. Nothing need go wrong at that place: the compiler may
+/// take it that the index is small, and leave out the test for a large one *before*
+/// it too, so that what is undefined reaches back in time.
+fn beyond_the_end() {
+    let numbers = [1, 2, 3];
+    let index = hint::black_box(3);
+    if index >= numbers.len() {
+        println!("too large, and read all the same");
+    }
+    // SAFETY: none; the rule says within the array.
+    println!("{}", unsafe { numbers.get_unchecked(index) });
 }
 
 /// Both write the place: a race.

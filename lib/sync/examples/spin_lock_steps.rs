@@ -97,7 +97,7 @@ fn measure(name: &str, count: impl Fn() + Sync, total: impl FnOnce() -> u64) {
     println!("{name:<24} {each} ns for each lock and unlock");
 }
 
-fn main() {
+pub(crate) fn main() {
     // Not an atomic addition: without the lock, some would be lost.
     let add = |number: &AtomicU64| {
         number.store(number.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

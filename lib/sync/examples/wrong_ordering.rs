@@ -59,7 +59,7 @@ fn count(add_one: fn(&AtomicBool, &AtomicU64)) -> u64 {
     count.into_inner()
 }
 
-fn main() {
+pub(crate) fn main() {
     println!("{} is what {THREADS} threads counted to", THREADS * ROUNDS);
     println!("{} with orderings for the compiler only", count(wrong));
     let exact = count(right);

@@ -16,7 +16,7 @@ mod mutex;
 mod rwlock;
 mod semaphore;
 
-fn main() {
+pub(crate) fn main() {
     println!("Mutex: taking and giving back, one thread");
     mutex::uncontended();
     println!("\nMutex: four threads, one word");

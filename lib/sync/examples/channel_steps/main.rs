@@ -164,7 +164,7 @@ impl<T> Drop for TwoFlags<T> {
     }
 }
 
-fn main() {
+pub(crate) fn main() {
     let channel = MutexChannel::new();
     let sum: u32 = thread::scope(|scope| {
         for number in 1..=4 {

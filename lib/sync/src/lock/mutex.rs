@@ -28,8 +28,7 @@ use crate::primitive::UnsafeCell;
 ///
 /// Not fair: a running thread may take it before one that was just woken, which
 /// is what makes it fast. Not recursive: locking it twice in one thread is a
-/// deadlock. In an `if let` or `match` on `lock()`, the guard lives until the
-/// end of the whole statement.
+/// deadlock. How long a guard lives, [`MutexGuard`] says.
 ///
 /// `B` is where waiters sleep, `P` whether a panic poisons it.
 ///
@@ -50,6 +49,17 @@ use crate::primitive::UnsafeCell;
 ///     thread.join().expect("nobody panics");
 /// }
 /// assert_eq!(*sum.lock().expect("nobody panics"), 4);
+/// ```
+///
+/// What it is for: two threads that both borrow a value to change it are refused
+/// when they are compiled.
+///
+/// ```compile_fail,E0499
+/// let mut sum = 0;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| sum += 1);
+///     scope.spawn(|| sum += 1);
+/// });
 /// ```
 ///
 /// A value that may not change threads does not make a mutex that may:
@@ -249,6 +259,45 @@ impl<T: ?Sized + fmt::Debug, B: Blocking, P: Policy> fmt::Debug for Mutex<T, B, 
 ///     mutex.lock().expect("new")
 /// };
 /// println!("{}", *guard);
+/// ```
+///
+/// A guard without a name lives to the end of the statement that made it. In
+/// `match`, `while let` and `if let` that is behind the body, as what the pattern
+/// matches is borrowed from it; the condition of a plain `if` ends before:
+///
+/// ```
+/// use ochre_sync::host::Mutex;
+/// let mutex = Mutex::new(Some(1));
+/// if mutex.lock().expect("new").is_some() {
+///     assert!(mutex.try_lock().is_ok());
+/// }
+/// if let Some(1) = *mutex.lock().expect("new") {
+///     assert!(mutex.try_lock().is_err());
+/// }
+/// match *mutex.lock().expect("new") {
+///     _ => assert!(mutex.try_lock().is_err()),
+/// }
+/// ```
+///
+/// Since edition 2024 an `if let` lets go before its `else`; until then it held
+/// on there too, and locking again was a deadlock:
+///
+/// ```
+/// # use ochre_sync::host::Mutex;
+/// let mutex = Mutex::new(None::<u32>);
+/// if let Some(1) = *mutex.lock().expect("new") {
+/// } else {
+///     assert!(mutex.try_lock().is_ok());
+/// }
+/// ```
+///
+/// ```edition2021
+/// # use ochre_sync::host::Mutex;
+/// let mutex = Mutex::new(None::<u32>);
+/// if let Some(1) = *mutex.lock().expect("new") {
+/// } else {
+///     assert!(mutex.try_lock().is_err());
+/// };
 /// ```
 ///
 /// After `drop(guard)` there is nothing to use:
