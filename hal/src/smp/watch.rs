@@ -35,6 +35,9 @@ static REPORTS: AtomicUsize = AtomicUsize::new(0);
 /// What is asked of a processor.
 ///
 /// ORDERING: Relaxed throughout: each word is a message of its own.
+///
+/// Alone on its cache lines: who gives a sign takes nothing from others.
+#[repr(align(128))]
 struct Asked {
     /// Since when it owes a sign; 0 for nothing.
     since_ns: AtomicU64,

@@ -291,7 +291,7 @@ impl File for RtcFile {
     }
 
     fn ioctl(&self, call: &mut Call<'_>, request: u32, argument: u64) -> Result<usize, Errno> {
-        let may_set = call.thread.credentials().has(Capability::SysTime);
+        let may_set = call.thread.has(Capability::SysTime);
         let lock = || self.0.state.lock();
         match request {
             request::RTC_RD_TIME => {

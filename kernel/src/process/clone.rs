@@ -118,7 +118,7 @@ impl Request {
         if !consistent {
             return Err(Errno::EINVAL);
         }
-        if flags.intersects(NAMESPACES) && !thread.credentials().has(Capability::SysAdmin) {
+        if flags.intersects(NAMESPACES) && !thread.has(Capability::SysAdmin) {
             return Err(Errno::EPERM);
         }
         if KNOWN.contains(flags) {
@@ -136,7 +136,7 @@ impl Request {
         };
         match table.allocate_exactly(pid) {
             Err(Errno::EINVAL) => Err(Errno::EINVAL),
-            _ if !maker.credentials().has(Capability::SysAdmin) => Err(Errno::EPERM),
+            _ if !maker.has(Capability::SysAdmin) => Err(Errno::EPERM),
             answer => answer,
         }
     }

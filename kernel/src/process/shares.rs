@@ -13,7 +13,7 @@ use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_abi::clone::CloneFlags;
 
-use super::{Credentials, Process, Thread};
+use super::{Capability, Credentials, Process, Thread};
 use crate::vfs::{Access, FdTable, FsContext};
 
 /// See the module.
@@ -128,6 +128,21 @@ impl Thread {
         own.unwrap_or_else(|| self.process.credentials())
     }
 
+    /// Looks at who it is now, without a count that all who are the same share:
+    /// for calls that are made often.
+    pub fn with_credentials<T>(&self, look: impl FnOnce(&Credentials) -> T) -> T {
+        match &*self.shares.lock() {
+            Some(shares) => look(&shares.credentials),
+            None => look(&self.process.credentials()),
+        }
+    }
+
+    /// Whether it has a privilege now.
+    #[must_use]
+    pub fn has(&self, capability: Capability) -> bool {
+        self.with_credentials(|credentials| credentials.has(capability))
+    }
+
     /// Makes it somebody else.
     pub fn set_credentials(&self, new: Credentials) {
         let new = Arc::new(new);
@@ -140,7 +155,7 @@ impl Thread {
     /// The identity that its file accesses are checked with.
     #[must_use]
     pub fn access(&self) -> Access {
-        self.credentials().access()
+        self.with_credentials(Credentials::access)
     }
 
     /// The only thread of a process, which now has the process's number, shows

@@ -29,22 +29,26 @@ fn become_these(call: &Call<'_>, new: Credentials) {
 
 /// `getuid(2)`.
 pub fn getuid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.thread.credentials().uid.real as usize)
+    Ok(call.thread.with_credentials(|own| own.uid.real as usize))
 }
 
 /// `geteuid(2)`.
 pub fn geteuid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.thread.credentials().uid.effective as usize)
+    Ok(call
+        .thread
+        .with_credentials(|own| own.uid.effective as usize))
 }
 
 /// `getgid(2)`.
 pub fn getgid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.thread.credentials().gid.real as usize)
+    Ok(call.thread.with_credentials(|own| own.gid.real as usize))
 }
 
 /// `getegid(2)`.
 pub fn getegid(call: &mut Call<'_>) -> SysResult {
-    Ok(call.thread.credentials().gid.effective as usize)
+    Ok(call
+        .thread
+        .with_credentials(|own| own.gid.effective as usize))
 }
 
 /// `setuid(2)`.

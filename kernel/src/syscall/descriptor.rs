@@ -75,7 +75,7 @@ pub fn timerfd_create(call: &mut Call<'_>, clock: i32, flags: i32) -> SysResult 
         _ => return Err(Errno::EINVAL),
     };
     let wakes_machine = matches!(clock, CLOCK_REALTIME_ALARM | CLOCK_BOOTTIME_ALARM);
-    if wakes_machine && !call.thread.credentials().has(Capability::WakeAlarm) {
+    if wakes_machine && !call.thread.has(Capability::WakeAlarm) {
         return Err(Errno::EPERM);
     }
     install(call, TimerFd::new(source)?, flags)

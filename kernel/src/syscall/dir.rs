@@ -138,7 +138,7 @@ pub fn chroot(call: &mut Call<'_>, path: Ptr<u8>) -> Result<(), Errno> {
     let text = read_path(call, path)?;
     let path = Names::of(call).find(call, HERE, &text, true)?;
     let path = enter(call, path)?;
-    if !call.thread.credentials().has(Capability::SysChroot) {
+    if !call.thread.has(Capability::SysChroot) {
         return Err(Errno::EPERM);
     }
     call.fs().set_root(path);

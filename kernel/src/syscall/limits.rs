@@ -32,7 +32,7 @@ fn set(
     resource: Resource,
     new: RLimit,
 ) -> Result<RLimit, Errno> {
-    let is_privileged = call.thread.credentials().has(Capability::SysResource);
+    let is_privileged = call.thread.has(Capability::SysResource);
     let old = process.limits.set(resource, new, is_privileged)?;
     let is_of_memory = matches!(
         resource,

@@ -55,7 +55,7 @@ pub fn mknodat(
     let text = read_path(call, path)?;
     let names = Names::of(call);
     let walk = names.walk_to_new(call, directory, &text, false)?;
-    if is_device && !call.thread.credentials().has(Capability::MknodDevices) {
+    if is_device && !call.thread.has(Capability::MknodDevices) {
         return Err(Errno::EPERM);
     }
     let make = Make {

@@ -32,12 +32,12 @@ const OBJECT_PAGES: u64 = i64::MAX as u64 / PAGE;
 /// Whether the caller may map at an address, as far as privilege goes: the
 /// lowest ones are not for everybody.
 pub(super) fn may_map_at(call: &Call<'_>, address: u64) -> bool {
-    address >= LOWEST || call.thread.credentials().has(Capability::SysRawIo)
+    address >= LOWEST || call.thread.has(Capability::SysRawIo)
 }
 
 /// Whether the caller may lock as much as it likes.
 pub(super) fn may_lock_all(call: &Call<'_>) -> bool {
-    call.thread.credentials().has(Capability::IpcLock)
+    call.thread.has(Capability::IpcLock)
 }
 
 /// `mmap(2)`.

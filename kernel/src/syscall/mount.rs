@@ -44,7 +44,7 @@ const MNT_EXPIRE: u32 = 4;
 const UMOUNT_NOFOLLOW: u32 = 8;
 
 fn check_privilege(call: &Call<'_>) -> Result<(), Errno> {
-    if call.thread.credentials().has(Capability::SysAdmin) {
+    if call.thread.has(Capability::SysAdmin) {
         Ok(())
     } else {
         Err(Errno::EPERM)

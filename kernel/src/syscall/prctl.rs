@@ -92,7 +92,7 @@ pub fn prctl(
             Ok(usize::from(bounding & bit != 0))
         }
         pr::CAPBSET_DROP => {
-            if !call.thread.credentials().has(Capability::SetPcap) {
+            if !call.thread.has(Capability::SetPcap) {
                 return Err(Errno::EPERM);
             }
             let bit = capability(second)?;

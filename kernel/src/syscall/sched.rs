@@ -168,7 +168,7 @@ fn set_nice(call: &Call<'_>, thread: &Thread, nice: i32) -> Result<(), Errno> {
     }
     if nice < nice_of(thread)
         && !Limits::of(thread).allow_nice(nice)
-        && !call.thread.credentials().has(Capability::SysNice)
+        && !call.thread.has(Capability::SysNice)
     {
         return Err(Errno::EACCES);
     }
@@ -226,7 +226,7 @@ fn check_attributes(call: &Call<'_>, thread: &Thread, after: Attributes) -> Resu
         return Err(Errno::EINVAL);
     }
     let before = attributes_of(thread);
-    let is_allowed = call.thread.credentials().has(Capability::SysNice)
+    let is_allowed = call.thread.has(Capability::SysNice)
         || Limits::of(thread).allow(before, after) && owns(call, thread);
     if is_allowed {
         Ok(())

@@ -80,7 +80,7 @@ fn read_program(call: &Call<'_>, arguments: u64) -> Result<CallProgram, Errno> {
     }
     // A program that gets rights when it is executed must not be lied to.
     let thread = call.thread;
-    if !thread.has_no_new_privileges() && !thread.credentials().has(Capability::SysAdmin) {
+    if !thread.has_no_new_privileges() && !thread.has(Capability::SysAdmin) {
         return Err(Errno::EACCES);
     }
     if program.filter == 0 {

@@ -70,7 +70,7 @@ pub fn uname(call: &mut Call<'_>, to: Ptr<UtsName>) -> Result<(), Errno> {
 }
 
 fn read_name(call: &Call<'_>, from: u64, len: i32) -> Result<Name, Errno> {
-    if !call.thread.credentials().has(Capability::SysAdmin) {
+    if !call.thread.has(Capability::SysAdmin) {
         return Err(Errno::EPERM);
     }
     let len = usize::try_from(len)
@@ -175,7 +175,7 @@ pub fn reboot(
     const POWER_OFF: u32 = 0x4321_fedc;
     const CAD_ON: u32 = 0x89ab_cdef;
     const CAD_OFF: u32 = 0;
-    if !call.thread.credentials().has(Capability::SysBoot) {
+    if !call.thread.has(Capability::SysBoot) {
         return Err(Errno::EPERM);
     }
     if magic != MAGIC || !MAGIC2.contains(&magic2) {
@@ -206,7 +206,7 @@ pub fn syslog(call: &mut Call<'_>, action: i32, buffer: u64, len: i32) -> SysRes
     const SIZE_UNREAD: i32 = 9;
     const SIZE_BUFFER: i32 = 10;
     let is_open_to_all = matches!(action, READ_ALL | SIZE_BUFFER);
-    if !is_open_to_all && !call.thread.credentials().has(Capability::Syslog) {
+    if !is_open_to_all && !call.thread.has(Capability::Syslog) {
         return Err(Errno::EPERM);
     }
     match action {

@@ -56,7 +56,7 @@ fn set_wall(call: &Call<'_>, new: TimeSpec) -> Result<(), Errno> {
     if new.seconds > LATEST_SECOND {
         return Err(Errno::EINVAL);
     }
-    if !call.thread.credentials().has(Capability::SysTime) {
+    if !call.thread.has(Capability::SysTime) {
         return Err(Errno::EPERM);
     }
     if time::set_wall_ns(ns) {
@@ -122,7 +122,7 @@ pub fn settimeofday(
     if let Some(new) = new {
         new.to_ns()?;
     }
-    if !call.thread.credentials().has(Capability::SysTime) {
+    if !call.thread.has(Capability::SysTime) {
         return Err(Errno::EPERM);
     }
     if let Some(zone) = zone {
@@ -299,7 +299,7 @@ pub fn adjtimex(call: &mut Call<'_>, buffer: Ptr<Timex>) -> SysResult {
     const STATUS: i32 = 0x40;
     let asked = call.space.read_value(buffer)?;
     if asked.modes != 0 {
-        return Err(if call.thread.credentials().has(Capability::SysTime) {
+        return Err(if call.thread.has(Capability::SysTime) {
             Errno::EINVAL
         } else {
             Errno::EPERM

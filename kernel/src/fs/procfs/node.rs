@@ -80,7 +80,7 @@ impl Identity {
 /// (`CAP_SYS_ADMIN`, as Linux has it). What a program does with the open file
 /// is up to it: who reads is not asked again.
 pub(super) fn may_see_memory(open: &Open<'_>) -> bool {
-    let may = |thread: &Arc<Thread>| thread.credentials().has(Capability::SysAdmin);
+    let may = |thread: &Arc<Thread>| thread.has(Capability::SysAdmin);
     open.thread.is_none_or(may)
 }
 

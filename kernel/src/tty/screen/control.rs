@@ -72,7 +72,7 @@ pub(in crate::tty) fn ioctl(
 fn may_switch(terminal: &Terminal, call: &Call<'_>) -> Result<(), Errno> {
     let own = registry::terminal_of(call.thread.process.pid);
     let is_own = own.is_some_and(|own| core::ptr::eq(&raw const *own, terminal));
-    if is_own || call.thread.credentials().has(Capability::SysTtyConfig) {
+    if is_own || call.thread.has(Capability::SysTtyConfig) {
         Ok(())
     } else {
         Err(Errno::EPERM)
