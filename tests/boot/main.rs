@@ -20,6 +20,7 @@ mod signing;
 mod terminal;
 mod trace;
 mod trees;
+mod writes;
 
 use core::time::Duration;
 use std::process::ExitCode;
@@ -173,6 +174,7 @@ fn main() -> ExitCode {
             .chain(profile::cases())
             .chain(terminal::cases())
             .chain(screen::cases())
+            .chain(architectures().flat_map(writes::cases))
             .chain(chart::cases())
             .chain(keyboard::cases())
             .chain(on_x86_64.filter(|_| x86_64))

@@ -65,6 +65,7 @@ pub struct Guest {
     console: Option<Console>,
     protect_init: bool,
     debugger: Option<PathBuf>,
+    plugin: Option<OsString>,
     symbols: bool,
     own_group: bool,
     control: bool,
@@ -145,6 +146,7 @@ impl Guest {
             console: None,
             protect_init: false,
             debugger: None,
+            plugin: None,
             symbols: false,
             own_group: false,
             control: false,
@@ -348,6 +350,19 @@ impl Guest {
         self.words("nokaslr")
     }
 
+    /// Loads a plugin into QEMU, which has to translate for it: its file, and
+    /// its arguments as `-plugin` has them (`out=FILE`).
+    pub fn plugin(mut self, file: &Path, arguments: &[String]) -> Self {
+        let mut value = OsString::from("file=");
+        value.push(file);
+        for argument in arguments {
+            value.push(",");
+            value.push(argument);
+        }
+        self.plugin = Some(value);
+        self.accelerator(Accelerator::Tcg)
+    }
+
     /// Gives the kernel the names of its functions, for its own reports, where
     /// nobody reads them through us. The root has to be a tree.
     pub fn symbols(mut self) -> Self {
@@ -458,6 +473,7 @@ impl Guest {
             second_serial: escaped,
             control: self.control,
             debugger: self.debugger.as_deref(),
+            plugin: self.plugin.as_deref(),
             own_group: self.own_group,
             dir,
         })?;

@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 use std::{
+    ffi::OsStr,
     fs,
     io::Read as _,
     os::unix::{
@@ -72,6 +73,8 @@ pub struct Start<'a> {
     pub control: bool,
     /// The socket at which a debugger is waited for, if one is.
     pub debugger: Option<&'a Path>,
+    /// A plugin of QEMU's, with its arguments.
+    pub plugin: Option<&'a OsStr>,
     /// Whether keys like Ctrl-C are kept from QEMU, because we see to its end
     /// when they come.
     pub own_group: bool,
@@ -124,6 +127,9 @@ impl Emulator {
         let mut command = command(&qemu);
         if start.own_group {
             command.process_group(0);
+        }
+        if let Some(plugin) = start.plugin {
+            command.arg("-plugin").arg(plugin);
         }
         let mut child = command
             .args(arguments)
