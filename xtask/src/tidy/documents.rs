@@ -45,11 +45,24 @@ fn dependencies(house: &House, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// Every path in backquotes that starts at the root of the workspace exists.
+/// Every path in backquotes that starts at the root of the workspace exists;
+/// of `PATH#WORD`, the file has the word.
 pub(super) fn paths(root: &Path, document: &str, text: &str, findings: &mut Findings) {
     for (number, line) in text.lines().enumerate() {
         for quoted in line.split('`').skip(1).step_by(2) {
-            if names_a_path_of_ours(root, quoted) && !root.join(quoted).exists() {
+            let (path, word) = quoted
+                .split_once('#')
+                .map_or((quoted, None), |(path, word)| (path, Some(word)));
+            if !names_a_path_of_ours(root, path) {
+                continue;
+            }
+            let is_there = match word {
+                None => root.join(path).exists(),
+                Some(word) => {
+                    fs::read_to_string(root.join(path)).is_ok_and(|text| text.contains(word))
+                }
+            };
+            if !is_there {
                 findings.add(
                     format!("{document}:{}", number + 1),
                     format!("names {quoted}, which is not there"),
@@ -99,6 +112,9 @@ mod tests {
             0,
         );
         check("see `README.md` and `boot.rs`", 0);
+        fs::write(root.path().join("hal/src/boot.rs"), "fn start() {}").unwrap();
+        check("see `hal/src/boot.rs#fn start`", 0);
+        check("see `hal/src/boot.rs#stop` and `hal/src/gone.rs#start`", 2);
         check("see `hal/src/FAMILY.rs`", 0);
         check("see hal/src/gone.rs", 0);
     }
