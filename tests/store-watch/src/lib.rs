@@ -12,7 +12,7 @@
 //!
 //! When QEMU ends, `out=FILE` gets a line for each: the window's number, the
 //! processor, the word's place, the address it was written by, the store's
-//! instruction; and `NUMBER PROCESSOR closed` for each window that was closed.
+//! instruction, how often it was made; and `NUMBER PROCESSOR closed` for each window that was closed.
 //!
 //! The interface is that of `qemu-plugin.h`, versions 1 and 2, which for the calls
 //! used here do not differ.
@@ -84,9 +84,9 @@ unsafe extern "C" {
     fn qemu_plugin_hwaddr_phys_addr(place: *const Place) -> u64;
 }
 
-/// What was written in a window: the instruction and the address of each word's
-/// stores.
-type Words = BTreeMap<u64, BTreeMap<u64, u64>>;
+/// What was written in a window: the instruction of each word's stores, and of
+/// those of one instruction the last address, and how many there were.
+type Words = BTreeMap<u64, BTreeMap<u64, (u64, u64)>>;
 
 /// What is kept of a processor.
 struct Processor {
@@ -195,7 +195,8 @@ extern "C" fn stored(processor: c_uint, info: u32, address: u64, instruction: *m
     let word = unsafe { qemu_plugin_hwaddr_phys_addr(place) } / WORD * WORD;
     let words = processor.windows.entry(window).or_default();
     let stores = words.entry(word).or_default();
-    stores.insert(instruction.addr() as u64, address);
+    let store = stores.entry(instruction.addr() as u64).or_default();
+    *store = (address, store.1 + 1);
 }
 
 /// QEMU ends: tells.
@@ -208,10 +209,10 @@ extern "C" fn ended(_: Id, _: *mut c_void) {
         }
         for (window, words) in &processor.windows {
             for (word, stores) in words {
-                for (instruction, address) in stores {
+                for (instruction, (address, count)) in stores {
                     let _ = writeln!(
                         text,
-                        "{window} {number} {word:x} {address:x} {instruction:x}"
+                        "{window} {number} {word:x} {address:x} {instruction:x} {count}"
                     );
                 }
             }
