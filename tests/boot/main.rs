@@ -68,7 +68,7 @@ const PROPERTIES: [&str; 18] = [
 
 /// What takes more than one processor, and how many it is tried on.
 const WITH_OTHERS: [(&str, &[u32]); 5] = [
-    ("processors", &[1, 2, 4, 8]),
+    ("processors", &[1, 2, 4, 8, 16]),
     ("wake-from-idle", &[2, 4]),
     ("panic-elsewhere", &[2, 4]),
     ("overflow-elsewhere", &[2]),
