@@ -33,7 +33,7 @@ use crate::syscall::{system, trace};
 use crate::vfs::mount::{self, Mount, MountFlags};
 use crate::vfs::tree::{self, Make};
 use crate::vfs::{Access, FileSystem, FsContext, Kind, OpenFile, Path, StatusFlags, walk};
-use crate::{device, log_sink, sched, tty};
+use crate::{audit, device, log_sink, sched, tty};
 
 /// Programs tried where the command line names none.
 const DEFAULT_PROGRAMS: [&[u8]; 2] = [b"/sbin/init", b"/bin/sh"];
@@ -48,9 +48,11 @@ pub fn main(boot: BootInfo) -> ! {
     procfs::set_command_line(boot.cmdline);
     stage_ends("the command line and the log");
     match start(&config, boot.initramfs) {
-        Ok(()) => {
-            smp::start_others(join);
+        Ok(first) => {
+            audit::for_ever(|| smp::start_others(join));
             stage_ends("the other processors");
+            first.wake();
+            drop(first);
             sched::run()
         }
         Err(reason) => stop(&reason),
@@ -126,7 +128,8 @@ fn write_all(port: &mut SerialPort, mut bytes: &[u8]) {
     }
 }
 
-fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
+/// Makes all that there is before process 1 runs, which is not awake yet.
+fn start(config: &Config, archive: Option<Initramfs>) -> Result<Arc<Thread>, String> {
     if config.trace {
         trace::start();
     }
@@ -173,6 +176,9 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
             format!("the working directory `{directory}`: {errno}")
         })?;
     sched::load::start().map_err(|errno| format!("the load average: {errno}"))?;
+    if config.audit {
+        audit::start();
+    }
     let program = find_program(config, &root, &working)?;
     system::set_host_name(&config.hostname);
     let thread = make_process(program).map_err(|errno| format!("process 1: {errno}"))?;
@@ -194,8 +200,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<(), String> {
         memory::stats().free * 4
     );
     tty::screen::begin_programs();
-    thread.wake();
-    Ok(())
+    Ok(thread)
 }
 
 /// Process 1 with its program, not yet awake.

@@ -94,6 +94,8 @@ pub struct Config {
     pub tests: Option<TestSelection>,
     /// Whether system calls are told on the log.
     pub trace: bool,
+    /// Whether the machine says at its end what was not given back.
+    pub audit: bool,
     /// How often a second programs are looked at, if at all.
     pub profile_hz: Option<NonZero<u32>>,
     /// The file that has the names of the kernel's functions, where there is one.
@@ -126,6 +128,7 @@ impl Default for Config {
             hostname: b"ochre".to_vec(),
             tests: None,
             trace: false,
+            audit: false,
             profile_hz: None,
             symbols: None,
             randomise: true,
@@ -197,6 +200,7 @@ impl Config {
                 }
             }
             b"ochre.trace" => self.trace = true,
+            b"ochre.audit" => self.audit = true,
             b"ochre.profile" => self.profile_hz = Some(rate(&value()?)?),
             b"ochre.symbols" => self.symbols = Some(value()?),
             // As on Linux, for runs that repeat exactly.
@@ -323,9 +327,9 @@ mod tests {
              ochre.status=1027 ochre.exit=0xf4 init=/bin/sh ochre.arg=sh ochre.arg=-c \
              ochre.arg=echo%20a%25b ochre.env=A=b%0Ac ochre.cwd=/tmp ochre.winsize=50x132 \
              ochre.keyboard=de,set1 ochre.hostname=box ochre.ktest=list ochre.trace ochre.panic=stay \
-             ochre.profile=99 ochre.symbols=/s quiet console=ttyS0",
+             ochre.profile=99 ochre.symbols=/s ochre.audit quiet console=ttyS0",
         );
-        assert!(config.trace && config.stays_after_panic);
+        assert!(config.trace && config.stays_after_panic && config.audit);
         assert_eq!(config.profile_hz.map(NonZero::get), Some(99));
         assert_eq!(config.stdio, Stdio::Pipe);
         assert_eq!(config.console, Console::Screen);

@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod audit;
 pub mod boot;
 pub mod config;
 pub mod device;

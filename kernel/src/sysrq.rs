@@ -16,7 +16,7 @@ use crate::ipc::futex;
 use crate::process::{Pid, Thread, table};
 use crate::tty::screen;
 use crate::vfs::lock;
-use crate::{device, tty};
+use crate::{audit, device, tty};
 
 /// The letters, and what each does, in the words of the help.
 const REQUESTS: [(char, &str); 7] = [
@@ -58,6 +58,7 @@ pub fn request(key: char) {
         }
         'o' => {
             say(format_args!("Power Off"));
+            audit::leave_out();
             device::flush();
             power::power_off(0);
         }

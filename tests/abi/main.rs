@@ -357,7 +357,7 @@ fn ochre(place: Place) -> Result<Outputs> {
 }
 
 fn in_ochre(place: Place, groups: &[&str]) -> Result<Guest> {
-    let mut guest = guest_on(place.arch)?;
+    let mut guest = guest_on(place.arch)?.audited();
     if place.newer {
         guest = guest.processor_model(NEWER);
     }

@@ -60,6 +60,7 @@ pub(crate) fn ochre(arch: Arch) -> Result<Outputs> {
         [OnceLock::new(), OnceLock::new()];
     once(&OUTPUTS[arch as usize], || {
         let mut running = guest_on(arch)?
+            .audited()
             .archive(program_archive(arch)?)
             .program("/bin/abi-test")
             .args(arguments())

@@ -188,6 +188,7 @@ fn in_ochre(arch: Arch, words: &[&str]) -> Result<Guest> {
         Arch::Aarch64 => &["older"],
     };
     Ok(guest_on(arch)?
+        .audited()
         .archive(archive)
         .program("/bin/memory-fuzz")
         .args(older.iter().chain(words).copied())

@@ -121,6 +121,7 @@ fn compare(root: Root, arch: Arch, script: &str, linux: &Done, processors: u32) 
         linux.stderr
     );
     let mut guest = guest_on(arch)?
+        .audited()
         .archive(root.archive(arch)?)
         .memory(MEMORY)
         .processors(processors)

@@ -68,6 +68,7 @@ pub struct Guest {
     plugin: Option<OsString>,
     symbols: bool,
     own_group: bool,
+    audited: bool,
     control: bool,
     stdin: Stdin,
     limit: Option<Limit>,
@@ -149,6 +150,7 @@ impl Guest {
             plugin: None,
             symbols: false,
             own_group: false,
+            audited: false,
             control: false,
             stdin: Stdin::Bytes(Vec::new()),
             limit: None,
@@ -377,6 +379,13 @@ impl Guest {
         self
     }
 
+    /// Has the kernel count at its end what programs took and did not give back,
+    /// which is an error then. What the log is passed on to may look for itself.
+    pub fn audited(mut self) -> Self {
+        self.audited = true;
+        self.words("ochre.audit")
+    }
+
     /// Standard input: these bytes, then the end.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Stdin::Bytes(bytes.into());
@@ -481,6 +490,7 @@ impl Guest {
         let outputs = Outputs {
             stdout: self.stdout,
             stderr: self.stderr,
+            is_audited: self.audited && matches!(self.log, Output::Capture),
             log: self.log,
             names_from: ours.then(|| self.kernel.clone()),
         };

@@ -12,12 +12,15 @@ mod pages;
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use ochre_abi::Errno;
 use ochre_abi::stat::{Statfs, TMPFS_MAGIC};
 use ochre_hal::memory::PAGE_SIZE;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
+use crate::memory::MakeRoom as _;
+use crate::vfs::mount;
 use crate::vfs::{Change, Dentry, FileSystem, Kind, New, anonymous_device};
 
 pub use node::Node;
@@ -72,6 +75,27 @@ fn charge(count: &AtomicU64, limit: &AtomicU64, add: u64) -> Result<(), Errno> {
         return Err(Errno::ENOSPC);
     }
     Ok(())
+}
+
+/// Frames that hold files: the memory file systems are the page cache.
+#[must_use]
+pub fn frames() -> u64 {
+    let mut seen: Vec<u64> = Vec::new();
+    let mut frames: u64 = 0;
+    for mount in mount::all().unwrap_or_default() {
+        let file_system = mount.file_system();
+        let device = file_system.device();
+        if seen.contains(&device) || seen.make_room(1).is_err() {
+            continue;
+        }
+        seen.push(device);
+        let statistics = file_system.statistics();
+        if statistics.f_type == TMPFS_MAGIC {
+            let used = statistics.f_blocks.saturating_sub(statistics.f_bfree);
+            frames = frames.saturating_add(used);
+        }
+    }
+    frames
 }
 
 /// A file system in memory.

@@ -177,6 +177,12 @@ impl Promise {
         Promise::new(if is_counted { pages } else { 0 })
     }
 
+    /// How many pages.
+    #[must_use]
+    pub fn pages(&self) -> u64 {
+        self.0
+    }
+
     /// So many pages from now on, whatever the policy says.
     #[inline]
     pub fn set(&mut self, pages: u64) {

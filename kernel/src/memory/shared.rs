@@ -23,7 +23,7 @@ pub struct SharedMemory {
     path: Vec<u8>,
     pages: u64,
     /// Given back when the object ends.
-    _promise: Promise,
+    promise: Promise,
     present: SpinLock<BTreeMap<u64, UserFrame>>,
     mappers: Mappers,
 }
@@ -43,10 +43,7 @@ impl SharedMemory {
     /// The same, with what is promised of it.
     #[must_use]
     pub fn promised(self, promise: Promise) -> SharedMemory {
-        SharedMemory {
-            _promise: promise,
-            ..self
-        }
+        SharedMemory { promise, ..self }
     }
 
     /// As [`new`](SharedMemory::new), that is known as this.
@@ -56,10 +53,16 @@ impl SharedMemory {
             identity,
             path,
             pages,
-            _promise: Promise::default(),
+            promise: Promise::default(),
             present: SpinLock::new(BTreeMap::new()),
             mappers: Mappers::new(),
         }
+    }
+
+    /// Pages that are promised to who has it.
+    #[must_use]
+    pub fn promised_pages(&self) -> u64 {
+        self.promise.pages()
     }
 
     /// Pages that are there.

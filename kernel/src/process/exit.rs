@@ -16,6 +16,7 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use super::table::{self, Table};
 use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState};
+use crate::audit;
 use crate::device;
 use crate::ipc::futex::{self, Key, Scope};
 use crate::memory::AddressSpace;
@@ -69,6 +70,12 @@ fn end_process_by_parts(thread: &Thread) -> Next {
     process.begin_group_exit(status);
     if !process.wind_down() {
         return Next::Again;
+    }
+    if process.pid == Pid::INIT && !process.signals.is_of_init() {
+        process.release_resources();
+        if !audit::is_over() {
+            return Next::Again;
+        }
     }
     end_process(process, status);
     Next::End
@@ -226,6 +233,7 @@ fn end_machine(status: ExitStatus, is_system: bool) -> ! {
         device::flush();
         power::power_off(status.as_shell());
     }
+    audit::leave_out();
     // A system ends by `reboot(2)`; an init that just ends has failed.
     log::error!("init is gone: process 1 {how}");
     if let Some(console) = tty::console() {

@@ -186,11 +186,13 @@ pub fn reboot(
         CAD_ON | CAD_OFF => Ok(()),
         HALT | POWER_OFF => {
             log::info!("power off");
+            crate::audit::leave_out();
             crate::device::flush();
             power::power_off(0)
         }
         RESTART | RESTART2 => {
             log::info!("restart");
+            crate::audit::leave_out();
             crate::device::flush();
             power::reboot()
         }

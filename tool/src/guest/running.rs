@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::{Output, limit::Limit};
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
 /// How long the last output may take once QEMU was killed: its reader may be
 /// asleep.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// What begins the kernel's line about what was not given back.
+const AUDIT: &str = "audit: ";
 
 /// A guest that runs. Dropping it ends it.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub struct Running {
     stderr: Capture,
     log: Capture,
     qemu_errors: Capture,
+    is_audited: bool,
 }
 
 /// Where the output of a guest goes.
@@ -49,6 +53,8 @@ pub(super) struct Outputs {
     pub(super) stdout: Output,
     pub(super) stderr: Output,
     pub(super) log: Output,
+    /// Whether the log has to say that all was given back.
+    pub(super) is_audited: bool,
     /// The kernel whose addresses in the log get names.
     pub(super) names_from: Option<PathBuf>,
 }
@@ -118,6 +124,20 @@ impl Outcome {
         }
     }
 
+    /// Whether the kernel found at its end that all was given back, if it came
+    /// to an end in order.
+    fn check_audit(&self) -> Result<()> {
+        if self.status.is_none() {
+            return Ok(());
+        }
+        let said = self.log.lines().find_map(|line| line.strip_prefix(AUDIT));
+        match said {
+            Some("all is given back" | "left out") => Ok(()),
+            Some(more) => bail!("at its end the guest still had {more}"),
+            None => bail!("nothing says what the guest had at its end:\n{}", self.log),
+        }
+    }
+
     /// The last lines of the log.
     pub fn log_tail(&self, lines: usize) -> String {
         let all: Vec<&str> = self.log.lines().collect();
@@ -149,6 +169,7 @@ impl Running {
             stderr: Capture::default(),
             log: Capture::default(),
             qemu_errors: Capture::default(),
+            is_audited: outputs.is_audited,
         };
         let first = Arc::clone(&running.first_output);
         let sink = outputs.stdout.sink(&running.stdout);
@@ -285,12 +306,13 @@ impl Running {
     /// Waits for the end.
     ///
     /// # Errors
-    /// If waiting itself fails.
+    /// If waiting itself fails, or a guest that is audited did not give back what
+    /// it took.
     pub fn wait(mut self) -> Result<Outcome> {
         let end = self.wait_for_end();
         let elapsed = self.started.elapsed();
         let (exit, status) = self.emulator.wait()?;
-        Ok(Outcome {
+        let outcome = Outcome {
             status: if end.is_none() { status } else { None },
             end: end.unwrap_or(End::Qemu(exit)),
             stdout: self.stdout.take(),
@@ -302,7 +324,11 @@ impl Running {
                 .first_output
                 .get()
                 .map(|first| first.saturating_duration_since(self.started)),
-        })
+        };
+        if self.is_audited {
+            outcome.check_audit()?;
+        }
+        Ok(outcome)
     }
 
     /// How much of its time is left.

@@ -1,47 +1,24 @@
 //! Files about the machine's memory.
 
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use ochre_abi::ipc::ShmIdDs;
-use ochre_abi::stat::TMPFS_MAGIC;
 use ochre_hal::memory::{self, HUGE_SIZE, PAGE_SIZE, Stats};
 
 use super::text::{Made, Text};
+use crate::fs::tmpfs;
 use crate::ipc::sysv::shm;
-use crate::memory::MakeRoom;
 use crate::memory::commit;
 use crate::memory::huge::fallbacks;
 use crate::memory::spare;
-use crate::vfs::mount;
 
 /// KiB in a frame.
 const FRAME_KIB: u64 = 4;
 
-/// Frames that hold files: the memory file systems are the page cache.
-fn file_frames() -> u64 {
-    let mut seen: Vec<u64> = Vec::new();
-    let mut frames: u64 = 0;
-    for mount in mount::all().unwrap_or_default() {
-        let file_system = mount.file_system();
-        let device = file_system.device();
-        if seen.contains(&device) || seen.make_room(1).is_err() {
-            continue;
-        }
-        seen.push(device);
-        let statistics = file_system.statistics();
-        if statistics.f_type == TMPFS_MAGIC {
-            let used = statistics.f_blocks.saturating_sub(statistics.f_bfree);
-            frames = frames.saturating_add(used);
-        }
-    }
-    frames
-}
-
 /// `/proc/meminfo`.
 pub(super) fn information(text: &mut Text) -> Made {
     let huge = memory::huge_pages().mapped;
-    write_information(text, &memory::stats(), file_frames(), huge)?;
+    write_information(text, &memory::stats(), tmpfs::frames(), huge)?;
     Ok(())
 }
 
@@ -86,7 +63,7 @@ fn write_information(text: &mut Text, stats: &Stats, files: u64, huge: u64) -> f
 /// `/proc/vmstat`: what is known of it.
 pub(super) fn counters(text: &mut Text) -> Made {
     let stats = memory::stats();
-    let files = file_frames();
+    let files = tmpfs::frames();
     writeln!(text, "nr_free_pages {}", stats.free)?;
     writeln!(text, "nr_file_pages {files}")?;
     writeln!(text, "nr_shmem {files}")?;
@@ -203,7 +180,7 @@ pub(super) fn frames(text: &mut Text) -> Made {
     ] {
         writeln!(text, "{name} {frames}")?;
     }
-    writeln!(text, "files {}", file_frames())?;
+    writeln!(text, "files {}", tmpfs::frames())?;
     Ok(())
 }
 

@@ -163,6 +163,17 @@ fn pages_of_all(segments: &Ids<Segment>) -> u64 {
     pages.fold(0, u64::saturating_add)
 }
 
+/// Frames that hold segments, attached ones and others, and pages promised of
+/// them.
+#[must_use]
+pub fn held() -> (u64, u64) {
+    let segments = SEGMENTS.lock();
+    let memories = || segments.iter().map(|segment| &segment.memory);
+    let frames = memories().map(SharedMemory::resident);
+    let promised = memories().map(SharedMemory::promised_pages);
+    (frames.sum(), promised.sum())
+}
+
 /// The segment of a number.
 ///
 /// # Errors
