@@ -56,7 +56,9 @@ pub(crate) mod user_view;
 mod walk;
 
 pub use flush::Flush;
-pub use page_table::{HugePages, PageTable, Sharing, TakenSpares, UserBlock, huge_pages};
+pub use page_table::{
+    BlockState, HugePages, PageTable, Sharing, TakenSpares, UserBlock, huge_pages,
+};
 pub use reclaim::{Given, answer, ask_others, give, note_relief, reclaim, spare_with};
 pub use space::SpaceRef;
 pub use user_copy::CopyFault;

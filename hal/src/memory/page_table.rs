@@ -35,9 +35,9 @@ use super::user_view;
 use super::walk::{self, Step};
 use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame, presence};
 
-use descend::{Hold, descend, descend_while};
+use descend::{Hold, Leaf, descend, descend_while};
 use huge::leaf_table;
-pub use huge::{HugePages, UserBlock, huge_pages};
+pub use huge::{BlockState, HugePages, UserBlock, huge_pages};
 use sharing::Leaving;
 pub use sharing::Sharing;
 pub use spare::TakenSpares;
@@ -270,7 +270,7 @@ impl PageTable {
             if !leaf.claim() {
                 // All of it goes: the edges are our own.
                 let count = leaf.table.used() as usize;
-                let is_block = leaf.hold() == Hold::Block;
+                let is_block = leaf.hold().is_block();
                 gone += count;
                 leaf.unlink();
                 flush.cover(leaf.base, leaf.base + span(1));
@@ -332,10 +332,21 @@ impl PageTable {
             from + len <= to || to + len <= from,
             "a range moves onto itself"
         );
-        self.own_range(from..from + len)?;
+        let is_congruent = from % span(1) == to % span(1);
+        let goes = |at: u64| is_congruent && at >= from && at + span(1) <= from + len;
+        self.own_but(&(from..from + len), |leaf| goes(leaf.base))?;
         let mut flush = Flush::new(self.space.root());
         let mut offset = 0;
         while offset < len {
+            if (from + offset).is_multiple_of(span(1)) && goes(from + offset) {
+                if let Err(error) = self.move_table(from + offset, to + offset, &mut flush) {
+                    flush.join(self.prune_range(from..from + len));
+                    flush.flush();
+                    return Err(error);
+                }
+                offset += span(1);
+                continue;
+            }
             let Some((source, _)) = self.leaf(from + offset) else {
                 // No table: on to what the next one maps.
                 offset += span(1) - (from + offset) % span(1);
@@ -365,16 +376,49 @@ impl PageTable {
         Ok(flush)
     }
 
+    /// Moves the table of 2 MiB to others, in which nothing is mapped, as it is:
+    /// with all that is in it, behind a block or not, others' too or not.
+    fn move_table(&mut self, from: u64, to: u64, flush: &mut Flush) -> Result<(), OutOfMemory> {
+        let mut upper = self.space.table();
+        for level in (2..=ROOT_LEVEL).rev() {
+            let entry = upper.load(index(from, level));
+            if entry == 0 {
+                return Ok(());
+            }
+            // SAFETY: invariant 1.
+            upper = unsafe { Table::at(paging::frame(entry)) };
+        }
+        if upper.load(index(from, 1)) == 0 {
+            return Ok(());
+        }
+        let target = self.upper_or_new(to)?;
+        assert_eq!(target.load(index(to, 1)), 0, "{to:#x} is mapped");
+        target.set(index(to, 1), upper.clear(index(from, 1)));
+        flush.cover(from, from + span(1));
+        if self.is_last(from) {
+            self.last.0 = u64::MAX;
+        }
+        Ok(())
+    }
+
     fn change(
         &mut self,
         range: Range<u64>,
         new: impl Fn(u64) -> u64,
     ) -> Result<Flush, OutOfMemory> {
         check_range(&range);
-        self.own_range(range.clone())?;
+        let is_left =
+            |leaf: &Leaf| leaf.hold().is_block() && leaf.is_whole() && leaf.table.is_sole();
+        self.own_but(&range, is_left)?;
         let mut flush = Flush::new(self.space.root());
         let root = self.space.table();
         descend(root, &range, &mut Unlinked::new(), &mut |leaf| {
+            if leaf.hold().is_block() {
+                if huge::change(leaf, &new) {
+                    flush.cover(leaf.base, leaf.base + span(1));
+                }
+                return;
+            }
             for index in leaf.at.clone() {
                 change_entry(&leaf.table.entries()[index], &new, || {
                     let address = leaf.address(index);
@@ -612,7 +656,7 @@ fn mapping(entry: u64, leaf: Table, hold: Hold) -> Mapping {
     user_frame::retain(frames::record(frame));
     let mut rights = paging::rights(entry);
     let mut owners = 1;
-    if hold == Hold::Shared {
+    if hold.forbids_stores() {
         rights.remove(Rights::WRITE);
         owners = leaf.owners();
     }
@@ -620,7 +664,7 @@ fn mapping(entry: u64, leaf: Table, hold: Hold) -> Mapping {
         frame: UserFrame::from_raw(frame),
         rights,
         owners,
-        is_huge: hold == Hold::Block,
+        is_huge: hold.is_block(),
         accessed: paging::is_accessed(entry),
         dirty: paging::is_dirty(entry),
         spare: paging::is_spare(entry),

@@ -9,12 +9,12 @@ use ochre_abi::mman::Advice;
 use ochre_hal::memory::USER_END;
 use ochre_hal::{memory, user::Access};
 
-use super::AddressSpace;
 use super::area::{Area, AreaFlags, PAGE};
 use super::populate::Population;
 use super::removal::{Removal, Rest};
 use super::space::Inner;
 use super::spare;
+use super::{AddressSpace, Collapse};
 
 /// What an advice means here.
 enum Meaning {
@@ -30,6 +30,8 @@ enum Meaning {
     Populate(Access),
     /// The object's pages become a hole.
     Remove,
+    /// The pages become huge ones.
+    Collapse,
 }
 
 impl Meaning {
@@ -47,6 +49,7 @@ impl Meaning {
             Advice::DontNeed | Advice::DontNeedLocked => Meaning::Drop,
             Advice::Free => Meaning::Spare,
             Advice::Remove => Meaning::Remove,
+            Advice::Collapse => Meaning::Collapse,
             Advice::DontFork => Meaning::Change(AreaFlags::DONT_FORK, none),
             Advice::DoFork => Meaning::Change(none, AreaFlags::DONT_FORK),
             Advice::WipeOnFork => Meaning::Change(AreaFlags::WIPE_ON_FORK, none),
@@ -97,6 +100,9 @@ impl AddressSpace {
         if let Meaning::Remove = meaning {
             return self.punch(range).map(|()| None);
         }
+        if let Meaning::Collapse = meaning {
+            return Ok(Some(Collapse::of(range).into()));
+        }
         self.make_room();
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -113,7 +119,7 @@ impl AddressSpace {
             None => Ok(()),
         };
         match meaning {
-            Meaning::Nothing | Meaning::Populate(_) | Meaning::Remove => {}
+            Meaning::Nothing | Meaning::Populate(_) | Meaning::Remove | Meaning::Collapse => {}
             Meaning::Drop => {
                 let even_locked = advice == Advice::DontNeedLocked;
                 let mut removal = Removal::of_pages(range, even_locked, result);

@@ -237,10 +237,13 @@ fn resolve_present(
     made: &mut Made,
 ) -> Result<(), Stop> {
     let mut mapping = table.query(page).ok_or(Refusal::NotMapped)?;
-    if write && !mapping.rights.contains(Rights::WRITE) && table.own(page)? {
-        // It may have been the table only that a fork left to two.
+    if write && !mapping.rights.contains(Rights::WRITE) {
+        // One more would be somebody else's handle.
+        drop(mapping);
+        let is_new = table.own_for_store(page, area.full_rights())?;
         mapping = table.query(page).ok_or(Refusal::NotMapped)?;
-        if mapping.rights.contains(Rights::WRITE) {
+        // It may have been the table only that a fork left to two.
+        if is_new && mapping.rights.contains(Rights::WRITE) {
             return Ok(());
         }
     }

@@ -13,7 +13,8 @@
 //! | `never` | in no case |
 //!
 //! In any case not in a space with `PR_SET_THP_DISABLE`. Pages that are there
-//! already are never gathered to a huge one: there is no `khugepaged`.
+//! already are gathered to a huge one when the program asks
+//! ([`Collapse`](super::Collapse)): there is no `khugepaged`.
 
 use core::fmt;
 
@@ -143,15 +144,21 @@ fn place_in(area: &Area, table: &PageTable, page: u64) -> Option<u64> {
     (is_inside && table.is_vacant_block(start)).then_some(start)
 }
 
-/// Makes a huge page, if there is a block for one.
+/// Makes a huge page, if there is a block for one, for who would have a page
+/// otherwise.
 #[cold]
 pub(super) fn make() -> Option<UserBlock> {
-    let block = UserBlock::zeroed().ok();
+    let block = make_if_free();
     if block.is_none() {
         // ORDERING: Relaxed; a count.
         FALLBACKS.fetch_add(1, Ordering::Relaxed);
     }
     block
+}
+
+/// Makes a huge page, if there is a block for one.
+pub(super) fn make_if_free() -> Option<UserBlock> {
+    UserBlock::zeroed().ok()
 }
 
 #[cfg(test)]

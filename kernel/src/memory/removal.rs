@@ -21,7 +21,7 @@ use super::area::AreaFlags;
 use super::map::page_range;
 use super::pressure::HEADROOM;
 use super::space::Inner;
-use super::{AddressSpace, Population, spare};
+use super::{AddressSpace, Collapse, Population, spare};
 
 /// Pages that one part gives up, about.
 pub(super) const PAGES_AT_ONCE: usize = 8192;
@@ -115,7 +115,7 @@ impl Removal {
     }
 }
 
-/// What is left of a call about a range: pages that come, or that go.
+/// What is left of a call about a range: pages that come, go, or become others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "nothing happens before it is stepped"]
 pub enum Rest {
@@ -123,17 +123,20 @@ pub enum Rest {
     Population(Population),
     /// Pages, or areas, that go.
     Removal(Removal),
+    /// Pages that become huge ones.
+    Collapse(Collapse),
 }
 
 impl Rest {
     /// Does a part of it; whether that was the last one.
     ///
     /// # Errors
-    /// As [`Population::step`] and [`Removal::step`].
+    /// As [`Population::step`], [`Removal::step`] and [`Collapse::step`].
     pub fn step(&mut self, space: &AddressSpace) -> Result<bool, Errno> {
         match self {
             Rest::Population(population) => population.step(space),
             Rest::Removal(removal) => removal.step(space),
+            Rest::Collapse(collapse) => collapse.step(space),
         }
     }
 }
@@ -147,6 +150,12 @@ impl From<Population> for Rest {
 impl From<Removal> for Rest {
     fn from(removal: Removal) -> Rest {
         Rest::Removal(removal)
+    }
+}
+
+impl From<Collapse> for Rest {
+    fn from(collapse: Collapse) -> Rest {
+        Rest::Collapse(collapse)
     }
 }
 

@@ -175,6 +175,8 @@ pub enum Advice {
     PopulateWrite,
     /// [`DontNeed`](Advice::DontNeed), of locked memory too.
     DontNeedLocked,
+    /// Gather pages to huge ones now.
+    Collapse,
 }
 
 impl Advice {
@@ -204,6 +206,7 @@ impl Advice {
             22 => Advice::PopulateRead,
             23 => Advice::PopulateWrite,
             24 => Advice::DontNeedLocked,
+            25 => Advice::Collapse,
             _ => return None,
         })
     }

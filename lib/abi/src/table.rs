@@ -45,7 +45,7 @@ macro_rules! syscall_table {
             mremap = 25, 216: memory(address: u64, old_len: u64, new_len: u64, flags: u32, new_address: u64) "complete";
             msync = 26, 227: memory(address: u64, len: u64, flags: u32) "complete";
             mincore = 27, 232: memory(address: u64, len: u64, vector: Ptr<u8>) "complete";
-            madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "no MADV_COLLAPSE, MADV_HWPOISON";
+            madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "no MADV_HWPOISON";
             shmget = 29, 194: shm(key: i32, size: u64, flags: u32) "no huge pages";
             shmat = 30, 196: shm(number: i32, address: u64, flags: u32) "complete";
             shmctl = 31, 195: shm(number: i32, command: i32, to: u64) "complete";

@@ -255,6 +255,10 @@ fn advise(arena: &mut Arena, random: &mut Random, trace: &mut String) {
         77,
     ]);
     let (at, len) = (place(random), length(random));
+    if advice == 77 && (at / PAGE).is_multiple_of(2) {
+        collapse(arena, at, len, trace);
+        return;
+    }
     // How Linux tells of what is not mapped or not allowed there has changed.
     let populates = [libc::MADV_POPULATE_READ, libc::MADV_POPULATE_WRITE].contains(&advice);
     if arena.is_older && populates && !arena.is_in_one(at, len) {
@@ -283,6 +287,30 @@ fn advise(arena: &mut Arena, random: &mut Random, trace: &mut String) {
         let answer = call(libc::SYS_madvise, &words);
         let _ = write!(trace, ", dropped = {}", arena.answer(answer));
     }
+}
+
+/// Gathers pages to huge ones: of a range, and of the 2 MiB around the window,
+/// which are one area where [`huge`] made them and nothing has changed a part.
+fn collapse(arena: &mut Arena, at: usize, len: usize, trace: &mut String) {
+    const COLLAPSE: usize = 25;
+    if arena.is_older {
+        // Linux 6.1 refuses what cannot be written.
+        trace.push_str("no collapse");
+        return;
+    }
+    let answer = call(libc::SYS_madvise, &[at, len, COLLAPSE]);
+    let block = HUGE_PAGES * PAGE;
+    let around = call(
+        libc::SYS_madvise,
+        &[WINDOW / block * block, block, COLLAPSE],
+    );
+    let _ = write!(
+        trace,
+        "collapse {} {len:#x} = {}, around = {}",
+        arena.name(at),
+        arena.answer(answer),
+        arena.answer(around)
+    );
 }
 
 fn touch(arena: &mut Arena, random: &mut Random, number: u64, trace: &mut String) {

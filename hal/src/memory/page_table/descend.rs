@@ -22,9 +22,11 @@ use super::{PAGE, ROOT_LEVEL};
 pub(super) enum Hold {
     /// It is the only owner, and the processor walks the table.
     Own,
-    /// It is the only owner, and the processor finds the pages without the
-    /// table ([`huge`]).
+    /// The processor finds the pages without the table ([`huge`]).
     Block,
+    /// The same, and may not store to them: others may have the table too, or
+    /// the pages are so.
+    ShutBlock,
     /// Others may have it too ([`sharing`](super::sharing)).
     Shared,
 }
@@ -34,12 +36,27 @@ impl Hold {
     #[inline]
     pub(super) fn of(entry: u64) -> Hold {
         if paging::is_block(entry) {
-            Hold::Block
+            match paging::has_write(entry) {
+                true => Hold::Block,
+                false => Hold::ShutBlock,
+            }
         } else if paging::lets_write(entry) {
             Hold::Own
         } else {
             Hold::Shared
         }
+    }
+
+    /// Whether the processor finds the pages without the table.
+    #[inline]
+    pub(super) fn is_block(self) -> bool {
+        matches!(self, Hold::Block | Hold::ShutBlock)
+    }
+
+    /// Whether the entry forbids stores, whatever those of the table say.
+    #[inline]
+    pub(super) fn forbids_stores(self) -> bool {
+        matches!(self, Hold::Shared | Hold::ShutBlock)
     }
 }
 
@@ -56,6 +73,16 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
+    /// The same place, with the table that is there now.
+    pub(super) fn anew(&self) -> Leaf {
+        Leaf {
+            base: self.base,
+            table: leaf_table(self.upper.0.load(self.upper.1)),
+            at: self.at.clone(),
+            upper: self.upper,
+        }
+    }
+
     /// The address of a page.
     pub(super) fn address(&self, index: usize) -> u64 {
         self.base + index as u64 * PAGE
@@ -91,37 +118,46 @@ impl Leaf {
     /// Makes the table the space's own, of which no processor uses the entry:
     /// the caller is its only owner.
     pub(super) fn take(&self) {
-        self.note_end();
+        huge::end(self.table);
         let entry = paging::table(self.table.frame());
         // ORDERING: Relaxed; no processor uses it.
         self.upper.0.entries()[self.upper.1].store(entry, Ordering::Relaxed);
     }
 
-    /// Unlinks the table from the space.
+    /// Unlinks the table from the space, which still owns it.
     pub(super) fn unlink(&self) {
-        self.note_end();
         self.upper.0.clear(self.upper.1);
     }
 
-    /// Puts the table itself where a block is, and makes the space its owner as
-    /// of any.
+    /// Puts the table itself where a block is, of which the space is the only
+    /// owner.
     pub(super) fn open(&self, root: u32) {
-        self.note_end();
         self.relink(root, paging::table(self.table.frame()));
+        huge::end(self.table);
         huge::note_opened();
     }
 
     /// Puts another entry for the same addresses in the place of the one there.
     pub(super) fn relink(&self, root: u32, entry: u64) {
-        let place = &self.upper.0.entries()[self.upper.1];
         // Nothing for a moment: a machine may not see two entries for one
         // address that lead to different places or are of different sizes, and
         // none may use what the old one led to when this returns.
+        self.shut(root);
+        self.put(entry);
+    }
+
+    /// Has no processor find or remember anything, until another entry is
+    /// [`put`](Leaf::put) here.
+    pub(super) fn shut(&self, root: u32) {
         // ORDERING: Relaxed; the flush orders it against the processors.
-        place.store(0, Ordering::Relaxed);
+        self.upper.0.entries()[self.upper.1].store(0, Ordering::Relaxed);
         self.forget(root);
+    }
+
+    /// Puts an entry where nothing is for the moment.
+    pub(super) fn put(&self, entry: u64) {
         // ORDERING: Release: a processor that finds the table finds it filled.
-        place.store(entry, Ordering::Release);
+        self.upper.0.entries()[self.upper.1].store(entry, Ordering::Release);
     }
 
     /// Makes the processors forget all that the table maps.
@@ -129,13 +165,6 @@ impl Leaf {
         let mut flush = Flush::new(root);
         flush.cover(self.base, self.base + span(1));
         flush.flush();
-    }
-
-    /// A block that is there now is none any more.
-    fn note_end(&self) {
-        if self.hold() == Hold::Block {
-            huge::note_end();
-        }
     }
 }
 

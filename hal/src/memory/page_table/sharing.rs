@@ -13,7 +13,8 @@
 //! | lets stores pass | itself alone | do anything |
 //! | forbids them | several | take store rights from entries, nothing else |
 //! | forbids them | itself alone, the others have gone | claim it ([`Leaf::claim`]): first state |
-//! | is for the pages, not the table ([`huge`](super::huge)) | itself alone | open it ([`Leaf::open`]): first state |
+//! | is for the pages, not the table ([`huge`]) | itself alone | open it ([`Leaf::open`]): first state; change all of it |
+//! | the same | several | nothing |
 //!
 //! Whoever wants to change a table that others have makes a copy first
 //! ([`PageTable::own`]): each entry with a handle of its frame and without the
@@ -39,7 +40,7 @@ use super::super::quarantine::{self, Unlinked};
 use super::super::table::Table;
 use super::super::{OutOfMemory, user_frame};
 use super::descend::{Hold, Leaf, descend_while};
-use super::{PAGE, PageTable, check, check_range, free_leaf, spare};
+use super::{PAGE, PageTable, check, check_range, free_leaf, huge, spare};
 
 /// What a table counts of [`PageTable::share_some_into`]'s budget besides its pages.
 const COPIED_TABLE: usize = 64;
@@ -116,8 +117,15 @@ impl PageTable {
                 result = Ok(leaf.base.max(range.start));
                 return ControlFlow::Break(());
             }
-            if leaf.hold() == Hold::Block {
-                leaf.open(flush.root());
+            let opened;
+            let mut leaf = leaf;
+            if leaf.hold().is_block() && !child.may_adopt(leaf, sharing) {
+                if let Err(error) = own_leaf(flush.root(), leaf) {
+                    result = Err(error);
+                    return ControlFlow::Break(());
+                }
+                opened = leaf.anew();
+                leaf = &opened;
             }
             let has_spare = self.may_spare && spare::has_some(leaf);
             let adopted = match has_spare {
@@ -155,15 +163,23 @@ impl PageTable {
         sharing: Sharing,
         flush: &mut Flush,
     ) -> Result<usize, OutOfMemory> {
-        let is_many = sharing == Sharing::Tables && leaf.table.used() >= SHARED_FROM;
-        if is_many && leaf.is_whole() && self.leaf(leaf.base).is_none() {
+        if self.may_adopt(leaf, sharing) {
             let upper = self.upper_or_new(leaf.base)?;
             leaf.table.add_owner();
-            if leaf.is_own() {
-                paging::forbid_stores(&leaf.upper.0.entries()[leaf.upper.1]);
+            let hold = leaf.hold();
+            let place = &leaf.upper.0.entries()[leaf.upper.1];
+            match hold {
+                Hold::Own => paging::forbid_stores(place),
+                Hold::Block => paging::take_write(place),
+                Hold::ShutBlock | Hold::Shared => {}
+            }
+            if !hold.forbids_stores() {
                 flush.cover(leaf.base, leaf.base + span(1));
             }
-            let entry = paging::without_stores(paging::table(leaf.table.frame()));
+            let entry = match hold.is_block() {
+                true => leaf.upper.0.load(leaf.upper.1),
+                false => paging::without_stores(paging::table(leaf.table.frame())),
+            };
             upper.set(index(leaf.base, 1), entry);
             self.resident += leaf.table.used() as usize;
             return Ok(SHARED_TABLE);
@@ -174,6 +190,12 @@ impl PageTable {
             self.prune(leaf.base);
         }
         Ok(count + COPIED_TABLE)
+    }
+
+    /// Whether a parent's table is shared as a whole.
+    fn may_adopt(&self, leaf: &Leaf, sharing: Sharing) -> bool {
+        let is_many = sharing == Sharing::Tables && leaf.table.used() >= SHARED_FROM;
+        is_many && leaf.is_whole() && self.leaf(leaf.base).is_none()
     }
 
     /// [`adopt`](PageTable::adopt) without the pages that the parent can spare.
@@ -233,12 +255,22 @@ impl PageTable {
 
     /// Makes the tables that have pages in a range this space's own; whether
     /// one was not.
-    pub(super) fn own_range(&mut self, range: Range<u64>) -> Result<bool, OutOfMemory> {
+    fn own_range(&mut self, range: Range<u64>) -> Result<bool, OutOfMemory> {
+        self.own_but(&range, |_| false)
+    }
+
+    /// Makes the tables that have pages in a range this space's own, but for
+    /// some; whether one was not.
+    pub(super) fn own_but(
+        &mut self,
+        range: &Range<u64>,
+        is_left: impl Fn(&Leaf) -> bool,
+    ) -> Result<bool, OutOfMemory> {
         let is_in_one = range.start / span(1) == range.end.saturating_sub(1) / span(1);
         if is_in_one && self.is_own_or_none(range.start) {
             return Ok(false);
         }
-        self.own_some(&range, |_| true)
+        self.own_some(range, |leaf| !is_left(leaf))
     }
 
     /// Makes tables of which only a part is in a range this space's own.
@@ -299,7 +331,7 @@ impl PageTable {
 /// Makes a shared leaf table the own one of the space of `root`: as it is
 /// where the others have gone, or there were none; otherwise a copy.
 fn own_leaf(root: u32, leaf: &Leaf) -> Result<(), OutOfMemory> {
-    if leaf.hold() == Hold::Block {
+    if leaf.hold().is_block() && leaf.table.is_sole() {
         leaf.open(root);
         return Ok(());
     }
@@ -323,6 +355,7 @@ fn own_leaf(root: u32, leaf: &Leaf) -> Result<(), OutOfMemory> {
 /// no processor uses for it; with what it holds, if that was the last owner.
 pub(super) fn let_go(root: u32, table: Table) {
     if table.drop_owner() {
+        huge::end(table);
         let (first, last) = table.extent();
         free_leaf(table, first..last + 1);
         let mut tables = Unlinked::new();

@@ -31,7 +31,7 @@ use crate::arch::machine::paging;
 use super::super::flush::Flush;
 use super::super::frames;
 use super::super::quarantine::Unlinked;
-use super::descend::{Hold, Leaf, descend_while};
+use super::descend::{Leaf, descend_while};
 use super::sharing::Leaving;
 use super::{A_TABLE, PAGE, PageTable, change_entry, check_range};
 
@@ -71,7 +71,11 @@ impl PageTable {
             }
             let used = leaf.table.used() as usize;
             *budget = budget.saturating_sub(leaf.at.len().min(used) + A_TABLE);
-            if leaf.hold() == Hold::Block {
+            if leaf.hold().is_block() {
+                if !leaf.table.is_sole() {
+                    // As with pages that others have, too.
+                    return ControlFlow::Continue(());
+                }
                 if leaf.is_whole() {
                     gone += used;
                     leaf.unlink();
@@ -128,7 +132,7 @@ impl PageTable {
 
 /// Whether the table has the one handle of an entry's frame. While it does,
 /// nobody makes another one but who has the table.
-fn is_sole(entry: u64) -> bool {
+pub(super) fn is_sole(entry: u64) -> bool {
     let record = frames::record(paging::frame(entry));
     // ORDERING: Acquire: who had another handle is done with the frame.
     record.word().load(Ordering::Acquire) == 1

@@ -73,6 +73,7 @@ pub(super) fn counters(text: &mut Text) -> Made {
     writeln!(text, "nr_anon_transparent_hugepages {}", huge.mapped)?;
     writeln!(text, "thp_fault_alloc {}", huge.made)?;
     writeln!(text, "thp_fault_fallback {}", fallbacks())?;
+    writeln!(text, "thp_collapse_alloc {}", huge.collapsed)?;
     // What is split are pages and what maps them at once.
     writeln!(text, "thp_split_page {}", huge.split)?;
     writeln!(text, "thp_split_pmd {}", huge.split)?;

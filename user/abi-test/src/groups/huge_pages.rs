@@ -94,6 +94,8 @@ pub(crate) fn run() {
     parts();
     forks();
     all();
+    whole();
+    gathered();
     others();
     refused();
 }
@@ -245,6 +247,103 @@ fn all() {
     check("munlock of a part", call!(SYS_munlock, at + PAGE, PAGE));
     check("DONTNEED of it", advise(at + PAGE, 1, libc::MADV_DONTNEED));
     check("of locked ones", advise(at, HUGE, libc::MADV_DONTNEED));
+}
+
+/// What leaves huge pages huge: changes of all of one.
+fn whole() {
+    let at = filled(2);
+    for (name, rights) in [("READ", libc::PROT_READ), ("NONE", 0), ("both", RW)] {
+        check(name, call!(SYS_mprotect, at, 2 * HUGE * PAGE, rights));
+        check("are huge", are_huge(at, 2));
+    }
+    sys::poke(at + 9 * PAGE, mark(9));
+    check("after a store", (are_huge(at, 2), changed(at, 2 * HUGE)));
+
+    let to = aligned(2);
+    let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    let moved = call!(SYS_mremap, at, 2 * HUGE * PAGE, 2 * HUGE * PAGE, how, to);
+    check("mremap", moved == Ok(to as i64));
+    check("moved", (are_huge(to, 2), changed(to, 2 * HUGE)));
+    check("gone", readable(at));
+
+    check_child("a child", || {
+        check("are huge", (are_huge(to, 2), changed(to, 2 * HUGE)));
+        check_child("its child", || i32::from(!are_huge(to, 2)));
+        sys::poke(to, 77);
+        check("one is left", (are_huge(to, 1), changed(to, 2 * HUGE)));
+        0
+    });
+    check("still huge", (are_huge(to, 2), changed(to, 2 * HUGE)));
+    sys::poke(to + PAGE, mark(1));
+    sys::poke(to + HUGE * PAGE, mark(HUGE));
+    check("and stored to", (are_huge(to, 2), changed(to, 2 * HUGE)));
+    check("munmap", call!(SYS_munmap, to, 2 * HUGE * PAGE));
+}
+
+/// `MADV_COLLAPSE`.
+fn gathered() {
+    const COLLAPSE: i32 = 25;
+    let at = aligned(3);
+    check("nothing there", advise(at, HUGE, COLLAPSE));
+    sys::poke(at + 5 * PAGE, mark(5));
+    sys::poke(at + HUGE * PAGE, mark(HUGE));
+    check("two", advise(at, 2 * HUGE, COLLAPSE));
+    check("are huge", are_huge(at, 2));
+    check("again", advise(at, 2 * HUGE, COLLAPSE));
+    let there = [5, 6, HUGE, HUGE + 1].map(|page| sys::peek(at + page * PAGE));
+    check("what is there", there);
+    check("with an empty one", advise(at, 3 * HUGE, COLLAPSE));
+    check("nothing", advise(at, 0, COLLAPSE));
+    check("a page at the beginning", advise(at, 1, COLLAPSE));
+    check("a page within", advise(at + PAGE, 1, COLLAPSE));
+    check("none as a whole", advise(at + PAGE, HUGE, COLLAPSE));
+    check("not aligned", advise(at + 1, HUGE, COLLAPSE));
+    check(
+        "refused",
+        advise(at + HUGE * PAGE, HUGE, libc::MADV_NOHUGEPAGE),
+    );
+    check("as advised", advise(at, 2 * HUGE, COLLAPSE));
+
+    let at = aligned(3);
+    for page in [0, 2 * HUGE] {
+        sys::poke(at + page * PAGE, 1);
+    }
+    let hole = call!(SYS_munmap, at + HUGE * PAGE, HUGE * PAGE);
+    check("a hole", (hole, advise(at, 3 * HUGE, COLLAPSE)));
+    check(
+        "are huge",
+        are_huge(at, 1) && are_huge(at + 2 * HUGE * PAGE, 1),
+    );
+
+    let at = aligned(1);
+    for page in 0..HUGE {
+        sys::poke(at + page * PAGE, mark(page));
+    }
+    let (mut ends, mut back) = ([0_i32; 2], [0_i32; 2]);
+    let _ = call!(SYS_pipe2, &mut ends, 0);
+    let _ = call!(SYS_pipe2, &mut back, 0);
+    let child = sys::fork(|| {
+        let mut byte = [0_u8];
+        let _ = call!(SYS_read, ends[0], &mut byte, 1);
+        let said = changed(at, HUGE);
+        let _ = call!(SYS_write, back[1], said.as_bytes(), said.len());
+        i32::from(!are_huge(at, 0))
+    });
+    sys::poke(at, 255);
+    check("a child has them, too", advise(at, HUGE, COLLAPSE));
+    sys::poke(at + PAGE, 254);
+    check("changed", (are_huge(at, 1), changed(at, HUGE)));
+    let _ = call!(SYS_write, ends[1], b"x", 1);
+    check("it ends", crate::report::wait(child));
+    let _ = call!(SYS_close, back[1]);
+    let mut said = [0_u8; 200];
+    check(
+        "the child's",
+        call!(SYS_read, back[0], &mut said, said.len()),
+    );
+    for end in [ends[0], ends[1], back[0]] {
+        let _ = call!(SYS_close, end);
+    }
 }
 
 /// Those who look from elsewhere: the kernel's copies, other processes.

@@ -1,8 +1,8 @@
 //! Huge pages: they are pages as any others, and become them when need be.
 
 use super::super::super::{
-    HUGE_SIZE, PageTable, Rights, Sharing, USER_END, UserBlock, UserFrame, frames, free_blocks,
-    has_headroom,
+    BlockState, HUGE_SIZE, PageTable, Rights, Sharing, USER_END, UserBlock, UserFrame, frames,
+    free_blocks, has_headroom,
 };
 use super::super::{HugePages, huge_pages};
 use super::{PAGE, check, frame, mark, rw, space};
@@ -54,6 +54,7 @@ fn counted(test: impl FnOnce()) -> HugePages {
         mapped: after.mapped,
         made: after.made - before.made,
         split: after.split - before.split,
+        collapsed: after.collapsed - before.collapsed,
     }
 }
 
@@ -121,7 +122,7 @@ fn what_changes_a_part_finds_pages() {
             assert_eq!((rights(6), rights(7)), (Some(rw()), Some(Rights::READ)));
         }),
         ("write_protect", |table| {
-            let flush = table.write_protect(0..USER_END);
+            let flush = table.write_protect(HUGE + PAGE..USER_END);
             flush.expect("room").flush();
             let rights = table.query(HUGE + 511 * PAGE).map(|page| page.rights);
             assert_eq!(rights, Some(Rights::READ));
@@ -167,22 +168,148 @@ fn what_changes_a_part_finds_pages() {
 }
 
 #[test]
-fn a_fork_shares_the_table_behind_it() {
+fn what_changes_all_of_it_leaves_it_huge() {
+    check(|| {
+        let mut table = with(&[1, 2]);
+        let rights = |table: &PageTable| table.query(HUGE + 9 * PAGE).map(|page| page.rights);
+        let counts = counted(|| {
+            for wanted in [Rights::READ, Rights::empty(), Rights::READ] {
+                let flush = table.protect(HUGE..3 * HUGE, wanted);
+                flush.expect("room").flush();
+                assert_eq!(rights(&table), Some(wanted));
+                assert_eq!(table.block_state(HUGE), BlockState::Huge);
+            }
+            assert_eq!(table.own_for_store(HUGE + 9 * PAGE, rw()), Ok(true));
+            assert_eq!(rights(&table), Some(rw()));
+            let other = table.query(2 * HUGE).map(|page| page.rights);
+            assert_eq!(other, Some(Rights::READ));
+        });
+        assert_eq!((counts.split, counts.mapped), (0, 2));
+        holds(&table, 1, 0..512);
+    });
+}
+
+#[test]
+fn what_moves_as_a_whole_stays_huge() {
+    check(|| {
+        let mut table = with(&[1, 2, 3]);
+        let counts = counted(|| {
+            let flush = table.relocate(2 * HUGE - PAGE, 8 * HUGE - PAGE, HUGE + PAGE);
+            flush.expect("room").flush();
+        });
+        // The page before was a part of another one.
+        assert_eq!((counts.split, counts.mapped), (1, 2));
+        assert!(table.is_vacant_block(2 * HUGE) && is_huge(&table, 8) && is_huge(&table, 3));
+        for page in 0..512 {
+            let found = table.query(8 * HUGE + page * PAGE).expect("moved");
+            assert_eq!(mark(&found.frame), number(2, page));
+        }
+        assert_eq!(table.resident_pages(), 3 * 512);
+        // To a place that is not aligned as this one is.
+        let flush = table.relocate(8 * HUGE, 20 * HUGE + PAGE, HUGE);
+        flush.expect("room").flush();
+        let found = table.query(21 * HUGE).expect("moved");
+        assert_eq!((mark(&found.frame), found.is_huge), (number(2, 511), false));
+    });
+}
+
+#[test]
+fn a_fork_leaves_it_huge_to_both() {
     check(|| {
         let mut parent = with(&[0, 1]);
         let mut child = space();
         let flush = parent.share_into(&mut child, 0..USER_END, Sharing::Tables);
         flush.expect("room").flush();
-        assert_eq!(huge_pages().mapped, 0);
+        assert_eq!(huge_pages().mapped, 2);
         assert_eq!(child.resident_pages(), 1024);
-        let seen = child.query(HUGE).expect("shared");
-        assert_eq!((seen.rights, seen.owners), (Rights::READ, 2));
+        for table in [&parent, &child] {
+            let seen = table.query(HUGE).expect("shared");
+            assert_eq!((seen.rights, seen.owners), (Rights::READ, 2));
+            assert!(is_huge(table, 0) && is_huge(table, 1));
+        }
+        // A store of one side: pages for that one.
+        assert_eq!(child.own_for_store(HUGE, rw()), Ok(true));
+        assert!(!is_huge(&child, 1) && is_huge(&parent, 1));
+        let seen = child.query(HUGE).expect("copied");
+        assert_eq!((seen.rights, seen.holders()), (Rights::READ, 2));
         drop(seen);
+        let flush = child.replace(HUGE, frame(99), rw()).expect("room");
+        flush.flush();
+        // What others have a part of cannot be had as a whole.
+        assert_eq!(parent.own_for_store(HUGE + PAGE, rw()), Ok(true));
+        assert!(!is_huge(&parent, 1));
+        let seen = parent.query(HUGE + PAGE).map(|page| page.rights);
+        assert_eq!(seen, Some(Rights::READ));
+        assert_eq!(huge_pages().mapped, 1);
         drop(parent);
+        assert_eq!(huge_pages().mapped, 1);
         holds(&child, 0, 0..512);
+        holds(&child, 1, 1..512);
+        assert_eq!(child.own_for_store(PAGE, rw()), Ok(true));
+        assert!(is_huge(&child, 0), "nobody else has it any more");
+        let rights = child.query(0).map(|page| page.rights);
+        assert_eq!(rights, Some(rw()));
+    });
+}
+
+#[test]
+fn a_child_of_a_part_splits_it_also_where_another_has_all() {
+    check(|| {
+        let mut parent = with(&[1]);
+        let mut child = space();
+        let mut other = space();
+        let all = parent.share_into(&mut child, 0..USER_END, Sharing::Tables);
+        all.expect("room").flush();
+        let range = HUGE + PAGE..2 * HUGE;
+        let part = parent.share_into(&mut other, range, Sharing::Tables);
+        part.expect("room").flush();
+        assert!(!is_huge(&parent, 1) && is_huge(&child, 1));
+        drop((parent, other));
         holds(&child, 1, 0..512);
-        assert_eq!(child.own(HUGE), Ok(true));
-        assert_eq!(child.query(HUGE).map(|page| page.rights), Some(rw()));
+        child.unmap(0..USER_END).expect("room").flush();
+        assert_eq!(huge_pages().mapped, 0);
+    });
+}
+
+#[test]
+fn pages_are_gathered_to_a_huge_one() {
+    check(|| {
+        let mut table = space();
+        for page in [3, 400] {
+            table
+                .map(HUGE + page * PAGE, frame(page as u8), rw())
+                .expect("room");
+        }
+        let zero = UserFrame::shared_zero();
+        table
+            .map(HUGE + 7 * PAGE, zero, Rights::READ)
+            .expect("room");
+        let held = table.query(HUGE + 3 * PAGE).expect("mapped").frame;
+        let mut child = space();
+        let flush = table.share_into(&mut child, 0..USER_END, Sharing::Tables);
+        flush.expect("room").flush();
+        let counts = counted(|| {
+            let block = UserBlock::zeroed().expect("the arena has blocks");
+            assert_eq!(table.block_state(HUGE + PAGE), BlockState::Pages);
+            table.collapse(HUGE, block, rw()).expect("room");
+        });
+        assert_eq!((counts.collapsed, counts.mapped, counts.made), (1, 1, 0));
+        assert!(is_huge(&table, 1));
+        assert_eq!(table.resident_pages(), 512);
+        for page in 0..512 {
+            let found = table.query(HUGE + page * PAGE).expect("mapped");
+            let expected = if [3, 400].contains(&page) {
+                page as u8
+            } else {
+                0
+            };
+            assert_eq!((mark(&found.frame), found.rights), (expected, rw()));
+        }
+        held.write(0, &[1]);
+        let copy = table.query(HUGE + 3 * PAGE).expect("mapped").frame;
+        assert_eq!(mark(&copy), 3, "it is another one");
+        let theirs = child.query(HUGE + 400 * PAGE).expect("mapped").frame;
+        assert_eq!(mark(&theirs), 400_u16 as u8);
     });
 }
 

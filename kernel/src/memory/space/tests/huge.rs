@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use ochre_abi::Errno;
 use ochre_abi::mman::{Advice, Protection, RemapFlags};
 use ochre_hal::memory::{self, HUGE_SIZE, Rights, UserFrame, host};
 use ochre_hal::user::Access;
@@ -315,4 +316,111 @@ fn a_locked_range_is_there_in_huge_pages() {
             .iter()
             .all(|area| area.flags.contains(AreaFlags::LOCKED))
     );
+}
+
+/// Gathers pages; the call's answer, and in how many parts it came.
+fn gather(space: &AddressSpace, pages: core::ops::Range<u64>) -> (Result<(), Errno>, usize) {
+    let len = (pages.end - pages.start) * PAGE;
+    let rest = space.advise(BASE + pages.start * PAGE, len, Advice::Collapse);
+    let mut rest = match rest {
+        Ok(Some(rest)) => rest,
+        other => return (other.map(|_| ()), 0),
+    };
+    let mut parts = 1;
+    loop {
+        match rest.step(space) {
+            Ok(false) => parts += 1,
+            Ok(true) => return (Ok(()), parts),
+            Err(errno) => return (Err(errno), parts),
+        }
+    }
+}
+
+#[test]
+fn pages_are_gathered_when_the_program_asks() {
+    let _memory = host::start();
+    let free = memory::stats().free;
+    let space = new_space();
+    space.map(fixed(0..3 * HUGE, RW)).expect("room");
+    assert_eq!(gather(&space, 0..HUGE).0, Err(Errno::EINVAL), "no page yet");
+    for page in [0, 7, HUGE + 9] {
+        store(&space, page, number(page)).expect("it may be written");
+    }
+    assert_eq!(gather(&space, 0..2 * HUGE).0, Ok(()));
+    assert_eq!(
+        (huge(&space), space.resident_pages() as u64),
+        (2 * HUGE, 2 * HUGE)
+    );
+    holds(&space, 0..1);
+    holds(&space, HUGE + 9..HUGE + 10);
+    assert_eq!(load(&space, 8), Ok(0));
+    assert_eq!(gather(&space, 0..2 * HUGE).0, Ok(()), "again");
+    // The third has none.
+    assert_eq!(gather(&space, 0..3 * HUGE).0, Err(Errno::EINVAL));
+    assert_eq!(gather(&space, 1..2).0, Err(Errno::EINVAL), "within one");
+    assert_eq!(gather(&space, 1..HUGE + 1).0, Ok(()), "no whole one");
+    advise(&space, HUGE..2 * HUGE, Advice::NoHugePage);
+    assert_eq!(gather(&space, 0..2 * HUGE).0, Err(Errno::EINVAL));
+    space.unmap(BASE + HUGE * PAGE, HUGE * PAGE).expect("room");
+    store(&space, 2 * HUGE, 1).expect("it may be written");
+    assert_eq!(gather(&space, 0..3 * HUGE).0, Err(Errno::ENOMEM), "a hole");
+    assert_eq!(huge(&space), 2 * HUGE);
+    let child = space.fork().expect("there is memory");
+    child.refuse_huge_pages(true);
+    assert_eq!(gather(&child, 0..HUGE).0, Err(Errno::EINVAL));
+    drop((space, child));
+    assert_eq!(memory::stats().free, free);
+}
+
+#[test]
+fn gathering_lets_others_run_and_needs_blocks() {
+    let _memory = host::start();
+    let space = new_space();
+    space.map(fixed(0..6 * HUGE, RW)).expect("room");
+    for place in 0..6 {
+        store(&space, place * HUGE, 1).expect("it may be written");
+    }
+    assert_eq!(gather(&space, 0..6 * HUGE), (Ok(()), 2));
+    space.map(fixed(0..HUGE, RW)).expect("room");
+    store(&space, 3, number(3)).expect("it may be written");
+    let mut hog: Vec<UserFrame> = Vec::new();
+    while let Ok(frame) = UserFrame::zeroed() {
+        hog.push(frame);
+    }
+    assert_eq!(gather(&space, 0..HUGE).0, Err(Errno::ENOMEM));
+    holds(&space, 3..4);
+    drop(hog);
+}
+
+#[test]
+fn what_a_thread_does_to_all_of_it_leaves_it_huge() {
+    let _memory = host::start();
+    let free = memory::stats().free;
+    let space = advised(1);
+    fill(&space, 0);
+    for rights in [Protection::READ, Protection::empty(), RW] {
+        assert!(space.protect(BASE, HUGE * PAGE, rights, false).is_ok());
+        assert_eq!(huge(&space), HUGE);
+    }
+    let before = memory::huge_pages().split;
+    assert_eq!(store(&space, 9, number(9)), Ok(()));
+    let child = space.fork().expect("there is memory");
+    assert_eq!((huge(&space), huge(&child)), (HUGE, HUGE));
+    holds(&child, 0..HUGE);
+    drop(child);
+    assert_eq!(store(&space, 9, number(9)), Ok(()));
+    let moved = space.remap(&RemapRequest {
+        address: BASE,
+        old_len: HUGE * PAGE,
+        new_len: HUGE * PAGE,
+        flags: RemapFlags::MAYMOVE | RemapFlags::FIXED,
+        new_address: BASE + 3 * HUGE * PAGE,
+        privileged: false,
+        may_lock: true,
+    });
+    assert!(moved.is_ok());
+    assert_eq!((huge(&space), memory::huge_pages().split), (HUGE, before));
+    assert_eq!(load(&space, 3 * HUGE + 9), Ok(number(9)));
+    drop(space);
+    assert_eq!(memory::stats().free, free);
 }
