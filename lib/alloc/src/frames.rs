@@ -488,9 +488,12 @@ impl<'m, const N: usize> Frames<'m, N> {
         }
     }
 
-    /// Gives all frames of a chain to their sections.
+    /// Gives all frames of a chain to their sections. Frames side by side that
+    /// follow each other, as those of a program mostly do, go as blocks: a run is
+    /// merged once, not frame by frame.
     fn give_back(&self, chain: &mut Chain) {
-        let mut next = chain.pop(self.records());
+        let records = self.records();
+        let mut next = chain.pop(records);
         while let Some(first) = next {
             let Some(section) = self.section(first) else {
                 return;
@@ -500,8 +503,24 @@ impl<'m, const N: usize> Frames<'m, N> {
                 && frame >> self.shift() == first >> self.shift()
             {
                 self.make_used(frame);
-                buddy.free(frame, 0);
-                next = chain.pop(self.records());
+                let mut run = frame..frame + 1;
+                next = chain.pop(records);
+                while let Some(more) = next
+                    && more >> self.shift() == first >> self.shift()
+                {
+                    if more + 1 == run.start {
+                        run.start = more;
+                    } else if more == run.end {
+                        run.end = more + 1;
+                    } else {
+                        break;
+                    }
+                    self.make_used(more);
+                    next = chain.pop(records);
+                }
+                for (block, order) in blocks(run) {
+                    buddy.free(block, order);
+                }
             }
             self.count(section, &buddy);
         }
