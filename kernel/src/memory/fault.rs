@@ -16,6 +16,8 @@
 //! The space is locked for the look at the area and the entry, and for the
 //! change. What takes long is done before, or between two attempts ([`Made`]).
 
+use alloc::sync::Arc;
+
 use ochre_abi::Errno;
 use ochre_hal::memory::{OutOfMemory, PageTable, Rights, USER_END, UserFrame};
 use ochre_hal::user::Access;
@@ -83,6 +85,18 @@ impl AddressSpace {
             .map_err(|refusal| refusal.at(address))
     }
 
+    /// [`fault`](AddressSpace::fault) of the thread that has this handle of its
+    /// process's space.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fault_of_thread(self: &Arc<Self>, address: u64, access: Access) -> Result<(), Fault> {
+        // The process has a handle, too.
+        let is_alone = Arc::strong_count(self) <= 2;
+        self.resolve_with(address, access, Made::alone(is_alone))
+            .map_err(|refusal| refusal.at(address))
+    }
+
     /// Resolves a fault that a copy of the kernel met. Call it with no lock held.
     ///
     /// # Errors
@@ -101,10 +115,13 @@ impl AddressSpace {
 
     /// [`fault`](AddressSpace::fault) with the reason as such.
     pub(super) fn resolve(&self, address: u64, access: Access) -> Result<(), Refusal> {
+        self.resolve_with(address, access, Made::default())
+    }
+
+    fn resolve_with(&self, address: u64, access: Access, mut made: Made) -> Result<(), Refusal> {
         if access == Access::Write {
             UserFrame::prepare_zeroed();
         }
-        let mut made = Made::default();
         loop {
             let attempt = self.inner().attempt(address, access, &mut made);
             match attempt {

@@ -16,6 +16,7 @@
 //! | round n below [`ROUNDS`] | done, or refused | over; what is left over is dropped |
 //! | | wants: what was made is not what is needed now | made, unlocked: round n + 1 |
 //! | round [`ROUNDS`] | wants | made at once, the space locked |
+//! | any, the thread has its space to itself | wants a copy | made at once, the space locked |
 //!
 //! # What must hold
 //! Nothing that an attempt found counts in the next one, but for a copy, whose
@@ -104,6 +105,8 @@ pub(super) struct Made {
     changes: u64,
     /// Whether the space is to have no huge pages.
     refuses_huge: bool,
+    /// Whether nobody waits for the space while a page is copied.
+    is_alone: bool,
     /// Whether zeroes for a huge page were made, or there were none.
     tried_block: bool,
     /// What was made last, and is not used.
@@ -111,6 +114,16 @@ pub(super) struct Made {
 }
 
 impl Made {
+    /// Of attempts of a thread that has its space to itself, if that is so:
+    /// copies are made at once then, as nobody waits for the lock.
+    #[inline]
+    pub(super) fn alone(is_alone: bool) -> Made {
+        Made {
+            is_alone,
+            ..Made::default()
+        }
+    }
+
     /// Of attempts that cannot be interrupted: they make what they want at once.
     pub(super) fn locked() -> Made {
         Made {
@@ -215,7 +228,7 @@ impl Made {
                 changes: then,
                 copy,
             } if of.same_as(&frame) && then == changes => Ok(copy),
-            _ if self.is_last() => Ok(frame.duplicate()?),
+            _ if self.is_alone || self.is_last() => Ok(frame.duplicate()?),
             _ => Err(Stop::Wants(Wanted::Copy(frame, changes))),
         }
     }

@@ -498,16 +498,18 @@ impl Thread {
     fn handle(self: &Arc<Self>, state: &mut ThreadState, trap: Trap) -> Option<Step> {
         match trap {
             Trap::Syscall => {}
-            Trap::PageFault { address, access } => match state.space.fault(address, access) {
-                Ok(()) => {}
-                Err(fault) if fault.is_out_of_memory() => {
-                    pressure::relieve_or_end(&self.process);
-                    self.add_work(Work::RSEQ);
-                    // Whoever was killed goes first; then the access is made again.
-                    return Some(Step::Again);
+            Trap::PageFault { address, access } => {
+                match state.space.fault_of_thread(address, access) {
+                    Ok(()) => {}
+                    Err(fault) if fault.is_out_of_memory() => {
+                        pressure::relieve_or_end(&self.process);
+                        self.add_work(Work::RSEQ);
+                        // Whoever was killed goes first; then the access is made again.
+                        return Some(Step::Again);
+                    }
+                    Err(fault) => signal::send_fault(self, state, fault),
                 }
-                Err(fault) => signal::send_fault(self, state, fault),
-            },
+            }
             Trap::Exception(exception) => signal::send_exception(self, state, exception),
             Trap::Interrupt(event) => {
                 if event == Event::Timer {
