@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
-use ochre_hal::memory::{OutOfMemory, PAGE_SIZE, USER_END};
+use ochre_hal::memory::{HUGE_SIZE, OutOfMemory, PAGE_SIZE, USER_END};
 use ochre_hal::{memory, user::Access};
 
 use super::area::{Area, AreaFlags, PAGE, Source};
@@ -19,17 +19,34 @@ use super::{AddressSpace, Backing, Identity, may_promise};
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
 
+/// Bytes in a huge page, as addresses count.
+const HUGE: u64 = HUGE_SIZE as u64;
+
 /// Where a mapping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
     /// At the address if that is free, else anywhere; 0 for no wish.
     Hint(u64),
+    /// Anywhere, at the beginning of a huge page if there is room for that.
+    AnywhereForHuge,
     /// As a hint, but below 2 GiB if not at the hint.
     Below2G(u64),
     /// At the address, in place of what is there.
     Fixed(u64),
     /// At the address, which must be free.
     FixedNoReplace(u64),
+}
+
+impl Placement {
+    /// Where private memory without an object goes, of so many bytes: if nobody
+    /// cares, so that all of it can be in huge pages, and that what is done to
+    /// it as a whole finds whole tables.
+    pub(super) fn of_memory(self, len: u64) -> Placement {
+        match self {
+            Placement::Hint(0) if len.is_multiple_of(HUGE) => Placement::AnywhereForHuge,
+            other => other,
+        }
+    }
 }
 
 /// A mapping to be made.
@@ -88,7 +105,12 @@ impl AddressSpace {
         if !inner.areas.has_room() || !memory::has_headroom(HEADROOM) {
             return Err(Errno::ENOMEM);
         }
-        let start = inner.place(request.placement, len, request.privileged)?;
+        let is_private = !request.flags.contains(AreaFlags::SHARED);
+        let placement = match is_private && request.source.is_none() {
+            true => request.placement.of_memory(len),
+            false => request.placement,
+        };
+        let start = inner.place(placement, len, request.privileged)?;
         let flags = request.flags | inner.future;
         if flags.contains(AreaFlags::LOCKED) && !request.may_lock {
             let is_asked_for = request.flags.contains(AreaFlags::LOCKED);
@@ -421,6 +443,15 @@ impl Inner {
 
     fn place_freely(&mut self, placement: Placement, len: u64) -> Result<u64, Errno> {
         let (hint, below_2g) = match placement {
+            Placement::AnywhereForHuge => {
+                let padded = len.saturating_add(HUGE);
+                let found = self.place_freely(Placement::Hint(0), padded);
+                // Linux does not take the lowest place either.
+                return match found {
+                    Ok(start) => Ok((start & !(HUGE - 1)) + HUGE),
+                    Err(_) => self.place_freely(Placement::Hint(0), len),
+                };
+            }
             Placement::Hint(hint) => (hint, false),
             Placement::Below2G(hint) => (hint, true),
             Placement::Fixed(address) | Placement::FixedNoReplace(address) => (address, false),

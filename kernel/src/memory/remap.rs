@@ -214,7 +214,7 @@ impl Inner {
         let placement = if request.flags.contains(RemapFlags::FIXED) {
             Placement::Fixed(to)
         } else {
-            Placement::Hint(to)
+            self.anywhere(address, Placement::Hint(to), new_len)
         };
         let to = self.place(placement, new_len, request.privileged)?;
         self.relocate(
@@ -246,8 +246,18 @@ impl Inner {
         if !request.flags.contains(RemapFlags::MAYMOVE) {
             return Err(Errno::ENOMEM);
         }
-        let to = self.place(Placement::Hint(0), new_len, false)?;
+        let placement = self.anywhere(address, Placement::Hint(0), new_len);
+        let to = self.place(placement, new_len, false)?;
         self.relocate(address..address + old_len, to..to + new_len, false)
+    }
+
+    /// Where what is mapped at an address goes, with `wish`.
+    fn anywhere(&self, address: u64, wish: Placement, len: u64) -> Placement {
+        let is_memory = |area: &Area| !area.is_shared() && area.source.is_none();
+        match self.areas.get(address).is_some_and(is_memory) {
+            true => wish.of_memory(len),
+            false => wish,
+        }
     }
 
     /// Grows a mapping whose end is its area's end, if what follows is free;
