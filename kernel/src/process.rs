@@ -1,5 +1,6 @@
 //! Processes and threads: what a program has, from fork to wait.
 
+pub mod attach;
 pub mod clone;
 mod control;
 mod credentials;

@@ -3,6 +3,8 @@
 use ochre_abi::system::ADDR_NO_RANDOMIZE;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
+use super::attach::Attachers;
+
 /// How much later than asked a sleep may end by default.
 const DEFAULT_SLACK_NS: u64 = 50_000;
 
@@ -25,6 +27,8 @@ pub struct Control {
     pub oom_adjustment: AtomicI32,
     /// What that can be without privilege: what it was set to with it last.
     pub oom_least: AtomicI32,
+    /// `PR_SET_PTRACER`.
+    pub attachers: Attachers,
 }
 
 impl Default for Control {
@@ -38,6 +42,7 @@ impl Default for Control {
             personality: AtomicU32::new(0),
             oom_adjustment: AtomicI32::new(0),
             oom_least: AtomicI32::new(0),
+            attachers: Attachers::default(),
         }
     }
 }

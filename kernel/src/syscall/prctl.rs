@@ -64,6 +64,7 @@ pub fn prctl(
             let value = u32::from(control.is_subreaper.load(Ordering::Relaxed));
             write(call, second, &value)
         }
+        pr::SET_PTRACER => control.attachers.set(second).map(|()| 0),
         pr::SET_NO_NEW_PRIVS if second == 1 && rest_is_zero => {
             call.thread.set_no_new_privileges();
             Ok(0)

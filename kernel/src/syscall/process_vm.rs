@@ -16,7 +16,7 @@ use ochre_sync::primitive::atomic::Ordering;
 use super::{Call, Outcome, Ptr, SysResult, tags};
 use crate::memory::AddressSpace;
 use crate::memory::MakeRoom;
-use crate::process::{Pid, table};
+use crate::process::{Pid, attach, table};
 use crate::sched;
 
 /// Bytes that are copied before others may run.
@@ -145,7 +145,8 @@ fn other(call: &Call<'_>, pid: i32) -> Result<Arc<AddressSpace>, Errno> {
     // ORDERING: Relaxed; a flag that stands alone.
     let is_open = thread.process.control.dumpable.load(Ordering::Relaxed) == 1;
     let (own, target) = (call.thread.credentials(), thread.credentials());
-    if !Arc::ptr_eq(&thread.process, call.process()) && !own.may_inspect(&target, is_open) {
+    let may = own.may_inspect(&target, is_open) && attach::may_attach(call.thread, &thread.process);
+    if !Arc::ptr_eq(&thread.process, call.process()) && !may {
         return Err(Errno::EPERM);
     }
     let space = Arc::clone(&thread.process.space.lock());

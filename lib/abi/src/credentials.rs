@@ -71,4 +71,5 @@ pub mod pr {
     pub const TAGGED_ADDR_ENABLE: u64 = 1;
     pub const PAC_SET_ENABLED_KEYS: i32 = 60;
     pub const PAC_GET_ENABLED_KEYS: i32 = 61;
+    pub const SET_PTRACER: i32 = 0x5961_6d61;
 }

@@ -14,7 +14,7 @@ use crate::ipc::pipe;
 use crate::ipc::sysv::shm;
 use crate::memory;
 use crate::memory::commit::{self, Overcommit};
-use crate::process::{LAST_CAPABILITY, OPEN_FILES_MAX, clone, table};
+use crate::process::{LAST_CAPABILITY, OPEN_FILES_MAX, attach, clone, table};
 use crate::syscall::system;
 
 pub(super) const TOP: &[Entry] = &[
@@ -73,7 +73,14 @@ const KERNEL: &[Entry] = &[
         |bytes| clone::set_task_limit(number(bytes)?),
     ),
     Entry::text("version", |text| line(text, system::VERSION)),
+    Entry::directory("yama", YAMA),
 ];
+
+const YAMA: &[Entry] = &[Entry::setting(
+    "ptrace_scope",
+    |text| line(text, attach::scope()),
+    set_attach_scope,
+)];
 
 const RANDOM: &[Entry] = &[
     Entry::text("boot_id", boot_id),
@@ -147,6 +154,11 @@ fn set_segments(bytes: &[u8]) -> Result<(), Errno> {
         }
         _ => Err(Errno::EINVAL),
     }
+}
+
+fn set_attach_scope(bytes: &[u8]) -> Result<(), Errno> {
+    let asking = table::current_thread().ok_or(Errno::EPERM)?;
+    attach::set_scope(&asking, number(bytes)?)
 }
 
 fn line(text: &mut Text, value: impl core::fmt::Display) -> Made {
