@@ -15,6 +15,12 @@
 //! is moved on when that comes up. One that slept long is set to a little
 //! before the minimum, so that it runs soon but cannot hoard.
 //!
+//! A new one has the virtual time of the one that runs, which is its maker as a
+//! rule, and is put down for a slice later while others wait: its first turn comes
+//! behind theirs. (One that began at the minimum would be before all who had more,
+//! and so would the child that it makes at once, and that one's: those that do
+//! nothing but fork had the processor to themselves.)
+//!
 //! # Real time does not eat everything
 //! In each second real-time tasks get 0.95 seconds while fair ones wait.
 //!
@@ -248,21 +254,33 @@ impl<B> RunQueue<B> {
         task.node.weight.store(weight as u32, Ordering::Relaxed);
     }
 
-    /// Sets the virtual time at which a fair one comes in.
+    /// Sets the virtual time at which a fair one comes in that was here before.
     #[inline]
     fn place(&self, task: &Arc<Task<B>>) -> u64 {
-        let runtime = if task.node.place().is_new() {
-            self.minimum
-        } else {
-            self.placement(task.node.runtime.load(Ordering::Relaxed))
-        };
+        let runtime = self.placement(task.node.runtime.load(Ordering::Relaxed));
         task.node.runtime.store(runtime, Ordering::Relaxed);
         runtime
+    }
+
+    /// Sets the virtual time at which a new fair one comes in, and says for which
+    /// span it is put down.
+    fn place_new(&self, task: &Arc<Task<B>>, now_ns: u64) -> (u64, u64) {
+        let maker = self.current_runtime(now_ns).unwrap_or(0);
+        let runtime = self.minimum.max(maker);
+        task.node.runtime.store(runtime, Ordering::Relaxed);
+        let slice = virtual_time(SLICE_NS, task.node.packed().weight());
+        let behind = if self.fair == 0 { 0 } else { slice >> SPAN };
+        (runtime, (runtime >> SPAN).saturating_add(behind))
     }
 
     /// Puts a fair one in; its virtual time.
     fn push_fair(&mut self, task: Arc<Task<B>>, how: How, now_ns: u64) -> u64 {
         self.follow_current(now_ns);
+        if task.node.place().is_new() {
+            let (runtime, day) = self.place_new(&task, now_ns);
+            self.file(task, day);
+            return runtime;
+        }
         let runtime = self.place(&task);
         let mut day = runtime >> SPAN;
         if how == How::Yielded {

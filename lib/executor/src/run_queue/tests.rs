@@ -200,6 +200,10 @@ fn real_time_leaves_a_twentieth() {
 #[test]
 fn who_has_less_interrupts_and_batch_does_not() {
     let mut queue = queue();
+    let sleeper = fair(2, 0);
+    // It has been here, or it would begin behind the others.
+    queue.push(Arc::clone(&sleeper), How::Woken, 0);
+    assert!(queue.pop(0).is_some());
     queue.push(fair(0, 0), How::Woken, 0);
     assert!(queue.pop(0).is_some());
     assert!(!queue.push(fair(1, 0), How::Woken, 0), "not at once");
@@ -207,12 +211,86 @@ fn who_has_less_interrupts_and_batch_does_not() {
     let later = 10 * MILLISECOND;
     let batch = of_policy(3, Policy::Batch, 0);
     assert!(!queue.push(batch, How::Woken, later));
-    let sleeper = fair(2, 0);
-    // It has been here, or it would begin where the others are.
-    queue.push(Arc::clone(&sleeper), How::Woken, later);
-    queue.remove(&sleeper);
     assert!(queue.push(sleeper, How::Woken, later));
     assert!(queue.must_give_way(later));
+}
+
+/// How many tenths of a millisecond of a second each had: one that computes, and
+/// all of a line of tasks of which each makes the next, works a little, and ends.
+fn beside_a_line_of_children(nice: i8) -> [u64; 2] {
+    const WORK: u64 = MILLISECOND / 10;
+    let mut queue = queue();
+    let (mut had, mut now) = ([0, 0], 0);
+    queue.push(fair(0, 0), How::Woken, now);
+    queue.push(fair(1, nice), How::Woken, now);
+    while now < 1_000 * MILLISECOND {
+        let task = queue.pop(now).expect("two are there");
+        let name = name(&task) as usize;
+        if name == 1 {
+            now += WORK;
+            task.charge(WORK);
+            queue.push(fair(1, nice), How::Woken, now);
+            had[1] += 1;
+        } else {
+            while !queue.must_give_way(now) {
+                now += WORK;
+                task.charge(WORK);
+                had[0] += 1;
+            }
+            queue.push(task, How::Preempted, now);
+        }
+    }
+    had
+}
+
+#[test]
+fn who_makes_children_has_no_share_for_each() {
+    for (nice, least) in [(-20, 110), (0, 4_500), (19, 9_000)] {
+        let had = beside_a_line_of_children(nice);
+        assert!(had[0] >= least && had[1] > 0, "nice {nice}: {had:?}");
+    }
+}
+
+#[test]
+fn who_waits_is_before_those_that_are_made_meanwhile() {
+    let mut queue = queue();
+    let waiting = fair(0, 0);
+    queue.push(Arc::clone(&waiting), How::Woken, 0);
+    for _ in 0..10 {
+        queue.push(fair(1, 0), How::Woken, 0);
+    }
+    // It has its turn, and is behind the ten from there on.
+    let first = queue.pop(0).expect("all are there");
+    assert_eq!(name(&first), 0);
+    let mut now = SLICE_NS;
+    first.charge(SLICE_NS);
+    queue.push(first, How::Preempted, now);
+    // Each makes two, and so do those.
+    let mut turns = 0;
+    while let Some(task) = queue.pop(now).filter(|task| name(task) != 0) {
+        turns += 1;
+        assert!(turns <= 10, "those that were there come before it, only");
+        now += MILLISECOND;
+        task.charge(MILLISECOND);
+        for _ in 0..2 {
+            queue.push(fair(1, 0), How::Woken, now);
+        }
+    }
+}
+
+#[test]
+fn one_that_is_made_while_nobody_waits_begins_with_its_maker() {
+    let mut queue = queue();
+    let maker = fair(0, 0);
+    queue.push(Arc::clone(&maker), How::Woken, 0);
+    assert!(queue.pop(0).is_some());
+    let now = 50 * MILLISECOND;
+    queue.push(fair(1, 0), How::Woken, now);
+    maker.charge(now);
+    queue.push(maker, How::Preempted, now);
+    for expected in [1, 0] {
+        assert_eq!(queue.pop(now).map(|task| name(&task)), Some(expected));
+    }
 }
 
 #[test]
