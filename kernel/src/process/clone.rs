@@ -148,8 +148,8 @@ static TASK_LIMIT: AtomicUsize = AtomicUsize::new(0);
 /// What it may be set to: numbers of threads have 30 bits in futex words.
 const TASK_LIMITS: core::ops::RangeInclusive<usize> = 20..=0x3fff_ffff;
 
-/// How many threads there may be (`/proc/sys/kernel/threads-max`): unless set,
-/// as many as fit in an eighth of memory at 16 KiB each, as Linux reckons.
+/// How many threads there may be (`/proc/sys/kernel/threads-max`), ended processes
+/// that nobody has asked after among them: unless set, as many as fit in an eighth of memory at 16 KiB each, as Linux reckons.
 #[must_use]
 pub fn task_limit() -> usize {
     // ORDERING: a limit that stands for itself.
@@ -186,7 +186,7 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
         return Err(Errno::ENOMEM);
     }
     // The superuser is no exception.
-    if table::lock().thread_count() >= task_limit() {
+    if table::lock().task_count() >= task_limit() {
         return Err(Errno::EAGAIN);
     }
     let mut user = call.user.duplicate().map_err(|_| Errno::ENOMEM)?;
@@ -293,11 +293,18 @@ fn check_task_limit(thread: &Thread) -> Result<(), Errno> {
         return Ok(());
     }
     let limit = thread.process.limits.soft(Resource::Processes);
-    let tasks = table::lock()
+    let table = table::lock();
+    let threads = table
         .threads()
         .filter(|thread| thread.credentials().uid.real == user)
         .count();
-    if tasks as u64 >= limit {
+    // As on Linux, those that nobody has asked after yet count, too.
+    let ended = table
+        .iter()
+        .filter(|of| of.is_zombie && of.process.credentials().uid.real == user)
+        .count();
+    drop(table);
+    if (threads + ended) as u64 >= limit {
         return Err(Errno::EAGAIN);
     }
     Ok(())

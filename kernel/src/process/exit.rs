@@ -53,6 +53,7 @@ pub fn end_thread(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
         threads.is_empty()
     };
     if last {
+        table::lock().note_end();
         state.is_last = true;
         return end_process_by_parts(thread);
     }

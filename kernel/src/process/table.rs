@@ -55,6 +55,8 @@ pub struct Table {
     last: u32,
     /// Threads ever made.
     made: u64,
+    /// Processes without threads: they end, or have ended.
+    ended: usize,
     /// Signals on their way to groups.
     broadcasts: usize,
 }
@@ -77,6 +79,7 @@ static TABLE: SpinLock<Table> = SpinLock::new(Table {
     groups: BTreeMap::new(),
     last: 0,
     made: 0,
+    ended: 0,
     broadcasts: 0,
 });
 
@@ -201,6 +204,19 @@ impl Table {
     #[must_use]
     pub fn thread_count(&self) -> usize {
         self.threads.len()
+    }
+
+    /// What there may not be too many of: threads alive, and processes that have
+    /// ended and still have their number. (So those that fork wait for those who
+    /// have to ask after the children, and cannot leave them behind by thousands.)
+    #[must_use]
+    pub fn task_count(&self) -> usize {
+        self.threads.len() + self.ended
+    }
+
+    /// The last thread of a process has ended.
+    pub fn note_end(&mut self) {
+        self.ended += 1;
     }
 
     /// The number given last.
@@ -367,6 +383,7 @@ impl Table {
     /// caller drops it after giving back the lock.
     pub fn remove(&mut self, pid: Pid) -> Option<Arc<Process>> {
         let of = self.processes.remove(&pid)?;
+        self.ended -= 1;
         of.process.is_reaped.store(true, Ordering::Relaxed);
         self.leave_group(pid, of.group);
         if let Some(parent) = self.processes.get_mut(&of.process.parent_pid()) {
