@@ -12,6 +12,7 @@ use crate::sys;
 pub(crate) fn role(role: &str, words: &[String]) -> Option<i32> {
     match role {
         "--fork-bomb" => fork_bomb(),
+        "--doubling-bomb" => doubling_bomb(),
         "--hog" => hog(),
         "--fill" => fill(words.first().map_or("/tmp/full", String::as_str)),
         "--pipe-hog" => pipe_hog(),
@@ -58,6 +59,51 @@ fn fork_bomb() {
         .count();
     check("all were killed", killed == children.len());
     check("one more", wait(sys::fork(|| 7)));
+}
+
+/// Has a shell double itself again and again, and ends all of it when it is large.
+fn doubling_bomb() {
+    let shell = sys::fork(|| {
+        // What does not get a child says so, again and again.
+        let _ = call!(SYS_close, 2);
+        let words = [c"/bin/sh", c"-c", c"bomb() { bomb | bomb & }; bomb"];
+        let arguments = [
+            words[0].as_ptr().expose_provenance(),
+            words[1].as_ptr().expose_provenance(),
+            words[2].as_ptr().expose_provenance(),
+            0,
+        ];
+        let _ = call!(SYS_execve, words[0], &arguments, &[0_usize]);
+        127
+    });
+    let mut most = 0;
+    // Whatever runs meanwhile, one that slept has its turn soon.
+    for _ in 0..30 {
+        let pause = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 100_000_000,
+        };
+        let _ = call!(SYS_nanosleep, &pause, 0);
+        most = most.max(tasks());
+        if most > 200 {
+            break;
+        }
+    }
+    check("it grows", most > 50);
+    // One call ends them all: no child is made that it would miss.
+    check("all are killed", call!(SYS_kill, -1, libc::SIGKILL).is_ok());
+    let _ = wait(shell);
+    while call!(SYS_kill, -1, 0).is_ok() {
+        let _ = call!(SYS_sched_yield);
+    }
+    check("all are gone, and forks go on", wait(sys::fork(|| 7)));
+}
+
+/// How many threads there are.
+fn tasks() -> u16 {
+    let mut info: libc::sysinfo = sys::zeroed();
+    let _ = call!(SYS_sysinfo, &mut info);
+    info.procs
 }
 
 /// Touches memory until there is none. The end is a signal or an error: which of
