@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use self::options::{FileToPack, MachineOptions, Variable};
-use crate::{doctor, report, status, trace};
+use crate::{arch::Arch, doctor, report, status, trace};
 
 /// Runs Linux programs on the Ochre kernel, in a machine of their own.
 ///
@@ -76,7 +76,7 @@ enum Command {
     /// Boots to a shell's prompt and draws where the time went
     BootChart(BootChartOptions),
     /// Says what is there and what is missing
-    Doctor,
+    Doctor(DoctorOptions),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -99,6 +99,13 @@ the line begins with the thread's number. A call that never returned has '= ?'.
   ochre trace --only openat,execve sh -c 'cat /etc/hosts | wc -l'
   ochre trace --count find / -name hosts
   ochre trace --output calls.txt python3 -c 'print(1)'";
+
+#[derive(Debug, Args)]
+struct DoctorOptions {
+    /// Architecture of the guests: x86_64 or aarch64
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
+}
 
 #[derive(Debug, Args)]
 struct TraceOptions {
@@ -217,7 +224,7 @@ pub fn main() -> ExitCode {
         Some(Command::Profile(options)) => run::profiled(&options),
         Some(Command::Debug(options)) => run::debugged(&options),
         Some(Command::BootChart(options)) => run::boot_charted(&options),
-        Some(Command::Doctor) => Ok(doctor::print()),
+        Some(Command::Doctor(options)) => Ok(doctor::print(options.arch)),
     };
     done.unwrap_or_else(|error| {
         report::say(format!("{error:#}"));
@@ -263,7 +270,7 @@ pub fn check_words<'a, C: Parser>(
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Cli, Command};
+    use super::{Arch, Cli, Command};
     use crate::machine::Machine;
 
     #[test]
@@ -289,6 +296,20 @@ mod tests {
         let command = Cli::command();
         let all = command.get_subcommands().map(clap::Command::get_name);
         assert!(all.eq(names));
+    }
+
+    #[test]
+    fn the_doctor_is_asked_about_an_architecture() {
+        for (words, expected) in [
+            (&["ochre", "doctor"][..], Arch::X86_64),
+            (&["ochre", "doctor", "--arch", "aarch64"], Arch::Aarch64),
+        ] {
+            let cli = Cli::parse_from(words);
+            let Some(Command::Doctor(options)) = cli.command else {
+                panic!("not doctor");
+            };
+            assert_eq!(options.arch, expected);
+        }
     }
 
     #[test]

@@ -28,24 +28,31 @@ pub enum State {
     Missing(String),
 }
 
-/// Looks at everything that a run needs.
-pub fn examine() -> Vec<Finding> {
+/// Looks at everything that a run of a guest of this architecture needs.
+pub fn examine(arch: Arch) -> Vec<Finding> {
     let finding = |what, state| Finding { what, state };
-    vec![
+    let mut findings = vec![
         finding("sources", sources()),
         finding("cargo", cargo()),
-        finding("Rust target", rust_target()),
-        finding("QEMU", qemu()),
-        finding("busybox", busybox()),
-        finding("accelerator", accelerator()),
+        finding("Rust target", rust_target(arch)),
+        finding("QEMU", qemu(arch)),
+        finding("busybox", busybox(arch)),
+    ];
+    // What its commands are called is asked of the host's.
+    if arch != Arch::X86_64 {
+        findings.push(finding("its own too", busybox(Arch::X86_64)));
+    }
+    findings.extend([
+        finding("accelerator", accelerator(arch)),
         finding("cache", cache()),
-    ]
+    ]);
+    findings
 }
 
 /// Prints the findings on standard output. The exit code is 1 if something is
 /// missing that will not come by itself.
-pub fn print() -> ExitCode {
-    let findings = examine();
+pub fn print(arch: Arch) -> ExitCode {
+    let findings = examine(arch);
     for finding in &findings {
         let (mark, text) = match &finding.state {
             State::Fine(text) => ("ok", text),
@@ -76,23 +83,25 @@ fn cargo() -> State {
     }
 }
 
-fn rust_target() -> State {
-    if setup::has_kernel_target(Arch::X86_64) {
-        State::Fine(setup::KERNEL_TARGET.to_owned())
+fn rust_target(arch: Arch) -> State {
+    let target = arch.kernel_target();
+    if setup::has_kernel_target(arch) {
+        State::Fine(target.to_owned())
     } else if host::find_command("rustup").is_some() {
-        State::WillCome(format!("will be added by rustup: {}", setup::KERNEL_TARGET))
+        State::WillCome(format!("will be added by rustup: {target}"))
     } else {
-        State::Missing(format!("rustup target add {}", setup::KERNEL_TARGET))
+        State::Missing(format!("rustup target add {target}"))
     }
 }
 
-fn qemu() -> State {
-    match setup::find_qemu(Arch::X86_64) {
+fn qemu(arch: Arch) -> State {
+    let package = arch.qemu_package();
+    match setup::find_qemu(arch) {
         Some(path) => State::Fine(with_version(&path)),
         None if host::can_install() => {
-            State::WillCome(format!("will be installed: {}", setup::QEMU_PACKAGE.apt))
+            State::WillCome(format!("will be installed: {}", package.apt))
         }
-        None => State::Missing(format!("install it:\n{}", setup::QEMU_PACKAGE.commands())),
+        None => State::Missing(format!("install it:\n{}", package.commands())),
     }
 }
 
@@ -101,11 +110,14 @@ fn with_version(path: &Path) -> String {
     format!("{} ({version})", path.display())
 }
 
-fn busybox() -> State {
-    match setup::find_busybox() {
+fn busybox(arch: Arch) -> State {
+    match setup::find_busybox_of(arch) {
         Some(path) => State::Fine(path.display().to_string()),
         None if host::is_debian_like() => {
             State::WillCome("will be fetched, not installed: busybox-static".to_owned())
+        }
+        None if arch != Arch::X86_64 => {
+            State::Missing("it is fetched from Debian, by a Debian-like host".to_owned())
         }
         None => State::Missing(format!(
             "install it:\n{}",
@@ -114,12 +126,11 @@ fn busybox() -> State {
     }
 }
 
-fn accelerator() -> State {
-    State::Fine(match Accelerator::best() {
-        Accelerator::Kvm => "KVM".to_owned(),
-        Accelerator::Tcg | Accelerator::Counted => {
-            "QEMU's translator (KVM is not usable here)".to_owned()
-        }
+fn accelerator(arch: Arch) -> State {
+    State::Fine(match (arch, Accelerator::best()) {
+        (Arch::X86_64, Accelerator::Kvm) => "KVM".to_owned(),
+        (Arch::X86_64, _) => "QEMU's translator (KVM is not usable here)".to_owned(),
+        (Arch::Aarch64, _) => "QEMU's translator".to_owned(),
     })
 }
 
@@ -137,4 +148,32 @@ fn first_line(command: &mut Command) -> Option<String> {
         .filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{State, examine};
+    use crate::arch::Arch;
+
+    #[test]
+    fn each_architecture_has_needs_of_its_own() {
+        for (arch, target) in [
+            (Arch::X86_64, "x86_64-unknown-none"),
+            (Arch::Aarch64, "aarch64-unknown-none-softfloat"),
+        ] {
+            let findings = examine(arch);
+            let told = |what: &str| {
+                let found = findings.iter().find(|finding| finding.what == what);
+                match &found.expect("it is looked at").state {
+                    State::Fine(text) | State::WillCome(text) | State::Missing(text) => {
+                        text.clone()
+                    }
+                }
+            };
+            assert!(told("Rust target").contains(target));
+            let qemu = told("QEMU");
+            let names = [arch.qemu(), arch.qemu_package().apt];
+            assert!(names.iter().any(|name| qemu.contains(name)), "{qemu}");
+        }
+    }
 }

@@ -165,6 +165,18 @@ pub fn ensure_busybox() -> Result<PathBuf> {
     path.context("the package busybox-static holds no static busybox")
 }
 
+/// A static busybox of an architecture that is there already.
+pub fn find_busybox_of(arch: Arch) -> Option<PathBuf> {
+    match arch {
+        Arch::X86_64 => find_busybox(),
+        Arch::Aarch64 => {
+            let root = "ochre/roots/busybox-static+arm64";
+            let fetched = paths::target().ok()?.join(root).join("bin/busybox");
+            Some(fetched).filter(|path| path.is_file())
+        }
+    }
+}
+
 /// A static busybox of an architecture; fetched if need be, not installed.
 ///
 /// # Errors

@@ -130,7 +130,11 @@ enum Command {
     /// The book and the documentation of every crate, as web pages
     Docs,
     /// What is there and what is missing on this host
-    Doctor,
+    Doctor {
+        /// Architecture of the guests: x86_64 or aarch64
+        #[arg(long, value_enum, default_value_t)]
+        arch: Arch,
+    },
 }
 
 fn main() -> ExitCode {
@@ -208,7 +212,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Syscalls { check: true } => syscalls::check()?,
         Command::Syscalls { check: false } => syscalls::write()?,
         Command::Docs => docs::build()?,
-        Command::Doctor => return Ok(ochre_tool::doctor::print()),
+        Command::Doctor { arch } => return Ok(ochre_tool::doctor::print(arch)),
     }
     Ok(ExitCode::SUCCESS)
 }
