@@ -2,17 +2,31 @@
 //! one comes, shows its registers, and goes on when it is told to.
 
 use anyhow::{Result, ensure};
-use ochre_tests::{Case, check_output, shell};
+use ochre_tests::{Arch, Case, architectures, check_output, prefix, shell_on};
 use ochre_tool::remote::Remote;
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![Case::new("a debugger holds the machine", held)]
+    let case = |arch| {
+        let name = format!("{}a debugger holds the machine", prefix(arch));
+        Case::new(name, move || held(arch))
+    };
+    architectures().map(case).collect()
 }
 
-fn held() -> Result<()> {
+/// Hexadecimal digits of a machine's general registers, program counter and all.
+fn digits(arch: Arch) -> usize {
+    match arch {
+        Arch::X86_64 => 17 * 16,
+        Arch::Aarch64 => 33 * 16,
+    }
+}
+
+fn held(arch: Arch) -> Result<()> {
     let dir = ochre_tool::qemu::run_dir()?;
     let socket = dir.path().join("gdb");
-    let running = shell("echo on; exit 5")?.debugger(&socket).start()?;
+    let running = shell_on(arch, "echo on; exit 5")?
+        .debugger(&socket)
+        .start()?;
     let mut gdb = Remote::connect(&socket)?;
     let stopped = gdb.ask("?")?;
     ensure!(
@@ -22,7 +36,7 @@ fn held() -> Result<()> {
     // A processor that executed nothing of ours is where it is after reset.
     let registers = gdb.ask("g")?;
     ensure!(
-        registers.len() > 17 * 16 && registers.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        registers.len() >= digits(arch) && registers.bytes().all(|byte| byte.is_ascii_hexdigit()),
         "no registers: {registers}"
     );
     gdb.send("D")?;

@@ -148,9 +148,7 @@ fn expected(arch: Arch, name: &str) -> Expected {
 
 fn main() -> ExitCode {
     let x86_64 = is_tested(Arch::X86_64);
-    let on_x86_64 = apart::cases()
-        .chain(trace::cases())
-        .chain(debugger::cases());
+    let on_x86_64 = apart::cases().chain(trace::cases());
     ochre_tests::run(
         architectures()
             .flat_map(properties)
@@ -171,6 +169,7 @@ fn main() -> ExitCode {
             .chain(architectures().flat_map(init::cases))
             .chain(architectures().flat_map(names::cases))
             .chain(architectures().flat_map(places::cases))
+            .chain(debugger::cases())
             .chain(profile::cases())
             .chain(terminal::cases())
             .chain(screen::cases())
