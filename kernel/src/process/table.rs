@@ -175,6 +175,11 @@ impl Table {
         self.processes.range(from..).next().map(|(_, of)| of)
     }
 
+    /// The processes whose number is at least `from`, zombies included, by number.
+    pub fn processes_from(&self, from: Pid) -> impl Iterator<Item = &Relations> {
+        self.processes.range(from..).map(|(_, of)| of)
+    }
+
     /// The threads alive whose number is at least `from`, by number.
     pub fn threads_from(&self, from: Pid) -> impl Iterator<Item = &Arc<Thread>> {
         self.threads.range(from..).map(|(_, thread)| thread)

@@ -1,7 +1,6 @@
 //! Calls about signals.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::mem::size_of;
 
 use ochre_abi::Errno;
@@ -14,8 +13,7 @@ use ochre_hal::clock;
 use zerocopy::IntoBytes;
 
 use super::{Call, Outcome, Ptr};
-use crate::memory::MakeRoom;
-use crate::process::table::{self, Broadcast};
+use crate::process::table;
 use crate::process::{Pid, Process, Thread};
 use crate::signal::{self, Info};
 use crate::wait::{self, Interrupted};
@@ -247,20 +245,17 @@ pub fn kill(call: &mut Call<'_>, pid: i32, number: i32) -> Result<(), Errno> {
     match pid {
         i32::MIN => Err(Errno::ESRCH),
         -1 => {
-            let (everybody, _broadcast) = collect(|of| {
-                of.process.pid != Pid::INIT && of.process.pid != sender.pid && !of.is_zombie
-            })?;
-            if everybody.is_empty() {
-                return Err(Errno::ESRCH);
-            }
             let mut result = Ok(());
-            for target in &everybody {
-                let sent = send(target);
-                if sent != Err(Errno::EPERM) {
-                    result = sent;
-                }
-            }
-            result
+            let found = send_to_each(
+                |of| of.process.pid != Pid::INIT && of.process.pid != sender.pid && !of.is_zombie,
+                |target| {
+                    let sent = send(target);
+                    if sent != Err(Errno::EPERM) {
+                        result = sent;
+                    }
+                },
+            );
+            if found { result } else { Err(Errno::ESRCH) }
         }
         0 => {
             let table = table::lock();
@@ -299,28 +294,41 @@ pub(super) fn kill_process_group(
 
 /// One success is success; else the last failure counts.
 fn kill_group(group: Pid, send: impl Fn(&Process) -> Result<(), Errno>) -> Result<(), Errno> {
-    let (members, _broadcast) = collect(|of| of.group == group)?;
     let mut success = false;
     let mut result = Err(Errno::ESRCH);
-    for member in &members {
-        result = send(member);
-        success |= result.is_ok();
-    }
+    send_to_each(
+        |of| of.group == group,
+        |member| {
+            result = send(member);
+            success |= result.is_ok();
+        },
+    );
     if success { Ok(()) } else { result }
 }
 
-/// The processes that are wanted, to send to.
-fn collect(
+/// Sends to each process that is wanted; whether there was one. No list is made of
+/// them: whoever ends those that have all the memory must not need any. Until the
+/// last of them is told, none gets a child that would be missed.
+fn send_to_each(
     wanted: impl Fn(&table::Relations) -> bool,
-) -> Result<(Vec<Arc<Process>>, Broadcast), Errno> {
-    let mut found = Vec::new();
-    let mut table = table::lock();
-    for of in table.iter().filter(|of| wanted(of)) {
-        found.make_room(1)?;
-        found.push(Arc::clone(&of.process));
+    mut send: impl FnMut(&Process),
+) -> bool {
+    let _broadcast = table::lock().broadcast();
+    let mut found = false;
+    let mut from = Pid::INIT;
+    while let Some(process) = first_from(from, &wanted) {
+        found = true;
+        send(&process);
+        from = Pid(process.pid.0.saturating_add(1));
     }
-    let broadcast = table.broadcast();
-    Ok((found, broadcast))
+    found
+}
+
+/// The first process whose number is at least `from` and that is wanted.
+fn first_from(from: Pid, wanted: impl Fn(&table::Relations) -> bool) -> Option<Arc<Process>> {
+    let table = table::lock();
+    let of = table.processes_from(from).find(|of| wanted(of))?;
+    Some(Arc::clone(&of.process))
 }
 
 /// The thread with a number, in a process with a number if one is given.
