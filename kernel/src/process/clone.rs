@@ -148,8 +148,9 @@ static TASK_LIMIT: AtomicUsize = AtomicUsize::new(0);
 /// What it may be set to: numbers of threads have 30 bits in futex words.
 const TASK_LIMITS: core::ops::RangeInclusive<usize> = 20..=0x3fff_ffff;
 
-/// How many threads there may be (`/proc/sys/kernel/threads-max`), ended processes
-/// that nobody has asked after among them: unless set, as many as fit in an eighth of memory at 16 KiB each, as Linux reckons.
+/// How many threads there may be (`/proc/sys/kernel/threads-max`), ended
+/// processes that nobody has asked after among them: unless set, as many as fit
+/// in an eighth of memory at 16 KiB each, as Linux reckons.
 #[must_use]
 pub fn task_limit() -> usize {
     // ORDERING: a limit that stands for itself.

@@ -7,7 +7,7 @@ use proptest::prop_oneof;
 use proptest::test_runner::TestCaseError;
 
 use super::super::super::{
-    PageTable, Rights, Sharing, USER_END, UserBlock, UserFrame, frames, host,
+    BlockState, PageTable, Rights, Sharing, USER_END, UserBlock, UserFrame, frames, host,
 };
 use super::{PAGE, check, frame, mark, rw, space};
 
@@ -179,6 +179,7 @@ fn without_room_for_a_table_nothing_is_changed() {
 enum Act {
     Store(u64, u8),
     Huge(u64),
+    Collapse(u64),
     Unmap(u64, u64),
     Seal(u64, u64),
     Move(u64, u64, u64),
@@ -194,6 +195,8 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (page(), 0_u8..255).prop_map(|(page, value)| Act::Store(page, value)),
         1 => (0_u64..3).prop_map(Act::Huge),
+        1 => (0_u64..3).prop_map(Act::Collapse),
+        1 => (0_u64..3, 0_u64..3).prop_map(|(a, b)| Act::Move(a * 512, b * 512, 512)),
         2 => (page(), page()).prop_map(|(a, b)| Act::Unmap(a.min(b), a.max(b))),
         1 => (page(), page()).prop_map(|(a, b)| Act::Seal(a.min(b), a.max(b))),
         1 => (page(), page(), 1_u64..600).prop_map(|(a, b, len)| Act::Move(a, b, len)),
@@ -270,6 +273,19 @@ proptest! {
                     table.map_huge(first * PAGE, block, rw()).expect("room");
                     content.extend((first..first + 512).map(|page| (page, 0)));
                 }
+                Act::Collapse(place) => {
+                    let first = place * 512;
+                    if table.block_state(first * PAGE) != BlockState::Pages {
+                        continue;
+                    }
+                    let Ok(block) = UserBlock::zeroed() else {
+                        continue;
+                    };
+                    table.collapse(first * PAGE, block, rw()).expect("room");
+                    for page in first..first + 512 {
+                        content.entry(page).or_insert(0);
+                    }
+                }
                 Act::Unmap(start, end) => {
                     table.unmap(start * PAGE..end * PAGE).expect("room").flush();
                     content.retain(|page, _| !(start..end).contains(page));
@@ -309,8 +325,12 @@ proptest! {
                 Act::Spare(start, end) => {
                     let is_gone = |page: u64| {
                         let first = page / 512 * 512;
-                        let is_huge = || table.query(page * PAGE).is_some_and(|page| page.is_huge);
-                        start <= first && first + 512 <= end && is_huge()
+                        // One that others have stays, as their pages do.
+                        let is_own_huge = || {
+                            let page = table.query(page * PAGE);
+                            page.is_some_and(|page| page.is_huge && page.owners == 1)
+                        };
+                        start <= first && first + 512 <= end && is_own_huge()
                     };
                     content.retain(|&page, _| !is_gone(page));
                     let range = start * PAGE..end * PAGE;
