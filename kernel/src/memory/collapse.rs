@@ -12,14 +12,12 @@
 use core::ops::Range;
 
 use ochre_abi::Errno;
-use ochre_hal::memory::{BlockState, HUGE_SIZE};
+use ochre_hal::memory::BlockState;
 
+use super::AddressSpace;
 use super::area::{Area, AreaFlags};
+use super::huge::{self, HUGE};
 use super::space::Inner;
-use super::{AddressSpace, huge};
-
-/// Bytes in a huge page, as addresses count.
-const HUGE: u64 = HUGE_SIZE as u64;
 
 /// Huge pages that one part makes.
 const AT_ONCE: usize = 4;

@@ -25,7 +25,7 @@ use super::AddressSpace;
 use super::area::{Area, AreaFlags};
 
 /// Bytes in a huge page, as addresses count.
-const HUGE: u64 = HUGE_SIZE as u64;
+pub(super) const HUGE: u64 = HUGE_SIZE as u64;
 
 /// Which areas may have huge pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

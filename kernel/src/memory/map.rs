@@ -4,12 +4,13 @@ use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_abi::mman::Protection;
-use ochre_hal::memory::{HUGE_SIZE, OutOfMemory, PAGE_SIZE, USER_END};
+use ochre_hal::memory::{OutOfMemory, PAGE_SIZE, USER_END};
 use ochre_hal::{memory, user::Access};
 
 use super::area::{Area, AreaFlags, PAGE, Source};
 use super::commit::Overcommit;
 use super::fault::Refusal;
+use super::huge::HUGE;
 use super::layout::LOWEST;
 use super::populate::Population;
 use super::pressure::HEADROOM;
@@ -18,9 +19,6 @@ use super::{AddressSpace, Backing, Identity, may_promise};
 
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
-
-/// Bytes in a huge page, as addresses count.
-const HUGE: u64 = HUGE_SIZE as u64;
 
 /// Where a mapping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,7 +42,7 @@ pub fn scope() -> u32 {
 /// EPERM without `CAP_SYS_PTRACE`; EINVAL for what is no scope, or less than the
 /// last one once that was set.
 pub fn set_scope(asking: &Thread, scope: u32) -> Result<(), Errno> {
-    if !asking.credentials().has(Capability::SysPtrace) {
+    if !asking.has(Capability::SysPtrace) {
         return Err(Errno::EPERM);
     }
     let may_follow = |now: u32| (scope <= NOBODY && scope >= now - now % NOBODY).then_some(scope);
@@ -92,7 +92,7 @@ impl Attachers {
 /// let it look into it.
 #[must_use]
 pub fn may_attach(asking: &Thread, to: &Process) -> bool {
-    let has_right = || asking.credentials().has(Capability::SysPtrace);
+    let has_right = || asking.has(Capability::SysPtrace);
     match scope() {
         0 => true,
         1 => has_right() || is_related(asking.process.pid, to),

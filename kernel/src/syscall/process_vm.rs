@@ -145,8 +145,10 @@ fn other(call: &Call<'_>, pid: i32) -> Result<Arc<AddressSpace>, Errno> {
     // ORDERING: Relaxed; a flag that stands alone.
     let is_open = thread.process.control.dumpable.load(Ordering::Relaxed) == 1;
     let (own, target) = (call.thread.credentials(), thread.credentials());
-    let may = own.may_inspect(&target, is_open) && attach::may_attach(call.thread, &thread.process);
-    if !Arc::ptr_eq(&thread.process, call.process()) && !may {
+    let is_ours = Arc::ptr_eq(&thread.process, call.process());
+    let may =
+        || own.may_inspect(&target, is_open) && attach::may_attach(call.thread, &thread.process);
+    if !is_ours && !may() {
         return Err(Errno::EPERM);
     }
     let space = Arc::clone(&thread.process.space.lock());

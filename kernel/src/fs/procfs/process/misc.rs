@@ -190,7 +190,7 @@ pub(super) fn set_oom_adjustment(subject: &Subject, bytes: &[u8]) -> Result<(), 
     let process = subject.process()?;
     let asking = table::current_thread().ok_or(Errno::EACCES)?;
     let control = &process.control;
-    if asking.credentials().has(Capability::SysResource) {
+    if asking.has(Capability::SysResource) {
         control.oom_least.store(new, Ordering::Relaxed);
     } else if new < control.oom_least.load(Ordering::Relaxed) {
         return Err(Errno::EACCES);
