@@ -106,13 +106,18 @@ fn look_once(
     };
     let mut any = false;
     let mut found = None;
-    for pid in &of.children {
-        let Some(child) = table.relations(*pid) else {
+    // Who asks after one child does not pay for all that it has.
+    let (all, one) = match selector {
+        Selector::Process(pid) => (&[][..], Some(pid)),
+        Selector::Any | Selector::Group(_) => (&of.children[..], None),
+    };
+    for pid in all.iter().copied().chain(one) {
+        let Some(child) = table.relations(pid) else {
             continue;
         };
         let selected = match selector {
             Selector::Any => true,
-            Selector::Process(pid) => child.process.pid == pid,
+            Selector::Process(_) => child.process.parent_pid() == parent.pid,
             Selector::Group(group) => child.group == group,
         };
         // Children that do not end with SIGCHLD are asked for by __WCLONE.

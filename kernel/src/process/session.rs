@@ -94,11 +94,7 @@ pub fn new_session(caller: Pid) -> Result<Pid, Errno> {
     if !table.group(caller).is_empty() {
         return Err(Errno::EPERM);
     }
-    table.set_group(caller, caller)?;
-    if let Some(of) = table.relations_mut(caller) {
-        of.session = caller;
-        of.gave_up_terminal = false;
-    }
+    table.begin_session(caller)?;
     Ok(caller)
 }
 

@@ -52,6 +52,8 @@ pub struct Table {
     processes: BTreeMap<Pid, Relations>,
     threads: BTreeMap<Pid, Arc<Thread>>,
     groups: BTreeMap<Pid, Vec<Pid>>,
+    /// How many processes, zombies included, a session has.
+    sessions: BTreeMap<Pid, usize>,
     last: u32,
     /// Threads ever made.
     made: u64,
@@ -73,15 +75,7 @@ impl Drop for Broadcast {
     }
 }
 
-static TABLE: SpinLock<Table> = SpinLock::new(Table {
-    processes: BTreeMap::new(),
-    threads: BTreeMap::new(),
-    groups: BTreeMap::new(),
-    last: 0,
-    made: 0,
-    ended: 0,
-    broadcasts: 0,
-});
+static TABLE: SpinLock<Table> = SpinLock::new(Table::new());
 
 /// Highest number plus one; what `/proc/sys/kernel/pid_max` says.
 static HIGHEST: AtomicU32 = AtomicU32::new(PID_MAX);
@@ -135,6 +129,19 @@ pub fn current_thread() -> Option<Arc<Thread>> {
 }
 
 impl Table {
+    const fn new() -> Table {
+        Table {
+            processes: BTreeMap::new(),
+            threads: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            last: 0,
+            made: 0,
+            ended: 0,
+            broadcasts: 0,
+        }
+    }
+
     /// The process with a number, zombies included.
     #[must_use]
     pub fn process(&self, pid: Pid) -> Option<Arc<Process>> {
@@ -154,7 +161,8 @@ impl Table {
     }
 
     /// How a process stands to others. Change groups through
-    /// [`set_group`](Table::set_group).
+    /// [`set_group`](Table::set_group), sessions through
+    /// [`begin_session`](Table::begin_session).
     pub fn relations_mut(&mut self, pid: Pid) -> Option<&mut Relations> {
         self.processes.get_mut(&pid)
     }
@@ -289,6 +297,7 @@ impl Table {
             parent.children.push(pid);
         }
         self.groups.entry(group).or_default().push(pid);
+        *self.sessions.entry(session).or_default() += 1;
         self.processes.insert(
             pid,
             Relations {
@@ -348,7 +357,7 @@ impl Table {
         self.processes.contains_key(&pid)
             || self.threads.contains_key(&pid)
             || self.groups.contains_key(&pid)
-            || self.processes.values().any(|of| of.session == pid)
+            || self.sessions.contains_key(&pid)
     }
 
     /// Takes a thread out.
@@ -375,6 +384,29 @@ impl Table {
         Ok(())
     }
 
+    /// Makes a process the leader of a new group in a new session.
+    ///
+    /// # Errors
+    /// ESRCH; ENOMEM, then nothing changed.
+    pub fn begin_session(&mut self, pid: Pid) -> Result<(), Errno> {
+        self.set_group(pid, pid)?;
+        let of = self.relations_mut(pid).ok_or(Errno::ESRCH)?;
+        of.gave_up_terminal = false;
+        let old = core::mem::replace(&mut of.session, pid);
+        *self.sessions.entry(pid).or_default() += 1;
+        self.leave_session(old);
+        Ok(())
+    }
+
+    fn leave_session(&mut self, session: Pid) {
+        if let Some(members) = self.sessions.get_mut(&session) {
+            *members -= 1;
+            if *members == 0 {
+                self.sessions.remove(&session);
+            }
+        }
+    }
+
     fn leave_group(&mut self, pid: Pid, group: Pid) {
         if let Some(members) = self.groups.get_mut(&group) {
             members.retain(|member| *member != pid);
@@ -391,6 +423,7 @@ impl Table {
         self.ended -= 1;
         of.process.is_reaped.store(true, Ordering::Relaxed);
         self.leave_group(pid, of.group);
+        self.leave_session(of.session);
         if let Some(parent) = self.processes.get_mut(&of.process.parent_pid()) {
             parent.children.retain(|child| *child != pid);
         }

@@ -50,8 +50,14 @@ fn told(answer: Ret) -> String {
     }
 }
 
-/// Several processes want the same number at the same time: one gets it.
+/// What only root may ask for: a number that others may have.
 pub(crate) fn as_root() {
+    numbers_of_sessions();
+    rivals();
+}
+
+/// Several processes want the same number at the same time: one gets it.
+fn rivals() {
     const RIVALS: usize = 4;
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
@@ -108,6 +114,45 @@ pub(crate) fn as_root() {
         }
     }
     check("children and refusals", (children, refused));
+}
+
+/// A session's number is not free while the session has anybody, be its leader
+/// and its leader's group gone.
+fn numbers_of_sessions() {
+    let _ = call!(SYS_prctl, libc::PR_SET_CHILD_SUBREAPER, 1);
+    let mut ends = [0_i32; 2];
+    let _ = call!(SYS_pipe2, &mut ends, libc::O_CLOEXEC);
+    let [read, write] = ends;
+    let mut ready = [0_i32; 2];
+    let _ = call!(SYS_pipe2, &mut ready, libc::O_CLOEXEC);
+    let leader = sys::fork(|| {
+        let _ = call!(SYS_setsid);
+        sys::fork(|| {
+            let _ = call!(SYS_setpgid, 0, 0);
+            let _ = call!(SYS_close, write);
+            let _ = call!(SYS_write, ready[1], &[1_u8], 1);
+            let _ = call!(SYS_read, read, &mut [0_u8], 1);
+            3
+        });
+        let _ = call!(SYS_read, ready[0], &mut [0_u8], 1);
+        0
+    });
+    check("the leader", wait(leader));
+    check("its group", call!(SYS_kill, -leader, 0));
+    let number = leader as u64;
+    let args = Args {
+        set_tid: core::ptr::from_ref(&number).expose_provenance() as u64,
+        set_tid_size: 1,
+        ..fork_like()
+    };
+    check("a session's number", clone3(&args, SIZE));
+    let _ = call!(SYS_close, write);
+    check("its member", wait(-1));
+    check("a number that was a session's", clone3(&args, SIZE));
+    for end in [read, ready[0], ready[1]] {
+        let _ = call!(SYS_close, end);
+    }
+    let _ = call!(SYS_prctl, libc::PR_SET_CHILD_SUBREAPER, 0);
 }
 
 /// The cases.
