@@ -124,6 +124,11 @@ fn run(options: &Options) -> Result<()> {
         measuring.console()?;
     }
     let mut samples = measuring.into_samples();
+    if let Some(row) = options.row.iter().find(|row| !samples.has_row(row)) {
+        bail!(
+            "no row {row} was measured: the names are those in bench/results/*.csv, behind the `:`"
+        );
+    }
     let heading = Heading::new(options.date.clone(), platform)?;
     let path = match &options.output {
         Some(path) => path.clone(),

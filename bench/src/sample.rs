@@ -152,6 +152,12 @@ impl Samples {
         Ok(())
     }
 
+    /// Whether a row was measured in this run; `name` is without the clock.
+    pub(crate) fn has_row(&self, name: &str) -> bool {
+        let mut rows = self.linux.keys().chain(self.ochre.keys());
+        rows.any(|row| row.rsplit(':').next() == Some(name))
+    }
+
     /// A row condensed, if it was measured.
     pub(crate) fn summary(&self, system: System, row: &str) -> Option<Summary> {
         let all = match system {
@@ -214,6 +220,15 @@ mod tests {
             (1.0, 3.0, 5.0)
         );
         assert_eq!(samples.summary(System::Linux, "x"), None);
+    }
+
+    #[test]
+    fn a_row_is_asked_for_without_its_clock() {
+        let mut samples = Samples::default();
+        samples.add(System::Ochre, vec![Reading::new("smp1-counted:pipe", 1.0)]);
+        samples.add_kept("smp1:switch,Ochre,ns,7,6,8,3\n").unwrap();
+        let found = ["pipe", "smp1-counted:pipe", "pip", "switch"].map(|row| samples.has_row(row));
+        assert_eq!(found, [true, false, false, false]);
     }
 
     #[test]
