@@ -39,7 +39,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use ochre_hal::boot::{BootInfo, Initramfs};
-use ochre_hal::cpu::MAX_CPUS;
+use ochre_hal::cpu::{CpuId, MAX_CPUS};
 use ochre_hal::irq::{self, Event};
 use ochre_hal::memory::{PAGE_SIZE, PageTable, Rights, UserFrame};
 use ochre_hal::{boottest, clock, cpu, debug, memory, power, smp};
@@ -288,14 +288,22 @@ fn count_kicks() -> ! {
 /// Every kick that finds the processor asleep, or on its way there, wakes it.
 fn wake_from_idle() {
     smp::start_others(count_kicks);
-    for round in 1..=1000 {
+    let wait = |cpu: CpuId, kicks| {
+        while COUNTS[cpu.index()].load(Ordering::Relaxed) < kicks {
+            core::hint::spin_loop();
+        }
+    };
+    // Alone: it is the one that is meant.
+    for cpu in cpu::all().skip(1) {
+        irq::kick(cpu);
+        wait(cpu, 1);
+    }
+    for round in 2..=1000 {
         for cpu in cpu::all().skip(1) {
             irq::kick(cpu);
         }
         for cpu in cpu::all().skip(1) {
-            while COUNTS[cpu.index()].load(Ordering::Relaxed) < round {
-                core::hint::spin_loop();
-            }
+            wait(cpu, round);
         }
     }
 }

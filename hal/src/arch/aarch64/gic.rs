@@ -152,19 +152,21 @@ impl Gic {
         );
     }
 
-    /// Sets up this processor's part.
-    pub(super) fn init_here(&self) {
+    /// Sets up this processor's part; by what the processor is interrupted
+    /// ([`Gic::send`]), if it has one.
+    pub(super) fn init_here(&self) -> Option<u64> {
         match &self.kind {
             Kind::Two(interface) => {
                 own_priorities(&self.distributor, 0);
                 interface.write(interface::MASK, 0xff);
                 interface.write(interface::CONTROL, 1);
+                // Where its own interrupts go is itself; with one processor
+                // nothing is there.
+                let own = self.distributor.read(distributor::TARGETS) & 0xff;
+                Some(u64::from(own.max(1)))
             }
             Kind::Three => {
-                let Some(own) = self.redistributor() else {
-                    log::error!("a processor has no redistributor: it gets no interrupts");
-                    return;
-                };
+                let own = self.redistributor()?;
                 own.write(
                     redistributor::WAKE,
                     own.read(redistributor::WAKE) & !redistributor::SLEEP,
@@ -185,6 +187,7 @@ impl Gic {
                 unsafe { msr!("s3_0_c12_c12_4", 0) };
                 // SAFETY: interrupts of the second group come; the kernel can take them.
                 unsafe { msr!("s3_0_c12_c12_7", 1) };
+                Some(system::affinity())
             }
         }
     }
@@ -207,15 +210,16 @@ impl Gic {
         let place = line as usize;
         match &self.kind {
             Kind::Two(_) => {
-                // Four lines to a word, a bit for each processor: the boot
-                // processor is the first of a cluster.
+                // Four lines to a word, a bit for each processor.
+                let boot = super::percpu::target(0).unwrap_or(1);
                 let at = distributor::TARGETS + place / 4 * 4;
                 let shift = line % 4 * 8;
                 let others = self.distributor.read(at) & !(0xff << shift);
-                self.distributor.write(at, others | 1 << shift);
+                // CAST: eight bits.
+                self.distributor.write(at, others | (boot as u32) << shift);
             }
             Kind::Three => {
-                let affinity = super::percpu::affinity(0).unwrap_or(0);
+                let affinity = super::percpu::target(0).unwrap_or(0);
                 let at = distributor::ROUTE + place * 8;
                 // CAST: the two halves of a register of 64 bits.
                 self.distributor.write(at, affinity as u32);
@@ -234,25 +238,24 @@ impl Gic {
     }
 
     /// Interrupts a processor with one of the numbers below 16.
-    pub(super) fn send(&self, index: usize, affinity: u64, number: u32) {
+    pub(super) fn send(&self, target: u64, number: u32) {
         // What was stored before is seen by whoever takes the interrupt.
         // SAFETY: a barrier.
         unsafe { core::arch::asm!("dsb ish", options(nostack, preserves_flags)) };
         match &self.kind {
-            // This controller has eight processors at most.
-            Kind::Two(_) if index < 8 => {
+            // CAST: eight bits, this controller's processors.
+            Kind::Two(_) => {
                 self.distributor
-                    .write(distributor::SEND, 1 << (16 + index) | number);
+                    .write(distributor::SEND, (target as u32) << 16 | number);
             }
-            Kind::Two(_) => {}
             Kind::Three => {
-                let target = affinity & 0xff;
-                let word = (affinity >> 32 & 0xff) << 48
-                    | (affinity >> 16 & 0xff) << 32
-                    | (target / 16) << 44
+                let last = target & 0xff;
+                let word = (target >> 32 & 0xff) << 48
+                    | (target >> 16 & 0xff) << 32
+                    | (last / 16) << 44
                     | u64::from(number) << 24
-                    | (affinity >> 8 & 0xff) << 16
-                    | 1 << (target % 16);
+                    | (target >> 8 & 0xff) << 16
+                    | 1 << (last % 16);
                 // SAFETY: an interrupt for a processor of ours.
                 unsafe { msr!("s3_0_c12_c11_5", word) };
             }

@@ -56,18 +56,26 @@ pub(super) fn init(platform: &Platform) {
         )
     });
     let _ = GIC.set(gic);
-    init_here();
+    assert!(
+        init_here(),
+        "the machine is unusable: its interrupt controller has no part for the boot processor"
+    );
 }
 
-/// Sets up the controller's part of this processor.
-pub(super) fn init_here() {
-    if let Some(gic) = GIC.get() {
-        gic.init_here();
-        gic.unmask_own(TIMER.load(Ordering::Relaxed));
-        for number in [RESCHEDULE, FLUSH, SIGN] {
-            gic.unmask_own(number);
-        }
+/// Sets up the controller's part of this processor; whether it has one.
+pub(super) fn init_here() -> bool {
+    let Some(gic) = GIC.get() else {
+        return false;
+    };
+    let Some(target) = gic.init_here() else {
+        return false;
+    };
+    percpu::current().set_target(target);
+    gic.unmask_own(TIMER.load(Ordering::Relaxed));
+    for number in [RESCHEDULE, FLUSH, SIGN] {
+        gic.unmask_own(number);
     }
+    true
 }
 
 /// The line of a device tree's shared interrupt, where it is one.
@@ -113,8 +121,8 @@ pub(crate) fn interrupt_anywhere(index: usize) -> bool {
 }
 
 fn send(index: usize, number: u32) {
-    if let (Some(gic), Some(affinity)) = (GIC.get(), percpu::affinity(index)) {
-        gic.send(index, affinity, number);
+    if let (Some(gic), Some(target)) = (GIC.get(), percpu::target(index)) {
+        gic.send(target, number);
     }
 }
 

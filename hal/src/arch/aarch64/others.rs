@@ -14,6 +14,9 @@
 //! boot processor ends it; all others are the owner's Release store. When no
 //! slot is CALLED any more the ready ones are numbered, in the order of the
 //! device tree, and let go. The counter is the same for all by architecture.
+//!
+//! Who is ready sleeps until it is let go: processors that are threads of a
+//! host with fewer would keep each other from coming, as long as they look.
 
 use core::alloc::Layout;
 use core::mem::offset_of;
@@ -24,12 +27,12 @@ use ochre_sync::primitive::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use ochre_sync::primitive::spin_loop;
 
 use super::percpu::{self, PerCpu};
-use super::{clock, features, interrupts, layout, power, psci, system};
+use super::{clock, features, interrupts, layout, power, psci, system, window};
 use crate::clock::alarm;
 use crate::cpu::{self, MAX_CPUS};
 use crate::memory::{self, OutOfMemory, presence, stacks};
 
-/// A processor that was called may take so long.
+/// A processor that was called may take so long after the one that came before.
 const PATIENCE_NS: u64 = 2_000_000_000;
 
 const EMPTY: u32 = 0;
@@ -120,6 +123,8 @@ pub(crate) fn start(entry: fn() -> !) -> bool {
             // ORDERING: Release pairs with the Acquire in `come`: it knows its
             // number, and how many there are.
             slot.state.store(RUNS, Ordering::Release);
+            // Wakes it, and is no news to whoever looks for interrupts there.
+            interrupts::ask_for_a_sign(slot.index.load(Ordering::Relaxed) as usize);
         }
     }
     if online > 1 {
@@ -142,7 +147,6 @@ fn call(slot: &'static Slot, affinity: u64) -> Result<(), OutOfMemory> {
     // SAFETY: just written, and nobody else's yet.
     let filled = unsafe { block.as_ref() };
     filled.exception_stack.set(exception_stack.top);
-    filled.set_affinity(affinity);
     let root = memory::space::kernel_root_address();
     slot.root.store(root, Ordering::Relaxed);
     slot.stack.store(stack.top, Ordering::Relaxed);
@@ -175,14 +179,23 @@ fn end_call(slot: &Slot, state: u32) -> bool {
 
 /// Waits until every processor that was called is ready, or not to be waited for.
 fn wait(slots: &[Slot]) {
-    let began = clock::now_ns();
-    for slot in slots {
-        while slot.state.load(Ordering::Acquire) == CALLED {
-            if clock::now_ns().saturating_sub(began) > PATIENCE_NS {
+    let (mut heard_at, mut left) = (clock::now_ns(), slots.len());
+    loop {
+        let called = slots
+            .iter()
+            .filter(|slot| slot.state.load(Ordering::Acquire) == CALLED);
+        let (now, count) = (clock::now_ns(), called.count());
+        if count == 0 {
+            return;
+        }
+        if count < left {
+            (heard_at, left) = (now, count);
+        } else if now.saturating_sub(heard_at) > PATIENCE_NS {
+            for slot in slots {
                 end_call(slot, GONE);
             }
-            spin_loop();
         }
+        spin_loop();
     }
 }
 
@@ -214,17 +227,16 @@ extern "C" fn come(slot: &'static Slot) -> ! {
     // SAFETY: once; the block is installed and nothing has touched user pages.
     unsafe { features::enable() };
     features::close_user_memory();
-    if !features::are_those_here() {
+    if !features::are_those_here() || !interrupts::init_here() {
         end_call(slot, UNFIT);
         power::halt()
     }
-    interrupts::init_here();
     if !end_call(slot, READY) {
         power::halt()
     }
     // ORDERING: Acquire; see `start`.
     while slot.state.load(Ordering::Acquire) != RUNS {
-        spin_loop();
+        window::sleep();
     }
     cpu.index.set(slot.index.load(Ordering::Relaxed));
     presence::guard();

@@ -45,8 +45,8 @@ pub(crate) struct PerCpu {
 
 /// The part of a [`PerCpu`] that other processors reach.
 struct Remote {
-    /// By which the interrupt controller knows it.
-    affinity: AtomicU64,
+    /// By which the interrupt controller knows it: the affinity, or a GICv2's bit.
+    target: AtomicU64,
     /// What it knows of page tables.
     presence: Presence,
 }
@@ -69,16 +69,16 @@ impl PerCpu {
             keys_off: Cell::new(0),
             dying: Cell::new(false),
             remote: Remote {
-                affinity: AtomicU64::new(0),
+                target: AtomicU64::new(0),
                 presence: Presence::new(),
             },
         }
     }
 
-    /// Sets the number by which the processor is interrupted.
-    pub(super) fn set_affinity(&self, affinity: u64) {
+    /// Sets by what the processor is interrupted.
+    pub(super) fn set_target(&self, target: u64) {
         // ORDERING: Relaxed; published with the block.
-        self.remote.affinity.store(affinity, Ordering::Relaxed);
+        self.remote.target.store(target, Ordering::Relaxed);
     }
 
     /// What the processor knows of page tables.
@@ -163,9 +163,9 @@ fn remote(index: usize) -> Option<&'static Remote> {
 
 /// By which the interrupt controller knows a processor.
 #[inline]
-pub(super) fn affinity(index: usize) -> Option<u64> {
+pub(super) fn target(index: usize) -> Option<u64> {
     // ORDERING: Relaxed; published with the block.
-    remote(index).map(|remote| remote.affinity.load(Ordering::Relaxed))
+    remote(index).map(|remote| remote.target.load(Ordering::Relaxed))
 }
 
 /// What a processor knows of page tables.

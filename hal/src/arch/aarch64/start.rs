@@ -8,7 +8,7 @@ use crate::memory;
 
 use super::platform::Platform;
 use super::uart::early;
-use super::{devices, entry, features, layout, percpu, psci, report, system};
+use super::{devices, entry, features, layout, percpu, psci, report};
 
 // `entry!` defines the symbol with exactly this signature.
 unsafe extern "Rust" {
@@ -24,7 +24,6 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
     unsafe { percpu::install_boot() };
     let cpu = percpu::current();
     cpu.exception_stack.set(entry::boot_exception_stack());
-    cpu.set_affinity(system::affinity());
     // SAFETY: once; the block is installed and nothing has touched user pages.
     unsafe { features::enable() };
     boot::stage_ends("the firmware and the boot code");

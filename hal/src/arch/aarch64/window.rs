@@ -21,12 +21,17 @@ pub(crate) fn poll() -> Option<Event> {
     (mrs!("isr_el1") & PENDING != 0).then(interrupts::acknowledge)
 }
 
+/// Sleeps until an interrupt is pending; it stays that.
+pub(super) fn sleep() {
+    // SAFETY: the processor sleeps until an interrupt is pending; nothing else changes.
+    unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
+}
+
 /// Sleeps until an interrupt arrives.
 pub(crate) fn wait() -> Event {
     loop {
         presence::begin_idle();
-        // SAFETY: the processor sleeps until an interrupt is pending; nothing else changes.
-        unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
+        sleep();
         presence::end_idle();
         if mrs!("isr_el1") & PENDING != 0 {
             return interrupts::acknowledge();
