@@ -8,9 +8,9 @@ use core::fmt::{self, Write};
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use ochre_sync::primitive::spin_loop;
 
-use crate::cpu;
 use crate::power::{self, ExitPorts};
 use crate::screen;
+use crate::{clock, cpu};
 
 use crate::arch::machine::console;
 
@@ -48,14 +48,29 @@ pub fn write(bytes: &[u8]) {
     if port == 0 {
         return;
     }
-    let turn = Turn::take();
+    let turn = Turn::take(PATIENCE_NS);
     console::write_log(port, bytes);
     drop(turn);
 }
 // ANCHOR_END: write
 
-/// Looks at the turn of another processor, before its bytes are mixed with ours.
-const PATIENCE: u32 = 1_000_000;
+/// The same when the kernel dies: who else writes may have been stopped.
+fn write_last(bytes: &[u8]) {
+    let port = LOG_PORT.load(Ordering::Relaxed);
+    if port != 0 {
+        let turn = Turn::take_over();
+        console::write_log(port, bytes);
+        drop(turn);
+    }
+}
+
+/// How long the turn of another processor may be, before its bytes are mixed
+/// with ours: it writes a line, and the host may be late to take that.
+const PATIENCE_NS: u64 = 8_000_000_000;
+
+/// Looks at it without one at the clock; all there are before the clock runs,
+/// and when the kernel dies.
+const LOOKS: u32 = 1_000_000;
 
 /// One more than the number of the processor that writes; 0 for none.
 static WRITER: AtomicU32 = AtomicU32::new(0);
@@ -68,17 +83,36 @@ struct Turn {
 }
 
 impl Turn {
-    fn take() -> Turn {
+    /// After this time without it.
+    fn take(patience_ns: u64) -> Turn {
         let me = cpu::current().index() as u32 + 1;
-        for _ in 0..PATIENCE {
-            // ORDERING: Relaxed; only the order of bytes on a port depends on it.
-            match WRITER.compare_exchange_weak(0, me, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Turn { taken: true },
-                Err(writer) if writer == me => break,
-                Err(_) => spin_loop(),
+        let began = clock::now_ns();
+        loop {
+            for _ in 0..LOOKS {
+                // ORDERING: Relaxed; only the order of bytes on a port depends on it.
+                match WRITER.compare_exchange_weak(0, me, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => return Turn { taken: true },
+                    Err(writer) if writer == me => return Turn { taken: false },
+                    Err(_) => spin_loop(),
+                }
+            }
+            let now = clock::now_ns();
+            if now == 0 || now - began >= patience_ns {
+                return Turn { taken: false };
             }
         }
-        Turn { taken: false }
+    }
+
+    /// After a few looks from whoever has it; this processor keeps it then, so
+    /// that the next words need not wait.
+    fn take_over() -> Turn {
+        let turn = Turn::take(0);
+        if !turn.taken {
+            let me = cpu::current().index() as u32 + 1;
+            // ORDERING: Relaxed; as above.
+            WRITER.store(me, Ordering::Relaxed);
+        }
+        turn
     }
 }
 
@@ -166,7 +200,7 @@ pub(crate) struct LastWords;
 
 impl Write for LastWords {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        write(text.as_bytes());
+        write_last(text.as_bytes());
         screen::last_words(text);
         if TO_SERIAL.load(Ordering::Relaxed) {
             Serial.write_str(text)?;

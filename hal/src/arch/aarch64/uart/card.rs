@@ -4,7 +4,10 @@
 //! one at a time, with their interrupts off.
 
 use ochre_sync::Once;
+use ochre_sync::primitive::atomic::{AtomicBool, Ordering};
+use ochre_sync::primitive::spin_loop;
 
+use super::super::clock;
 use super::super::interrupts;
 use super::super::pci;
 use super::super::platform::Bus;
@@ -35,8 +38,15 @@ const MODEM_LOOPBACK: u8 = 1 << 4;
 const STATUS_DATA_READY: u8 = 1 << 0;
 const STATUS_TRANSMITTER_EMPTY: u8 = 1 << 5;
 
-/// Looks at a port before a byte is dropped.
-const PATIENCE: u32 = 100_000;
+/// How many ports it has.
+const PORTS: usize = 4;
+
+/// How long a port is waited for that takes no byte: whoever reads on the
+/// host's side may be late, and every byte is to come through.
+const PATIENCE_NS: u64 = 5_000_000_000;
+
+/// Looks at a port without one at the clock; before the clock runs, all there are.
+const LOOKS: u32 = 100_000;
 
 /// The card.
 static CARD: Once<Card> = Once::new();
@@ -44,6 +54,11 @@ static CARD: Once<Card> = Once::new();
 struct Card {
     registers: Bytes,
     line: Option<Line>,
+    /// Which ports were waited for in vain. They are not waited for again
+    /// until they take bytes.
+    ///
+    /// ORDERING: Relaxed; nothing but a wait depends on it.
+    stalled: [AtomicBool; PORTS],
 }
 
 /// Finds the card.
@@ -52,6 +67,7 @@ pub(super) fn init(bus: &Bus) {
         let _ = CARD.set(Card {
             registers: found.registers,
             line: found.interrupt.and_then(interrupts::line_of_shared),
+            stalled: [const { AtomicBool::new(false) }; PORTS],
         });
     }
 }
@@ -61,13 +77,37 @@ pub(in super::super) fn last_byte(port: usize, byte: u8) {
     let Some(card) = CARD.get() else {
         return;
     };
-    let base = port * PORT_BYTES;
-    for _ in 0..PATIENCE {
-        if card.registers.read(base + LINE_STATUS) & STATUS_TRANSMITTER_EMPTY != 0 {
-            break;
+    card.wait(port);
+    card.registers.write(port * PORT_BYTES + DATA, byte);
+}
+
+impl Card {
+    /// Waits until a port takes a byte, or it is not to be waited for: what is
+    /// written then may push out what it has not sent.
+    fn wait(&self, port: usize) {
+        let takes =
+            || self.registers.read(port * PORT_BYTES + LINE_STATUS) & STATUS_TRANSMITTER_EMPTY != 0;
+        let Some(stalled) = self.stalled.get(port) else {
+            return;
+        };
+        if takes() {
+            stalled.store(false, Ordering::Relaxed);
+            return;
+        }
+        let began = clock::now_ns();
+        while !stalled.load(Ordering::Relaxed) {
+            for _ in 0..LOOKS {
+                if takes() {
+                    return;
+                }
+                spin_loop();
+            }
+            let now = clock::now_ns();
+            if now == 0 || now - began >= PATIENCE_NS {
+                stalled.store(true, Ordering::Relaxed);
+            }
         }
     }
-    card.registers.write(base + DATA, byte);
 }
 
 /// The card's first port.
