@@ -9,42 +9,40 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{
-    Arch, Case, Guest, Machine, QemuExit, Running, Screen, archive, describe, ended_on, guest_on,
-    is_tested, prefix, shell, shell_on, shell_tree, test_kernel,
+    Arch, Case, Extent, Guest, Machine, QemuExit, Running, Screen, architectures, busybox_root,
+    describe, ended_on, extent, guest_on, is_tested, prefix, shell, shell_on, test_kernel,
 };
 
-use crate::screen::wait;
+use crate::{screen, shown::wait};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn cases() -> impl Iterator<Item = Case> {
-    let each = |arch| Case::new(format!("{}keyboard", prefix(arch)), move || keyboard(arch));
-    let german = Case::new("keyboard, German and set 1", german);
-    [
-        (Arch::X86_64, each(Arch::X86_64)),
-        (Arch::X86_64, german),
-        (
-            Arch::X86_64,
-            Case::new("keyboard, a task for each press", a_task_for_each),
-        ),
-        (Arch::X86_64, Case::new("keyboard and screen", with_screen)),
-        (Arch::X86_64, Case::new("keyboard, pasted", pasted)),
-        (
-            Arch::X86_64,
-            Case::new("keyboard, a shell on each terminal", shells),
-        ),
-        (Arch::Aarch64, each(Arch::Aarch64)),
-    ]
-    .into_iter()
-    .filter(|(arch, _)| is_tested(*arch))
-    .map(|(_, case)| case)
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for arch in architectures() {
+        let mut case = |name: &str, check: fn(Arch) -> Result<()>| {
+            let name = format!("{}{name}", prefix(arch));
+            cases.push(Case::new(name, move || check(arch)));
+        };
+        case("keyboard", keyboard);
+        case("keyboard, a shell on each terminal", shells);
+        if extent(arch) == Extent::All {
+            case("keyboard, German", german);
+            case("keyboard, a task for each press", a_task_for_each);
+            case("keyboard and screen", with_screen);
+        }
+    }
+    if is_tested(Arch::X86_64) {
+        cases.push(Case::new("keyboard, pasted", pasted));
+    }
+    cases
 }
 
 /// A kernel that has only its executor starts a task for each key press.
-fn a_task_for_each() -> Result<()> {
-    let mut guest = Guest::with_kernel(test_kernel(Arch::X86_64)?)
-        .machine(Machine::Q35)
+fn a_task_for_each(arch: Arch) -> Result<()> {
+    let mut guest = Guest::with_kernel(test_kernel(arch)?)
+        .machine(screen::machine(arch))
         .screen(Screen::Hidden)
         .words("ochre.boottest=keys")
         .patience(PATIENCE)
@@ -67,7 +65,7 @@ fn a_task_for_each() -> Result<()> {
         "not a task for each\n{}",
         describe(&outcome)
     );
-    ended_on(Arch::X86_64, &outcome, QemuExit::Ordered)
+    ended_on(arch, &outcome, QemuExit::Ordered)
 }
 
 /// Shows every byte that is typed, in hexadecimal, up to `q`.
@@ -83,12 +81,8 @@ stty sane
 
 /// On a PC, or on the other machine with a keyboard of virtio's.
 fn start(arch: Arch, words: &str, script: &str) -> Result<Running> {
-    let machine = match arch {
-        Arch::X86_64 => Machine::Q35,
-        Arch::Aarch64 => Machine::Virt,
-    };
     shell_on(arch, script)?
-        .machine(machine)
+        .machine(screen::machine(arch))
         .controlled()
         .words(words)
         .console(24, 80)
@@ -182,8 +176,13 @@ echo ready.; sleep 1000"
     Ok(())
 }
 
-fn german() -> Result<()> {
-    let mut running = start(Arch::X86_64, "ochre.keyboard=de,set1", ECHO)?;
+/// German keys, on a PC with the older set of scan codes.
+fn german(arch: Arch) -> Result<()> {
+    let (words, codes) = match arch {
+        Arch::X86_64 => ("ochre.keyboard=de,set1", "codes of Set1"),
+        Arch::Aarch64 => ("ochre.keyboard=de", "codes of Events"),
+    };
+    let mut running = start(arch, words, ECHO)?;
     let came = pressed(
         &mut running,
         &[
@@ -205,19 +204,15 @@ fn german() -> Result<()> {
     let expected = ["z", "ä", "Ä", "ß", "€", "{", "é", "^", "\x1b[C", "\x1b[[E"];
     same("the German keys", &came, &expected)?;
     let outcome = running.wait()?;
-    ensure!(
-        outcome.log.contains("codes of Set1"),
-        "{}",
-        describe(&outcome)
-    );
+    ensure!(outcome.log.contains(codes), "{}", describe(&outcome));
     Ok(())
 }
 
 /// A file is paged and edited, `top` watched, terminals change and lines scroll
 /// back, by keys alone.
-fn with_screen() -> Result<()> {
-    let mut running = shell("echo on the other >/dev/tty2; exec sh -i")?
-        .machine(Machine::Q35)
+fn with_screen(arch: Arch) -> Result<()> {
+    let mut running = shell_on(arch, "echo on the other >/dev/tty2; exec sh -i")?
+        .machine(screen::machine(arch))
         .screen(Screen::Hidden)
         .console_on_screen()
         .env("TERM", "linux")
@@ -310,14 +305,13 @@ fn edit_and_change(running: &mut Running) -> Result<()> {
 
 /// What `ochre --display` shows has a shell on its other terminals, each with
 /// job control of its own; the first one's end is the machine's.
-fn shells() -> Result<()> {
-    let root = archive("busybox", || shell_tree(Arch::X86_64))?;
-    let mut running = guest_on(Arch::X86_64)?
-        .archive(root)
+fn shells(arch: Arch) -> Result<()> {
+    let mut running = guest_on(arch)?
+        .archive(busybox_root(arch)?)
         .program("/bin/sh")
         .name("-sh")
         .directory("/root")
-        .machine(Machine::Q35)
+        .machine(screen::machine(arch))
         .screen(Screen::Hidden)
         .console_on_screen()
         .env("TERM", "linux")

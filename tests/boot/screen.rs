@@ -1,113 +1,48 @@
-//! A PC's screen: what programs, the log and a dying kernel put there is read
-//! back from the adapter's memory, and as a picture; the screen of machines
-//! without an adapter, as a picture.
+//! A machine's screen: what programs, the log and a dying kernel put there is
+//! read back as text and as a picture, on a PC with its adapter, and on AArch64
+//! with a picture in memory.
 
 use core::time::Duration;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{
-    Arch, Case, Guest, Machine, Running, Screen, architectures, describe, is_tested, prefix, shell,
-    shell_on, test_kernel,
+    Arch, Case, Extent, Guest, Machine, Running, Screen, architectures, describe, extent,
+    is_tested, prefix, shell_on, test_kernel,
 };
 
-const ROWS: usize = 25;
-const COLUMNS: usize = 80;
+use crate::shown::{COLUMNS, ROWS, Text, wait, wait_for_rows};
 
 /// How long something may take until it is on the screen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    if is_tested(Arch::X86_64) {
-        cases.push(Case::new("screen: text", text));
-        cases.push(Case::new("screen: console", console));
-        cases.push(Case::new("screen: last words", last_words));
-        cases.push(Case::new("screen: a new mapping", new_mapping));
-        cases.push(Case::new("screen: panic", panic));
-    }
     for arch in architectures() {
-        let name = format!("{}screen: picture", prefix(arch));
-        cases.push(Case::new(name, move || picture(arch)));
+        let mut case = |name: &str, check: fn(Arch) -> Result<()>| {
+            let name = format!("{}screen: {name}", prefix(arch));
+            cases.push(Case::new(name, move || check(arch)));
+        };
+        case("picture", picture);
+        if extent(arch) == Extent::All {
+            case("text", text);
+            case("console", console);
+            case("last words", last_words);
+            case("panic", panic);
+        }
+    }
+    if is_tested(Arch::X86_64) {
+        cases.push(Case::new("screen: a new mapping", new_mapping));
     }
     cases
 }
 
-/// What is on the screen: each place's character and colours, as the adapter
-/// has them.
-pub(super) struct Text(Vec<[u8; 2]>);
-
-impl Text {
-    fn read(guest: &mut Running) -> Result<Text> {
-        let places = ROWS * COLUMNS;
-        let told = guest
-            .control()?
-            .monitor(&format!("xp /{places}hx 0xb8000"))?;
-        let words = told.lines().flat_map(|line| {
-            let (_, values) = line.split_once(':').unwrap_or_default();
-            values
-                .split_whitespace()
-                .filter_map(|value| value.strip_prefix("0x"))
-        });
-        let places = words.map(|word| u16::from_str_radix(word, 16).map(u16::to_le_bytes));
-        let text = Text(places.collect::<Result<_, _>>()?);
-        ensure!(text.0.len() == ROWS * COLUMNS, "the monitor says: {told}");
-        Ok(text)
+/// The machine that `ochre --display` shows.
+pub(super) fn machine(arch: Arch) -> Machine {
+    match arch {
+        Arch::X86_64 => Machine::Q35,
+        Arch::Aarch64 => Machine::Virt,
     }
-
-    /// The characters of a row, without blanks behind.
-    pub(super) fn row(&self, row: usize) -> String {
-        let places = &self.0[row * COLUMNS..][..COLUMNS];
-        let text: String = places
-            .iter()
-            .map(|[character, _]| match character {
-                b' '..=b'~' => char::from(*character),
-                0xda => '┌',
-                0xc4 => '─',
-                0xbf => '┐',
-                0x84 => 'ä',
-                0xfe => '■',
-                _ => '?',
-            })
-            .collect();
-        text.trim_end().to_owned()
-    }
-
-    pub(super) fn rows(&self) -> Vec<String> {
-        (0..ROWS).map(|row| self.row(row)).collect()
-    }
-
-    /// The colours of a place.
-    fn colours(&self, row: usize, column: usize) -> u8 {
-        self.0[row * COLUMNS + column][1]
-    }
-}
-
-/// Looks until the screen is as wanted: it is painted some time after programs write.
-pub(super) fn wait(
-    guest: &mut Running,
-    what: &str,
-    wanted: impl Fn(&Text) -> bool,
-) -> Result<Text> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let text = Text::read(guest)?;
-        if wanted(&text) {
-            return Ok(text);
-        }
-        if Instant::now() > deadline {
-            bail!("{what} is not on the screen:\n{}", text.rows().join("\n"));
-        }
-    }
-}
-
-/// The same, by its rows from the first.
-fn wait_for_rows(guest: &mut Running, what: &str, rows: &[&str]) -> Result<Text> {
-    wait(guest, what, |text| {
-        rows.iter()
-            .enumerate()
-            .all(|(row, wanted)| text.row(row) == *wanted)
-    })
 }
 
 /// Waits for a line of input after each thing that is looked at.
@@ -130,9 +65,9 @@ chvt 1 <&3; echo done; read line
 (chvt 9 <&3) 2>/dev/null || echo none
 "#;
 
-fn text() -> Result<()> {
-    let mut guest = shell(SCRIPT)?
-        .machine(Machine::Q35)
+fn text(arch: Arch) -> Result<()> {
+    let mut guest = shell_on(arch, SCRIPT)?
+        .machine(machine(arch))
         .screen(Screen::Hidden)
         .stdin_later()
         .start()?;
@@ -163,9 +98,9 @@ fn text() -> Result<()> {
     let rows = ["red on blue bright", "┌─┐ä■", "", "", ""];
     let shown = wait_for_rows(&mut guest, "a coloured line", &rows)?;
     // The adapter's colours: red 4 on blue 1, bright yellow on bright magenta.
-    ensure!(shown.colours(0, 0) == 0x14, "{:#x}", shown.colours(0, 0));
-    ensure!(shown.colours(0, 11) == 0x07, "{:#x}", shown.colours(0, 11));
-    ensure!(shown.colours(0, 12) == 0xde, "{:#x}", shown.colours(0, 12));
+    shown.has_colours(0, 0, 0x14)?;
+    shown.has_colours(0, 11, 0x07)?;
+    shown.has_colours(0, 12, 0xde)?;
     is_red_on_blue(&mut guest)?;
     next(&mut guest)?;
     wait_for_rows(&mut guest, "a word", &["asked", ""])?;
@@ -215,9 +150,9 @@ fn is_red_on_blue(guest: &mut Running) -> Result<()> {
 }
 
 /// The log, then a shell's prompt, on the screen; the shell's terminal is there.
-fn console() -> Result<()> {
-    let mut guest = shell("tty; stty size; ps -o tty | tail -1; sh -i")?
-        .machine(Machine::Q35)
+fn console(arch: Arch) -> Result<()> {
+    let mut guest = shell_on(arch, "tty; stty size; ps -o tty | tail -1; sh -i")?
+        .machine(machine(arch))
         .screen(Screen::Hidden)
         .console(30, 100)
         .words("ochre.console=screen")
@@ -234,7 +169,7 @@ fn console() -> Result<()> {
     };
     let log = at("INFO")?;
     ensure!(rows[log].contains("ochre"), "{}", rows[log]);
-    ensure!(text.colours(log, 0) == 0x02, "{:#x}", text.colours(log, 0));
+    text.has_colours(log, 0, 0x02)?;
     let tty = at("/dev/tty1")?;
     ensure!(log < tty && rows[tty + 1] == "25 80", "{}", rows.join("\n"));
     guest.kill();
@@ -332,9 +267,9 @@ fn picture(arch: Arch) -> Result<()> {
 }
 
 /// A dying kernel's words are white on red, over what was there.
-fn last_words() -> Result<()> {
-    let mut guest = Guest::with_kernel(test_kernel(Arch::X86_64)?)
-        .machine(Machine::Q35)
+fn last_words(arch: Arch) -> Result<()> {
+    let mut guest = Guest::with_kernel(test_kernel(arch)?)
+        .machine(machine(arch))
         .screen(Screen::Hidden)
         .words("ochre.boottest=last-words")
         .patience(PATIENCE)
@@ -344,11 +279,7 @@ fn last_words() -> Result<()> {
     })?;
     ensure!(text.row(0) == "the end", "{}", text.row(0));
     for place in [0, 70] {
-        ensure!(
-            text.colours(0, place) == 0x4f,
-            "{:#x}",
-            text.colours(0, place)
-        );
+        text.has_colours(0, place, 0x4f)?;
     }
     guest.kill();
     Ok(())
@@ -365,22 +296,22 @@ fn new_mapping() -> Result<()> {
     let text = wait(&mut guest, "the text", |text| {
         text.row(0).starts_with("seen by a new mapping")
     })?;
-    ensure!(text.colours(0, 0) == 0x1f, "{:#x}", text.colours(0, 0));
+    text.has_colours(0, 0, 0x1f)?;
     guest.kill();
     Ok(())
 }
 
 /// A terminal that is not the first one is shown, and another processor writes
 /// there while this one panics, by the keys that ask for it.
-fn panic() -> Result<()> {
+fn panic(arch: Arch) -> Result<()> {
     const SCRIPT: &str = r#"
         exec 3<>/dev/tty2
         chvt 2 <&3
         while :; do seq 10000; done >&3 &
         echo ready
         read line"#;
-    let mut guest = shell(SCRIPT)?
-        .machine(Machine::Q35)
+    let mut guest = shell_on(arch, SCRIPT)?
+        .machine(machine(arch))
         .processors(2)
         .screen(Screen::Hidden)
         .words("ochre.panic=stay")
@@ -391,33 +322,36 @@ fn panic() -> Result<()> {
         text.row(0).parse::<u32>().is_ok()
     })?;
     guest.control()?.press(&["alt", "sysrq", "c"])?;
+    // A PC's other processors say where they were; AArch64's only stop.
+    let is_last = |row: &String| match arch {
+        Arch::X86_64 => row.starts_with("  at 0x") && row.contains("(processor "),
+        Arch::Aarch64 => row.starts_with("on processor ") && row.ends_with(" of 2"),
+    };
     let is_whole = |text: &Text| {
         let rows = text.rows();
         let has = |wanted: &str| rows.iter().any(|row| row.contains(wanted));
         rows[0].starts_with("kernel panicked at kernel/src/sysrq.rs")
             && has("sysrq: a crash was asked for")
             && has("backtrace:")
-            && has("; the others were")
-            && has("  at 0x")
+            && (has("; the others were") || arch == Arch::Aarch64)
+            && rows.iter().any(is_last)
     };
     let text = wait(&mut guest, "a whole report", is_whole)?;
     let rows = text.rows();
-    let told = |row: &String| row.starts_with("  at 0x") && row.contains("(processor ");
-    let last = rows.iter().rposition(told).context("where the other was")?;
+    let last = rows.iter().rposition(is_last).context("the last line")?;
     for row in 0..=last {
         for column in 0..COLUMNS {
-            let colours = text.colours(row, column);
-            ensure!(colours == 0x4f, "{colours:#x} at {row}, {column}");
+            text.has_colours(row, column, 0x4f)?;
         }
     }
     ensure!(
-        last + 1 == ROWS || text.colours(last + 1, 0) == 0x07,
+        last + 1 == ROWS || text.has_colours(last + 1, 0, 0x07).is_ok(),
         "the numbers are gone:\n{}",
         rows.join("\n")
     );
     // Nobody paints over it.
     let again = Text::read(&mut guest)?;
-    ensure!(again.0 == text.0, "{}", again.rows().join("\n"));
+    ensure!(again == text, "{}", again.rows().join("\n"));
     guest.kill();
     Ok(())
 }

@@ -10,8 +10,8 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{
-    Arch, Case, Guest, Outcome, QemuExit, Size, check_output, describe, ended_on, guest_on, prefix,
-    setup, shell_on,
+    Arch, Case, Guest, Machine, Outcome, QemuExit, Size, check_output, describe, ended_on,
+    guest_on, prefix, setup, shell_on, test_kernel,
 };
 
 /// How long one of them may take.
@@ -27,6 +27,8 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
         case("no clock", no_clock),
         case("no initial archive", no_archive),
         case("no interrupt controller", no_controller),
+        case("processors in another order", another_order),
+        case("a processor without interrupts", without_interrupts),
         case("no memory", no_memory),
         case("no serial port", no_serial),
     ]
@@ -72,20 +74,39 @@ enum Change {
     Reserve(u64, u64),
     /// Room at the end, this many bytes.
     Room(u32),
+    /// The processor of this number has that one.
+    Processor(u32, u32),
 }
-use Change::{Bytes, Reserve, Room};
+use Change::{Bytes, Processor, Reserve, Room};
 
 /// The guest in a machine with a tree like this.
 fn boot(guest: Guest, changes: &[Change]) -> Result<Outcome> {
+    boot_with(guest, 2, 1, changes)
+}
+
+/// The same with this generation of the interrupt controller, and with so many
+/// processors.
+fn boot_with(
+    guest: Guest,
+    controller: u32,
+    processors: u32,
+    changes: &[Change],
+) -> Result<Outcome> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("tree");
-    dump(&path)?;
+    dump(&path, controller, processors)?;
     let mut tree = fs::read(&path)?;
     cut(&mut tree)?;
     for change in changes {
         match *change {
             Bytes(from, to) => replace(&mut tree, from, to)?,
             Reserve(start, len) => reserve(&mut tree, start, len)?,
+            Processor(from, to) => {
+                let name = name_of(&tree, b"reg")?;
+                // A property of four bytes: only processors' numbers are so short.
+                let property = |number: u32| [3, 4, name, number].map(u32::to_be_bytes).concat();
+                replace(&mut tree, &property(from), &property(to))?;
+            }
             Room(bytes) => {
                 let total = field(&tree, TOTAL)? + bytes;
                 tree.resize(total as usize, 0);
@@ -94,15 +115,26 @@ fn boot(guest: Guest, changes: &[Change]) -> Result<Outcome> {
         }
     }
     fs::write(&path, tree)?;
-    guest.device_tree(path).patience(TIMEOUT).run()
+    guest
+        .machine_properties(match controller {
+            2 => "gic-version=2",
+            _ => "gic-version=3",
+        })
+        .processors(processors)
+        .device_tree(path)
+        .patience(TIMEOUT)
+        .run()
 }
 
 /// The tree of the machine that guests get.
-fn dump(path: &Path) -> Result<()> {
+fn dump(path: &Path, controller: u32, processors: u32) -> Result<()> {
     let output = Command::new(setup::ensure_qemu(ARM)?)
         .args(["-nodefaults", "-display", "none", "-cpu", "cortex-a57"])
-        .args(["-m", "512M", "-M"])
-        .arg(format!("virt,gic-version=2,dumpdtb={}", path.display()))
+        .args(["-m", "512M", "-smp", &processors.to_string(), "-M"])
+        .arg(format!(
+            "virt,gic-version={controller},dumpdtb={}",
+            path.display()
+        ))
         .output()
         .context("asking QEMU for its device tree")?;
     ensure!(
@@ -138,6 +170,24 @@ const STRUCTURE_LEN: usize = 36;
 fn field(tree: &[u8], at: usize) -> Result<u32> {
     let word = tree.get(at..).and_then(<[u8]>::first_chunk);
     Ok(u32::from_be_bytes(*word.context("a header")?))
+}
+
+/// The number that a property's name has: its place among the strings.
+fn name_of(tree: &[u8], name: &[u8]) -> Result<u32> {
+    let strings = &tree[field(tree, STRINGS)? as usize..];
+    let mut names = strings.split(|byte| *byte == 0);
+    let mut at = 0;
+    let found = names.find(|other| {
+        let is_it = *other == name;
+        at += if is_it { 0 } else { other.len() + 1 };
+        is_it
+    });
+    ensure!(
+        found.is_some(),
+        "no property is called {}",
+        name.escape_ascii()
+    );
+    Ok(u32::try_from(at)?)
 }
 
 /// Cuts off the unused rest: QEMU makes room of its own, twice as much as the
@@ -219,6 +269,39 @@ fn no_controller() -> Result<()> {
         ended_on(ARM, &outcome, QemuExit::Panicked)?;
         told(&outcome, &outcome.log, "names no interrupt controller")?;
     }
+    Ok(())
+}
+
+/// The kernel numbers processors as the tree does; the interrupt controller
+/// does not, and each is woken all the same.
+fn another_order() -> Result<()> {
+    let swapped = [Processor(1, 9), Processor(3, 1), Processor(9, 3)];
+    for controller in [2, 3] {
+        for property in ["processors", "wake-from-idle"] {
+            let guest = Guest::with_kernel(test_kernel(ARM)?)
+                .machine(Machine::Virt)
+                .words(format!("ochre.boottest={property}"));
+            let outcome = boot_with(guest, controller, 4, &swapped)?;
+            let said = format!("boottest {property}: ok (4 processors)");
+            ensure!(
+                outcome.log.contains(&said),
+                "GICv{controller}: {}",
+                describe(&outcome)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Of four processors three have a part of the interrupt controller.
+fn without_interrupts() -> Result<()> {
+    let region = |bytes: u32| [0, 0x080a_0000, 0, bytes].map(u32::to_be_bytes).concat();
+    let (from, to) = (region(0x00f6_0000), region(3 * 0x2_0000));
+    let change = Bytes(from.leak(), to.leak());
+    let outcome = boot_with(shell_on(ARM, "nproc; exit 3")?, 3, 4, &[change])?;
+    check_output(&outcome, 3, "3\n")?;
+    let said = "the processor 0x3 is not like the first";
+    ensure!(outcome.log.contains(said), "{}", describe(&outcome));
     Ok(())
 }
 

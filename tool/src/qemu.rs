@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use crate::{
     host,
-    machine::{Hardware, Wiring},
+    machine::{Hardware, Machine, Wiring},
     setup,
     status::{self, QemuExit},
 };
@@ -36,6 +36,7 @@ const ACCEPT_POLL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Emulator {
     child: Child,
+    machine: Machine,
     dir: TempDir,
 }
 
@@ -140,7 +141,11 @@ impl Emulator {
             .with_context(|| format!("starting {}", qemu.display()))?;
         let errors = child.stderr.take().context("QEMU without errors")?;
         // From here on dropping kills the process.
-        let mut emulator = Self { child, dir };
+        let mut emulator = Self {
+            child,
+            machine: start.hardware.machine,
+            dir,
+        };
         let mut errors = Some(errors);
         let mut accept = |listener: &UnixListener| emulator.accept(listener, &mut errors);
         let sockets = (
@@ -199,6 +204,11 @@ impl Emulator {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The kind of machine that it is.
+    pub fn machine(&self) -> Machine {
+        self.machine
     }
 
     /// How long the one of its threads that waited longest was ready to run

@@ -14,7 +14,7 @@ use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 /// How many presses end it.
 const PRESSES: usize = 5;
 
-/// What a key that is let go adds to its code.
+/// What a key that is let go adds to the first byte of its code.
 const LET_GO: u8 = 0x80;
 
 /// Starts a task whenever a key is pressed, which says the key's code; `ok`
@@ -28,6 +28,10 @@ pub(super) fn run(ok: fn(&str) -> !) -> ! {
         "a line that fires"
     );
     keyboard.set_interrupt(true);
+    let code_bytes = match keyboard.codes() {
+        ScanCodes::Events => 2,
+        ScanCodes::Set1 | ScanCodes::Set2 => 1,
+    };
     let ran = Arc::new(AtomicUsize::new(0));
     let mut registration = None;
     let reader = poll_fn(move |context| {
@@ -36,10 +40,12 @@ pub(super) fn run(ok: fn(&str) -> !) -> ! {
             registration = Some(registered.expect("memory at boot"));
             boottest::last_words("ready for keys\n");
         }
-        let mut byte = [0];
-        while keyboard.read(&mut byte) == 1 {
-            let [code] = byte;
-            if code < LET_GO {
+        let mut bytes = [0; 2];
+        let bytes = &mut bytes[..code_bytes];
+        while keyboard.read(bytes) == code_bytes {
+            // The letters' numbers are the same in both forms.
+            let (first, code) = (bytes[0], bytes[code_bytes - 1]);
+            if first < LET_GO {
                 let ran = Arc::clone(&ran);
                 sched::spawn(pressed(code, ran, ok)).expect("memory at boot");
             }

@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::{Output, limit::Limit};
 use crate::{
     bridge::{self, Capture, Event, Form, Input, Sink, Source},
+    machine::Machine,
     qemu::{Emulator, Sockets},
     qmp::{Picture, Qmp},
     status::{self, QemuExit},
@@ -221,6 +222,11 @@ impl Running {
     /// The process id of QEMU.
     pub fn id(&self) -> u32 {
         self.emulator.id()
+    }
+
+    /// The kind of machine.
+    pub fn machine(&self) -> Machine {
+        self.emulator.machine()
     }
 
     /// Sends input to a guest that was started with `stdin_later`.
