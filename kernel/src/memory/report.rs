@@ -70,6 +70,24 @@ impl AddressSpace {
         areas
     }
 
+    /// The first areas that end above an address, at most so many.
+    ///
+    /// # Errors
+    /// ENOMEM if there is no memory for the list.
+    pub fn areas_above(&self, address: u64, most: usize) -> Result<Vec<Area>, Errno> {
+        let mut areas = Vec::new();
+        areas.make_room_exact(most)?;
+        let inner = self.inner();
+        areas.extend(
+            inner
+                .areas
+                .overlapping(address..u64::MAX)
+                .take(most)
+                .cloned(),
+        );
+        Ok(areas)
+    }
+
     /// The area that an address is in, if it may be executed.
     #[must_use]
     pub fn code_at(&self, address: u64) -> Option<Area> {

@@ -11,7 +11,7 @@ use ochre_abi::Errno;
 use ochre_sync::SpinLock;
 
 use super::TREE;
-use super::text::{Made, Text};
+use super::text::{Failure, Made, Text};
 use super::tree::Tree;
 use crate::memory::MakeRoom;
 use crate::process::{Capability, Thread};
@@ -102,6 +102,15 @@ pub(super) trait Content: Send + Sync + 'static {
     /// Makes the text.
     fn render(&self, text: &mut Text) -> Made;
 
+    /// Makes a part of the text, and says with which mark the next one is made;
+    /// the first one's is 0. What may be long comes in parts, so that a program
+    /// that reads a little costs little; a part is of whole lines.
+    fn render_part(&self, mark: u64, text: &mut Text) -> Result<Option<u64>, Failure> {
+        let _ = mark;
+        self.render(text)?;
+        Ok(None)
+    }
+
     /// Takes what was written.
     fn store(&self, bytes: &[u8]) -> Result<(), Errno> {
         let _ = bytes;
@@ -152,12 +161,36 @@ impl<C: Content> Inode for Leaf<C> {
 
 /// An open file: its text, made when it is read from the start, so that the
 /// pieces that a program reads fit together, and a program that rewinds sees
-/// what is true then.
+/// what is true then. Of a text in parts there is the one that was read last;
+/// who goes back in it has it made again from the start.
 pub(super) struct Generated<C> {
     content: Arc<C>,
-    text: SpinLock<Option<Arc<Vec<u8>>>>,
+    part: SpinLock<Option<Part>>,
     /// The first part of a write that met a fault.
     heard: SpinLock<Vec<u8>>,
+}
+
+/// A part of a text.
+#[derive(Clone)]
+struct Part {
+    /// Where in the text it begins.
+    start: u64,
+    text: Arc<Vec<u8>>,
+    /// What the next one is made with, if there is one.
+    next: Option<u64>,
+}
+
+impl Part {
+    /// Where in the text it ends.
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.text.len() as u64)
+    }
+
+    /// What it has from a position on, if it begins before that.
+    fn from(&self, position: u64) -> Option<&[u8]> {
+        let skipped = usize::try_from(position.checked_sub(self.start)?).ok()?;
+        Some(self.text.get(skipped..).unwrap_or(&[]))
+    }
 }
 
 impl<C: Content> Generated<C> {
@@ -165,33 +198,71 @@ impl<C: Content> Generated<C> {
     pub(super) fn opened(content: Arc<C>) -> Opened {
         Opened::File(Arc::new(Generated {
             content,
-            text: SpinLock::new(None),
+            part: SpinLock::new(None),
             heard: SpinLock::new(Vec::new()),
         }))
     }
 
-    fn text_at(&self, position: u64) -> Result<Arc<Vec<u8>>, Errno> {
+    /// The part that a position is in, or the last one; whether it was made now.
+    fn part_at(&self, position: u64) -> Result<(Part, bool), Errno> {
         if position != 0
-            && let Some(text) = &*self.text.lock()
+            && let Some(part) = &*self.part.lock()
+            && part.start <= position
+            && (position < part.end() || part.next.is_none())
         {
-            return Ok(Arc::clone(text));
+            return Ok((part.clone(), false));
         }
-        let mut text = Text::default();
-        self.content.render(&mut text)?;
-        let text = Arc::new(text.into_bytes());
-        let old = self.text.lock().replace(Arc::clone(&text));
+        let known = if position == 0 {
+            None
+        } else {
+            self.part.lock().clone()
+        };
+        let mut part = match known {
+            Some(part) if part.start <= position => part,
+            _ => self.made(0, 0)?,
+        };
+        while part.end() <= position
+            && let Some(mark) = part.next
+        {
+            part = self.made(part.end(), mark)?;
+        }
+        let old = self.part.lock().replace(part.clone());
         drop(old);
-        Ok(text)
+        Ok((part, true))
+    }
+
+    fn made(&self, start: u64, mark: u64) -> Result<Part, Errno> {
+        let mut text = Text::default();
+        let next = self.content.render_part(mark, &mut text)?;
+        Ok(Part {
+            start,
+            text: Arc::new(text.into_bytes()),
+            next,
+        })
     }
 }
 
 impl<C: Content> File for Generated<C> {
     fn read(&self, sink: &mut Sink<'_>, position: &mut u64) -> Result<usize, Errno> {
-        let text = self.text_at(*position)?;
-        let start = usize::try_from(*position).unwrap_or(usize::MAX);
-        let count = sink.put(text.get(start..).unwrap_or(&[]));
-        *position = position.saturating_add(count as u64);
-        Ok(count)
+        // What is left of a part that was begun, and one more part: as on Linux,
+        // a read of a long text ends with a line's end, and programs take one that
+        // is shorter than it could be for the last.
+        let mut count = 0;
+        loop {
+            let (part, is_new) = match self.part_at(*position) {
+                Ok(part) => part,
+                // What was read is read.
+                Err(_) if count > 0 => return Ok(count),
+                Err(errno) => return Err(errno),
+            };
+            let rest = part.from(*position).unwrap_or(&[]);
+            let put = sink.put(rest);
+            count += put;
+            *position = position.saturating_add(put as u64);
+            if is_new || put < rest.len() || part.next.is_none() || sink.remaining() == 0 {
+                return Ok(count);
+            }
+        }
     }
 
     fn write(&self, source: &mut Source<'_>, position: &mut u64) -> Result<usize, Errno> {

@@ -22,7 +22,7 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use super::node::{Arrow, Content, Identity, Leaf, Listing};
 use super::root::parse_number;
-use super::text::{Made, Text};
+use super::text::{Failure, Made, Text};
 use crate::process::{Credentials, Pid, Process, Thread, table};
 use crate::sched::account;
 use crate::vfs::{
@@ -159,6 +159,8 @@ struct Entry {
 
 enum What {
     Text(fn(&Subject, &mut Text) -> Made),
+    /// A text in parts, from a mark on.
+    Parts(fn(&Subject, u64, &mut Text) -> Result<Option<u64>, Failure>),
     Setting(
         fn(&Subject, &mut Text) -> Made,
         fn(&Subject, &[u8]) -> Result<(), Errno>,
@@ -192,6 +194,19 @@ impl Entry {
         }
     }
 
+    /// What is mapped.
+    const fn areas(
+        name: &'static str,
+        make: fn(&Subject, u64, &mut Text) -> Result<Option<u64>, Failure>,
+    ) -> Entry {
+        Entry {
+            name,
+            mode: 0o444,
+            what: What::Parts(make),
+            guarded: true,
+        }
+    }
+
     const fn other(name: &'static str, mode: u32, what: What) -> Entry {
         Entry {
             name,
@@ -203,7 +218,7 @@ impl Entry {
 
     fn kind(&self) -> Kind {
         match self.what {
-            What::Text(_) | What::Setting(..) | What::Pagemap => Kind::Regular,
+            What::Text(_) | What::Parts(_) | What::Setting(..) | What::Pagemap => Kind::Regular,
             What::Link(_) => Kind::Symlink,
             What::Descriptors(_) | What::Tasks => Kind::Directory,
         }
@@ -232,7 +247,7 @@ const ENTRIES: &[Entry] = &[
     Entry::guarded("environ", 0o400, misc::environment),
     Entry::other("exe", 0o777, What::Link(links::Which::Executable)),
     Entry::text("limits", misc::limits),
-    Entry::guarded("maps", 0o444, maps::maps),
+    Entry::areas("maps", maps::maps),
     Entry::text("mountinfo", mounts::information),
     Entry::text("mounts", mounts::list),
     Entry::text("oom_score", misc::oom_score),
@@ -244,7 +259,7 @@ const ENTRIES: &[Entry] = &[
     Entry::other("pagemap", 0o400, What::Pagemap),
     Entry::guarded("personality", 0o400, misc::personality),
     Entry::other("root", 0o777, What::Link(links::Which::Root)),
-    Entry::guarded("smaps", 0o444, maps::detailed),
+    Entry::areas("smaps", maps::detailed),
     Entry::guarded("smaps_rollup", 0o444, maps::summed),
     Entry::text("stat", stat::stat),
     Entry::text("statm", stat::sizes),
@@ -329,7 +344,7 @@ impl Inode for Directory {
         }
         let subject = self.subject.clone();
         Ok(match entry.what {
-            What::Text(_) | What::Setting(..) => Leaf::inode(Fixed {
+            What::Text(_) | What::Parts(_) | What::Setting(..) => Leaf::inode(Fixed {
                 subject,
                 entry,
                 number,
@@ -408,7 +423,24 @@ impl Content for Fixed {
     fn render(&self, text: &mut Text) -> Made {
         match self.entry.what {
             What::Text(make) | What::Setting(make, _) => make(&self.subject, text),
+            What::Parts(make) => {
+                let mut mark = 0;
+                while let Some(next) = make(&self.subject, mark, text)? {
+                    mark = next;
+                }
+                Ok(())
+            }
             What::Link(_) | What::Descriptors(_) | What::Pagemap | What::Tasks => Ok(()),
+        }
+    }
+
+    fn render_part(&self, mark: u64, text: &mut Text) -> Result<Option<u64>, Failure> {
+        match self.entry.what {
+            What::Parts(make) => make(&self.subject, mark, text),
+            _ => {
+                self.render(text)?;
+                Ok(None)
+            }
         }
     }
 

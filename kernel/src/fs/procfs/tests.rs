@@ -1,11 +1,19 @@
 //! The tree as a walk sees it, without processes.
 
+use alloc::sync::Arc;
+use core::fmt::Write;
+
 use ochre_abi::Errno;
+use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::mount;
+use super::node::{Content, Generated, Identity};
+use super::text::{Failure, Made, Text};
 use crate::vfs::mount::MountFlags;
 use crate::vfs::walk::resolve;
-use crate::vfs::{Access, How, Kind, OpenFile, OpenOutcome, Opener, Path, Sink, Source, open};
+use crate::vfs::{
+    Access, How, Kind, OpenFile, OpenOutcome, Opened, Opener, Path, Sink, Source, open,
+};
 
 fn top() -> Path {
     let mount = mount(b"proc", MountFlags::empty());
@@ -141,4 +149,84 @@ fn every_name_listed_is_found_and_read() {
     let mut seen = 0;
     visit("/", &mut seen);
     assert!(seen > 40, "{seen}");
+}
+
+/// A hundred lines, ten in a part; counts the parts that are made.
+struct Lines(AtomicU64);
+
+impl Content for Lines {
+    fn identity(&self) -> Identity {
+        Identity::of_root(1, 0o444)
+    }
+
+    fn render(&self, _text: &mut Text) -> Made {
+        unreachable!("it comes in parts")
+    }
+
+    fn render_part(&self, mark: u64, text: &mut Text) -> Result<Option<u64>, Failure> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        for line in mark..mark + 10 {
+            writeln!(text, "line {line}")?;
+        }
+        Ok((mark < 90).then_some(mark + 10))
+    }
+}
+
+#[test]
+fn a_text_in_parts_is_one_text() {
+    let lines = Arc::new(Lines(AtomicU64::new(0)));
+    let made = |most: u64| {
+        let made = lines.0.swap(0, Ordering::Relaxed);
+        assert!(made <= most, "{made} parts are made");
+    };
+    let Opened::File(file) = Generated::opened(lines.clone()) else {
+        panic!("it is a file");
+    };
+    let read = |position: &mut u64, len: usize| {
+        let mut buffer = vec![0; len];
+        let count = file.read(&mut Sink::kernel(&mut buffer), position).unwrap();
+        buffer.truncate(count);
+        buffer
+    };
+    let whole: String = (0..100).map(|line| format!("line {line}\n")).collect();
+    let whole = whole.into_bytes();
+    // No more than a part at once, so that it ends with a line.
+    let mut position = 0;
+    assert_eq!(read(&mut position, 10_000), whole[..70]);
+    assert_eq!(read(&mut position, 10_000), whole[70..150]);
+    made(2);
+    // The rest of one, and one more.
+    position = 0;
+    assert_eq!(read(&mut position, 60), whole[..60]);
+    assert_eq!(read(&mut position, 10_000), whole[60..150]);
+    made(2);
+    for piece in [1, 7, 69, 70, 71, 79, 80, 81, 500] {
+        let (mut text, mut position) = (Vec::new(), 0);
+        loop {
+            let more = read(&mut position, piece);
+            if more.is_empty() {
+                break;
+            }
+            assert!(
+                more.len() == piece || piece > 70 || position == 790,
+                "{piece}"
+            );
+            text.extend(more);
+        }
+        assert_eq!(text, whole, "in pieces of {piece}");
+        // The first piece makes the first part; each other part is made once.
+        made(10 + 1);
+    }
+    // A little of it makes one part.
+    assert_eq!(read(&mut 0, 20), whole[..20]);
+    made(1);
+    // Forwards, backwards, behind the end.
+    for position in [300, 310, 20, whole.len() as u64 - 1] {
+        assert_eq!(read(&mut position.clone(), 9), {
+            let rest = &whole[position as usize..];
+            &rest[..rest.len().min(9)]
+        });
+    }
+    assert_eq!(read(&mut (whole.len() as u64), 9), b"");
+    assert_eq!(read(&mut u64::MAX.clone(), 9), b"");
 }

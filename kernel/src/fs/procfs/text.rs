@@ -82,9 +82,41 @@ impl Text {
 
     /// Adds spaces up to `column` bytes after `start`.
     pub(super) fn pad_to(&mut self, start: usize, column: usize) -> Made {
-        while self.bytes.len() < start.saturating_add(column) {
-            self.push(b" ")?;
+        let end = start.saturating_add(column);
+        let missing = end.saturating_sub(self.bytes.len());
+        self.bytes.make_room(missing).map_err(|_| Failure::Memory)?;
+        self.bytes.resize(self.bytes.len() + missing, b' ');
+        Ok(())
+    }
+
+    /// Adds a number, behind spaces if it has fewer digits than `width`: as
+    /// `{:width$}` does, at a small part of what that costs. For texts with
+    /// thousands of numbers.
+    pub(super) fn push_decimal(&mut self, value: u64, width: usize) -> Made {
+        self.push_digits::<10>(value, width, b' ')
+    }
+
+    /// The same in hexadecimal digits behind zeroes.
+    pub(super) fn push_hex(&mut self, value: u64, width: usize) -> Made {
+        self.push_digits::<16>(value, width, b'0')
+    }
+
+    fn push_digits<const BASE: u64>(&mut self, value: u64, width: usize, fill: u8) -> Made {
+        // The most digits of the smallest base, ten.
+        let mut digits = [fill; 20];
+        let mut first = digits.len();
+        let mut rest = value;
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            // CAST: less than the base.
+            *digit = b"0123456789abcdef"[(rest % BASE) as usize];
+            rest /= BASE;
+            first = at;
+            if rest == 0 {
+                break;
+            }
         }
+        first = first.min(digits.len().saturating_sub(width));
+        self.push(&digits[first..])?;
         Ok(())
     }
 
@@ -149,6 +181,19 @@ mod tests {
         text.pad_to(start, 6).unwrap();
         text.pad_to(start, 2).unwrap();
         assert_eq!(text.into_bytes(), b"line\n005   ");
+    }
+
+    #[test]
+    fn digits_are_those_of_the_formatter() {
+        for value in [0, 7, 10, 4096, 99_999_999, 0x7fff_0000_1000, u64::MAX] {
+            for width in [0, 1, 8, 20] {
+                let mut text = Text::default();
+                text.push_decimal(value, width).unwrap();
+                text.push_hex(value, width).unwrap();
+                let expected = format!("{value:width$}{value:0width$x}");
+                assert_eq!(text.into_bytes(), expected.as_bytes());
+            }
+        }
     }
 
     #[test]

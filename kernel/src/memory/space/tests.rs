@@ -632,3 +632,24 @@ fn areas_with_pages_of_their_own_join_as_their_sets_do() {
         "what a parent has, too, joins nothing"
     );
 }
+
+#[test]
+fn areas_are_listed_from_an_address_on() {
+    let _memory = host::start();
+    let space = new_space();
+    for page in [0, 2, 4, 6] {
+        space.map(fixed(page..page + 1, RW)).expect("there is room");
+    }
+    let all = space.areas();
+    let listed = |address, most| {
+        let areas = space.areas_above(address, most).expect("there is memory");
+        areas.iter().map(|area| area.start).collect::<Vec<_>>()
+    };
+    let starts = |range: Range<usize>| all[range].iter().map(|area| area.start).collect::<Vec<_>>();
+    assert_eq!(listed(0, 9), starts(0..4));
+    assert_eq!(listed(0, 3), starts(0..3));
+    assert_eq!(listed(all[1].end, 2), starts(2..4));
+    // One that an address is in the middle of is listed.
+    assert_eq!(listed(all[1].end - 1, 2), starts(1..3));
+    assert_eq!(listed(all[3].end, 2), starts(0..0));
+}

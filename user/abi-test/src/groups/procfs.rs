@@ -139,6 +139,7 @@ pub(crate) fn run() {
         matches!((ends.next(), ends.next()), (Some(start), Some(end)) if (start..end).contains(&here))
     });
     check("maps holds an address of mine", inside);
+    pieces_of_maps();
     check(
         "limits",
         read("/proc/self/limits").contains("Max open files"),
@@ -178,6 +179,45 @@ pub(crate) fn run() {
         let _ = call!(SYS_read, fd, &mut buffer, 4);
         buffer
     });
+}
+
+/// A long list of areas is the same in pieces of any size.
+fn pieces_of_maps() {
+    const AREAS: usize = 300;
+    let len = 2 * AREAS * 4096;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let Ok(at) = call!(SYS_mmap, 0, len, libc::PROT_READ, flags, -1, 0) else {
+        return check("room for areas", false);
+    };
+    for page in (0..2 * AREAS as i64).step_by(2) {
+        let _ = call!(SYS_mprotect, at + page * 4096, 4096, libc::PROT_NONE);
+    }
+    // What follows maps nothing.
+    let mut texts = [(); 3].map(|()| vec![1_u8; 1 << 20]);
+    for ((path, piece), text) in [
+        (c"/proc/self/maps", 100),
+        (c"/proc/self/maps", 5000),
+        (c"/proc/self/smaps", 700),
+    ]
+    .into_iter()
+    .zip(&mut texts)
+    {
+        let fd = call!(SYS_open, path, 0, 0).unwrap_or(-1);
+        let mut end = 0;
+        while let Ok(count @ 1..) = call!(SYS_read, fd, &mut text[end..], piece) {
+            end += count as usize;
+        }
+        let _ = call!(SYS_close, fd);
+        text.truncate(end);
+    }
+    let [maps, same, detailed] = texts;
+    let lines = maps.iter().filter(|byte| **byte == b'\n').count();
+    check("maps has all areas", lines > 2 * AREAS);
+    check("maps in other pieces", maps == same);
+    let detailed = String::from_utf8_lossy(&detailed);
+    let sizes = detailed.lines().filter(|line| line.starts_with("Size:"));
+    check("smaps has as many", sizes.count() == lines);
+    let _ = call!(SYS_munmap, at, len);
 }
 
 fn stat(pid: u32) {

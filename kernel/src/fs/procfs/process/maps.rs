@@ -1,13 +1,13 @@
 //! `maps`, `smaps` and `smaps_rollup`: what is mapped where.
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use core::ops::Range;
 
 use ochre_abi::mman::Protection;
 use ochre_abi::stat::{major, minor};
 
 use super::Subject;
-use crate::fs::procfs::text::{Made, Text};
+use crate::fs::procfs::text::{Failure, Made, Text};
 use crate::memory::{AddressSpace, Area, AreaFlags, Residence};
 use alloc::sync::Arc;
 
@@ -20,36 +20,77 @@ pub(super) fn space_of(subject: &Subject) -> Result<Arc<AddressSpace>, ochre_abi
     Ok(space)
 }
 
-/// `/proc/PID/maps`.
-pub(super) fn maps(subject: &Subject, text: &mut Text) -> Made {
+/// About as many areas as there is room for in a part.
+const MAPS_AT_ONCE: usize = 32;
+const DETAILED_AT_ONCE: usize = 6;
+
+/// The most bytes of a part that shows more than one area, as on Linux.
+const PART_LEN: usize = 4096;
+
+/// Shows areas from an address on, as many as there is room for in a part; says
+/// where the next part begins. What is mapped may change between two parts.
+fn in_parts(
+    subject: &Subject,
+    from: u64,
+    at_once: usize,
+    text: &mut Text,
+    show: impl Fn(&AddressSpace, &Area, &Names, &mut Text) -> Made,
+) -> Result<Option<u64>, Failure> {
     let space = space_of(subject)?;
     let names = Names::of(&space);
-    for area in space.areas() {
-        write_area(text, &area, &names)?;
+    let begin = text.len();
+    let mut from = from;
+    loop {
+        let areas = space.areas_above(from, at_once)?;
+        for area in &areas {
+            let start = text.len();
+            show(&space, area, &names, text)?;
+            if start > begin && text.len() - begin > PART_LEN {
+                text.truncate(start);
+                return Ok(Some(from));
+            }
+            from = area.end;
+        }
+        if areas.len() < at_once {
+            return Ok(None);
+        }
     }
-    Ok(())
 }
 
-/// `/proc/PID/smaps`.
-pub(super) fn detailed(subject: &Subject, text: &mut Text) -> Made {
-    let space = space_of(subject)?;
-    let names = Names::of(&space);
-    for area in space.areas() {
-        write_area(text, &area, &names)?;
-        write_kib(text, "Size:", area.bytes())?;
-        write_kib(text, "KernelPageSize:", 4096)?;
-        write_kib(text, "MMUPageSize:", 4096)?;
-        let locked = if area.flags.contains(AreaFlags::LOCKED) {
-            area.bytes()
-        } else {
-            0
-        };
-        write_residence(text, &space.residence_of(&area), locked)?;
-        let is_eligible = u8::from(space.may_have_huge_pages(&area));
-        writeln!(text, "THPeligible:    {is_eligible}")?;
-        write_flags(text, &area)?;
-    }
-    Ok(())
+/// `/proc/PID/maps`, from an address on.
+pub(super) fn maps(subject: &Subject, from: u64, text: &mut Text) -> Result<Option<u64>, Failure> {
+    in_parts(subject, from, MAPS_AT_ONCE, text, |_, area, names, text| {
+        write_area(text, area, names)
+    })
+}
+
+/// `/proc/PID/smaps`, from an address on.
+pub(super) fn detailed(
+    subject: &Subject,
+    from: u64,
+    text: &mut Text,
+) -> Result<Option<u64>, Failure> {
+    in_parts(
+        subject,
+        from,
+        DETAILED_AT_ONCE,
+        text,
+        |space, area, names, text| {
+            write_area(text, area, names)?;
+            write_kib(text, "Size:", area.bytes())?;
+            write_kib(text, "KernelPageSize:", 4096)?;
+            write_kib(text, "MMUPageSize:", 4096)?;
+            let locked = if area.flags.contains(AreaFlags::LOCKED) {
+                area.bytes()
+            } else {
+                0
+            };
+            write_residence(text, &space.residence_of(area), locked)?;
+            let is_eligible = u8::from(space.may_have_huge_pages(area));
+            writeln!(text, "THPeligible:    {is_eligible}")?;
+            write_flags(text, area)
+        },
+    )
 }
 
 /// `/proc/PID/smaps_rollup`.
@@ -93,11 +134,11 @@ pub(super) fn summed(subject: &Subject, text: &mut Text) -> Made {
 
 /// The line of `maps`.
 pub(super) fn write_area(text: &mut Text, area: &Area, names: &Names) -> Made {
-    let mark = |flag: Protection, letter: char| {
+    let mark = |flag: Protection, letter: u8| {
         if area.protection.contains(flag) {
             letter
         } else {
-            '-'
+            b'-'
         }
     };
     let (offset, identity) = match &area.source {
@@ -108,19 +149,25 @@ pub(super) fn write_area(text: &mut Text, area: &Area, names: &Names) -> Made {
         None => (0, (0, 0)),
     };
     let start = text.len();
-    write!(
-        text,
-        "{:08x}-{:08x} {}{}{}{} {offset:08x} {:02x}:{:02x} {} ",
-        area.start,
-        area.end,
-        mark(Protection::READ, 'r'),
-        mark(Protection::WRITE, 'w'),
-        mark(Protection::EXECUTE, 'x'),
-        if area.is_shared() { 's' } else { 'p' },
-        major(identity.0),
-        minor(identity.0),
-        identity.1
-    )?;
+    text.push_hex(area.start, 8)?;
+    text.push(b"-")?;
+    text.push_hex(area.end, 8)?;
+    text.push(&[
+        b' ',
+        mark(Protection::READ, b'r'),
+        mark(Protection::WRITE, b'w'),
+        mark(Protection::EXECUTE, b'x'),
+        if area.is_shared() { b's' } else { b'p' },
+        b' ',
+    ])?;
+    text.push_hex(offset, 8)?;
+    text.push(b" ")?;
+    text.push_hex(major(identity.0).into(), 2)?;
+    text.push(b":")?;
+    text.push_hex(minor(identity.0).into(), 2)?;
+    text.push(b" ")?;
+    text.push_decimal(identity.1, 0)?;
+    text.push(b" ")?;
     if let Some(source) = &area.source {
         text.pad_to(start, NAME_COLUMN)?;
         text.push_escaped(&source.backing.path(), b"\n")?;
@@ -156,11 +203,16 @@ impl Names {
     }
 }
 
-fn write_kib(text: &mut Text, name: &str, bytes: u64) -> fmt::Result {
-    writeln!(text, "{name:<16}{:8} kB", bytes / 1024)
+fn write_kib(text: &mut Text, name: &str, bytes: u64) -> Made {
+    let start = text.len();
+    text.push(name.as_bytes())?;
+    text.pad_to(start, 16)?;
+    text.push_decimal(bytes / 1024, 8)?;
+    text.push(b" kB\n")?;
+    Ok(())
 }
 
-fn write_residence(text: &mut Text, of: &Residence, locked: u64) -> fmt::Result {
+fn write_residence(text: &mut Text, of: &Residence, locked: u64) -> Made {
     for (name, bytes) in [
         ("Rss:", of.resident),
         ("Pss:", of.proportional),
