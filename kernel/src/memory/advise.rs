@@ -132,10 +132,12 @@ impl AddressSpace {
                 return Ok((!is_over).then(|| removal.into()));
             }
             Meaning::Change(come, go) => {
-                inner.change_flags(range, |area| {
-                    area.flags.remove(go);
-                    area.flags.insert(come);
-                })?;
+                // As on Linux, what is so already needs no room, and nothing joins.
+                let after = |flags: AreaFlags| flags.difference(go).union(come);
+                let changes = |area: &Area| after(area.flags) != area.flags;
+                if inner.areas.overlapping(range.clone()).any(changes) {
+                    inner.change_flags(range, |area| area.flags = after(area.flags))?;
+                }
             }
         }
         result.map(|()| None)

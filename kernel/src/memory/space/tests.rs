@@ -653,3 +653,29 @@ fn areas_are_listed_from_an_address_on() {
     assert_eq!(listed(all[1].end - 1, 2), starts(1..3));
     assert_eq!(listed(all[3].end, 2), starts(0..0));
 }
+
+#[test]
+fn an_advice_that_is_followed_already_changes_nothing() {
+    let _memory = host::start();
+    let space = new_space();
+    space.map(fixed(0..4, RW)).expect("there is room");
+    let start = space.areas()[0].start;
+    let advise = |page: u64, pages: u64| {
+        space
+            .advise(start + page * PAGE, pages * PAGE, Advice::DontDump)
+            .map(drop)
+    };
+    let changes = || space.inner().areas.changes();
+    let before = changes();
+    advise(1, 2).expect("it is mapped");
+    assert_ne!(changes(), before);
+    assert_eq!(space.areas().len(), 3);
+    let before = changes();
+    advise(1, 2).expect("it is mapped");
+    advise(2, 1).expect("it is mapped");
+    assert_eq!(changes(), before);
+    // All is looked at, not the first area only; holes are told all the same.
+    advise(1, 3).expect("it is mapped");
+    assert_eq!(space.areas().len(), 2);
+    assert_eq!(advise(3, 2), Err(Errno::ENOMEM));
+}
