@@ -9,17 +9,18 @@ use std::{fs, path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result};
 use ochre_tool::{
-    Arch, Guest, Machine, Outcome, Running, cpio,
-    debian::{self, Packages},
-    kernel_build,
+    Arch, Guest, Machine, Outcome, Running, cpio, debian, kernel_build,
     machine::{Accelerator, Screen},
-    paths, report, rootfs, setup,
+    paths, report, setup,
     size::Size,
     tree::Tree,
-    user_build,
 };
 
-use crate::sample::{Reading, image_size};
+use crate::{
+    roots,
+    rows::{self, Group},
+    sample::{Reading, image_size},
+};
 
 /// How long a guest may take to its first words.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -120,6 +121,8 @@ pub(crate) struct Bench {
     /// The same with programs of Debian's that load a system, if they are
     /// wanted: their libraries take memory.
     loaded_archive: Option<PathBuf>,
+    /// The same with stress-ng.
+    stress_archive: Option<PathBuf>,
     linux: Option<PathBuf>,
     ochre: Option<PathBuf>,
     /// What tells the guest which rows are wanted.
@@ -127,12 +130,12 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Fetches and builds what is needed to measure `systems`; threads too, if
-    /// asked; these rows only, if there are any.
+    /// Fetches and builds what is needed to measure these groups on `systems`;
+    /// these rows only, if there are any.
     pub(crate) fn new(
         platform: Platform,
         systems: &[System],
-        threads: bool,
+        wanted: impl Fn(Group) -> bool,
         rows: &[String],
     ) -> Result<Self> {
         let arch = platform.arch();
@@ -146,18 +149,23 @@ impl Bench {
             .then(|| kernel_build::build_for(arch, &[]))
             .transpose()?;
         let archive = paths::cache("archive")?.join(format!("bench-{}.cpio", std::process::id()));
-        cpio::write_file(&root(arch)?, &archive)?;
-        let loaded_archive = threads
-            .then(|| {
-                let path = archive.with_extension("loaded.cpio");
-                cpio::write_file(&loaded_root(arch)?, &path)?;
-                Ok::<PathBuf, anyhow::Error>(path)
-            })
+        cpio::write_file(&roots::plain(arch)?, &archive)?;
+        let other = |of: &str, root: fn(Arch) -> Result<Tree>| {
+            let path = archive.with_extension(format!("{of}.cpio"));
+            cpio::write_file(&root(arch)?, &path)?;
+            Ok::<PathBuf, anyhow::Error>(path)
+        };
+        let loaded_archive = wanted(Group::Threads)
+            .then(|| other("loaded", roots::loaded))
+            .transpose()?;
+        let stress_archive = (wanted(Group::Memory) && rows::has_stressors(rows))
+            .then(|| other("stress", roots::stress))
             .transpose()?;
         Ok(Self {
             platform,
             archive,
             loaded_archive,
+            stress_archive,
             linux,
             ochre,
             only: rows.iter().map(|row| format!("only={row}")).collect(),
@@ -236,21 +244,37 @@ impl Bench {
 
     /// The rows about memory, with so many processors.
     pub(crate) fn space(&self, system: System, processors: u32) -> Result<Vec<Reading>> {
-        finish(|| self.space_guest(system, processors))?.timed(&format!("memory{processors}"))
+        let clock = format!("memory{processors}");
+        self.space_guests(system, processors, |guest| finish(guest)?.timed(&clock))
     }
 
     /// The same with one processor, in instructions.
     pub(crate) fn space_counted(&self, system: System) -> Result<Vec<Reading>> {
-        finish(|| {
-            let guest = self.space_guest(system, 1)?;
-            Ok(self.counting(guest))
-        })?
-        .counted("memory1-counted")
+        self.space_guests(system, 1, |guest| {
+            finish(|| Ok(self.counting(guest()?)))?.counted("memory1-counted")
+        })
     }
 
-    fn space_guest(&self, system: System, processors: u32) -> Result<Guest> {
+    /// Measures in both guests that have rows about memory: stress-ng is in one
+    /// of its own.
+    fn space_guests(
+        &self,
+        system: System,
+        processors: u32,
+        measure: impl Fn(&dyn Fn() -> Result<Guest>) -> Result<Vec<Reading>>,
+    ) -> Result<Vec<Reading>> {
         let smp = format!("smp={processors}");
-        Ok(self.guest(system, &["space", &smp])?.processors(processors))
+        let mut readings = measure(&|| {
+            let guest = self.guest(system, &["space", &smp])?;
+            Ok(guest.processors(processors))
+        })?;
+        if let Some(archive) = &self.stress_archive {
+            readings.extend(measure(&|| {
+                let guest = self.guest(system, &["stress", &smp])?;
+                Ok(guest.archive(archive).processors(processors))
+            })?);
+        }
+        Ok(readings)
     }
 
     /// Bytes a second to terminals.
@@ -388,7 +412,8 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.archive);
-        if let Some(archive) = &self.loaded_archive {
+        let others = [&self.loaded_archive, &self.stress_archive];
+        for archive in others.into_iter().flatten() {
             let _ = fs::remove_file(archive);
         }
     }
@@ -456,55 +481,4 @@ fn started(words: &str, guest: impl Fn() -> Result<Guest>) -> Result<Running> {
             }
         }
     }
-}
-
-/// The root that both boot from: busybox and the benchmark, nothing else.
-fn root(arch: Arch) -> Result<Tree> {
-    let ours = setup::ensure_busybox()?;
-    let mut tree = match arch {
-        Arch::X86_64 => rootfs::shell(&ours)?,
-        Arch::Aarch64 => rootfs::foreign_shell(&setup::ensure_busybox_of(arch)?, &ours)?,
-    };
-    tree.host_file("/init", &user_build::build_for(arch, "bench-guest")?)?;
-    Ok(tree)
-}
-
-/// `hackbench` and `sysbench`, and the libraries that they are linked to.
-const LOAD: [&str; 28] = [
-    "rt-tests",
-    "sysbench",
-    "libaio1",
-    "libc6",
-    "libcom-err2",
-    "libffi8",
-    "libgcc-s1",
-    "libgmp10",
-    "libgnutls30",
-    "libgssapi-krb5-2",
-    "libhogweed6",
-    "libidn2-0",
-    "libk5crypto3",
-    "libkeyutils1",
-    "libkrb5-3",
-    "libkrb5support0",
-    "libldap-2.5-0",
-    "libluajit-5.1-2",
-    "libmariadb3",
-    "libnettle8",
-    "libnuma1",
-    "libp11-kit0",
-    "libpq5",
-    "libsasl2-2",
-    "libssl3",
-    "libtasn1-6",
-    "libunistring2",
-    "zlib1g",
-];
-
-/// The root with those.
-fn loaded_root(arch: Arch) -> Result<Tree> {
-    let folder = Packages::new(LOAD).of(arch).fetch()?;
-    let mut tree = rootfs::folder(&folder)?;
-    tree.host_file("/init", &user_build::build_for(arch, "bench-guest")?)?;
-    Ok(tree)
 }

@@ -6,13 +6,14 @@
 //! its prompt, and prints a table with a mark for each target. What was
 //! measured is kept under `bench/results` as data.
 //!
-//! [`measure`] says in which order, [`machines`] boots, [`sample`] reads and condenses, [`rows`] knows what is
+//! [`measure`] says in which order, [`machines`] boots what [`roots`] packs, [`sample`] reads and condenses, [`rows`] knows what is
 //! measured and what it should be, [`report`] writes.
 #![forbid(unsafe_code)]
 
 mod machines;
 mod measure;
 mod report;
+mod roots;
 mod rows;
 mod sample;
 
@@ -104,7 +105,7 @@ fn run(options: &Options) -> Result<()> {
     let wanted = |group| options.group.is_none_or(|only| only == group);
     let machine = options.arch.map_or(options.machine, Machine::usual);
     let platform = Platform::new(machine, options.cpu.clone());
-    let bench = Bench::new(platform, &systems, wanted(Group::Threads), &options.row)?;
+    let bench = Bench::new(platform, &systems, wanted, &options.row)?;
     let mut measuring = Measuring::new(&bench, &systems, options);
     if wanted(Group::Calls) {
         measuring.calls()?;

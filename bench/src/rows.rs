@@ -138,6 +138,38 @@ const TOGETHER: &[(&str, &str)] = &[
     ("brk1_processes", "brk1, processes"),
 ];
 
+/// The rows about whole runs of stress-ng: name, title. What all of them are told
+/// besides is in `user/bench-guest/src/stress.rs`.
+const STRESSORS: &[(&str, &str)] = &[
+    (
+        "stress_vm",
+        "`stress-ng --vm 2 --vm-bytes 2M --vm-ops 20000`",
+    ),
+    (
+        "stress_mmap",
+        "`stress-ng --mmap 2 --mmap-bytes 1M --mmap-ops 20`",
+    ),
+    ("stress_brk", "`stress-ng --brk 2 --brk-ops 10000`"),
+    ("stress_stack", "`stress-ng --stack 2 --stack-ops 600`"),
+    (
+        "stress_mremap",
+        "`stress-ng --mremap 2 --mremap-bytes 1M --mremap-ops 100`",
+    ),
+    ("stress_madvise", "`stress-ng --madvise 2 --madvise-ops 10`"),
+    ("stress_fault", "`stress-ng --fault 2 --fault-ops 2000`"),
+    (
+        "stress_page_in",
+        "the same as with `--mmap`, and `--page-in`",
+    ),
+];
+
+/// Whether one of those is among these names, or all rows are wanted, as there are
+/// none.
+pub(crate) fn has_stressors(names: &[String]) -> bool {
+    let is_one = |name: &String| STRESSORS.iter().any(|(of, _)| of == name);
+    names.is_empty() || names.iter().any(is_one)
+}
+
 /// The rows about terminals: name and title.
 const CONSOLE: &[(&str, &str)] = &[
     ("screen_plain", "PC text screen, plain lines"),
@@ -246,7 +278,7 @@ pub(crate) fn all() -> Vec<Row> {
         ("memory2", Unit::Nanoseconds, false),
     ] {
         let alone = if is_one { MEMORY } else { &[] };
-        for (name, title) in alone.iter().chain(TOGETHER) {
+        for (name, title) in alone.iter().chain(TOGETHER).chain(STRESSORS) {
             rows.push(row(
                 &format!("{prefix}:{name}"),
                 title,

@@ -36,3 +36,10 @@ pub(crate) fn sampled(times: u32, mut body: impl FnMut(u32) -> u32) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[SAMPLES / 2]
 }
+
+/// What one run of `body` takes: for what takes long.
+pub(crate) fn once(body: impl FnOnce()) -> f64 {
+    let start = counter();
+    body();
+    (counter() - start) as f64
+}

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Arguments: `boot` stops after the first line; `rows` measures; `threads`
-//! measures threads, on as many processors as `smp=N` says, and `space` memory,
-//! on as many; `beside` measures work beside other machines', which begins when
+//! measures threads, on as many processors as `smp=N` says, `space` memory and
+//! `stress` stress-ng's stressors of it, on as many; `beside` measures work beside other machines', which begins when
 //! a line comes; `console` writes to terminals; `blocked` counts the memory of many
 //! blocked threads; `memory` prints the memory line; `exit`
 //! leaves at once (what fork+exec executes). `only=ROW`, once or several times,
@@ -43,11 +43,15 @@ mod clock;
 mod console;
 mod memory;
 mod rows;
+mod stress;
 mod sys;
 mod threads;
 
 use core::ffi::c_char;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 /// The rows that are wanted; all, if there are none.
 static ONLY: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -63,6 +67,7 @@ struct Options {
     rows: bool,
     threads: bool,
     space: bool,
+    stress: bool,
     console: bool,
     beside: bool,
     blocked: bool,
@@ -92,6 +97,7 @@ pub unsafe extern "C" fn main(count: i32, words: *const *const c_char) -> i32 {
             b"rows" => options.rows = true,
             b"threads" => options.threads = true,
             b"space" => options.space = true,
+            b"stress" => options.stress = true,
             b"console" => options.console = true,
             b"beside" => options.beside = true,
             b"blocked" => options.blocked = true,
@@ -109,8 +115,8 @@ pub unsafe extern "C" fn main(count: i32, words: *const *const c_char) -> i32 {
 
 fn run(options: Options) {
     let started = sys::counter();
-    let measures = options.rows || options.threads || options.space || options.console;
-    if options.boot || measures || options.beside || options.blocked {
+    let measures = options.rows || options.threads || options.space || options.stress;
+    if options.boot || measures || options.console || options.beside || options.blocked {
         say(&format!("bench start {started}\n"));
     }
     if options.rows {
@@ -121,6 +127,9 @@ fn run(options: Options) {
     }
     if options.space {
         memory::run(options.processors.max(1));
+    }
+    if options.stress {
+        stress::run(options.processors.max(1));
     }
     if options.beside {
         threads::beside();
@@ -156,6 +165,14 @@ fn row(name: &str, ticks: impl FnOnce() -> f64) {
     if is_wanted(&[name]) {
         print_ticks(name, ticks());
     }
+}
+
+/// Whether there are so many processors: otherwise, what would be measured is not
+/// what the rows say.
+fn are_online(processors: usize) -> bool {
+    let online = thread::available_parallelism().map_or(1, usize::from);
+    print_row("processors", online as f64);
+    online >= processors
 }
 
 fn print_ticks(name: &str, ticks: f64) {

@@ -7,8 +7,9 @@
 use std::thread;
 
 use crate::{
+    are_online,
     clock::{self, SAMPLES},
-    print_row, row, sys,
+    row, sys,
 };
 
 const PAGE: usize = 4096;
@@ -26,10 +27,7 @@ const MAPPED: usize = 128 * MIB;
 /// Measures and prints all of them, with this many processors.
 pub(crate) fn run(processors: usize) {
     sys::mount(c"devtmpfs", c"/dev");
-    let online = thread::available_parallelism().map_or(1, usize::from);
-    print_row("processors", online as f64);
-    if online < processors {
-        // What would be measured is not what the rows say.
+    if !are_online(processors) {
         return;
     }
     if processors == 1 {

@@ -148,7 +148,7 @@ pub(crate) fn exec(path: &CStr, argument: &CStr) {
 /// Becomes the program that the first word names, with these words.
 fn exec_words(words: &[&CStr]) {
     // No heap: the child of a fork is measured, too.
-    let mut arguments = [core::ptr::null::<c_char>(); 16];
+    let mut arguments = [core::ptr::null::<c_char>(); 24];
     assert!(words.len() < arguments.len(), "room for the null");
     for (place, word) in arguments.iter_mut().zip(words) {
         *place = word.as_ptr();
@@ -366,15 +366,67 @@ fn set_affinity(mask: u64) {
 
 /// Runs a program to its end, its output thrown away. It has to succeed.
 pub(crate) fn run(words: &[&CStr]) {
-    let null = open(c"/dev/null", libc::O_WRONLY);
+    let status = run_with(words, open(c"/dev/null", libc::O_WRONLY), || ());
+    assert_eq!(status, 0, "the program {:?} succeeds", words[0]);
+}
+
+/// Runs a program to its end, what it says going to a file; its wait status.
+/// If it `never_sleeps`, it and its children are told at once that they did.
+pub(crate) fn run_logged(words: &[&CStr], log: &CStr, never_sleeps: bool) -> i32 {
+    let log = open(log, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC);
+    run_with(words, log, || {
+        if never_sleeps {
+            answer_at_once(libc::SYS_clock_nanosleep);
+        }
+    })
+}
+
+/// Runs a program to its end, with this file, which is closed, for what it says,
+/// after `before`; its wait status.
+fn run_with(words: &[&CStr], output: i32, before: impl FnOnce()) -> i32 {
     let child = fork(|| {
-        call!(SYS_dup3, null, 1, 0);
+        call!(SYS_dup3, output, 1, 0);
+        call!(SYS_dup3, output, 2, 0);
+        before();
         exec_words(words);
         exit(127)
     });
     let status = wait(child);
-    close(null);
-    assert_eq!(status, 0, "the program {:?} succeeds", words[0]);
+    close(output);
+    status
+}
+
+/// From now on, a filter says of this call that it is done, and does nothing.
+fn answer_at_once(number: i64) {
+    let step = |code: u32, jumps: [u8; 2], k: u32| libc::sock_filter {
+        code: code as u16,
+        jt: jumps[0],
+        jf: jumps[1],
+        k,
+    };
+    let answer = libc::BPF_RET | libc::BPF_K;
+    // The number is the first word of what a filter is given.
+    let mut steps = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, [0, 0], 0),
+        step(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            [0, 1],
+            number as u32,
+        ),
+        step(answer, [0, 0], libc::SECCOMP_RET_ERRNO),
+        step(answer, [0, 0], libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: steps.len() as u16,
+        filter: steps.as_mut_ptr(),
+    };
+    call!(SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    call!(
+        SYS_seccomp,
+        libc::SECCOMP_SET_MODE_FILTER,
+        0,
+        &raw const program
+    );
 }
 
 /// Starts a thread that counts itself in `begun` and then waits at `word` for

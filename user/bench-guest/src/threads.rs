@@ -10,7 +10,7 @@ use core::{
 };
 use std::{thread, time::Instant};
 
-use crate::{clock, is_wanted, print_row, print_ticks, row, say, sys};
+use crate::{are_online, clock, is_wanted, print_row, print_ticks, row, say, sys};
 
 /// How often two threads wake each other for a sample, at most.
 const ROUNDS: u32 = 500;
@@ -79,10 +79,7 @@ const PROGRAMS: [(&str, &[&core::ffi::CStr]); 3] = [
 pub(crate) fn run(processors: usize) {
     sys::mount(c"devtmpfs", c"/dev");
     sys::mount(c"proc", c"/proc");
-    let online = thread::available_parallelism().map_or(1, usize::from);
-    print_row("processors", online as f64);
-    if online < processors {
-        // What would be measured is not what the rows say.
+    if !are_online(processors) {
         return;
     }
     let other = usize::from(processors > 1);
@@ -105,7 +102,7 @@ pub(crate) fn run(processors: usize) {
     row("pipe", || clock::sampled(ROUNDS, |n| pipes(n, other)));
     sys::unbind();
     for (name, words) in PROGRAMS {
-        row(name, || once(|| sys::run(words)));
+        row(name, || clock::once(|| sys::run(words)));
     }
     if !is_wanted(&["work_one", "work_all", "scaling"]) {
         return;
@@ -117,13 +114,6 @@ pub(crate) fn run(processors: usize) {
         row("work_all", || all);
         print_row("scaling", one / all);
     }
-}
-
-/// What one run of `body` takes: for what takes long.
-fn once(body: impl FnOnce()) -> f64 {
-    let start = sys::counter();
-    body();
-    (sys::counter() - start) as f64
 }
 
 /// Rounds that end after so many, or by the clock if they go from one processor
@@ -246,7 +236,7 @@ pub(crate) fn beside() {
     // Whatever comes, it is the sign to begin.
     let _ = sys::read(0, &mut [0]);
     // The second half is there so that nobody's first half ends alone.
-    let times = [(); 2 * TIMES].map(|()| once(steps));
+    let times = [(); 2 * TIMES].map(|()| clock::once(steps));
     print_ticks(
         "work_beside",
         times.into_iter().take(TIMES).fold(f64::INFINITY, f64::min),
@@ -287,7 +277,7 @@ fn work(threads: usize) -> f64 {
             while (ready.load(Ordering::Acquire) as usize) < threads - 1 {
                 sys::sched_yield();
             }
-            let took = once(|| {
+            let took = clock::once(|| {
                 start.store(1, Ordering::Release);
                 steps();
                 for other in others {
