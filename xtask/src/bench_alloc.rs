@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{bench_sync, run};
 
-/// Measures; `args` may have '--date YYYY-MM-DD' and a part of a name.
+/// Measures; `args` may have '--date YYYY-MM-DD', '--rows PART' and a part of a name.
 pub(crate) fn run(args: &[OsString]) -> Result<()> {
     let command = run::cargo([
         "run",

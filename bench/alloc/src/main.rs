@@ -31,6 +31,9 @@ struct Options {
     output: Option<PathBuf>,
     /// Only allocators with this in their name; they replace their rows in what is kept
     only: Option<String>,
+    /// Only rows with this in their name; the others are kept as they are
+    #[arg(long, value_name = "PART", default_value = "")]
+    rows: String,
     /// Measure one allocator in this process, and print what is found
     #[arg(long, hide = true)]
     one: Option<String>,
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     if let Some(name) = &options.one {
-        for sample in subjects::measure(name)? {
+        for sample in subjects::measure(name, &options.rows)? {
             println!("{}", sample.to_line());
         }
         return Ok(());
@@ -65,6 +68,7 @@ fn run(options: &Options) -> Result<()> {
         eprintln!("{name}");
         let output = Command::new(env::current_exe()?)
             .args(["--date", &options.date, "--one", name])
+            .args(["--rows", &options.rows])
             .output()
             .with_context(|| format!("measuring {name}"))?;
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -80,7 +84,8 @@ fn run(options: &Options) -> Result<()> {
     };
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let data = folder.join(format!("alloc-{}.json", options.date));
-    if options.only.is_some() && data.exists() {
+    let is_part = options.only.is_some() || !options.rows.is_empty();
+    if is_part && data.exists() {
         let text = fs::read_to_string(&data).with_context(|| data.display().to_string())?;
         sample::keep_others(&mut samples, sample::from_json(&text)?);
     }

@@ -72,56 +72,61 @@ pub(crate) fn free<A: GlobalAlloc>(subject: &A, held: Held) {
     unsafe { subject.dealloc(held.start.as_ptr(), held.layout) };
 }
 
-/// All rows of one allocator.
-pub(crate) fn all<A: GlobalAlloc + Sync>(who: &str, subject: &A) -> Vec<Sample> {
+/// The rows of one allocator that have `part` in their name.
+pub(crate) fn rows<A: GlobalAlloc + Sync>(who: &str, subject: &A, part: &str) -> Vec<Sample> {
     // First, while the process has nothing yet.
-    let mut samples = memory(who, subject);
-    let mut row = |group: &str, value: f64| {
-        samples.push(Sample {
-            group: group.to_owned(),
-            who: who.to_owned(),
-            values: vec![value],
-        });
+    let mut samples = if MEMORY.contains(part) {
+        memory(who, subject)
+    } else {
+        Vec::new()
     };
-    row("1 pair, 64 bytes", middle(|| pair(subject)));
-    row(
-        "2 fill and empty, 8 to 256 bytes",
-        middle(|| fill(subject, 10_000, 8, 256)),
-    );
-    row(
-        "3 fill and empty, 1 to 64 KiB",
-        middle(|| fill(subject, 400, 1024, 65_536)),
-    );
-    row(
-        "4 random lifetimes, 8 to 1024 bytes",
-        middle(|| lifetimes(subject, 10_000, 8, 1024)),
-    );
-    row(
-        "5 random lifetimes, 1 to 64 KiB",
-        middle(|| lifetimes(subject, 400, 1024, 65_536)),
-    );
-    row(
-        "6 growing from 16 bytes to 64 KiB",
-        middle(|| growing(subject)),
-    );
-    row(
-        "7 random lifetimes in two threads",
-        middle(|| together::lifetimes(subject, 20_000)),
-    );
-    row(
-        "8 from one thread to the other",
-        middle(|| together::hand_over(subject, 40_000)),
-    );
-    let mut times = latencies(subject);
-    times.sort_unstable();
-    let at = |share: f64| {
+    let mut row = |group: &str, measure: &mut dyn FnMut() -> f64| {
+        if group.contains(part) {
+            samples.push(Sample {
+                group: group.to_owned(),
+                who: who.to_owned(),
+                values: vec![measure()],
+            });
+        }
+    };
+    row("1 pair, 64 bytes", &mut || middle(|| pair(subject)));
+    row("2 fill and empty, 8 to 256 bytes", &mut || {
+        middle(|| fill(subject, 10_000, 8, 256))
+    });
+    row("3 fill and empty, 1 to 64 KiB", &mut || {
+        middle(|| fill(subject, 400, 1024, 65_536))
+    });
+    row("4 random lifetimes, 8 to 1024 bytes", &mut || {
+        middle(|| lifetimes(subject, 10_000, 8, 1024))
+    });
+    row("5 random lifetimes, 1 to 64 KiB", &mut || {
+        middle(|| lifetimes(subject, 400, 1024, 65_536))
+    });
+    row("6 growing from 16 bytes to 64 KiB", &mut || {
+        middle(|| growing(subject))
+    });
+    row("7 random lifetimes in two threads", &mut || {
+        middle(|| together::lifetimes(subject, 20_000))
+    });
+    row("8 from one thread to the other", &mut || {
+        middle(|| together::hand_over(subject, 40_000))
+    });
+    let mut times = Vec::new();
+    let mut slowest = |share: f64| {
+        if times.is_empty() {
+            times = latencies(subject);
+            times.sort_unstable();
+        }
         let index = (times.len() as f64 * share) as usize;
         times.get(index).copied().unwrap_or(0) as f64
     };
-    row("9 an allocation or a free: the slowest of 1,000", at(0.999));
+    row(
+        "9 an allocation or a free: the slowest of 1,000",
+        &mut || slowest(0.999),
+    );
     row(
         "9 an allocation or a free: the slowest of 100,000",
-        at(0.999_99),
+        &mut || slowest(0.999_99),
     );
     samples
 }

@@ -98,10 +98,11 @@ pub(crate) fn from_json(text: &str) -> Result<Vec<Sample>> {
     rows.iter().map(Sample::from_value).collect()
 }
 
-/// Adds the rows of `before` whose allocators were not measured again.
-pub(crate) fn keep_others(samples: &mut Vec<Sample>, before: Vec<Sample>) {
-    let again: Vec<String> = samples.iter().map(|sample| sample.who.clone()).collect();
-    samples.extend(before.into_iter().filter(|row| !again.contains(&row.who)));
+/// Adds the rows of `before` that were not measured again.
+pub(crate) fn keep_others(samples: &mut Vec<Sample>, mut before: Vec<Sample>) {
+    let is = |a: &Sample, b: &Sample| a.who == b.who && a.group == b.group;
+    before.retain(|row| !samples.iter().any(|again| is(row, again)));
+    samples.append(&mut before);
 }
 
 /// The rows as data.
@@ -129,16 +130,26 @@ mod tests {
     }
 
     #[test]
-    fn who_is_measured_again_has_new_rows() {
-        let row = |who: &str, value| Sample {
-            group: "pair".to_owned(),
+    fn what_is_measured_again_is_new() {
+        let row = |group: &str, who: &str, value| Sample {
+            group: group.to_owned(),
             who: who.to_owned(),
             values: vec![value],
         };
-        let before = to_json(&[row("us", 9.0), row("them", 2.0)]).expect("rows");
-        let mut rows = vec![row("us", 1.0)];
+        let before = [
+            row("pair", "us", 9.0),
+            row("fill", "us", 8.0),
+            row("pair", "them", 2.0),
+        ];
+        let before = to_json(&before).expect("rows");
+        let mut rows = vec![row("pair", "us", 1.0)];
         keep_others(&mut rows, from_json(&before).expect("the same rows"));
-        assert_eq!(rows, [row("us", 1.0), row("them", 2.0)]);
+        let all = [
+            row("pair", "us", 1.0),
+            row("fill", "us", 8.0),
+            row("pair", "them", 2.0),
+        ];
+        assert_eq!(rows, all);
     }
 
     #[test]

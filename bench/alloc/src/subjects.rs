@@ -45,38 +45,42 @@ const ARENA: usize = 1 << 29;
 /// Threads that have magazines.
 const PLACES: usize = 64;
 
-/// Measures one of them.
-pub(crate) fn measure(name: &str) -> Result<Vec<Sample>> {
+/// Measures one of them, in the rows that have `part` in their name.
+pub(crate) fn measure(name: &str, part: &str) -> Result<Vec<Sample>> {
     match name {
         "ochre Magazines" => {
             let heap: Magazines<Pages, Here, PLACES> = Magazines::new(Pages::new()?);
-            Ok(patterns::all(name, &heap))
+            Ok(patterns::rows(name, &heap, part))
         }
-        "ochre Slab, locked" => Ok(patterns::all(name, &Locked::new(Slab::new(Pages::new()?)))),
+        "ochre Slab, locked" => Ok(patterns::rows(
+            name,
+            &Locked::new(Slab::new(Pages::new()?)),
+            part,
+        )),
         "ochre BuddyHeap, locked" => {
             let heap = Locked::new(Growing::new(BuddyHeap::new(), Pages::new()?));
-            Ok(patterns::all(name, &heap))
+            Ok(patterns::rows(name, &heap, part))
         }
         "ochre FixedBlocks, locked" => {
             let heap = Locked::new(Growing::new(FixedBlocks::new(), Pages::new()?));
-            Ok(patterns::all(name, &heap))
+            Ok(patterns::rows(name, &heap, part))
         }
         "ochre FirstFit, locked" => {
             let heap = Locked::new(Growing::new(FirstFit::new(), Pages::new()?));
-            Ok(patterns::all(name, &heap))
+            Ok(patterns::rows(name, &heap, part))
         }
         "linked_list_allocator" => {
             let heap = linked_list_allocator::LockedHeap::empty();
             // SAFETY: the arena is the heap's alone, and lives for ever.
             unsafe { heap.lock().init(arena()?.as_ptr(), ARENA) };
-            Ok(patterns::all(name, &heap))
+            Ok(patterns::rows(name, &heap, part))
         }
         "buddy_system_allocator" => {
             let heap = buddy_system_allocator::LockedHeap::<32>::empty();
             let start = arena()?.as_ptr().expose_provenance();
             // SAFETY: as above.
             unsafe { heap.lock().init(start, ARENA) };
-            Ok(patterns::all(name, &heap))
+            Ok(patterns::rows(name, &heap, part))
         }
         "talc" => {
             type Talc = talc::TalcLock<spinning_top::RawSpinlock, talc::source::Manual>;
@@ -84,11 +88,11 @@ pub(crate) fn measure(name: &str) -> Result<Vec<Sample>> {
             // SAFETY: as above.
             let claimed = unsafe { heap.lock().claim(arena()?.as_ptr(), ARENA) };
             claimed.context("talc does not want its region")?;
-            Ok(patterns::all(name, &heap))
+            Ok(patterns::rows(name, &heap, part))
         }
-        "dlmalloc" => Ok(patterns::all(name, &dlmalloc::GlobalDlmalloc)),
-        SYSTEM => Ok(patterns::all(name, &System)),
-        "mimalloc" => Ok(patterns::all(name, &mimalloc::MiMalloc)),
+        "dlmalloc" => Ok(patterns::rows(name, &dlmalloc::GlobalDlmalloc, part)),
+        SYSTEM => Ok(patterns::rows(name, &System, part)),
+        "mimalloc" => Ok(patterns::rows(name, &mimalloc::MiMalloc, part)),
         _ => bail!("there is no {name} here"),
     }
 }
