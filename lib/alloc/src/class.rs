@@ -45,13 +45,13 @@ pub const LARGEST_OBJECT: usize = 2032;
 /// Objects are aligned to the largest power of two that divides their size, up to this.
 const MAX_ALIGN: u16 = 256;
 
-/// Class by `(size - 1) / 16`.
-static CLASS_BY_SIZE: [u8; LARGEST_OBJECT / 16] = {
-    let mut table = [0; LARGEST_OBJECT / 16];
+/// Class by size in units of 16, rounded up.
+static CLASS_BY_UNITS: [u8; LARGEST_OBJECT / 16 + 1] = {
+    let mut table = [0; LARGEST_OBJECT / 16 + 1];
     let mut class = 0;
     let mut slot = 0;
     while slot < table.len() {
-        while (SIZES[class] as usize) < (slot + 1) * 16 {
+        while (SIZES[class] as usize) < slot * 16 {
             class += 1;
         }
         table[slot] = class as u8;
@@ -245,11 +245,22 @@ impl Class {
         source: &impl PageSource,
         memory: NonNull<u8>,
     ) {
+        let shape = shape_of(class);
+        let objects = [memory.as_ptr()];
         // SAFETY: the caller's promise.
-        unsafe { self.give_all(class, source, &[memory.as_ptr()]) }
+        if let Some((mut run, _)) = unsafe { Run::first(shape, class, &objects) } {
+            // SAFETY: as above.
+            unsafe { run.set() };
+            self.settle(&run, shape, source);
+        }
     }
 
     /// Takes objects back; best if those of one page are together.
+    ///
+    /// The headers of their pages were used long ago, and mostly by another
+    /// processor. So what to do is written down for several pages first, as the
+    /// addresses say it; then done, without looking at what was there, so that
+    /// the processor waits for all the lines at once; then looked at.
     ///
     /// # Safety
     /// They are objects handed out by this class of number `class`, not used any more.
@@ -261,31 +272,46 @@ impl Class {
         mut objects: &[*mut u8],
     ) {
         let shape = shape_of(class);
-        while let Some(&object) = objects.first() {
-            let Some((mut page, _)) = place_of(object) else {
+        while !objects.is_empty() {
+            let mut runs = [Run::NONE; RUNS];
+            let mut count = 0;
+            for run in &mut runs {
+                // SAFETY: the caller's promise.
+                let Some((first, rest)) = (unsafe { Run::first(shape, class, objects) }) else {
+                    break;
+                };
+                (*run, objects) = (first, rest);
+                count += 1;
+            }
+            let Some(runs @ [_, ..]) = runs.get_mut(..count) else {
                 debug_assert!(false, "no object is null");
                 return;
             };
-            // SAFETY: the caller's promise.
-            let count = unsafe { take_back(page, shape, class, objects) };
-            objects = objects.get(count..).unwrap_or_default();
-            // SAFETY: a page with an object handed out has a valid header
-            // (invariant 1), and `&mut self` makes this the only reference to it.
-            let header = unsafe { page.as_mut() };
-            let was_full = header.free == 0;
-            // CAST: at most a page's objects.
-            header.free = header.free.wrapping_add(count as u16);
-            let is_empty = header.free == shape.count;
-            if was_full {
-                self.link(page);
+            for run in &mut *runs {
+                // SAFETY: as above.
+                unsafe { run.set() };
             }
-            if is_empty {
-                // SAFETY: as above; the reference above is not used any more.
-                let header = unsafe { page.as_ref() };
-                if header.previous.is_some() || header.next.is_some() {
-                    self.unlink(page);
-                    self.release(page, source);
-                }
+            for run in runs {
+                self.settle(run, shape, source);
+            }
+        }
+    }
+
+    /// Puts the page of a run, whose bits are set, on the list or takes it off,
+    /// as its count before says.
+    #[inline]
+    fn settle(&mut self, run: &Run, shape: Shape, source: &impl PageSource) {
+        let page = run.page;
+        if run.before == 0 {
+            self.link(page);
+        }
+        if run.before.wrapping_add(run.count) == shape.count {
+            // SAFETY: it has a valid header (invariant 1), and `&mut self` makes
+            // this the only reference to it.
+            let header = unsafe { page.as_ref() };
+            if header.previous.is_some() || header.next.is_some() {
+                self.unlink(page);
+                self.release(page, source);
             }
         }
     }
@@ -418,58 +444,87 @@ unsafe fn hand_out(page: NonNull<Header>, shape: Shape, places: &mut [*mut u8]) 
     }
 }
 
-/// Sets the bits of the first of `objects`, as far as they are this page's; how
-/// many those are, which is the caller's to count.
-///
-/// # Safety
-/// The objects were handed out by the class of this number, which is the
-/// caller's alone, and are not used any more.
-#[inline]
-unsafe fn take_back(
+/// How many runs are written down before they are done.
+const RUNS: usize = 16;
+
+/// Objects to be taken back that have their bits in one word.
+#[derive(Clone, Copy, Debug)]
+struct Run {
     page: NonNull<Header>,
-    shape: Shape,
-    class: usize,
-    objects: &[*mut u8],
-) -> usize {
-    let mut count = 0;
-    // Bits of one word, to be set together.
-    let (mut word, mut bits) = (0, 0);
-    for &object in objects {
-        let Some((its_page, offset)) = place_of(object) else {
-            break;
-        };
-        if its_page != page {
-            break;
-        }
-        let (its_word, bit) = shape.bit(offset);
-        if its_word != word {
-            // SAFETY: objects of this page have their bits there.
-            unsafe { set(page, word, bits) };
-            (word, bits) = (its_word, 0);
-        }
-        if cfg!(debug_assertions) {
-            assert_eq!(bits & bit, 0, "an object is freed twice");
-            // SAFETY: `page` is the start of a page of this class.
-            unsafe { check_handed_out(page, shape, class, offset) };
-        }
-        bits |= bit;
-        count += 1;
-    }
-    // SAFETY: as above.
-    unsafe { set(page, word, bits) };
-    count
+    word: usize,
+    bits: u64,
+    count: u16,
+    /// What the page had free when the bits were set.
+    before: u16,
 }
 
-/// # Safety
-/// The word is one of the page's bits, and the caller's alone.
-#[inline]
-unsafe fn set(page: NonNull<Header>, word: usize, bits: u64) {
-    // SAFETY: the caller's promise.
-    let word = unsafe { bits_of(page).add(word) };
-    // SAFETY: as above.
-    let before = unsafe { word.read() };
-    // SAFETY: as above.
-    unsafe { word.write(before | bits) };
+impl Run {
+    const NONE: Run = Run {
+        page: NonNull::dangling(),
+        word: 0,
+        bits: 0,
+        count: 0,
+        before: 0,
+    };
+
+    /// The objects that are together at the beginning of a slice, and the others;
+    /// `None` if there are none.
+    ///
+    /// # Safety
+    /// The objects were handed out by the class of this number, which is the
+    /// caller's alone, and are not used any more.
+    #[inline]
+    unsafe fn first(shape: Shape, class: usize, objects: &[*mut u8]) -> Option<(Run, &[*mut u8])> {
+        let (page, offset) = place_of(*objects.first()?)?;
+        let (word, _) = shape.bit(offset);
+        let (mut bits, mut count) = (0, 0);
+        for &object in objects {
+            let Some((its_page, offset)) = place_of(object) else {
+                break;
+            };
+            let (its_word, bit) = shape.bit(offset);
+            if its_page != page || its_word != word {
+                break;
+            }
+            if cfg!(debug_assertions) {
+                assert_eq!(bits & bit, 0, "an object is freed twice");
+                // SAFETY: `page` is the start of a page of this class.
+                unsafe { check_handed_out(page, shape, class, offset) };
+            }
+            bits |= bit;
+            count += 1;
+        }
+        let run = Run {
+            page,
+            word,
+            bits,
+            // CAST: at most the bits of a word.
+            count: count as u16,
+            before: 0,
+        };
+        Some((run, objects.get(count..)?))
+    }
+
+    /// Takes the objects back, but leaves the list as it is.
+    ///
+    /// # Safety
+    /// As for `first`; once.
+    #[inline]
+    unsafe fn set(&mut self) {
+        let mut page = self.page;
+        // SAFETY: objects of this page have their bits there.
+        let word = unsafe { bits_of(page).add(self.word) };
+        // SAFETY: as above, and the caller's alone.
+        let bits = unsafe { word.read() };
+        debug_assert_eq!(bits & self.bits, 0, "an object is freed twice");
+        // SAFETY: as above.
+        unsafe { word.write(bits | self.bits) };
+        // SAFETY: a page with an object handed out has a valid header
+        // (invariant 1), of which this is the only reference.
+        let header = unsafe { page.as_mut() };
+        self.before = header.free;
+        header.free = header.free.wrapping_add(self.count);
+    }
 }
 
 #[inline]
@@ -480,15 +535,22 @@ fn shape_of(class: usize) -> Shape {
         .unwrap_or(const { Shape::new(LARGEST_OBJECT as u16) })
 }
 
-/// The class that serves a layout; `None` for whole pages.
+/// The class that serves a layout, below [`CLASSES`]; `None` for whole pages.
 #[inline]
 pub(crate) fn class_of(layout: Layout) -> Option<usize> {
-    let slot = layout.size().saturating_sub(1) / 16;
-    let class = usize::from(*CLASS_BY_SIZE.get(slot)?);
+    // A layout's size is at most `isize::MAX`: nothing wraps.
+    let units = layout.size().wrapping_add(15) / 16;
+    let class = usize::from(*CLASS_BY_UNITS.get(units)?);
     if layout.align() <= 16 {
         return Some(class);
     }
-    (class..SIZES.len()).find(|&class| usize::from(align_of_class(class)) >= layout.align())
+    aligned_class(class, layout.align())
+}
+
+/// The first class from this one on whose objects are aligned so.
+#[cold]
+fn aligned_class(class: usize, align: usize) -> Option<usize> {
+    (class..CLASSES).find(|&class| usize::from(align_of_class(class)) >= align)
 }
 
 pub(crate) const fn align_of_class(class: usize) -> u16 {

@@ -44,8 +44,8 @@
 //! # Invariants
 //! 1. The memory of a [`Local`] is reached only by calls that [`Place`] gave
 //!    its index, one at a time.
-//! 2. The first `len` pointers of a magazine are to free objects (or runs) of
-//!    its kind, each in no other place.
+//! 2. The pointers of a magazine from `start` to `next`, which is at most its
+//!    `end`, are to free objects (or runs) of its kind, each in no other place.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
@@ -104,12 +104,14 @@ static RUN_BY_PAGES: [u8; 32] = {
 const KEPT: usize = 4;
 
 /// And no more than so many, which is what two processors pass to each other
-/// while one of them comes for more.
+/// while one of them comes for more. What goes round by the depot keeps its
+/// order for ever, and with it how it is spread over memory; what goes to its
+/// page comes back with its neighbours.
 const MOST_KEPT: usize = 128;
 
 /// No more objects than this come from what is behind a magazine at once, or go
 /// there: what bounds the longest call.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 128;
 
 /// As [`AT_ONCE`], of runs, each of which goes to the source by itself.
 const RUNS_AT_ONCE: usize = 8;
@@ -134,49 +136,58 @@ const fn longest(kind: usize) -> u16 {
     }
 }
 
-/// Where a magazine lies in a [`Local`].
-#[derive(Clone, Copy, Debug)]
-struct Slots {
+/// A magazine: the slots of a [`Local`] from `start` to `end`, of which those
+/// before `next` hold objects. It knows its ends itself, so that a call looks
+/// at its line and no table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+struct Magazine {
+    next: u16,
     start: u16,
-    capacity: u16,
+    end: u16,
 }
 
 /// The magazines of a place.
 struct Layouts<L>(PhantomData<L>);
 
 impl<L: Place> Layouts<L> {
-    const ALL: [Slots; KINDS] = {
-        let mut all = [Slots {
+    /// Each of them, empty.
+    const ALL: [Magazine; KINDS] = {
+        let mut all = [Magazine {
+            next: 0,
             start: 0,
-            capacity: 0,
+            end: 0,
         }; KINDS];
         let mut start = 0;
         let mut kind = 0;
         while kind < KINDS {
             let kept = kind < CLASSES || RUNS[kind - CLASSES] as usize <= L::RUNS;
             let capacity = if kept { longest(kind) >> L::SHORTER } else { 0 };
-            all[kind] = Slots { start, capacity };
-            start += capacity;
+            let end = start + capacity;
+            all[kind] = Magazine {
+                next: start,
+                start,
+                end,
+            };
+            start = end;
             kind += 1;
         }
         all
     };
 
     // For use when it runs: a constant indexed by a variable may be copied first.
-    const TABLE: &'static [Slots; KINDS] = &Self::ALL;
+    const TABLE: &'static [Magazine; KINDS] = &Self::ALL;
 
-    const BYTES: usize = {
-        let last = Self::ALL[KINDS - 1];
-        size_of::<Local>() + (last.start + last.capacity) as usize * size_of::<*mut u8>()
-    };
+    const BYTES: usize =
+        size_of::<Local>() + Self::ALL[KINDS - 1].end as usize * size_of::<*mut u8>();
 
     const PAGES: usize = Self::BYTES.div_ceil(PAGE_SIZE);
 }
 
-/// What one processor's magazines begin with; their slots follow.
+/// One processor's magazines; their slots follow.
 #[repr(C, align(8))]
 struct Local {
-    len: [u16; KINDS],
+    magazines: [Magazine; KINDS],
 }
 
 /// A heap for `N` processors over the pages of `P`; see the module's picture in the README.
@@ -202,7 +213,7 @@ impl<P, L, const N: usize> fmt::Debug for Magazines<P, L, N> {
 /// What serves a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A magazine, and what is behind it.
+    /// A magazine, by a number below [`KINDS`], and what is behind it.
     Kept(usize),
     /// Pages of the source, so many.
     Pages(usize),
@@ -253,8 +264,8 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         if let Kind::Kept(kind) = kind_of(layout, L::RUNS)
             && let Some(local) = self.local()
         {
-            // SAFETY: `local` is the caller's by `Place`'s contract.
-            if let Some(memory) = unsafe { pop::<L>(local, kind) } {
+            // SAFETY: `local` is the caller's by `Place`'s contract; the kind is one.
+            if let Some(memory) = unsafe { pop(local, kind) } {
                 return Ok(memory);
             }
         }
@@ -271,9 +282,9 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         if let Kind::Kept(kind) = kind_of(layout, L::RUNS)
             && let Some(local) = self.local()
         {
-            // SAFETY: `local` is the caller's by `Place`'s contract, and the
-            // memory is free now, of this kind.
-            if unsafe { push::<L>(local, kind, memory) } {
+            // SAFETY: `local` is the caller's by `Place`'s contract; the kind is
+            // one, and the memory free now, of it.
+            if unsafe { push(local, kind, memory) } {
                 return;
             }
         }
@@ -346,6 +357,9 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         self.whole.fetch_add(Layouts::<L>::PAGES, Ordering::Relaxed);
         // SAFETY: large enough, aligned to a page, ours alone.
         unsafe { local.cast::<u8>().write_bytes(0, Layouts::<L>::BYTES) };
+        let magazines = *Layouts::<L>::TABLE;
+        // SAFETY: as above.
+        unsafe { local.write(Local { magazines }) };
         // ORDERING: Release; see `local`.
         slot.store(local.as_ptr(), Ordering::Release);
         Some(local)
@@ -389,18 +403,19 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         kind: usize,
         class: &SpinLock<Depot>,
     ) -> Option<NonNull<u8>> {
-        let half = at_once::<L>(kind);
-        // SAFETY: a pointer to a part of the local.
-        let first = unsafe { magazine::<L>(local, kind) };
-        // SAFETY: `half` slots at least are the magazine's, initialised, and
+        // SAFETY: the caller's promise.
+        let magazine = unsafe { magazine(local, kind) };
+        // SAFETY: the magazine's slots are the local's.
+        let first = unsafe { slot(local, magazine.start) };
+        // SAFETY: so many slots at least are the magazine's, initialised, and
         // the caller's alone.
-        let places = unsafe { core::slice::from_raw_parts_mut(first, half) };
+        let places = unsafe { core::slice::from_raw_parts_mut(first, at_once::<L>(kind)) };
         let taken = class.lock().take(kind, &self.source, places);
         // The last one is the caller's.
         let left = taken.checked_sub(1)?;
         let memory = NonNull::new(*places.get(left)?);
-        // SAFETY: as above. CAST: less than a magazine.
-        unsafe { (*local.as_ptr()).len[kind] = left as u16 };
+        // CAST: less than a magazine.
+        magazine.next = magazine.start + left as u16;
         memory
     }
 
@@ -430,33 +445,36 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         // SAFETY: `local` is the caller's by `Place`'s contract.
         unsafe { self.flush(local, kind, at_once::<L>(kind), true) };
         // SAFETY: as above; the memory is free now, of this kind.
-        if !unsafe { push::<L>(local, kind, memory) } {
+        if !unsafe { push(local, kind, memory) } {
             // SAFETY: the caller's promise.
             unsafe { self.free_behind(memory, kind) }
         }
     }
 
     /// Gives the `count` objects that lay longest in a magazine to what is behind,
-    /// to be kept for others or to go to their pages.
+    /// to be kept for others or to go to their pages. To give what came last would
+    /// move no pointers, but those that stay would hold their pages for ever.
     ///
     /// # Safety
     /// `local` is the caller's.
     unsafe fn flush(&self, local: NonNull<Local>, kind: usize, count: usize, keep: bool) {
         // SAFETY: the caller's promise.
-        let len = usize::from(unsafe { (*local.as_ptr()).len[kind] });
-        // SAFETY: a pointer to a part of the local.
-        let first = unsafe { magazine::<L>(local, kind) };
-        // SAFETY: `len` slots are the magazine's, initialised, and the caller's alone.
-        let objects = unsafe { core::slice::from_raw_parts_mut(first, len) };
+        let magazine = unsafe { magazine(local, kind) };
+        let len = magazine.len();
         let count = count.min(len);
+        // CAST: at most a magazine's.
+        let left = magazine.start + (len - count) as u16;
+        // SAFETY: the magazine's slots are the local's.
+        let first = unsafe { slot(local, magazine.start) };
+        // SAFETY: so many slots are the magazine's, initialised, and the caller's alone.
+        let objects = unsafe { core::slice::from_raw_parts_mut(first, len) };
         let Some(given) = objects.get(..count) else {
             return;
         };
         match self.classes.get(kind) {
             Some(class) => {
                 let limit = if keep {
-                    let all = KEPT * usize::from(slots_of::<L>(kind).capacity);
-                    all.min(MOST_KEPT)
+                    (KEPT * magazine.capacity()).min(MOST_KEPT)
                 } else {
                     0
                 };
@@ -471,8 +489,7 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
             }
         }
         objects.copy_within(count.., 0);
-        // SAFETY: the caller's promise. CAST: less than a magazine.
-        unsafe { (*local.as_ptr()).len[kind] = (len - count) as u16 };
+        magazine.next = left;
     }
 
     /// # Safety
@@ -513,15 +530,10 @@ fn run_pages(kind: usize) -> usize {
         .map_or(0, |&pages| usize::from(pages))
 }
 
-#[inline]
-fn slots_of<L: Place>(kind: usize) -> Slots {
-    Layouts::<L>::TABLE[kind]
-}
-
 /// How many go to what is behind a magazine, or come from there.
 #[inline]
 fn at_once<L: Place>(kind: usize) -> usize {
-    let half = usize::from(slots_of::<L>(kind).capacity).div_ceil(2);
+    let half = Layouts::<L>::TABLE[kind].capacity().div_ceil(2);
     let most = if kind < CLASSES {
         AT_ONCE
     } else {
@@ -530,62 +542,81 @@ fn at_once<L: Place>(kind: usize) -> usize {
     half.clamp(1, most)
 }
 
-/// Where a magazine's slots begin.
-///
-/// # Safety
-/// `local` is valid; `kind` is below `KINDS`.
-#[inline]
-unsafe fn magazine<L: Place>(local: NonNull<Local>, kind: usize) -> *mut *mut u8 {
-    // SAFETY: the slots follow the lengths in the same pages.
-    let slots = unsafe { local.as_ptr().add(1) };
-    // SAFETY: the starts are inside of the slots.
-    unsafe {
-        slots
-            .cast::<*mut u8>()
-            .add(usize::from(slots_of::<L>(kind).start))
+impl Magazine {
+    #[inline]
+    fn len(self) -> usize {
+        usize::from(self.next.wrapping_sub(self.start))
     }
+
+    #[inline]
+    fn capacity(self) -> usize {
+        usize::from(self.end.wrapping_sub(self.start))
+    }
+}
+
+/// # Safety
+/// `local` is the caller's, who has no other reference to its magazines; `kind`
+/// is below [`KINDS`].
+#[inline]
+unsafe fn magazine<'l>(local: NonNull<Local>, kind: usize) -> &'l mut Magazine {
+    debug_assert!(kind < KINDS);
+    // SAFETY: a local begins with `KINDS` magazines.
+    let mut magazine = unsafe { local.cast::<Magazine>().add(kind) };
+    // SAFETY: it was written when the local was made, and the caller alone uses it.
+    unsafe { magazine.as_mut() }
+}
+
+/// # Safety
+/// `local` is valid; the number is at most the last magazine's `end`.
+#[inline]
+unsafe fn slot(local: NonNull<Local>, number: u16) -> *mut *mut u8 {
+    // SAFETY: the slots follow the magazines in the same pages.
+    let slots = unsafe { local.as_ptr().add(1) };
+    // SAFETY: as above.
+    unsafe { slots.cast::<*mut u8>().add(usize::from(number)) }
 }
 
 /// Takes what was pushed last.
 ///
 /// # Safety
-/// `local` is the caller's.
+/// `local` is the caller's; `kind` is below [`KINDS`].
 #[inline]
-unsafe fn pop<L: Place>(local: NonNull<Local>, kind: usize) -> Option<NonNull<u8>> {
+unsafe fn pop(local: NonNull<Local>, kind: usize) -> Option<NonNull<u8>> {
     // SAFETY: the caller's promise.
-    let len = unsafe { &mut (*local.as_ptr()).len[kind] };
-    *len = len.checked_sub(1)?;
-    // SAFETY: as above.
-    let first = unsafe { magazine::<L>(local, kind) };
-    // SAFETY: below the length, so inside of the magazine.
-    let top = unsafe { first.add(usize::from(*len)) };
-    // SAFETY: as above, and initialised (invariant 2).
-    NonNull::new(unsafe { top.read() })
+    let magazine = unsafe { magazine(local, kind) };
+    if magazine.next == magazine.start {
+        return None;
+    }
+    magazine.next = magazine.next.wrapping_sub(1);
+    // SAFETY: the magazine's slots are the local's.
+    let top = unsafe { slot(local, magazine.next) };
+    // SAFETY: as above, and an object's (invariant 2), which is not null.
+    Some(unsafe { top.cast::<NonNull<u8>>().read() })
 }
 
 /// Puts an object on a magazine; false if it is full.
 ///
 /// # Safety
-/// `local` is the caller's; the memory is a free object of the kind.
+/// `local` is the caller's; `kind` is below [`KINDS`], and the memory a free
+/// object of it.
 #[inline]
-unsafe fn push<L: Place>(local: NonNull<Local>, kind: usize, memory: NonNull<u8>) -> bool {
+unsafe fn push(local: NonNull<Local>, kind: usize, memory: NonNull<u8>) -> bool {
     // SAFETY: the caller's promise.
-    let len = unsafe { &mut (*local.as_ptr()).len[kind] };
-    let at = *len;
-    if at >= slots_of::<L>(kind).capacity {
+    let magazine = unsafe { magazine(local, kind) };
+    if magazine.next == magazine.end {
         return false;
     }
-    *len = at + 1;
-    // SAFETY: the caller's promise.
-    let first = unsafe { magazine::<L>(local, kind) };
     if cfg!(debug_assertions) {
-        // SAFETY: `at` slots are initialised (invariant 2).
-        let held = unsafe { core::slice::from_raw_parts(first, usize::from(at)) };
+        // SAFETY: the magazine's slots are the local's.
+        let first = unsafe { slot(local, magazine.start) };
+        // SAFETY: so many slots are initialised (invariant 2).
+        let held = unsafe { core::slice::from_raw_parts(first, magazine.len()) };
         assert!(!held.contains(&memory.as_ptr()), "an object is freed twice");
     }
-    // SAFETY: below the capacity, so inside of the magazine.
-    let top = unsafe { first.add(usize::from(at)) };
     // SAFETY: as above.
+    let top = unsafe { slot(local, magazine.next) };
+    magazine.next = magazine.next.wrapping_add(1);
+    // SAFETY: below the magazine's end.
     unsafe { top.write(memory.as_ptr()) };
     true
 }
@@ -604,10 +635,11 @@ unsafe impl<P: PageSource, L: Place, const N: usize> GlobalAlloc for Magazines<P
 
     #[inline]
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if let Some(memory) = NonNull::new(memory) {
-            // SAFETY: the caller got it from `alloc` with this layout.
-            unsafe { self.free(memory, layout) }
-        }
+        debug_assert!(!memory.is_null());
+        // SAFETY: the caller got it from `alloc`, and it was not null.
+        let memory = unsafe { NonNull::new_unchecked(memory) };
+        // SAFETY: the caller got it with this layout.
+        unsafe { self.free(memory, layout) }
     }
 
     #[inline]

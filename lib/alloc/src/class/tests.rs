@@ -91,3 +91,39 @@ fn notices_an_object_that_comes_back_twice_at_once() {
     });
     assert!(result.is_err());
 }
+
+#[test]
+fn notices_an_object_that_comes_back_twice_with_another_between() {
+    let result = std::panic::catch_unwind(|| {
+        let source = Pages::with_limit(2);
+        let mut pages = Class::new();
+        let mut objects = [null_mut(); PAGE_SIZE / 16];
+        assert_eq!(pages.take(0, &source, &mut objects), objects.len());
+        let [first, .., last] = objects;
+        assert_ne!(first.addr() / PAGE_SIZE, last.addr() / PAGE_SIZE);
+        // SAFETY: it breaks the promise, which is noticed before the page is given back.
+        unsafe { pages.give_all(0, &source, &[first, last, first]) };
+    });
+    assert!(result.is_err());
+}
+
+#[test]
+fn a_page_that_fills_and_empties_at_once_comes_back() {
+    // The largest: two in a page, so that many pages are written down together.
+    let class = SHAPES.len() - 1;
+    let source = Pages::with_limit(100);
+    let mut pages = Class::new();
+    let mut objects = [null_mut(); 120];
+    assert_eq!(pages.take(class, &source, &mut objects), objects.len());
+    assert_eq!(source.held(), 60);
+    let (some, others) = objects.split_at(81);
+    // SAFETY: taken above, given once.
+    unsafe { pages.give_all(class, &source, some) };
+    // One page has an object left in use, nineteen have both, one empty one is kept.
+    assert_eq!((pages.usage(class).in_use, source.held()), (39, 21));
+    // SAFETY: as above.
+    unsafe { pages.give_all(class, &source, others) };
+    assert_eq!((pages.usage(class).in_use, source.held()), (0, 1));
+    pages.reclaim(&source);
+    assert_eq!(source.held(), 0);
+}

@@ -8,7 +8,8 @@ use std::thread;
 
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-use super::{KINDS, Layouts, Magazines, Place};
+use super::{KINDS, Layouts, Magazines, Place, at_once};
+use crate::class::SIZES;
 use crate::heap::OutOfMemory;
 use crate::testing::{
     Pages, Subject, agrees_with_the_model, config, refuses_the_impossible, steps,
@@ -78,10 +79,8 @@ fn magazines_take_what_their_place_has_use_for() {
     assert_eq!((PAGES, Layouts::<Small>::PAGES), (5, 1));
     let all = Layouts::<Small>::ALL;
     for kind in 1..KINDS {
-        assert_eq!(
-            all[kind].start,
-            all[kind - 1].start + all[kind - 1].capacity
-        );
+        assert_eq!(all[kind].start, all[kind - 1].end);
+        assert!(all[kind].next == all[kind].start && all[kind].start <= all[kind].end);
     }
 }
 
@@ -118,6 +117,35 @@ fn what_was_freed_last_comes_first() {
     unsafe { heap.free(second, layout(100)) };
     assert_eq!(heap.allocate(layout(97)), Ok(second));
     assert_eq!(heap.allocate(layout(112)), Ok(first));
+}
+
+#[test]
+fn a_full_magazine_gives_what_lay_longest() {
+    PLACE.set(0);
+    let heap = Subjects::new(Pages::with_limit(64));
+    let kind = SIZES.iter().position(|&size| size == 64).expect("a size");
+    let capacity = Layouts::<Here>::ALL[kind].capacity();
+    let lot = at_once::<Here>(kind);
+    assert_eq!((capacity, lot), (128, 64));
+    let objects: Vec<_> = (0..=capacity)
+        .map(|_| heap.allocate(layout(64)).expect("there is room"))
+        .collect();
+    let left = heap.allocate(layout(64)).expect("there is room");
+    heap.reclaim();
+    for &at in &objects {
+        // SAFETY: allocated above, freed once.
+        unsafe { heap.free(at, layout(64)) };
+    }
+    // The last one did not fit: the first ones went, and come last.
+    for &at in objects.iter().rev() {
+        assert_eq!(heap.allocate(layout(64)), Ok(at));
+    }
+    for at in objects.into_iter().chain([left]) {
+        // SAFETY: allocated above, freed once.
+        unsafe { heap.free(at, layout(64)) };
+    }
+    heap.reclaim();
+    assert_eq!(heap.source().held(), PAGES);
 }
 
 #[test]
