@@ -192,6 +192,8 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<Arc<Thread>, Str
     give_standard_files(config, &thread)
         .map_err(|errno| format!("the standard files of process 1: {errno}"))?;
     stage_ends("its terminal or pipes");
+    crate::memory::leftovers::start()
+        .map_err(|errno| format!("what gives frames back: {errno}"))?;
     device::keyboard::start(config.keyboard).map_err(|errno| format!("the keyboard: {errno}"))?;
     stage_ends("the keyboard");
     info!(

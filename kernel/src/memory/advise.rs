@@ -3,7 +3,6 @@
 
 use core::ops::Range;
 
-use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_abi::mman::Advice;
 use ochre_hal::memory::USER_END;
@@ -14,7 +13,7 @@ use super::populate::Population;
 use super::removal::{Removal, Rest};
 use super::space::Inner;
 use super::spare;
-use super::{AddressSpace, Collapse};
+use super::{AddressSpace, Collapse, Hole};
 
 /// What an advice means here.
 enum Meaning {
@@ -98,7 +97,7 @@ impl AddressSpace {
             return Ok(Some(Population::advised(range, access).into()));
         }
         if let Meaning::Remove = meaning {
-            return self.punch(range).map(|()| None);
+            return Ok(Some(Hole::of(range).into()));
         }
         if let Meaning::Collapse = meaning {
             return Ok(Some(Collapse::of(range).into()));
@@ -141,40 +140,6 @@ impl AddressSpace {
             }
         }
         result.map(|()| None)
-    }
-
-    /// Makes what a range shows of objects holes in them.
-    fn punch(&self, range: Range<u64>) -> Result<(), Errno> {
-        let mut result = Ok(());
-        let mut address = range.start;
-        while address < range.end {
-            let (backing, pages, end) = {
-                let inner = self.inner();
-                let Some(area) = inner.areas.at_or_above(address) else {
-                    return Err(Errno::ENOMEM);
-                };
-                if area.start > address {
-                    // What is behind the gap is done all the same.
-                    result = Err(Errno::ENOMEM);
-                    address = area.start;
-                    continue;
-                }
-                if area.flags.contains(AreaFlags::LOCKED) {
-                    return Err(Errno::EINVAL);
-                }
-                let source = area.source.as_ref().ok_or(Errno::EINVAL)?;
-                if !area.is_shared() || area.flags.contains(AreaFlags::NEVER_WRITE) {
-                    return Err(Errno::EACCES);
-                }
-                let end = area.end.min(range.end);
-                let first = area.index_of(source, address);
-                let pages = first..first.saturating_add((end - address) / PAGE);
-                (Arc::clone(&source.backing), pages, end)
-            };
-            backing.punch(pages)?;
-            address = end;
-        }
-        result
     }
 
     /// Locks a range in memory; what is to be faulted in then. `unlimited` for

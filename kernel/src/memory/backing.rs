@@ -81,11 +81,13 @@ pub trait Backing: Send + Sync {
     /// locked.
     fn unmapped(&self) {}
 
-    /// Makes pages a hole, for whoever has a mapping that may write.
+    /// Makes pages a hole, for whoever has a mapping that may write, as many as
+    /// a poll has time for; up to which page, which is the range's end if
+    /// nothing is left.
     ///
     /// # Errors
     /// EOPNOTSUPP where the object has none.
-    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
+    fn punch(&self, pages: Range<u64>) -> Result<u64, Errno> {
         let _ = pages;
         Err(Errno::EOPNOTSUPP)
     }

@@ -14,11 +14,26 @@ use super::huge::HUGE;
 use super::layout::LOWEST;
 use super::populate::Population;
 use super::pressure::HEADROOM;
+use super::removal::PAGES_AT_ONCE;
 use super::space::{Inner, join};
 use super::{AddressSpace, Backing, Identity, may_promise};
 
 /// What stays mappable to `MAP_32BIT`.
 const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
+
+/// Bytes that the heap's end comes down at once.
+const LOWERED_AT_ONCE: u64 = PAGES_AT_ONCE as u64 * PAGE;
+
+/// What came of moving the heap's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeapEnd {
+    /// Where it is.
+    pub at: u64,
+    /// What of it is to be faulted in.
+    pub grown: Option<Population>,
+    /// Whether it is where it was wanted, or stays where it was.
+    pub is_over: bool,
+}
 
 /// Where a mapping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,17 +296,29 @@ impl AddressSpace {
         Ok(wanted)
     }
 
-    /// Moves the end of the heap as brk(2) does and returns where it is then,
-    /// and what of it is to be faulted in.
-    pub fn set_heap_end(&self, end: u64) -> (u64, Option<Population>) {
+    /// Moves the end of the heap as brk(2) does. An end far below comes nearer
+    /// only: call it again, with other threads' turns between.
+    pub fn set_heap_end(&self, end: u64) -> HeapEnd {
         let mut inner = self.inner();
         let old = inner.heap.end;
-        if inner.move_heap_end(end).is_err() {
-            return (old, None);
+        // What is no end at all is refused as it is.
+        let near = match end < inner.heap.start {
+            true => end,
+            false => end.max(old.saturating_sub(LOWERED_AT_ONCE)),
+        };
+        if inner.move_heap_end(near).is_err() {
+            return HeapEnd {
+                at: old,
+                grown: None,
+                is_over: true,
+            };
         }
         let is_locked = inner.future.contains(AreaFlags::LOCKED);
-        let grown = is_locked.then(|| Population::early(old & !(PAGE - 1)..end));
-        (end, grown)
+        HeapEnd {
+            at: near,
+            grown: is_locked.then(|| Population::early(old & !(PAGE - 1)..near)),
+            is_over: near == end,
+        }
     }
 
     /// Finds a free range of `len` bytes (a multiple of pages) that starts at a

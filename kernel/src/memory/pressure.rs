@@ -18,7 +18,7 @@ use ochre_abi::system::trimmed;
 use ochre_hal::memory::{self, Given};
 use ochre_sync::primitive::atomic::Ordering;
 
-use super::spare;
+use super::{leftovers, spare};
 use crate::process::{ExitStatus, Process, table};
 
 /// Frames that must be free for a new object to be made.
@@ -56,7 +56,7 @@ pub fn check_headroom() -> Result<(), Errno> {
 /// the process with the most memory, unless one that was killed before still has
 /// to give its memory back. Whether there is hope: not if nobody may be killed.
 pub fn relieve() -> bool {
-    if spare::take_some() {
+    if leftovers::give_some() > 0 || spare::take_some() {
         return true;
     }
     if memory::give(0) != Given::Nothing {

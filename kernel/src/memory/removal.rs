@@ -21,7 +21,7 @@ use super::area::AreaFlags;
 use super::map::page_range;
 use super::pressure::HEADROOM;
 use super::space::Inner;
-use super::{AddressSpace, Collapse, Population, spare};
+use super::{AddressSpace, Collapse, Hole, Population, spare};
 
 /// Pages that one part gives up, about.
 pub(super) const PAGES_AT_ONCE: usize = 8192;
@@ -125,18 +125,22 @@ pub enum Rest {
     Removal(Removal),
     /// Pages that become huge ones.
     Collapse(Collapse),
+    /// Pages that objects lose.
+    Hole(Hole),
 }
 
 impl Rest {
     /// Does a part of it; whether that was the last one.
     ///
     /// # Errors
-    /// As [`Population::step`], [`Removal::step`] and [`Collapse::step`].
+    /// As [`Population::step`], [`Removal::step`], [`Collapse::step`] and
+    /// [`Hole::step`].
     pub fn step(&mut self, space: &AddressSpace) -> Result<bool, Errno> {
         match self {
             Rest::Population(population) => population.step(space),
             Rest::Removal(removal) => removal.step(space),
             Rest::Collapse(collapse) => collapse.step(space),
+            Rest::Hole(hole) => hole.step(space),
         }
     }
 }
@@ -156,6 +160,12 @@ impl From<Removal> for Rest {
 impl From<Collapse> for Rest {
     fn from(collapse: Collapse) -> Rest {
         Rest::Collapse(collapse)
+    }
+}
+
+impl From<Hole> for Rest {
+    fn from(hole: Hole) -> Rest {
+        Rest::Hole(hole)
     }
 }
 

@@ -10,10 +10,16 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 
 use super::area::PAGE;
-use super::{Backing, Gone, Identity, Mappers, Promise};
+use super::{Backing, Gone, Identity, Mappers, Promise, leftovers};
 
 /// The device number that such objects have (Linux: that of its hidden tmpfs).
 const DEVICE: u64 = 1;
+
+/// Pages that one part of a hole takes out.
+const PUNCHED_AT_ONCE: usize = 256;
+
+/// Pages between the first and the last of such a part, at most.
+const LOOKED_AT: u64 = 16384;
 
 static NEXT_INODE: AtomicU64 = AtomicU64::new(1);
 
@@ -42,8 +48,9 @@ impl SharedMemory {
 
     /// The same, with what is promised of it.
     #[must_use]
-    pub fn promised(self, promise: Promise) -> SharedMemory {
-        SharedMemory { promise, ..self }
+    pub fn promised(mut self, promise: Promise) -> SharedMemory {
+        self.promise = promise;
+        self
     }
 
     /// As [`new`](SharedMemory::new), that is known as this.
@@ -69,6 +76,12 @@ impl SharedMemory {
     #[must_use]
     pub fn resident(&self) -> u64 {
         self.present.lock().len() as u64
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        leftovers::give_back(core::mem::take(self.present.get_mut()));
     }
 }
 
@@ -117,18 +130,33 @@ impl Backing for SharedMemory {
         Some(&self.mappers)
     }
 
-    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
-        let out = {
+    fn punch(&self, pages: Range<u64>) -> Result<u64, Errno> {
+        let mut out = [const { None }; PUNCHED_AT_ONCE];
+        let mut reached = pages.end;
+        let mut first = None;
+        {
             let mut present = self.present.lock();
-            let mut out = present.split_off(&pages.start);
-            let mut kept = out.split_off(&pages.end);
-            present.append(&mut kept);
-            out
-        };
-        if !out.is_empty() {
-            // It is never mapped privately, so all that show it lose it.
-            self.mappers.forget(self.identity(), pages, Gone::End);
+            let mut places = out.iter_mut();
+            // Pages far from each other are not taken out together: whoever
+            // maps them looks at all between them.
+            while let Some((&index, _)) = present.range(pages.start..reached).next() {
+                let first = *first.get_or_insert(index);
+                reached = reached.min(first.saturating_add(LOOKED_AT));
+                if index >= reached {
+                    break;
+                }
+                let Some(place) = places.next() else {
+                    reached = index;
+                    break;
+                };
+                *place = present.remove(&index);
+            }
         }
-        Ok(())
+        if let Some(first) = first {
+            // It is never mapped privately, so all that show it lose it.
+            self.mappers
+                .forget(self.identity(), first..reached, Gone::End);
+        }
+        Ok(reached)
     }
 }

@@ -22,9 +22,9 @@ use ochre_hal::memory;
 use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::AddressSpace;
 use super::area::{Area, AreaFlags};
 use super::space::Inner;
+use super::{AddressSpace, leftovers};
 use crate::process::table;
 
 /// Pages that are taken at once.
@@ -56,7 +56,10 @@ pub fn counts() -> (u64, u64) {
 
 /// Has allocations that would be refused take what programs can spare.
 pub fn start() {
-    memory::spare_with(|| take(Patience::None));
+    memory::spare_with(|| match leftovers::give_some() {
+        0 => take(Patience::None),
+        given => given,
+    });
 }
 
 /// Whether a space may have spare pages.

@@ -323,9 +323,25 @@ pub fn mremap(
 
 /// `brk(2)`: the new end of the heap, or the old one if it cannot be moved.
 pub fn brk(call: &mut Call<'_>, end: u64) -> Outcome {
-    let (end, grown) = call.space.set_heap_end(end);
-    // CAST: a user address.
-    go_on(call, grown, end as usize)
+    let mut heap = call.space.set_heap_end(end);
+    // Nobody waits for memory to give memory back.
+    while !heap.is_over && check_headroom().is_err() {
+        heap = call.space.set_heap_end(end);
+    }
+    if heap.is_over {
+        // CAST: a user address.
+        return go_on(call, heap.grown, heap.at as usize);
+    }
+    let (space, thread) = (Arc::clone(call.space), Arc::clone(call.thread));
+    Outcome::wait(async move {
+        // Who is told to end leaves the rest to its end.
+        while !heap.is_over && !thread.work().contains(Work::EXIT) {
+            sched::yield_now().await;
+            heap = space.set_heap_end(end);
+        }
+        // CAST: a user address.
+        Ok(heap.at as usize)
+    })
 }
 
 /// `madvise(2)`.

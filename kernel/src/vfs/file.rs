@@ -397,7 +397,7 @@ impl Backing for NamedBacking {
         self.inner.admit(writable)
     }
 
-    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
+    fn punch(&self, pages: Range<u64>) -> Result<u64, Errno> {
         self.inner.punch(pages)
     }
 

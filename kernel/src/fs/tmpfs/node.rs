@@ -255,7 +255,9 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         if let Content::Bytes(bytes) = &mut self.content {
-            self.accounts.release(bytes.get_mut().count());
+            let frames = bytes.get_mut().take();
+            self.accounts.release(frames.len() as u64);
+            Frame::give_back(frames);
         }
         self.accounts.release_inode();
     }
@@ -433,6 +435,7 @@ impl Inode for Node {
             self.mappers
                 .forget(Backing::identity(self), first..u64::MAX, Gone::End);
         }
+        Frame::give_back(cut);
         self.written();
         Ok(())
     }
@@ -618,7 +621,7 @@ impl Backing for Node {
         Ok(!is_sealed)
     }
 
-    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
+    fn punch(&self, pages: Range<u64>) -> Result<u64, Errno> {
         let (start, end) = (
             pages.start.checked_mul(PAGE_SIZE as u64),
             pages.end.checked_mul(PAGE_SIZE as u64),
@@ -628,7 +631,9 @@ impl Backing for Node {
         };
         let how = Allocate::PUNCH_HOLE | Allocate::KEEP_SIZE;
         let mut work = Allocation::new(start, end.saturating_sub(start), how)?;
-        while !self.allocate(&mut work)? {}
-        Ok(())
+        match self.allocate(&mut work)? {
+            true => Ok(pages.end),
+            false => Ok(work.at / PAGE_SIZE as u64),
+        }
     }
 }

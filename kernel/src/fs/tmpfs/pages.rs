@@ -15,6 +15,7 @@ use ochre_abi::Errno;
 use ochre_abi::fcntl::Seals;
 use ochre_hal::memory::{PAGE_SIZE, UserFrame};
 
+use crate::memory::leftovers;
 use crate::vfs::{Sink, Source};
 
 /// The largest file.
@@ -46,6 +47,8 @@ pub trait Frame: Clone + Sized {
     fn clear(&self, range: Range<usize>);
     /// The frame as user memory, to be mapped.
     fn into_user(self) -> UserFrame;
+    /// Gives frames back that no file has any more.
+    fn give_back(frames: BTreeMap<u64, Self>);
 }
 
 impl Frame for UserFrame {
@@ -69,6 +72,10 @@ impl Frame for UserFrame {
 
     fn into_user(self) -> UserFrame {
         self
+    }
+
+    fn give_back(frames: BTreeMap<u64, UserFrame>) {
+        leftovers::give_back(frames);
     }
 }
 
@@ -232,6 +239,11 @@ impl<F: Frame> Pages<F> {
     /// Puts a frame made elsewhere at page `index`; the size is set by `resize`.
     pub fn adopt(&mut self, index: u64, frame: F) -> Option<F> {
         self.frames.insert(index, frame)
+    }
+
+    /// Takes all frames out of a file that ends.
+    pub fn take(&mut self) -> BTreeMap<u64, F> {
+        core::mem::take(&mut self.frames)
     }
 
     /// Cuts or extends the file. Frames past the new end come back, to be

@@ -502,7 +502,7 @@ impl Backing for Attachment {
         state.last = who_runs(state.last);
     }
 
-    fn punch(&self, pages: Range<u64>) -> Result<(), Errno> {
+    fn punch(&self, pages: Range<u64>) -> Result<u64, Errno> {
         self.0.memory.punch(pages)
     }
 }

@@ -325,17 +325,17 @@ fn the_heap_moves_its_end() {
     let _memory = host::start();
     let space = new_space();
     space.set_heap_start(BASE);
-    assert_eq!(space.set_heap_end(0).0, BASE);
-    assert_eq!(space.set_heap_end(BASE + 5000).0, BASE + 5000);
+    assert_eq!(space.set_heap_end(0).at, BASE);
+    assert_eq!(space.set_heap_end(BASE + 5000).at, BASE + 5000);
     assert_eq!(store(&space, 1, 1), Ok(()));
     assert_eq!(signal(store(&space, 2, 1)), (11, 1));
-    assert_eq!(space.set_heap_end(BASE + 100).0, BASE + 100);
+    assert_eq!(space.set_heap_end(BASE + 100).at, BASE + 100);
     assert_eq!(signal(load(&space, 1)), (11, 1));
-    assert_eq!(space.set_heap_end(BASE + 5000).0, BASE + 5000);
+    assert_eq!(space.set_heap_end(BASE + 5000).at, BASE + 5000);
     assert_eq!(load(&space, 1), Ok(0), "what comes back is zero");
     space.map(fixed(4..5, RW)).expect("there is room");
-    assert_eq!(space.set_heap_end(BASE + 5 * PAGE).0, BASE + 5000);
-    assert_eq!(space.set_heap_end(u64::MAX).0, BASE + 5000);
+    assert_eq!(space.set_heap_end(BASE + 5 * PAGE).at, BASE + 5000);
+    assert_eq!(space.set_heap_end(u64::MAX).at, BASE + 5000);
 }
 
 fn remap(

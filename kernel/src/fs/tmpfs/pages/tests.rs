@@ -1,6 +1,7 @@
 //! The sparse map, on frames that a host has.
 
 use core::ops::Range;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use ochre_abi::Errno;
@@ -32,6 +33,10 @@ impl Frame for HostFrame {
 
     fn into_user(self) -> UserFrame {
         panic!("a host has no frames of user memory")
+    }
+
+    fn give_back(frames: BTreeMap<u64, HostFrame>) {
+        drop(frames);
     }
 }
 

@@ -10,7 +10,9 @@ use ochre_hal::user::Access;
 
 use super::{BASE, RW, fixed, load, new_space, signal, store};
 use crate::memory::area::PAGE;
-use crate::memory::{AddressSpace, AreaFlags, MapRequest, Population, Removal, Rest};
+use crate::memory::{
+    AddressSpace, AreaFlags, Backing, MapRequest, Population, Removal, Rest, SharedMemory, Source,
+};
 
 /// What is there after each step.
 fn parts(space: &AddressSpace, pages: impl Into<Rest>) -> Vec<usize> {
@@ -60,9 +62,9 @@ fn a_large_range_is_faulted_in_by_parts() {
         .lock_all(false, true, false, true)
         .expect("no limit counts");
     space.set_heap_start(BASE);
-    let (_, grown) = space.set_heap_end(BASE + len);
+    let heap = space.set_heap_end(BASE + len);
     assert_eq!(
-        parts(&space, grown.expect("the heap is locked")),
+        parts(&space, heap.grown.expect("the heap is locked")),
         [512, 1024, 1100]
     );
 }
@@ -274,6 +276,78 @@ fn a_large_range_is_given_up_by_parts() {
         assert_eq!(parts, 3);
         assert_eq!(space.areas().len(), areas);
     }
+    assert_eq!(memory::stats().free, before);
+}
+
+#[test]
+fn a_large_heap_comes_down_by_parts() {
+    let _memory = host::start();
+    let space = new_space();
+    space.set_heap_start(BASE);
+    for pages in [5_000, 10_000] {
+        let end = BASE + pages * PAGE;
+        assert_eq!(space.set_heap_end(end).at, end);
+    }
+    for page in 0..10_000 {
+        assert_eq!(load(&space, page), Ok(0));
+    }
+    // What is no end is refused at once, and nothing moves.
+    let heap = space.set_heap_end(BASE - 1);
+    assert_eq!((heap.at, heap.is_over), (BASE + 10_000 * PAGE, true));
+    let mut ends = Vec::new();
+    loop {
+        let heap = space.set_heap_end(BASE + 100);
+        ends.push((heap.at - BASE, space.resident_pages()));
+        if heap.is_over {
+            break;
+        }
+    }
+    let after = |pages: u64| {
+        (
+            pages * PAGE,
+            usize::try_from(pages).expect("a number of pages"),
+        )
+    };
+    assert_eq!(ends, [after(10_000 - 8192), (100, 1)]);
+}
+
+#[test]
+fn a_large_hole_is_made_by_parts() {
+    let _memory = host::start();
+    let before = memory::stats().free;
+    let space = new_space();
+    let object = Arc::new(SharedMemory::new(1 << 40));
+    let shared = |pages: Range<u64>, first: u64| MapRequest {
+        source: Some(Source {
+            backing: Arc::clone(&object) as Arc<dyn Backing>,
+            first,
+        }),
+        flags: AreaFlags::SHARED,
+        ..fixed(pages, RW)
+    };
+    space.map(shared(0..6000, 0)).expect("there is room");
+    space
+        .map(shared(6000..6010, 1 << 30))
+        .expect("there is room");
+    for page in 0..6010 {
+        store(&space, page, 1).expect("it is writable");
+    }
+    assert_eq!((object.resident(), space.resident_pages()), (6010, 6010));
+    let hole = space.advise(BASE, 6009 * PAGE, Advice::Remove);
+    let hole = hole
+        .expect("it is mapped")
+        .expect("there is something to do");
+    assert_eq!(parts(&space, hole), [6010 - 4096, 1]);
+    assert_eq!((load(&space, 5999), load(&space, 6009)), (Ok(0), Ok(1)));
+    // What is not mapped is told when what is behind it is done.
+    space.map(shared(6020..6021, 7000)).expect("there is room");
+    store(&space, 6020, 1).expect("it is writable");
+    assert_eq!(object.resident(), 3);
+    let hole = space.advise(BASE, 6021 * PAGE, Advice::Remove);
+    let mut hole = hole.expect("a range").expect("there is something to do");
+    assert_eq!(hole.step(&space), Err(Errno::ENOMEM));
+    assert_eq!((object.resident(), space.resident_pages()), (0, 0));
+    drop((space, object));
     assert_eq!(memory::stats().free, before);
 }
 
