@@ -52,17 +52,20 @@ impl Reading {
         Ok(readings)
     }
 
-    /// Reads the memory line: what is missing of the machine's memory.
+    /// Reads the memory line: what is missing of the machine's memory, but for
+    /// the file of the program that looks.
     pub(crate) fn memory(stdout: &[u8]) -> Result<Vec<Self>> {
         let lines = lines(stdout);
-        let free = lines
+        let known = lines
             .iter()
             .find_map(|words| match words.as_slice() {
-                ["memory", free, _] => free.parse::<u64>().ok(),
+                ["memory", free, _, own] => {
+                    Some(free.parse::<u64>().ok()? + own.parse::<u64>().ok()?)
+                }
                 _ => None,
             })
             .context("the guest printed no memory line")?;
-        let gone = MEMORY.bytes().saturating_sub(free);
+        let gone = MEMORY.bytes().saturating_sub(known);
         Ok(vec![Self::new("memory", gone as f64)])
     }
 }
@@ -184,7 +187,7 @@ mod tests {
     use crate::machines::{MEMORY, System};
 
     const PRINTED: &[u8] = b"noise\r\nbench start 120\r\nbench ticks null_call 33.5\r\n\
-        bench row scaling 7.0\nbench memory 1048576 2097152\nbench end";
+        bench row scaling 7.0\nbench memory 1048576 2097152 8192\nbench end";
 
     #[test]
     fn rows_are_read() {
@@ -205,7 +208,7 @@ mod tests {
     #[test]
     fn memory_is_what_is_missing() {
         let readings = Reading::memory(PRINTED).unwrap();
-        assert_eq!(readings[0].value, (MEMORY.bytes() - 1_048_576) as f64);
+        assert_eq!(readings[0].value, (MEMORY.bytes() - 1_056_768) as f64);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! bench start <counter>
 //! bench ticks <name> <counter's ticks per operation>
 //! bench row <name> <a number that is no time>
-//! bench memory <free bytes> <all bytes>
+//! bench memory <free bytes> <all bytes> <bytes of this program's file, which are memory, too>
 //! bench end <counter>
 //! ```
 //!
@@ -142,7 +142,8 @@ fn run(options: Options) {
     }
     if options.memory {
         let (free, all) = sys::memory();
-        say(&format!("bench memory {free} {all}\n"));
+        let own = sys::own_file();
+        say(&format!("bench memory {free} {all} {own}\n"));
     }
     say(&format!("bench end {}\n", sys::counter()));
     if options.stay {

@@ -296,6 +296,13 @@ pub(crate) fn memory() -> (u64, u64) {
     (info.freeram * unit, info.totalram * unit)
 }
 
+/// The bytes of the whole pages that this program's file is in.
+pub(crate) fn own_file() -> u64 {
+    /// Bytes in a page.
+    const PAGE: u64 = 4096;
+    fs::metadata("/init").map_or(0, |file| file.len().next_multiple_of(PAGE))
+}
+
 /// What of the memory is free, in bytes, by `/proc/meminfo`.
 pub(crate) fn free_memory() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
