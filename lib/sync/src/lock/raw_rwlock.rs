@@ -1,7 +1,8 @@
 //! The words of a readers-writer lock, without a value.
 //!
 //! ```text
-//!   state  bits 0..30  how many readers; all ones: write-locked
+//!   state  bits 0..29  how many readers, and those who just find that they are none
+//!          bit 29      WRITE_LOCKED
 //!          bit 30      READERS_WAIT: readers may sleep at `state`
 //!          bit 31      WRITERS_WAIT: writers may sleep at `writer_wakes`
 //!   writer_wakes       counts the calls to writers; writers sleep here, so that
@@ -13,14 +14,21 @@
 //! writer that leaves wakes the next writer, or else all the readers; if nobody
 //! waits it wakes nobody and makes no system call.
 //!
+//! A reader adds its share before it knows whether it may, as the word's cache
+//! line then moves once, to be written; reading it first moves it twice. One that
+//! may not takes the share back as if it had been in, and then waits without
+//! writing. Until then it looks like a reader to all others: a writer that sleeps
+//! because of it is woken by it.
+//!
 //! # What must hold
 //! - Readers asleep: `READERS_WAIT` is set, and the lock is write-locked, or
 //!   `WRITERS_WAIT` is set, or somebody is on the way who will clear the bit and
 //!   wake them.
 //! - Writers asleep: `WRITERS_WAIT` is set, or one of them was woken and has not
 //!   yet looked. That one sets it again, whether it takes the lock or sleeps.
-//! - The count of readers never reaches the write-locked pattern: it ends at one
-//!   less, with a panic. (Guards can be forgotten, so this can be reached.)
+//! - The count of readers never reaches the bit above it: it ends half-way, with
+//!   a panic (guards can be forgotten, so this can be reached), which leaves room
+//!   for a share of each thread that may not come in.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -31,15 +39,23 @@ use crate::maybe_const;
 use crate::primitive::atomic::{AtomicU32, Ordering};
 
 /// The bits that count readers.
-const READERS: u32 = (1 << 30) - 1;
-const WRITE_LOCKED: u32 = READERS;
-const MAX_READERS: u32 = READERS - 1;
+const READERS: u32 = WRITE_LOCKED - 1;
+const MAX_READERS: u32 = WRITE_LOCKED / 2;
+const WRITE_LOCKED: u32 = 1 << 29;
 const READERS_WAIT: u32 = 1 << 30;
 const WRITERS_WAIT: u32 = 1 << 31;
 
 /// Whether a reader may come in.
+#[inline]
 fn admits(state: u32) -> bool {
-    state & READERS < MAX_READERS && state & WRITERS_WAIT == 0
+    // The bits of writers are above all numbers of readers.
+    state & !READERS_WAIT < MAX_READERS
+}
+
+/// Whether neither a writer nor readers hold it.
+#[inline]
+fn is_free(state: u32) -> bool {
+    state & (READERS | WRITE_LOCKED) == 0
 }
 
 /// Many readers or one writer, without a value: what
@@ -79,10 +95,10 @@ impl<B: Blocking> RawRwLock<B> {
     /// Takes the lock for reading; sleeps while a writer holds it or waits.
     ///
     /// # Panics
-    /// If there are 2^30 - 2 readers already.
+    /// If there are 2^28 readers already.
     #[inline]
     pub fn read(&self) {
-        if !self.read_free() {
+        if !self.add_share() {
             self.read_contended(None);
         }
     }
@@ -93,11 +109,16 @@ impl<B: Blocking> RawRwLock<B> {
         // ORDERING: Relaxed; the compare-exchange decides.
         let mut state = self.state.load(Ordering::Relaxed);
         while admits(state) {
-            if self.read_from(state) {
-                return true;
+            // ORDERING: Acquire pairs with the Release of a writer's unlock.
+            match self.state.compare_exchange_weak(
+                state,
+                state + 1,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = now,
             }
-            // ORDERING: Relaxed, as above.
-            state = self.state.load(Ordering::Relaxed);
         }
         false
     }
@@ -105,7 +126,7 @@ impl<B: Blocking> RawRwLock<B> {
     /// Takes the lock for reading unless `deadline` passes first.
     #[inline]
     pub fn read_until(&self, deadline: B::Instant) -> bool {
-        self.read_free() || self.read_contended(Some(deadline))
+        self.add_share() || self.read_contended(Some(deadline))
     }
 
     /// Takes the lock for writing; sleeps while anybody holds it.
@@ -116,12 +137,13 @@ impl<B: Blocking> RawRwLock<B> {
         }
     }
 
-    /// Takes the lock for writing if it is free now.
+    /// Takes the lock for writing if it is free now, and nobody just finds that
+    /// it was not.
     #[inline]
     pub fn try_write(&self) -> bool {
         // ORDERING: Relaxed; the compare-exchange decides.
         let mut state = self.state.load(Ordering::Relaxed);
-        while state & READERS == 0 {
+        while is_free(state) {
             // ORDERING: Acquire pairs with the Releases of all unlocks.
             match self.state.compare_exchange_weak(
                 state,
@@ -165,7 +187,7 @@ impl<B: Blocking> RawRwLock<B> {
     pub unsafe fn unlock_write(&self) {
         // ORDERING: Release pairs with the Acquires that take the lock.
         let state = self.state.fetch_sub(WRITE_LOCKED, Ordering::Release) - WRITE_LOCKED;
-        if state != 0 {
+        if state & (READERS_WAIT | WRITERS_WAIT) != 0 {
             self.wake(state);
         }
     }
@@ -188,30 +210,32 @@ impl<B: Blocking> RawRwLock<B> {
     /// Whether anybody holds it; old news as soon as it is told.
     pub fn is_locked(&self) -> bool {
         // ORDERING: Relaxed; nothing may be concluded from the answer.
-        self.state.load(Ordering::Relaxed) & READERS != 0
+        !is_free(self.state.load(Ordering::Relaxed))
     }
 
     /// Whether a writer holds it; old news as soon as it is told.
     pub fn is_write_locked(&self) -> bool {
         // ORDERING: Relaxed; as above.
-        self.state.load(Ordering::Relaxed) & READERS == WRITE_LOCKED
+        self.state.load(Ordering::Relaxed) & WRITE_LOCKED != 0
     }
 
+    /// Takes the lock for reading if that is possible now; if not, its state may
+    /// have looked for a moment as if there were one reader more.
     #[inline]
-    fn read_free(&self) -> bool {
-        // ORDERING: Relaxed; the compare-exchange decides.
-        let state = self.state.load(Ordering::Relaxed);
-        // Nobody waits, and it admits readers: one comparison for both.
-        state < MAX_READERS && self.read_from(state)
-    }
-
-    /// Takes the lock, which admits readers in `state`, for reading.
-    #[inline]
-    fn read_from(&self, state: u32) -> bool {
+    fn add_share(&self) -> bool {
         // ORDERING: Acquire pairs with the Release of a writer's unlock.
-        self.state
-            .compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
+        if admits(self.state.fetch_add(1, Ordering::Acquire)) {
+            return true;
+        }
+        self.take_back();
+        false
+    }
+
+    /// Takes back a share that was not to be had.
+    #[cold]
+    fn take_back(&self) {
+        // SAFETY: the caller has just added one, which nobody else takes away.
+        unsafe { self.unlock_read() };
     }
 
     #[inline]
@@ -237,18 +261,16 @@ impl<B: Blocking> RawRwLock<B> {
     #[cold]
     fn read_contended(&self, deadline: Option<B::Instant>) -> bool {
         let mut backoff = Backoff::for_lock();
-        let mut races = Backoff::<B>::for_races();
         loop {
             // Where others sleep already, spinning helps nobody.
-            let state = self.look(&mut backoff, |state| state != WRITE_LOCKED);
+            let state = self.look(&mut backoff, |state| state & !READERS != WRITE_LOCKED);
             if admits(state) {
-                if self.read_from(state) {
+                if self.add_share() {
                     return true;
                 }
-                races.lost();
                 continue;
             }
-            assert!(state & READERS != MAX_READERS, "too many readers");
+            assert!(state & READERS < MAX_READERS, "too many readers");
             let asleep = state | READERS_WAIT;
             if state != asleep {
                 // ORDERING: Relaxed; to say that one sleeps publishes nothing.
@@ -281,9 +303,9 @@ impl<B: Blocking> RawRwLock<B> {
         let mut backoff = Backoff::for_lock();
         loop {
             let state = self.look(&mut backoff, |state| {
-                state & READERS == 0 || state & WRITERS_WAIT != 0
+                is_free(state) || state & WRITERS_WAIT != 0
             });
-            if state & READERS == 0 {
+            if is_free(state) {
                 if self.write_from(state, others) {
                     return true;
                 }
@@ -310,7 +332,7 @@ impl<B: Blocking> RawRwLock<B> {
             let call = self.writer_wakes.load(Ordering::Acquire);
             // ORDERING: Relaxed; the load above orders.
             let state = self.state.load(Ordering::Relaxed);
-            if state & READERS == 0 || state & WRITERS_WAIT == 0 {
+            if is_free(state) || state & WRITERS_WAIT == 0 {
                 continue;
             }
             match deadline {
@@ -344,7 +366,7 @@ impl<B: Blocking> RawRwLock<B> {
         loop {
             // ORDERING: Relaxed; the compare-exchange decides.
             let state = self.state.load(Ordering::Relaxed);
-            if state & READERS == 0 {
+            if is_free(state) {
                 if self.write_from(state, others) {
                     return true;
                 }
@@ -355,7 +377,7 @@ impl<B: Blocking> RawRwLock<B> {
             // ORDERING: Relaxed; nothing is published but the bits.
             let cleared = self.state.compare_exchange_weak(
                 state,
-                state & READERS,
+                state & (READERS | WRITE_LOCKED),
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
@@ -373,7 +395,7 @@ impl<B: Blocking> RawRwLock<B> {
     #[cold]
     fn wake(&self, mut state: u32) {
         // Whoever took the lock meanwhile wakes the others when it leaves.
-        while state & READERS == 0 && state & WRITERS_WAIT != 0 {
+        while is_free(state) && state & WRITERS_WAIT != 0 {
             // ORDERING: Relaxed; `call_writer` publishes it.
             match self.state.compare_exchange(
                 state,
@@ -405,10 +427,7 @@ impl<B: Blocking> RawRwLock<B> {
     fn wake_readers(&self) {
         // ORDERING: Relaxed, here and below; the sleepers look again.
         let mut state = self.state.load(Ordering::Relaxed);
-        while state & READERS_WAIT != 0
-            && state & WRITERS_WAIT == 0
-            && state & READERS != WRITE_LOCKED
-        {
+        while state & READERS_WAIT != 0 && state & (WRITERS_WAIT | WRITE_LOCKED) == 0 {
             match self.state.compare_exchange(
                 state,
                 state & !READERS_WAIT,
@@ -439,13 +458,13 @@ impl<B> fmt::Debug for RawRwLock<B> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{MAX_READERS, RawRwLock, WRITE_LOCKED, WRITERS_WAIT};
+    use super::{MAX_READERS, READERS_WAIT, RawRwLock, WRITE_LOCKED, WRITERS_WAIT};
     use crate::blocking::Spin;
     use core::sync::atomic::Ordering;
     use std::panic;
 
     #[test]
-    fn the_number_of_readers_ends_before_the_writers_pattern() {
+    fn the_number_of_readers_ends_before_the_writers_bit() {
         let raw = RawRwLock::<Spin>::new();
         raw.state.store(MAX_READERS - 1, Ordering::Relaxed);
         raw.read();
@@ -459,6 +478,27 @@ mod tests {
         raw.state.fetch_or(WRITERS_WAIT, Ordering::Relaxed);
         assert!(!raw.is_write_locked() && !raw.try_write() && !raw.try_read());
         assert!(raw.is_locked());
-        assert_eq!(WRITE_LOCKED, MAX_READERS + 1);
+        assert!(u64::from(MAX_READERS) + (1 << 22) < u64::from(WRITE_LOCKED));
+    }
+
+    #[test]
+    fn a_share_that_was_not_to_be_had_leaves_nothing() {
+        let raw = RawRwLock::<Spin>::new();
+        for state in [
+            WRITE_LOCKED,
+            WRITE_LOCKED | READERS_WAIT,
+            WRITE_LOCKED | WRITERS_WAIT,
+            WRITERS_WAIT | 3,
+        ] {
+            raw.state.store(state, Ordering::Relaxed);
+            assert!(!raw.add_share());
+            assert_eq!(raw.state.load(Ordering::Relaxed), state);
+        }
+        // Where it looked like the last reader, it calls the writer as one would.
+        raw.state.store(WRITERS_WAIT, Ordering::Relaxed);
+        let calls = raw.writer_wakes.load(Ordering::Relaxed);
+        assert!(!raw.add_share());
+        assert_eq!(raw.state.load(Ordering::Relaxed), 0);
+        assert_eq!(raw.writer_wakes.load(Ordering::Relaxed), calls + 1);
     }
 }

@@ -88,7 +88,7 @@ impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
     /// Takes the lock for reading; sleeps while a writer holds it or waits.
     ///
     /// # Panics
-    /// If there are 2^30 - 2 readers already.
+    /// If there are 2^28 readers already.
     #[inline]
     pub fn read(&self) -> P::Locked<RwLockReadGuard<'_, T, B, P>> {
         self.raw.read();

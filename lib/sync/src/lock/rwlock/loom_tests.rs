@@ -99,9 +99,16 @@ fn try_write(lock: &Lock) {
     }
 }
 
+fn try_read(lock: &Lock) {
+    if let Some(value) = lock.try_read() {
+        assert!(*value <= 2);
+    }
+}
+
 #[test]
 fn one_that_does_not_wait_excludes_all_the_same() {
     together(&[try_write], write, 1);
+    together(&[try_read], write, 1);
 }
 
 #[test]
