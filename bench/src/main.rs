@@ -106,6 +106,18 @@ fn run(options: &Options) -> Result<()> {
     let machine = options.arch.map_or(options.machine, Machine::usual);
     let platform = Platform::new(machine, options.cpu.clone());
     let bench = Bench::new(platform, &systems, wanted, &options.row)?;
+    let heading = Heading::new(options.date.clone(), platform)?;
+    let path = match &options.output {
+        Some(path) => path.clone(),
+        None => paths::workspace()?
+            .join("bench/results")
+            .join(heading.file_name()),
+    };
+    // What is kept is looked at first, so that nothing is measured in vain.
+    let kept = match options.add && path.exists() {
+        true => Some(heading.read(&path)?),
+        false => None,
+    };
     let mut measuring = Measuring::new(&bench, &systems, options);
     if wanted(Group::Calls) {
         measuring.calls()?;
@@ -130,15 +142,8 @@ fn run(options: &Options) -> Result<()> {
             "no row {row} was measured: the names are those in bench/results/*.csv, behind the `:`"
         );
     }
-    let heading = Heading::new(options.date.clone(), platform)?;
-    let path = match &options.output {
-        Some(path) => path.clone(),
-        None => paths::workspace()?
-            .join("bench/results")
-            .join(heading.file_name()),
-    };
-    if options.add && path.exists() {
-        samples.add_kept(&heading.read(&path)?)?;
+    if let Some(kept) = kept {
+        samples.add_kept(&kept)?;
     }
     let report = Report::new(&samples, heading);
     print!("{}", report.markdown());

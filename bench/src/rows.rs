@@ -287,6 +287,15 @@ pub(crate) fn all() -> Vec<Row> {
             ));
         }
     }
+    for (name, title) in TOGETHER {
+        let (what, _) = title.split_once(": ").unwrap_or((title, ""));
+        rows.push(row(
+            &format!("memory2:{name}_scaling"),
+            &format!("{what}: done by two processors / by one"),
+            Unit::Part,
+            Target::AtLeast(1.9),
+        ));
+    }
     for (name, title) in CONSOLE {
         let key = |clock: &str| format!("{clock}:{name}");
         rows.push(row(&key("console"), title, Unit::Rate, Target::AsLinux));

@@ -9,7 +9,7 @@ use std::thread;
 use crate::{
     are_online,
     clock::{self, SAMPLES},
-    row, sys,
+    is_wanted, print_row, row, sys,
 };
 
 const PAGE: usize = 4096;
@@ -197,6 +197,10 @@ fn grow_and_shrink(times: u32, is_touched: bool) {
 /// Name, what a worker does, how many times, and as how many things each counts.
 type Loop = (&'static str, fn(u32), u32, f64);
 
+/// Runs so many workers, each of which does something so many times; gives the
+/// time from their start to the end of the last.
+type Workers = fn(usize, fn(u32), u32) -> u64;
+
 /// The loops of will-it-scale's page_fault1, mmap1 and brk1.
 const LOOPS: [Loop; 3] = [
     ("page_fault1", page_fault1, 8, (TOUCHED / PAGE) as f64),
@@ -226,10 +230,7 @@ fn brk1(times: u32) {
 fn together(processors: usize) {
     for (name, body, times, count) in LOOPS {
         let things = f64::from(times) * count * processors as f64;
-        for (kind, workers) in [
-            ("threads", threads as fn(usize, fn(u32), u32) -> u64),
-            ("processes", processes),
-        ] {
+        for (kind, workers) in [("threads", threads as Workers), ("processes", processes)] {
             row(&format!("{name}_{kind}"), || {
                 let mut samples = [0.0; 3];
                 workers(processors, body, times.div_ceil(4));
@@ -239,8 +240,26 @@ fn together(processors: usize) {
                 samples.sort_by(f64::total_cmp);
                 samples[1]
             });
+            let scaling = format!("{name}_{kind}_scaling");
+            if processors > 1 && is_wanted(&[&scaling]) {
+                print_row(&scaling, more(processors, workers, body, times));
+            }
         }
     }
+}
+
+/// How many times as much all processors do as one of them: in the middle of
+/// rounds of one worker, then all.
+fn more(processors: usize, workers: Workers, body: fn(u32), times: u32) -> f64 {
+    workers(processors, body, times.div_ceil(4));
+    let mut rounds = [0.0; 7];
+    for round in &mut rounds {
+        let one = workers(1, body, times) as f64;
+        let all = workers(processors, body, times) as f64;
+        *round = one * processors as f64 / all;
+    }
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
 }
 
 fn threads(workers: usize, body: fn(u32), times: u32) -> u64 {
