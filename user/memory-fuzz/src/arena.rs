@@ -238,12 +238,22 @@ impl Arena {
 
     /// Whether a range is a part of one area.
     pub(crate) fn is_in_one(&mut self, at: usize, len: usize) -> bool {
+        self.is_in_one_that(at, len, |_| true)
+    }
+
+    /// Whether a range is a part of one area, and that is shared.
+    pub(crate) fn is_in_shared(&mut self, at: usize, len: usize) -> bool {
+        self.is_in_one_that(at, len, |line| line.rights.ends_with('s'))
+    }
+
+    fn is_in_one_that(&mut self, at: usize, len: usize, fits: fn(&Line<'_>) -> bool) -> bool {
         let Some(end) = at.checked_add(len) else {
             return false;
         };
         let mut is_there = false;
         self.each_area(false, |_, line| {
-            is_there |= (line.start..line.end).contains(&at) && end <= line.end;
+            let is_it = (line.start..line.end).contains(&at) && end <= line.end;
+            is_there |= is_it && fits(line);
         });
         is_there
     }

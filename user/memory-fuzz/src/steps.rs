@@ -211,10 +211,16 @@ fn remap(arena: &mut Arena, random: &mut Random, trace: &mut String) {
         0
     };
     // What is looked at first has changed in Linux 6.17, and what is unmapped
-    // before a call fails; and what `MREMAP_DONTUNMAP` lets become one area.
-    let is_usual =
-        new_len < arch::MORE && flags & libc::MREMAP_DONTUNMAP == 0 && arena.is_in_one(at, old_len);
-    if arena.is_older && !is_usual {
+    // before a call fails, as that of nothing of a private area does; and what
+    // `MREMAP_DONTUNMAP` lets become one area.
+    let makes_second = old_len == 0 && flags & libc::MREMAP_FIXED != 0;
+    let is_usual = |arena: &mut Arena| {
+        new_len < arch::MORE
+            && flags & libc::MREMAP_DONTUNMAP == 0
+            && arena.is_in_one(at, old_len)
+            && (!makes_second || arena.is_in_shared(at, old_len))
+    };
+    if arena.is_older && !is_usual(arena) {
         trace.push_str("no mremap");
         return;
     }
