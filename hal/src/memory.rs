@@ -157,11 +157,13 @@ bitflags! {
     }
 }
 
-/// A mapped page, as [`PageTable::query`] finds it.
+/// A mapped page, as [`PageTable::query`] and [`PageTable::visit`] find it.
 #[derive(Debug)]
 pub struct Mapping {
-    /// The frame (a new handle).
+    /// The frame: a new handle, or in a visit the table's own, lent.
     pub frame: UserFrame,
+    /// Handles that are counted for `frame` and nobody's mapping: of a new one, 1.
+    extra: usize,
     /// What the program may do.
     pub rights: Rights,
     /// Address spaces that have the page by the same table, this one included:
@@ -183,9 +185,9 @@ impl Mapping {
     /// least one, which is whose table said so. Others may come and go at once.
     #[must_use]
     pub fn holders(&self) -> usize {
-        // The handle at hand is nobody's, and the table's is its owners'.
+        // The table's handle is its owners'.
         (self.frame.handles() + self.owners)
-            .saturating_sub(2)
+            .saturating_sub(1 + self.extra)
             .max(1)
     }
 }

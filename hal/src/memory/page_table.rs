@@ -18,6 +18,7 @@ mod huge;
 mod sharing;
 mod spare;
 
+use core::mem::ManuallyDrop;
 use core::ops::{ControlFlow, Range};
 
 use ochre_paging::{index, is_page_aligned, span};
@@ -158,12 +159,13 @@ impl PageTable {
         if entry == 0 {
             return None;
         }
-        Some(mapping(entry, leaf, hold))
+        user_frame::retain(frames::record(paging::frame(entry)));
+        Some(mapping(entry, leaf, hold, 1))
     }
 
     /// Visits every page of a range that is mapped or kept, by address. Walks
-    /// whole tables, so that it costs by pages present.
-    pub fn visit(&self, range: Range<u64>, mut see: impl FnMut(u64, Mapping)) {
+    /// whole tables, so that it costs by pages present. Counts no handles.
+    pub fn visit(&self, range: Range<u64>, mut see: impl FnMut(u64, &Mapping)) {
         check_range(&range);
         let root = self.space.table();
         descend(root, &range, &mut Unlinked::new(), &mut |leaf| {
@@ -171,7 +173,9 @@ impl PageTable {
             for index in leaf.at.clone() {
                 let entry = leaf.table.load(index);
                 if entry != 0 {
-                    see(leaf.address(index), mapping(entry, leaf.table, hold));
+                    // The table's own handle, which it keeps: never dropped here.
+                    let lent = ManuallyDrop::new(mapping(entry, leaf.table, hold, 0));
+                    see(leaf.address(index), &lent);
                 }
             }
         });
@@ -648,12 +652,12 @@ fn change_entry(place: &AtomicU64, new: impl Fn(u64) -> u64, changed: impl FnOnc
     }
 }
 
-/// What an entry of a leaf table that is not zero says, with a new handle of
-/// its frame.
+/// What an entry of a leaf table that is not zero says. The handle in it is one
+/// that was counted for it, or (`extra` is 0) the table's own, which must
+/// neither be dropped nor outlive the entry.
 #[inline]
-fn mapping(entry: u64, leaf: Table, hold: Hold) -> Mapping {
+fn mapping(entry: u64, leaf: Table, hold: Hold, extra: usize) -> Mapping {
     let frame = paging::frame(entry);
-    user_frame::retain(frames::record(frame));
     let mut rights = paging::rights(entry);
     let mut owners = 1;
     if hold.forbids_stores() {
@@ -662,6 +666,7 @@ fn mapping(entry: u64, leaf: Table, hold: Hold) -> Mapping {
     }
     Mapping {
         frame: UserFrame::from_raw(frame),
+        extra,
         rights,
         owners,
         is_huge: hold.is_block(),

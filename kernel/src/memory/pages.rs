@@ -35,7 +35,7 @@ impl AddressSpace {
         for area in inner.areas.overlapping(range.start..end) {
             let part = area.start.max(range.start)..area.end.min(end);
             inner.table.visit(part, |address, mapping| {
-                see(address, view(area, address, &mapping));
+                see(address, view(area, address, mapping));
             });
         }
     }

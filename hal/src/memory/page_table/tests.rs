@@ -109,6 +109,33 @@ fn inaccessible_pages_keep_their_frames() {
 }
 
 #[test]
+fn a_visit_lends_the_handles_of_the_table() {
+    check(|| {
+        let mut table = space();
+        let page = frame(7);
+        table.map(0, page.clone(), rw()).expect("room");
+        table.map(PAGE, page.clone(), rw()).expect("room");
+        table.map(2 * PAGE, frame(8), rw()).expect("room");
+        let mut seen = Vec::new();
+        let mut kept = Vec::new();
+        table.visit(0..3 * PAGE, |_, found| {
+            seen.push((found.frame.handles(), found.holders()));
+            kept.push(found.frame.clone());
+        });
+        // Each visit's clone of the page is one more for the next one.
+        assert_eq!(seen, [(3, 3), (4, 4), (1, 1)]);
+        drop(kept);
+        assert_eq!(page.handles(), 3);
+        // A handle of one's own is counted, and is nobody's mapping.
+        let found = table.query(0).expect("it is mapped");
+        assert_eq!((found.frame.handles(), found.holders()), (4, 3));
+        drop(found);
+        table.unmap(0..3 * PAGE).expect("room").flush();
+        assert!(page.is_unique());
+    });
+}
+
+#[test]
 fn one_page_can_be_changed_alone() {
     check(|| {
         let mut table = space();
@@ -421,7 +448,7 @@ fn agrees(table: &PageTable, model: &Model) -> Result<(), proptest::test_runner:
     let mut rest = model.iter();
     let mut wrong = None;
     table.visit(0..USER_END, |address, page| {
-        let found = (address / PAGE, seen(&page));
+        let found = (address / PAGE, seen(page));
         let expected = rest.next().map(|(&page, &expected)| (page, expected));
         if expected != Some(found) {
             wrong.get_or_insert((found, expected));

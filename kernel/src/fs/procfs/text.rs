@@ -41,6 +41,14 @@ impl From<Failure> for Errno {
 /// What making a text comes to.
 pub(super) type Made = Result<(), Failure>;
 
+/// The most digits of a number in the smallest base, ten.
+const DIGITS: usize = 20;
+
+/// The columns of [`Text::push_kib`]: of the name, and of the number, which
+/// takes more if it has to.
+pub(super) const KIB_NAME: usize = 16;
+const KIB_WIDTH: usize = 8;
+
 /// A text in the making.
 #[derive(Debug, Default)]
 pub(super) struct Text {
@@ -102,21 +110,29 @@ impl Text {
     }
 
     fn push_digits<const BASE: u64>(&mut self, value: u64, width: usize, fill: u8) -> Made {
-        // The most digits of the smallest base, ten.
-        let mut digits = [fill; 20];
-        let mut first = digits.len();
-        let mut rest = value;
-        for (at, digit) in digits.iter_mut().enumerate().rev() {
-            // CAST: less than the base.
-            *digit = b"0123456789abcdef"[(rest % BASE) as usize];
-            rest /= BASE;
-            first = at;
-            if rest == 0 {
-                break;
-            }
+        let mut digits = [fill; DIGITS];
+        let first = write_digits::<BASE>(&mut digits, value);
+        self.push(&digits[first.min(DIGITS.saturating_sub(width))..])?;
+        Ok(())
+    }
+
+    /// Adds a line of a name and so many KiB, in columns. For texts with
+    /// thousands of them: it is made in one place and added as one piece.
+    pub(super) fn push_kib(&mut self, name: &[u8; KIB_NAME], kib: u64) -> Made {
+        const UNIT: &[u8; 4] = b" kB\n";
+        const END: usize = KIB_NAME + KIB_WIDTH;
+        // CAST: a few.
+        if kib >= 10_u64.pow(KIB_WIDTH as u32) {
+            self.push(name)?;
+            self.push_decimal(kib, KIB_WIDTH)?;
+            self.push(UNIT)?;
+            return Ok(());
         }
-        first = first.min(digits.len().saturating_sub(width));
-        self.push(&digits[first..])?;
+        let mut line = [b' '; END + UNIT.len()];
+        line[..KIB_NAME].copy_from_slice(name);
+        write_digits::<10>(&mut line[KIB_NAME..END], kib);
+        line[END..].copy_from_slice(UNIT);
+        self.push(&line)?;
         Ok(())
     }
 
@@ -147,6 +163,23 @@ impl fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push(text.as_bytes()).map_err(|_| fmt::Error)
     }
+}
+
+/// Writes a number's digits at the end of `to`; says where they begin. Of a
+/// number that has more there are only the last ones.
+fn write_digits<const BASE: u64>(to: &mut [u8], value: u64) -> usize {
+    let mut first = to.len();
+    let mut rest = value;
+    for (at, digit) in to.iter_mut().enumerate().rev() {
+        // CAST: less than the base.
+        *digit = b"0123456789abcdef"[(rest % BASE) as usize];
+        rest /= BASE;
+        first = at;
+        if rest == 0 {
+            break;
+        }
+    }
+    first
 }
 
 /// The number in what was written to a file, white space around it passed over.
@@ -193,6 +226,16 @@ mod tests {
                 let expected = format!("{value:width$}{value:0width$x}");
                 assert_eq!(text.into_bytes(), expected.as_bytes());
             }
+        }
+    }
+
+    #[test]
+    fn sizes_are_in_columns_until_they_need_more() {
+        for kib in [0, 7, 4096, 99_999_999, 100_000_000, u64::MAX / 1024] {
+            let mut text = Text::default();
+            text.push_kib(b"Private_Clean:  ", kib).unwrap();
+            let expected = format!("{:16}{kib:8} kB\n", "Private_Clean:");
+            assert_eq!(text.into_bytes(), expected.as_bytes());
         }
     }
 

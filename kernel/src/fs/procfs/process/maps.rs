@@ -20,38 +20,50 @@ pub(super) fn space_of(subject: &Subject) -> Result<Arc<AddressSpace>, ochre_abi
     Ok(space)
 }
 
-/// About as many areas as there is room for in a part.
-const MAPS_AT_ONCE: usize = 32;
-const DETAILED_AT_ONCE: usize = 6;
-
 /// The most bytes of a part that shows more than one area, as on Linux.
 const PART_LEN: usize = 4096;
+
+/// How a file shows each area.
+struct Style<D> {
+    /// About as many areas as there is room for in a part.
+    at_once: usize,
+    /// What follows the line of `maps`.
+    details: D,
+    /// How long that is at the least.
+    details_len: usize,
+}
 
 /// Shows areas from an address on, as many as there is room for in a part; says
 /// where the next part begins. What is mapped may change between two parts.
 fn in_parts(
     subject: &Subject,
     from: u64,
-    at_once: usize,
+    style: &Style<impl Fn(&AddressSpace, &Area, &mut Text) -> Made>,
     text: &mut Text,
-    show: impl Fn(&AddressSpace, &Area, &Names, &mut Text) -> Made,
 ) -> Result<Option<u64>, Failure> {
     let space = space_of(subject)?;
     let names = Names::of(&space);
-    let begin = text.len();
+    let (begin, end) = (text.len(), text.len() + PART_LEN);
     let mut from = from;
     loop {
-        let areas = space.areas_above(from, at_once)?;
+        let areas = space.areas_above(from, style.at_once)?;
         for area in &areas {
             let start = text.len();
-            show(&space, area, &names, text)?;
-            if start > begin && text.len() - begin > PART_LEN {
+            write_area(text, area, &names)?;
+            let is_first = start == begin;
+            // What will have no room is not looked at: that may take long.
+            let mut fits = is_first || text.len() + style.details_len <= end;
+            if fits {
+                (style.details)(&space, area, text)?;
+                fits = is_first || text.len() <= end;
+            }
+            if !fits {
                 text.truncate(start);
                 return Ok(Some(from));
             }
             from = area.end;
         }
-        if areas.len() < at_once {
+        if areas.len() < style.at_once {
             return Ok(None);
         }
     }
@@ -59,9 +71,12 @@ fn in_parts(
 
 /// `/proc/PID/maps`, from an address on.
 pub(super) fn maps(subject: &Subject, from: u64, text: &mut Text) -> Result<Option<u64>, Failure> {
-    in_parts(subject, from, MAPS_AT_ONCE, text, |_, area, names, text| {
-        write_area(text, area, names)
-    })
+    let lines = Style {
+        at_once: 32,
+        details: |_: &AddressSpace, _: &Area, _: &mut Text| Ok(()),
+        details_len: 0,
+    };
+    in_parts(subject, from, &lines, text)
 }
 
 /// `/proc/PID/smaps`, from an address on.
@@ -70,27 +85,33 @@ pub(super) fn detailed(
     from: u64,
     text: &mut Text,
 ) -> Result<Option<u64>, Failure> {
-    in_parts(
-        subject,
-        from,
-        DETAILED_AT_ONCE,
-        text,
-        |space, area, names, text| {
-            write_area(text, area, names)?;
-            write_kib(text, "Size:", area.bytes())?;
-            write_kib(text, "KernelPageSize:", 4096)?;
-            write_kib(text, "MMUPageSize:", 4096)?;
-            let locked = if area.flags.contains(AreaFlags::LOCKED) {
-                area.bytes()
-            } else {
-                0
-            };
-            write_residence(text, &space.residence_of(area), locked)?;
-            let is_eligible = u8::from(space.may_have_huge_pages(area));
-            writeln!(text, "THPeligible:    {is_eligible}")?;
-            write_flags(text, area)
-        },
-    )
+    let blocks = Style {
+        at_once: 7,
+        details: write_details,
+        details_len: DETAILS_LEN,
+    };
+    in_parts(subject, from, &blocks, text)
+}
+
+/// What [`write_details`] adds at the least: sixteen sizes, a line of one digit
+/// and one of flags.
+const DETAILS_LEN: usize = 16 * 28 + 18 + 13;
+
+/// What `smaps` has behind the line of `maps`.
+fn write_details(space: &AddressSpace, area: &Area, text: &mut Text) -> Made {
+    text.push_kib(b"Size:           ", area.bytes() / 1024)?;
+    text.push_kib(b"KernelPageSize: ", 4)?;
+    text.push_kib(b"MMUPageSize:    ", 4)?;
+    let locked = if area.flags.contains(AreaFlags::LOCKED) {
+        area.bytes()
+    } else {
+        0
+    };
+    write_residence(text, &space.residence_of(area), locked)?;
+    let is_eligible = u8::from(space.may_have_huge_pages(area));
+    text.push(b"THPeligible:    ")?;
+    text.push(&[b'0' + is_eligible, b'\n'])?;
+    write_flags(text, area)
 }
 
 /// `/proc/PID/smaps_rollup`.
@@ -203,32 +224,23 @@ impl Names {
     }
 }
 
-fn write_kib(text: &mut Text, name: &str, bytes: u64) -> Made {
-    let start = text.len();
-    text.push(name.as_bytes())?;
-    text.pad_to(start, 16)?;
-    text.push_decimal(bytes / 1024, 8)?;
-    text.push(b" kB\n")?;
-    Ok(())
-}
-
 fn write_residence(text: &mut Text, of: &Residence, locked: u64) -> Made {
     for (name, bytes) in [
-        ("Rss:", of.resident),
-        ("Pss:", of.proportional),
-        ("Shared_Clean:", of.shared_clean),
-        ("Shared_Dirty:", of.shared_dirty),
-        ("Private_Clean:", of.private_clean),
-        ("Private_Dirty:", of.private_dirty),
-        ("Referenced:", of.referenced),
-        ("Anonymous:", of.anonymous),
-        ("LazyFree:", of.lazy_free),
-        ("AnonHugePages:", of.huge),
-        ("Swap:", 0),
-        ("SwapPss:", 0),
-        ("Locked:", locked),
+        (b"Rss:            ", of.resident),
+        (b"Pss:            ", of.proportional),
+        (b"Shared_Clean:   ", of.shared_clean),
+        (b"Shared_Dirty:   ", of.shared_dirty),
+        (b"Private_Clean:  ", of.private_clean),
+        (b"Private_Dirty:  ", of.private_dirty),
+        (b"Referenced:     ", of.referenced),
+        (b"Anonymous:      ", of.anonymous),
+        (b"LazyFree:       ", of.lazy_free),
+        (b"AnonHugePages:  ", of.huge),
+        (b"Swap:           ", 0),
+        (b"SwapPss:        ", 0),
+        (b"Locked:         ", locked),
     ] {
-        write_kib(text, name, bytes)?;
+        text.push_kib(name, bytes / 1024)?;
     }
     Ok(())
 }
@@ -271,7 +283,12 @@ fn write_flags(text: &mut Text, area: &Area) -> Made {
 
 #[cfg(test)]
 mod tests {
-    use super::{Area, AreaFlags, Names, Protection, Text, write_area, write_flags};
+    use super::{
+        AddressSpace, Area, AreaFlags, DETAILS_LEN, Names, Protection, Text, write_area,
+        write_details, write_flags,
+    };
+    use crate::memory::Limits;
+    use ochre_hal::memory::host;
 
     fn area(start: u64, end: u64, flags: AreaFlags) -> Area {
         Area::new(start..end, Protection::READ | Protection::WRITE, flags)
@@ -303,6 +320,22 @@ mod tests {
     fn nameless_areas_end_with_a_space() {
         let plain = area(0x1000, 0x2000, AreaFlags::empty());
         assert_eq!(line(&plain), "00001000-00002000 rw-p 00000000 00:00 0 \n");
+    }
+
+    #[test]
+    fn details_are_as_long_as_is_said() {
+        let _memory = host::start();
+        let space = AddressSpace::new(Limits::default()).unwrap();
+        let range = 0x1000..0x2000;
+        let len = |protection, flags| {
+            let mut text = Text::default();
+            let area = Area::new(range.clone(), protection, flags);
+            write_details(&space, &area, &mut text).unwrap();
+            text.len()
+        };
+        let never = AreaFlags::NEVER_WRITE | AreaFlags::NEVER_EXECUTE;
+        assert_eq!(len(Protection::empty(), never), DETAILS_LEN);
+        assert!(len(Protection::READ, AreaFlags::empty()) > DETAILS_LEN);
     }
 
     #[test]
