@@ -22,7 +22,7 @@ const PROCESSORS: [u32; 3] = [1, 2, 4];
 const ON_MOST: &str = "signals and kills in every wait";
 
 /// The cases: name, memory in MiB, script, expected output.
-const CASES: [(&str, u64, &str, &str); 18] = [
+const CASES: [(&str, u64, &str, &str); 19] = [
     (
         "fork bomb",
         64,
@@ -94,6 +94,12 @@ const CASES: [(&str, u64, &str, &str); 18] = [
         64,
         "abi-test --spare; echo alive",
         include_str!("spare.out"),
+    ),
+    (
+        "attacks on all of the kernel's memory",
+        64,
+        "abi-test --kernel-memory; echo alive",
+        "a dozen pieces: true\nall are the kernel's: true\nread, and not ended: 0\nwritten, and not ended: 0\nexecuted, and not ended: 0\nsent: true\ntaken by calls: 0\nstill here: exit 0\nalive\n",
     ),
     (
         "changed ELF headers",

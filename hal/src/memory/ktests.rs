@@ -3,6 +3,7 @@
 mod bytes;
 mod heap;
 mod numbers;
+mod rights;
 mod translate;
 mod views;
 

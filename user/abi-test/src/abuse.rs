@@ -23,6 +23,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> Option<i32> {
         "--exhaust" => return Some(crate::exhaust::role(words)),
         "--infallible" => return Some(crate::shortage::infallible()),
         "--executed" => return Some(crate::shortage::executed()),
+        "--kernel-memory" => return Some(crate::kernel_memory::role()),
         "--spare" => crate::groups::lazy_free::role(),
         "--storms" => return Some(crate::groups::storms::role()),
         "--elf" => elf(words.first().map_or("/bin/busybox", String::as_str)),

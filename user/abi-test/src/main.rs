@@ -24,6 +24,7 @@ mod arch;
 mod errno;
 mod exhaust;
 mod groups;
+mod kernel_memory;
 mod report;
 mod runner;
 mod shortage;
