@@ -153,6 +153,17 @@ unsafe impl PageSource for Pages {
         let (frame, count) = ((offset / PAGE_SIZE) as u32, count as u32);
         self.frames.free_run(here(), frame, count);
     }
+
+    fn resizes(&self) -> bool {
+        true
+    }
+
+    unsafe fn resize_pages(&self, start: NonNull<u8>, old: usize, new: usize) -> bool {
+        let offset = start.addr().get() - self.start.addr().get();
+        // CAST: the arena has fewer pages.
+        let (frame, old) = ((offset / PAGE_SIZE) as u32, old as u32);
+        u32::try_from(new).is_ok_and(|new| self.frames.resize_run(here(), frame, old, new))
+    }
 }
 
 /// Each thread's place. A thread that ends takes its number with it: the bench

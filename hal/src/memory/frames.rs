@@ -591,6 +591,26 @@ pub(super) unsafe fn free_kernel(start: NonNull<u8>, count: usize) {
     FRAMES.free_run(here(), frame, count as u32);
 }
 
+/// Makes a run of frames of the kernel's longer or shorter where it is; false
+/// if that cannot be done, or not without asking others for memory.
+///
+/// # Safety
+/// As for [`free_kernel`], with `old` as the count; the first `new` may be in use.
+pub(super) unsafe fn resize_kernel(start: NonNull<u8>, old: usize, new: usize) -> bool {
+    let more = new.saturating_sub(old);
+    if more > 0 && new > SMALL_RUN && (new > LARGEST_RUN || !has_headroom(more)) {
+        return false;
+    }
+    let frame = direct::frame_of(start.as_ptr()) - first();
+    // CAST: at most `LARGEST_RUN`, or `old`, which was a `u32` when allocated.
+    if !FRAMES.resize_run(here(), frame, old as u32, new as u32) {
+        return false;
+    }
+    HEAP.add(more as u64);
+    HEAP.sub(old.saturating_sub(new) as u64);
+    true
+}
+
 /// Makes a page that the loader left (the archive) a program's frame, with its content.
 ///
 /// # Safety

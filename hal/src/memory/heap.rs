@@ -35,6 +35,15 @@ unsafe impl PageSource for Pages {
         // SAFETY: the caller's promise, word for word.
         unsafe { frames::free_kernel(start, count) }
     }
+
+    fn resizes(&self) -> bool {
+        true
+    }
+
+    unsafe fn resize_pages(&self, start: NonNull<u8>, old: usize, new: usize) -> bool {
+        // SAFETY: the caller's promise, word for word.
+        unsafe { frames::resize_kernel(start, old, new) }
+    }
 }
 // ANCHOR_END: page_source
 

@@ -197,6 +197,33 @@ impl FrameSource for Buddy<'_> {
         self.push(block, order);
     }
 
+    /// A frame that is free behind one that is not begins a block, and what is
+    /// behind that block does so again: a look at each is enough.
+    fn take(&mut self, frames: Range<u32>) -> bool {
+        let mut next = frames.start;
+        while next < frames.end {
+            let Some((order, _, _)) = self.free_block(next) else {
+                return false;
+            };
+            next += 1 << order;
+        }
+        // The last one may reach beyond.
+        let end = next;
+        let mut next = frames.start;
+        while let Some((order, _, _)) = self.free_block(next).filter(|_| next < frames.end) {
+            self.unlink(next);
+            if cfg!(debug_assertions) {
+                self.mark_used(next, order);
+            }
+            next += 1 << order;
+        }
+        // A part of it has no free buddy: that one holds frames that were taken.
+        for (frame, order) in blocks(frames.end.min(end)..end) {
+            self.push(frame, order);
+        }
+        true
+    }
+
     fn free_frames(&self) -> usize {
         self.free_frames
     }

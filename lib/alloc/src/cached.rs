@@ -131,6 +131,11 @@ impl<S: FrameSource, const N: usize> FrameSource for Cached<'_, S, N> {
         }
     }
 
+    /// None of those that lie on the stack.
+    fn take(&mut self, frames: Range<u32>) -> bool {
+        self.inner.take(frames)
+    }
+
     fn free_frames(&self) -> usize {
         self.len + self.inner.free_frames()
     }

@@ -303,6 +303,32 @@ impl<'m, const N: usize> Frames<'m, N> {
         }
     }
 
+    /// Makes a run of `old` frames one of `new`, not zero, where it is; false
+    /// if the frames behind are not free, or lie in a cache. Shorter always works.
+    pub fn resize_run(&self, _processor: usize, start: u32, old: u32, new: u32) -> bool {
+        let end = start + old;
+        if new <= old {
+            self.free_blocks(start + new..end);
+            return true;
+        }
+        let Some(more) = start.checked_add(new).map(|stop| end..stop) else {
+            return false;
+        };
+        let is_inside = (more.end - 1) >> self.shift() == start >> self.shift();
+        let Some(section) = self.section(start).filter(|_| is_inside) else {
+            return false;
+        };
+        // A moment old, but mostly right, and no lock is waited for.
+        let record = self.records().get(end as usize);
+        if record.is_none_or(|record| record.free_block().is_none()) {
+            return false;
+        }
+        let mut buddy = section.buddy.lock();
+        let is_taken = buddy.take(more);
+        self.count(section, &buddy);
+        is_taken
+    }
+
     /// Free frames. While others allocate and free, a few may be counted twice
     /// or not at all.
     pub fn free_frames(&self) -> usize {
@@ -421,8 +447,18 @@ impl<'m, const N: usize> Frames<'m, N> {
     }
 
     fn free_blocks(&self, frames: Range<u32>) {
-        for (frame, order) in blocks(frames) {
-            self.give_section(frame, order);
+        let mut start = frames.start;
+        while start < frames.end
+            && let Some(section) = self.section(start)
+        {
+            let section_end = ((start >> self.shift()) + 1) << self.shift();
+            let stop = section_end.min(frames.end);
+            let mut buddy = section.buddy.lock();
+            for (frame, order) in blocks(start..stop) {
+                buddy.free(frame, order);
+            }
+            self.count(section, &buddy);
+            start = stop;
         }
     }
 

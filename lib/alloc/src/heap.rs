@@ -225,15 +225,20 @@ unsafe impl<H: Heap, R: RawSpin> GlobalAlloc for Locked<H, R> {
             // SAFETY: the caller's promise for `memory` and `layout`.
             unsafe { self.resize(memory, old, size) }
         };
-        // SAFETY: the caller's promise, and `resize` is this allocator's.
-        unsafe { move_to(self, memory, layout, new_size, resize) }
+        let place = |layout| {
+            // SAFETY: the caller promises that the size is not zero.
+            unsafe { self.alloc(layout) }
+        };
+        // SAFETY: as above, and both are this allocator's.
+        unsafe { move_to(self, memory, layout, new_size, resize, place) }
     }
 }
 
 /// `realloc` for any allocator that may be able to resize in place.
 ///
 /// # Safety
-/// As for [`GlobalAlloc::realloc`] of `allocator`; `resize` says only what is so.
+/// As for [`GlobalAlloc::realloc`] of `allocator`; `resize` says only what is
+/// so, and `place` answers what is `allocator`'s, or null.
 #[inline]
 pub(crate) unsafe fn move_to(
     allocator: &impl GlobalAlloc,
@@ -241,6 +246,7 @@ pub(crate) unsafe fn move_to(
     layout: Layout,
     new_size: usize,
     resize: impl FnOnce(NonNull<u8>, Layout, usize) -> bool,
+    place: impl FnOnce(Layout) -> *mut u8,
 ) -> *mut u8 {
     let Some(old) = NonNull::new(memory) else {
         return memory;
@@ -251,8 +257,7 @@ pub(crate) unsafe fn move_to(
     let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
         return core::ptr::null_mut();
     };
-    // SAFETY: the caller promises that `new_size` is not zero.
-    let new = unsafe { allocator.alloc(new_layout) };
+    let new = place(new_layout);
     if !new.is_null() {
         let len = layout.size().min(new_size);
         // SAFETY: both are `len` bytes at least, and different allocations.

@@ -29,6 +29,11 @@
 //!
 //! Runs of a few pages have magazines as well, short ones.
 //!
+//! What is made larger once, as a vector is, will be so again. Where the source
+//! can resize runs, it gets the first pages of a run that is longer, and the
+//! rest is the source's, free for anybody: most often still free when it is to
+//! grow again, and then nothing is copied.
+//!
 //! # What it keeps
 //! A processor holds at most a magazine of each size, a depot four of them or
 //! [`MOST_KEPT`] objects. How long magazines are, the [`Place`] says.
@@ -115,6 +120,10 @@ const AT_ONCE: usize = 128;
 
 /// As [`AT_ONCE`], of runs, each of which goes to the source by itself.
 const RUNS_AT_ONCE: usize = 8;
+
+/// What grows to a run gets one with as much room behind it as it would need to
+/// become so many times as large, where runs of that many pages are kept.
+const ROOM: usize = 8;
 
 /// Classes of objects, then sizes of runs.
 const KINDS: usize = CLASSES + RUNS.len();
@@ -304,6 +313,60 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
             debug_assert!(new_size > LARGEST || same_place(old, new_size));
             true
         }
+    }
+
+    /// Makes memory larger or smaller where it is; false if it cannot be done
+    /// there, and then nothing has changed. After true the memory has the
+    /// layout of `new_size` and the old alignment.
+    ///
+    /// # Safety
+    /// As for [`free`](Magazines::free), but the memory may be in use.
+    #[must_use]
+    #[inline]
+    pub unsafe fn resize(&self, memory: NonNull<u8>, old: Layout, new_size: usize) -> bool {
+        Self::same_place(old, new_size)
+            // SAFETY: the caller's promise.
+            || (new_size > LARGEST && unsafe { self.resize_run(memory, old, new_size) })
+    }
+
+    /// As `resize`, of a run.
+    ///
+    /// # Safety
+    /// As there.
+    #[cold]
+    unsafe fn resize_run(&self, memory: NonNull<u8>, old: Layout, new_size: usize) -> bool {
+        let Ok(new) = Layout::from_size_align(new_size, old.align()) else {
+            return false;
+        };
+        let run = |layout| run_of(kind_of(layout, L::RUNS));
+        let (Some(old), Some(new)) = (run(old), run(new)) else {
+            return false;
+        };
+        // SAFETY: the caller's promise: `allocate` took so many.
+        let is_done = self.source.resizes() && unsafe { self.resize_pages(memory, old, new) };
+        debug_assert!(is_done || old < new || !self.source.resizes());
+        is_done
+    }
+
+    /// Memory for what was smaller before: a run with room behind it, where one
+    /// is to be had.
+    #[cold]
+    fn allocate_roomy(&self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
+        if let Some(pages) = run_of(kind_of(layout, L::RUNS)).filter(|&pages| pages > 1)
+            && self.source.resizes()
+            && let Some(room) = layout_of_pages((pages * ROOM).min(L::RUNS))
+            && let kind @ Kind::Kept(_) = kind_of(room, L::RUNS)
+            && let Some(whole) = run_of(kind).filter(|&whole| whole > pages)
+            && let Some(memory) = self.pop_or_behind(kind)
+        {
+            // SAFETY: so many pages were allocated, which nobody uses yet.
+            if unsafe { self.resize_pages(memory, whole, pages) } {
+                return Ok(memory);
+            }
+            // SAFETY: as above.
+            unsafe { self.free(memory, room) };
+        }
+        self.allocate(layout)
     }
 
     /// Empties the caller's magazines and gives back the pages that are empty.
@@ -503,6 +566,30 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
         }
     }
 
+    /// From the caller's magazine or from what is behind it, and if neither has
+    /// any, nothing is given up for it.
+    fn pop_or_behind(&self, kind: Kind) -> Option<NonNull<u8>> {
+        let popped = match (kind, self.local()) {
+            // SAFETY: `local` is the caller's by `Place`'s contract; the kind is one.
+            (Kind::Kept(kind), Some(local)) => unsafe { pop(local, kind) },
+            _ => None,
+        };
+        popped.or_else(|| self.allocate_behind(kind))
+    }
+
+    /// # Safety
+    /// As for [`PageSource::resize_pages`], of pages from `allocate_pages`.
+    unsafe fn resize_pages(&self, start: NonNull<u8>, old: usize, new: usize) -> bool {
+        // SAFETY: the caller's promise.
+        let is_done = unsafe { self.source.resize_pages(start, old, new) };
+        if is_done {
+            // ORDERING: Relaxed; a count.
+            self.whole
+                .fetch_add(new.wrapping_sub(old), Ordering::Relaxed);
+        }
+        is_done
+    }
+
     fn allocate_pages(&self, count: usize) -> Option<NonNull<u8>> {
         let pages = self.source.allocate_pages(count)?;
         // ORDERING: Relaxed; a count.
@@ -522,6 +609,21 @@ impl<P: PageSource, L: Place, const N: usize> Magazines<P, L, N> {
 
 /// Above, there are no classes of objects.
 const LARGEST: usize = crate::class::LARGEST_OBJECT;
+
+/// The pages of a run; `None` for what is none.
+#[inline]
+fn run_of(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::Kept(kind) if kind >= CLASSES => Some(run_pages(kind)),
+        Kind::Pages(count) => Some(count),
+        Kind::Kept(_) | Kind::Never => None,
+    }
+}
+
+/// A layout that is served by so many pages.
+fn layout_of_pages(pages: usize) -> Option<Layout> {
+    Layout::from_size_align(pages.checked_mul(PAGE_SIZE)?, 1).ok()
+}
 
 /// The pages of a kind that is a run.
 #[inline]
@@ -644,9 +746,20 @@ unsafe impl<P: PageSource, L: Place, const N: usize> GlobalAlloc for Magazines<P
 
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let resize = |_, old, size| Self::same_place(old, size);
-        // SAFETY: the caller's promise; `same_place` says what is so.
-        unsafe { heap::move_to(self, memory, layout, new_size, resize) }
+        let resize = |memory, old, size| {
+            // SAFETY: the caller's promise for `memory` and `layout`.
+            unsafe { self.resize(memory, old, size) }
+        };
+        let place = |new: Layout| {
+            let memory = if new.size() > LARGEST.max(layout.size()) {
+                self.allocate_roomy(new)
+            } else {
+                self.allocate(new)
+            };
+            memory.map_or(core::ptr::null_mut(), NonNull::as_ptr)
+        };
+        // SAFETY: the caller's promise; both are this heap's.
+        unsafe { heap::move_to(self, memory, layout, new_size, resize, place) }
     }
 }
 

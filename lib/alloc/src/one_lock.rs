@@ -71,6 +71,17 @@ impl<S: FrameSource> OneLock<S> {
         self.source.lock().free_run(start, count);
     }
 
+    /// Makes a run of `old` frames one of `new`, not zero, where it is; false
+    /// if the frames behind are not free. Shorter always works.
+    pub fn resize_run(&self, _processor: usize, start: u32, old: u32, new: u32) -> bool {
+        let mut source = self.source.lock();
+        if new > old {
+            return source.take(start + old..start.saturating_add(new));
+        }
+        source.free_run(start + new, old - new);
+        true
+    }
+
     /// Frames that are free.
     pub fn free_frames(&self) -> usize {
         self.source.lock().free_frames()

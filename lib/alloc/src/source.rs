@@ -42,6 +42,13 @@ pub trait FrameSource {
         Some(start)
     }
 
+    /// Takes these very frames; false if one of them is not free, or if this
+    /// cannot be told, and then nothing has changed.
+    fn take(&mut self, frames: Range<u32>) -> bool {
+        let _ = frames;
+        false
+    }
+
     /// Takes back consecutive frames that were allocated.
     fn free_run(&mut self, start: u32, count: u32) {
         for (frame, order) in blocks(start..start.saturating_add(count)) {
@@ -69,6 +76,24 @@ pub unsafe trait PageSource {
     /// `start` came from [`allocate_pages`](PageSource::allocate_pages) of this
     /// source with the same `count`, and nobody uses the pages any more.
     unsafe fn free_pages(&self, start: NonNull<u8>, count: usize);
+
+    /// Whether [`resize_pages`](PageSource::resize_pages) is worth a question:
+    /// it always makes runs shorter, and longer where it can.
+    fn resizes(&self) -> bool {
+        false
+    }
+
+    /// Makes a run of `old` pages one of `new` where it is, not zero; false if
+    /// that cannot be done, and then nothing has changed. After true it counts
+    /// as allocated with `new` pages.
+    ///
+    /// # Safety
+    /// As for [`free_pages`](PageSource::free_pages), but the first `new` pages
+    /// may be in use.
+    unsafe fn resize_pages(&self, start: NonNull<u8>, old: usize, new: usize) -> bool {
+        let _ = start;
+        old == new
+    }
 }
 
 // SAFETY: the source behind the reference keeps the contract.
@@ -80,6 +105,15 @@ unsafe impl<P: PageSource + ?Sized> PageSource for &P {
     unsafe fn free_pages(&self, start: NonNull<u8>, count: usize) {
         // SAFETY: the caller's promise.
         unsafe { P::free_pages(self, start, count) }
+    }
+
+    fn resizes(&self) -> bool {
+        P::resizes(self)
+    }
+
+    unsafe fn resize_pages(&self, start: NonNull<u8>, old: usize, new: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { P::resize_pages(self, start, old, new) }
     }
 }
 

@@ -12,7 +12,7 @@ use proptest::{collection, prop_oneof};
 
 use crate::heap::{Heap, OutOfMemory, Region};
 use crate::source::{PAGE_SIZE, PageSource};
-use crate::{Growing, LEAST_PAGES};
+use crate::{Frames, Growing, LEAST_PAGES, Record};
 
 /// How many random cases a property is tried with.
 pub(crate) fn config() -> ProptestConfig {
@@ -91,6 +91,72 @@ impl Drop for Pages {
             // SAFETY: it came from `alloc` with this layout, and was not freed.
             unsafe { std::alloc::dealloc(start.as_ptr(), layout_of(count)) };
         }
+    }
+}
+
+/// The frames of an arena as pages, which can be resized where they are.
+#[derive(Debug)]
+pub(crate) struct Framed<'m> {
+    frames: Frames<'m, 1>,
+    start: NonNull<u8>,
+    count: usize,
+}
+
+// SAFETY: the arena is only reached by who was given a part of it; the frames are locked.
+unsafe impl Sync for Framed<'_> {}
+
+impl<'m> Framed<'m> {
+    /// As many pages as there are records.
+    pub(crate) fn new(records: &'m [Record]) -> Framed<'m> {
+        let frames = Frames::new(records, 1);
+        let count = records.len();
+        frames.add(0..u32::try_from(count).expect("a few pages"));
+        // SAFETY: the layout's size is not zero.
+        let start = NonNull::new(unsafe { std::alloc::alloc(layout_of(count)) });
+        Framed {
+            frames,
+            start: start.expect("the host has memory"),
+            count,
+        }
+    }
+
+    /// Pages that were not given back.
+    pub(crate) fn held(&self) -> usize {
+        self.count - self.frames.free_frames()
+    }
+
+    fn frame(&self, start: NonNull<u8>) -> u32 {
+        let offset = start.addr().get() - self.start.addr().get();
+        u32::try_from(offset / PAGE_SIZE).expect("a few pages")
+    }
+}
+
+// SAFETY: frames are handed out once; each is a page of the arena, aligned.
+unsafe impl PageSource for Framed<'_> {
+    fn allocate_pages(&self, count: usize) -> Option<NonNull<u8>> {
+        let frame = self.frames.allocate_run(0, u32::try_from(count).ok()?)?;
+        // SAFETY: the frame is one of the arena's.
+        Some(unsafe { self.start.add(frame as usize * PAGE_SIZE) })
+    }
+
+    unsafe fn free_pages(&self, start: NonNull<u8>, count: usize) {
+        self.frames.free_run(0, self.frame(start), count as u32);
+    }
+
+    fn resizes(&self) -> bool {
+        true
+    }
+
+    unsafe fn resize_pages(&self, start: NonNull<u8>, old: usize, new: usize) -> bool {
+        let frame = self.frame(start);
+        u32::try_from(new).is_ok_and(|new| self.frames.resize_run(0, frame, old as u32, new))
+    }
+}
+
+impl Drop for Framed<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it came from `alloc` with this layout; tests are done with it.
+        unsafe { std::alloc::dealloc(self.start.as_ptr(), layout_of(self.count)) };
     }
 }
 

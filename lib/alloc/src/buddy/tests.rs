@@ -77,6 +77,29 @@ fn gives_back_the_tail_of_a_run() {
 }
 
 #[test]
+fn takes_very_frames_or_none() {
+    let records = records(64);
+    let mut buddy = Buddy::new(&records);
+    buddy.add(0..60);
+    let start = buddy.allocate_run(3).expect("60 frames are free");
+    assert_eq!(start, 56);
+    assert!(!buddy.take(start + 2..start + 4), "one is not free");
+    assert!(!buddy.take(start + 3..start + 5), "there is none");
+    assert_eq!(buddy.free_frames(), 57);
+    assert!(buddy.take(start + 3..start + 4));
+    // A block, and a part of the next one, which is split.
+    let start = buddy.allocate(2).expect("56 frames are free");
+    assert_eq!(start, 48);
+    assert!(buddy.take(start + 4..start + 5));
+    assert_eq!(buddy.free_frames(), 51);
+    assert_eq!(buddy.blocks_by_order()[..6], [1, 1, 0, 0, 1, 1]);
+    buddy.free_run(start, 5);
+    buddy.free_run(56, 4);
+    assert_eq!(buddy.free_frames(), 60);
+    assert_eq!(buddy.blocks_by_order()[..6], [0, 0, 1, 1, 1, 1]);
+}
+
+#[test]
 fn notices_a_frame_freed_twice() {
     let cases: [(u32, &[u8]); 3] = [(0, &[0, 0]), (0, &[3, 0]), (8, &[3, 3])];
     for (offset, orders) in cases {
@@ -98,6 +121,7 @@ enum Step {
     Allocate(u8),
     Run(u32),
     Free(usize),
+    Lengthen(usize, u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -107,6 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
         (1_u32..70).prop_map(Step::Run),
         (0_usize..64).prop_map(Step::Free),
         (0_usize..64).prop_map(Step::Free),
+        (0_usize..64, 1_u32..20).prop_map(|(which, more)| Step::Lengthen(which, more)),
     ]
 }
 
@@ -134,6 +159,20 @@ proptest! {
                         buddy.free_run(frame, count);
                         free.extend(frame..frame + count);
                     }
+                    continue;
+                }
+                Step::Lengthen(which, more) => {
+                    let which = which % held.len().max(1);
+                    if let Some((frame, count)) = held.get_mut(which) {
+                        let behind = *frame + *count..*frame + *count + more;
+                        let are_free = behind.clone().all(|part| free.contains(&part));
+                        prop_assert_eq!(buddy.take(behind.clone()), are_free);
+                        if are_free {
+                            free.retain(|part| !behind.contains(part));
+                            *count += more;
+                        }
+                    }
+                    prop_assert_eq!(buddy.free_frames(), free.len());
                     continue;
                 }
             };

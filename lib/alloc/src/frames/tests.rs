@@ -56,6 +56,30 @@ fn exactly_as_many_frames_as_there_are() {
 }
 
 #[test]
+fn a_run_changes_its_length_where_it_is() {
+    let records = records(64);
+    let frames: Frames<'_, 2> = Frames::new(&records, 1);
+    frames.add(0..64);
+    let start = frames.allocate_run(0, 16).expect("there is room");
+    assert!(frames.resize_run(0, start, 16, 2));
+    assert_eq!(frames.free_frames(), 62);
+    assert!(frames.resize_run(1, start, 2, 4));
+    assert!(frames.resize_run(0, start, 4, 4));
+    assert!(frames.resize_run(0, start, 4, 13));
+    assert_eq!(frames.free_frames(), 51);
+    assert!(!frames.resize_run(0, start, 13, 65), "there are no more");
+    assert!(!frames.resize_run(0, start, 13, u32::MAX));
+    assert_eq!(frames.free_frames(), 51);
+    let behind = frames.allocate_run(0, 2).expect("there is room");
+    assert_eq!(behind, start + 14);
+    assert!(!frames.resize_run(0, start, 13, 16), "one is somebody's");
+    assert!(frames.resize_run(0, start, 13, 14));
+    frames.free_run(0, start, 14);
+    frames.free_run(0, behind, 2);
+    assert_eq!(frames.blocks_by_order().0[6], 1);
+}
+
+#[test]
 fn caches_are_emptied_for_a_large_block() {
     let (count, order) = if cfg!(miri) { (64, 6) } else { (2048, 11) };
     let records = records(count as usize);
@@ -198,7 +222,7 @@ proptest! {
         len in 1_u32..if cfg!(miri) { 30 } else { 1500 },
         batch in 1_u32..80,
         steps in proptest::collection::vec(
-            (0_usize..3, 0_u32..70, 0_usize..64, 0_u8..4),
+            (0_usize..3, 0_u32..70, 0_usize..64, 0_u8..5),
             0..if cfg!(miri) { 15 } else { 300 },
         ),
     ) {
@@ -212,6 +236,24 @@ proptest! {
                 0 => (1, frames.allocate(processor, 0)),
                 1 => (count, frames.allocate_run(processor, count)),
                 _ if held.is_empty() => continue,
+                2 => {
+                    let index = which % held.len();
+                    let (frame, old) = held[index];
+                    let new = count.max(1);
+                    let behind = frame + old..frame + new;
+                    let are_free = behind.clone().all(|part| free.contains(&part));
+                    // Some of them may lie in a cache.
+                    let is_done = frames.resize_run(processor, frame, old, new);
+                    prop_assert!(are_free || !is_done);
+                    prop_assert!(is_done || new > old);
+                    if is_done {
+                        free.extend(frame + new.min(old)..frame + old);
+                        free.retain(|part| !behind.contains(part));
+                        held[index] = (frame, new);
+                    }
+                    prop_assert_eq!(frames.free_frames(), free.len());
+                    continue;
+                }
                 _ => {
                     let (frame, count) = held.swap_remove(which % held.len());
                     frames.free_run(processor, frame, count);

@@ -11,8 +11,10 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use super::{KINDS, Layouts, Magazines, Place, at_once};
 use crate::class::SIZES;
 use crate::heap::OutOfMemory;
+use crate::record::Record;
+use crate::source::{PAGE_SIZE, PageSource};
 use crate::testing::{
-    Pages, Subject, agrees_with_the_model, config, refuses_the_impossible, steps,
+    Framed, Pages, Subject, agrees_with_the_model, config, refuses_the_impossible, steps,
 };
 
 thread_local! {
@@ -51,7 +53,10 @@ unsafe impl Place for Small {
     }
 }
 
-impl Subject for &Subjects {
+/// A heap whose source resizes runs.
+type Resizing<'m> = Magazines<Framed<'m>, Here, 4>;
+
+impl<P: PageSource> Subject for &Magazines<P, Here, 4> {
     fn allocate(&mut self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
         Magazines::allocate(self, layout)
     }
@@ -61,8 +66,9 @@ impl Subject for &Subjects {
         unsafe { Magazines::free(self, memory, layout) }
     }
 
-    unsafe fn resize(&mut self, _: NonNull<u8>, old: Layout, new_size: usize) -> bool {
-        Subjects::same_place(old, new_size)
+    unsafe fn resize(&mut self, memory: NonNull<u8>, old: Layout, new_size: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { Magazines::resize(self, memory, old, new_size) }
     }
 
     fn reclaim(&mut self) {
@@ -203,6 +209,101 @@ fn content_survives_growing() {
     unsafe { heap.dealloc(at, layout(size)) };
 }
 
+/// Grows two objects in turn, from less than a page to 2, 4, 8 and 16 pages;
+/// where they were each time.
+fn grow<P: PageSource>(heap: &Magazines<P, Here, 4>) -> Vec<[usize; 2]> {
+    let mut size = 1000;
+    let mut objects = [0xa5, 0x5a].map(|value| {
+        // SAFETY: the size is not zero.
+        let at = unsafe { heap.alloc(layout(size)) };
+        // SAFETY: so many bytes were allocated.
+        unsafe { at.write_bytes(value, size) };
+        (at, value)
+    });
+    let mut places = vec![objects.map(|(at, _)| at.addr())];
+    for larger in [2, 4, 8, 16].map(|pages| pages * PAGE_SIZE) {
+        for (at, value) in &mut objects {
+            // SAFETY: allocated with this layout.
+            *at = unsafe { heap.realloc(*at, layout(size), larger) };
+            assert!(!at.is_null());
+            // SAFETY: so many were written before.
+            let bytes = unsafe { core::slice::from_raw_parts(*at, size) };
+            assert!(bytes == vec![*value; size]);
+            // SAFETY: the bytes behind those are ours.
+            unsafe { at.wrapping_add(size).write_bytes(*value, larger - size) };
+        }
+        places.push(objects.map(|(at, _)| at.addr()));
+        size = larger;
+    }
+    for (at, _) in objects {
+        // SAFETY: allocated with this layout.
+        unsafe { heap.dealloc(at, layout(size)) };
+    }
+    places
+}
+
+/// How often each of them was somewhere else.
+fn moves(places: &[[usize; 2]]) -> [usize; 2] {
+    [0, 1].map(|which| {
+        let pairs = places.windows(2);
+        pairs
+            .filter(|pair| pair[0][which] != pair[1][which])
+            .count()
+    })
+}
+
+fn records(count: usize) -> Vec<Record> {
+    (0..count).map(|_| Record::new()).collect()
+}
+
+#[test]
+fn what_grew_once_has_room_to_grow_again() {
+    PLACE.set(0);
+    let records = records(128);
+    let heap = Resizing::new(Framed::new(&records));
+    for _ in 0..2 {
+        assert_eq!(moves(&grow(&heap)), [1, 1]);
+    }
+    assert_eq!(heap.pages(), heap.source().held());
+    heap.reclaim();
+    assert_eq!((heap.pages(), heap.source().held()), (PAGES, PAGES));
+}
+
+#[test]
+fn what_is_behind_a_run_is_free_for_others() {
+    PLACE.set(0);
+    let records = records(64);
+    let heap = Resizing::new(Framed::new(&records));
+    let page = |count: usize| layout(count * PAGE_SIZE);
+    // SAFETY: the size is not zero.
+    let small = unsafe { heap.alloc(page(1)) };
+    // SAFETY: allocated with this layout.
+    let at = unsafe { heap.realloc(small, page(1), 2 * PAGE_SIZE) };
+    let before = heap.source().held();
+    let others: Vec<_> = core::iter::from_fn(|| heap.allocate(page(1)).ok()).collect();
+    assert_eq!((at, others.len()), (small, 64 - before));
+    // SAFETY: allocated with this layout.
+    let more = unsafe { heap.realloc(at, page(2), 4 * PAGE_SIZE) };
+    assert!(more.is_null(), "there is nothing left");
+    // SAFETY: allocated with this layout; the second page is given up.
+    let less = unsafe { heap.realloc(at, page(2), PAGE_SIZE) };
+    assert_eq!(less, at);
+    assert_eq!(
+        heap.allocate(page(1)).map(NonNull::as_ptr),
+        Ok(at.wrapping_add(PAGE_SIZE))
+    );
+}
+
+#[test]
+fn a_heap_whose_source_resizes_nothing_moves_what_grows() {
+    PLACE.set(0);
+    let heap = Subjects::new(Pages::with_limit(200));
+    assert_eq!(moves(&grow(&heap)), [4, 4]);
+    // Nothing larger than what was asked for came from the source; four pages
+    // are cut into objects.
+    assert_eq!(heap.pages(), PAGES + 4 + 2 * (2 + 4 + 8 + 16));
+}
+
 #[test]
 fn notices_an_object_freed_twice() {
     let result = std::panic::catch_unwind(|| {
@@ -267,6 +368,17 @@ proptest! {
     fn agrees_with_the_model_and_all_pages_come_back(steps in steps(140_000, 12)) {
         PLACE.set(1);
         let heap = Subjects::new(Pages::with_limit(400));
+        agrees_with_the_model(&mut &heap, steps);
+        prop_assert_eq!(heap.pages(), heap.source().held());
+        heap.reclaim();
+        prop_assert!(heap.source().held() <= PAGES, "{}", heap.source().held());
+    }
+
+    #[test]
+    fn agrees_with_the_model_where_runs_are_resized(steps in steps(140_000, 12)) {
+        PLACE.set(1);
+        let records = records(400);
+        let heap = Resizing::new(Framed::new(&records));
         agrees_with_the_model(&mut &heap, steps);
         prop_assert_eq!(heap.pages(), heap.source().held());
         heap.reclaim();
