@@ -36,6 +36,14 @@ impl Arch {
     /// Both.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
 
+    /// What it is called, as the commands' options have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+
     /// The target that the kernel is built for. (AArch64: the one without
     /// floating point, whose registers are the programs'.)
     pub fn kernel_target(self) -> &'static str {

@@ -26,7 +26,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use self::{elf::Object, search::Search};
-use crate::host;
+use crate::{arch::Arch, host};
 
 /// How many interpreters a script may lead through, as in Linux.
 const MAX_SCRIPTS: usize = 5;
@@ -65,6 +65,25 @@ pub fn is_program(path: &Path) -> bool {
 /// Whether a file is a program that needs no other file.
 pub fn is_static(path: &Path) -> bool {
     Object::read(path).is_ok_and(|object| object.interpreter.is_none() && object.needed.is_empty())
+}
+
+/// The processor that a file is a program (or library) for; `None` for what is
+/// no ELF file, or one for a processor that is none of ours.
+pub fn arch_of(path: &Path) -> Option<Arch> {
+    let mut start = Vec::new();
+    let file = File::open(path).ok()?;
+    // The header is shorter.
+    file.take(256).read_to_end(&mut start).ok()?;
+    elf::arch_of(&start)
+}
+
+/// The dynamic linker that a program for any processor wants; `None` for one
+/// that needs no other file.
+///
+/// # Errors
+/// If the file cannot be read or contradicts itself.
+pub fn dynamic_linker(program: &Path) -> Result<Option<PathBuf>> {
+    Ok(Object::read_any(program)?.interpreter)
 }
 
 fn add_program(

@@ -217,6 +217,21 @@ pub fn program(path: &Path, busybox: &Path) -> Result<Program> {
     Ok(program)
 }
 
+/// A program for AArch64 in the shell's root (see [`foreign_shell`]), under the
+/// path that it has on the host. A dynamic linker is not looked for: the
+/// host's is for another processor.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn foreign_program(path: &Path, shell: Tree) -> Result<Program> {
+    let mut program = Program {
+        tree: shell,
+        environment: Vec::new(),
+    };
+    program.tree.host_file(path, path)?;
+    Ok(program)
+}
+
 impl Program {
     /// Adds a file or folder of the host at a path of the guest; with it what
     /// it needs, if it is a program or library.

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     iterator::Signals,
@@ -26,6 +26,7 @@ use crate::{
     bridge::{Event, Sink},
     debugger::Gdb,
     display::Display,
+    elf_needs,
     guest::{End, Guest, Outcome, Running},
     host, kernel_build,
     machine::Screen,
@@ -37,7 +38,7 @@ use crate::{
     status::QemuExit,
     terminal::{self, RawLines, RawMode},
     trace,
-    tree::Tree,
+    tree::{Content, Node, Tree},
 };
 
 /// The exit code for a program that is not there, as in shells.
@@ -244,16 +245,11 @@ fn program_guest(options: &RunOptions) -> Result<Guest> {
             let environment = Vec::new();
             (path, Program { tree, environment })
         }
-        // This host's programs are not for that processor; the shell's are.
-        None if arch == Arch::Aarch64 => {
-            let tree = shell_tree(arch)?;
-            let path = rootfs::find_in(&tree, name).map_err(|_| NotFound(name.to_owned()))?;
-            let environment = Vec::new();
-            (path, Program { tree, environment })
-        }
+        None if arch == Arch::Aarch64 => foreign_program(name)?,
         None => {
             let found = host::find_command(name).ok_or_else(|| NotFound(name.to_owned()))?;
             let path = std::path::absolute(found)?;
+            ensure_is_for(arch, &path)?;
             let program = rootfs::program(&path, &setup::ensure_busybox()?)?;
             (path, program)
         }
@@ -263,6 +259,9 @@ fn program_guest(options: &RunOptions) -> Result<Guest> {
         program
             .add(&file.guest, &file.host)
             .with_context(|| format!("packing {}", file.host.display()))?;
+    }
+    if options.root.is_none() && arch == Arch::Aarch64 {
+        ensure_is_complete(&path, &program.tree)?;
     }
     ensure!(
         program.tree.exists(&options.directory),
@@ -284,6 +283,63 @@ fn program_guest(options: &RunOptions) -> Result<Guest> {
         }
     }
     Ok(guest)
+}
+
+/// A program for a processor that is not the host's, and where it is in the
+/// guest: a file of the host that is for that processor, or one of the shell's.
+fn foreign_program(name: &Path) -> Result<(PathBuf, Program)> {
+    let tree = shell_tree(Arch::Aarch64)?;
+    let on_host = host::find_command(name).map(std::path::absolute);
+    let on_host = on_host.transpose()?;
+    let is_ours = |path: &PathBuf| elf_needs::arch_of(path) == Some(Arch::Aarch64);
+    if let Some(path) = on_host.clone().filter(is_ours) {
+        let program = rootfs::foreign_program(&path, tree)?;
+        return Ok((path, program));
+    }
+    if let Ok(path) = rootfs::find_in(&tree, name) {
+        let environment = Vec::new();
+        return Ok((path, Program { tree, environment }));
+    }
+    let path = on_host.ok_or_else(|| NotFound(name.to_owned()))?;
+    ensure_is_for(Arch::Aarch64, &path)?;
+    bail!(
+        "{} is no program for {}, nor one of the shell's commands there; with --root a folder is \
+         the guest's root, with whatever it needs",
+        path.display(),
+        Arch::Aarch64.name()
+    )
+}
+
+/// Refuses a program for the other processor.
+fn ensure_is_for(arch: Arch, path: &Path) -> Result<()> {
+    if let Some(its) = elf_needs::arch_of(path).filter(|its| *its != arch) {
+        bail!(
+            "{} is a program for {}, which needs --arch {}",
+            path.display(),
+            its.name(),
+            its.name()
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a program of the host whose dynamic linker is not packed: the
+/// host's own libraries are for another processor.
+fn ensure_is_complete(path: &Path, tree: &Tree) -> Result<()> {
+    let Some(Node::File(Content::Host(file))) = tree.get(path).map(|entry| &entry.node) else {
+        return Ok(());
+    };
+    if let Some(linker) = elf_needs::dynamic_linker(file)? {
+        ensure!(
+            tree.exists(&linker),
+            "{} needs {} and libraries, which this host has not for {}: link it statically, or \
+             give a folder that has all of them as --root",
+            path.display(),
+            linker.display(),
+            Arch::Aarch64.name()
+        );
+    }
+    Ok(())
 }
 
 /// The shell's root for an architecture.

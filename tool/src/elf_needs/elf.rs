@@ -11,11 +11,13 @@ use anyhow::{Context as _, Result, ensure};
 use object::{
     Endianness,
     elf::{
-        DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRTAB, EM_X86_64, FileHeader64, PT_DYNAMIC, PT_INTERP,
-        PT_LOAD,
+        DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRTAB, EM_AARCH64, EM_X86_64, FileHeader64,
+        PT_DYNAMIC, PT_INTERP, PT_LOAD,
     },
     read::elf::{Dyn as _, ElfFile64, FileHeader as _, ProgramHeader as _},
 };
+
+use crate::arch::Arch;
 
 /// What matters of one ELF file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,11 +47,25 @@ impl Object {
         fs::read(path).is_ok_and(|bytes| header_fits(&bytes))
     }
 
+    /// Reads a file for any processor.
+    ///
+    /// # Errors
+    /// If it is no ELF file, or contradicts itself.
+    pub(super) fn read_any(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        Self::parse_any(&bytes).with_context(|| format!("{} cannot be used", path.display()))
+    }
+
     fn parse(bytes: &[u8]) -> Result<Self> {
         ensure!(
             header_fits(bytes),
             "it is neither a program for x86-64 Linux nor a script"
         );
+        Self::parse_any(bytes)
+    }
+
+    /// The same, for whatever processor.
+    fn parse_any(bytes: &[u8]) -> Result<Self> {
         let file = ElfFile64::<Endianness>::parse(bytes).context("its ELF header is damaged")?;
         let endian = file.endian();
         let mut object = Self::default();
@@ -83,11 +99,18 @@ impl Object {
 }
 
 fn header_fits(bytes: &[u8]) -> bool {
-    FileHeader64::<Endianness>::parse(bytes).is_ok_and(|header| {
-        header
-            .endian()
-            .is_ok_and(|endian| header.e_machine(endian) == EM_X86_64)
-    })
+    arch_of(bytes) == Some(Arch::X86_64)
+}
+
+/// The processor that an ELF file with this beginning is for, if it is one of ours.
+pub(super) fn arch_of(bytes: &[u8]) -> Option<Arch> {
+    let header = FileHeader64::<Endianness>::parse(bytes).ok()?;
+    let endian = header.endian().ok()?;
+    match header.e_machine(endian) {
+        EM_X86_64 => Some(Arch::X86_64),
+        EM_AARCH64 => Some(Arch::Aarch64),
+        _ => None,
+    }
 }
 
 /// The string at an address of the loaded program.

@@ -5,9 +5,11 @@ mod support;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
 };
 
+use ochre_tool::{arch::Arch, user_build::build_for};
 use rustix::process::{Pid, Signal};
 
 use support::{Terminal, ochre, run, run_with};
@@ -98,6 +100,85 @@ fn what_is_not_there_or_no_program_is_said() {
     let done = run(&["--root", dir.path().to_str().unwrap(), "/text"]);
     assert!(done.status.is_some_and(|status| status != 0));
     assert!(done.stderr().contains("/text"), "{}", done.stderr());
+}
+
+/// A program that this host cannot run itself, cross-built and linked
+/// statically, is run by its path on the host.
+#[test]
+fn a_program_for_the_other_architecture() {
+    let program = build_for(Arch::Aarch64, "hello-std").unwrap();
+    let program = program.to_str().unwrap();
+    let command = ["run", "--arch", "aarch64", "--timeout", "100"];
+    let mut command = ochre(&command);
+    command.args([program, "child", "echo"]);
+    let done = run_with(command, b"hello\n");
+    assert_eq!(done.stdout(), "child read Ok(6): hello\n");
+    assert_eq!(done.stderr(), "child complains\n");
+    assert_eq!(done.status, Some(3));
+    let done = run(&["--arch", "aarch64", "uname", "-m"]);
+    assert_eq!(done.stdout(), "aarch64\n", "{}", done.stderr());
+
+    let done = run(&[program]);
+    assert_eq!(done.status, Some(125), "{}", done.stdout());
+    let wanted = "hello-std is a program for aarch64, which needs --arch aarch64";
+    assert!(done.stderr().contains(wanted), "{}", done.stderr());
+    // This test itself, which is for this host.
+    let own = std::env::current_exe().unwrap();
+    let done = run(&["--arch", "aarch64", own.to_str().unwrap()]);
+    assert_eq!(done.status, Some(125), "{}", done.stdout());
+    let wanted = " is a program for x86_64, which needs --arch x86_64";
+    assert!(done.stderr().contains(wanted), "{}", done.stderr());
+}
+
+/// Libraries are not looked for: the host's are for another processor.
+#[test]
+fn a_program_of_the_other_architecture_without_its_libraries() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("dynamic");
+    fs::write(&program, a_dynamic_program("/lib/ld-nowhere.so.1")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let done = run(&["--arch", "aarch64", program.to_str().unwrap()]);
+    assert_eq!(done.status, Some(125), "{}", done.stdout());
+    for wanted in ["needs /lib/ld-nowhere.so.1", "--root"] {
+        assert!(done.stderr().contains(wanted), "{}", done.stderr());
+    }
+    let done = run(&["--arch", "aarch64", "no-such-program-here"]);
+    assert_eq!(done.status, Some(127));
+    assert!(done.stderr().contains("not in PATH"), "{}", done.stderr());
+}
+
+/// The headers of an ELF file for AArch64 that names this dynamic linker, and
+/// nothing else.
+fn a_dynamic_program(linker: &str) -> Vec<u8> {
+    const HEADER: u16 = 64;
+    const SEGMENT: u16 = 56;
+    let name = [linker.as_bytes(), b"\0"].concat();
+    let name_at = u64::from(HEADER + SEGMENT);
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    // A shared object, for AArch64.
+    for half in [3_u16, 183] {
+        file.extend(half.to_le_bytes());
+    }
+    file.extend(1_u32.to_le_bytes());
+    // The entry, the segments' place, no sections.
+    for word in [0, u64::from(HEADER), 0] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(0_u32.to_le_bytes());
+    for half in [HEADER, SEGMENT, 1, 0, 0, 0] {
+        file.extend(half.to_le_bytes());
+    }
+    // PT_INTERP, readable.
+    for half in [3_u32, 4] {
+        file.extend(half.to_le_bytes());
+    }
+    let len = name.len() as u64;
+    for word in [name_at, 0, 0, len, len, 1] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(name);
+    file
 }
 
 #[test]
