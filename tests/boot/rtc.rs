@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{
-    Arch, Case, Machine, check_output, describe, is_tested, prefix, shell, shell_on,
+    Arch, Case, Machine, Outcome, check_output, describe, is_tested, prefix, shell, shell_on,
 };
 
 pub(super) fn cases() -> Vec<Case> {
@@ -72,5 +72,17 @@ fn no_clock() -> Result<()> {
         .machine(Machine::Microvm)
         .machine_properties("rtc=off")
         .run()?;
-    check_output(&outcome, 0, "1970\n1\n")
+    check_output(&outcome, 0, "1970\n1\n")?;
+    told_of_none(&outcome)
+}
+
+/// The log says once that there is no clock, and what time it is then.
+pub(super) fn told_of_none(outcome: &Outcome) -> Result<()> {
+    let said = "no battery-backed clock: the time begins at 1970";
+    ensure!(
+        outcome.log.matches(said).count() == 1,
+        "it does not say once: {said}\n{}",
+        describe(outcome)
+    );
+    Ok(())
 }

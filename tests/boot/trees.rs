@@ -236,6 +236,7 @@ fn no_clock() -> Result<()> {
     ] {
         let outcome = boot(shell_on(ARM, script)?, &[change])?;
         check_output(&outcome, 0, "1970\n1\n")?;
+        super::rtc::told_of_none(&outcome)?;
     }
     Ok(())
 }

@@ -181,6 +181,8 @@ static DEVICE: Once<Arc<Device>> = Once::new();
 /// ENOMEM.
 pub fn start() -> Result<(), Errno> {
     let Some(chip) = Rtc::open() else {
+        // The hardware layer's wall clock has found nothing to begin with either.
+        log::info!("no battery-backed clock: the time begins at 1970");
         return Ok(());
     };
     memory::check_headroom()?;
