@@ -15,6 +15,11 @@ use crate::harness::{group, pin};
 #[repr(align(128))]
 struct Padded(AtomicU64);
 
+/// An atomic alone on a line of 64 bytes, which a processor may fetch with the
+/// next one.
+#[repr(align(64))]
+struct Line(AtomicU64);
+
 /// Runs `measured` while another thread does `background` over and over.
 fn beside(background: impl Fn() + Sync, measured: impl FnOnce()) {
     let stop = AtomicBool::new(false);
@@ -80,7 +85,14 @@ pub(crate) fn sharing(criterion: &mut Criterion) {
     let far = [const { Padded(AtomicU64::new(0)) }; 3];
     let [first, middle, last] = &far;
     row(
-        "that stores to neighbours a line away",
+        "that stores to neighbours 128 bytes away",
+        &|| store_to_both(&first.0, &last.0),
+        &middle.0,
+    );
+    let lines = [const { Line(AtomicU64::new(0)) }; 3];
+    let [first, middle, last] = &lines;
+    row(
+        "that stores to neighbours 64 bytes away",
         &|| store_to_both(&first.0, &last.0),
         &middle.0,
     );

@@ -159,6 +159,8 @@ fn numbers_of_sessions() {
 pub(crate) fn run() {
     sizes();
     contradictions();
+    #[cfg(target_arch = "x86_64")]
+    thread_pointers();
     numbers();
     words();
     actions();
@@ -175,6 +177,26 @@ fn sizes() {
     check("null", call!(SYS_clone3, 0, SIZE));
     check("bad address", call!(SYS_clone3, BAD, SIZE));
     check("the kernel's address", call!(SYS_clone3, KERNEL, SIZE));
+}
+
+/// Where a thread's own data begins goes into a register that takes no address
+/// of the kernel's half, and faults with one that is none at all.
+#[cfg(target_arch = "x86_64")]
+fn thread_pointers() {
+    const SET_GS: i32 = 0x1001;
+    const SET_FS: i32 = 0x1002;
+    for at in [sys::NONCANONICAL, 1 << 47, KERNEL, usize::MAX] {
+        let args = Args {
+            flags: libc::CLONE_SETTLS as u64,
+            tls: at as u64,
+            ..fork_like()
+        };
+        check(&format!("SETTLS {at:x}"), clone3(&args, SIZE));
+        for operation in [SET_GS, SET_FS] {
+            let answer = call!(SYS_arch_prctl, operation, at);
+            check(&format!("arch_prctl {operation:x} {at:x}"), answer);
+        }
+    }
 }
 
 fn contradictions() {
