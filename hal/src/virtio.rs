@@ -12,8 +12,7 @@
 //! | 1280 | used: buffers that were filled | the device |
 //! | 2048 | buffers of eight bytes | the device |
 
-use ochre_sync::primitive::atomic::{Ordering, fence};
-
+use crate::arch::machine::system::order_with_devices;
 use crate::irq::Line;
 use crate::memory::registers::Registers;
 use crate::memory::shared_page::SharedPage;
@@ -153,9 +152,8 @@ impl Listener {
             set(at, address as u32);
             set(at + 4, (address >> 32) as u32);
         }
-        // ORDERING: Release; what the page holds comes before the device is
-        // let at it.
-        fence(Ordering::Release);
+        // What the page holds comes before the device is let at it.
+        order_with_devices();
         set(offset::QUEUE_READY, 1);
         set(offset::STATUS, agreed | DRIVER_READY);
         let listener = Listener {
@@ -177,9 +175,9 @@ impl Listener {
             if self.shared.read_u16(USED_AT + 2) == self.seen {
                 break;
             }
-            // ORDERING: Acquire pairs with the device's barrier between what it
-            // fills and its index.
-            fence(Ordering::Acquire);
+            // The index is loaded before what it counts; pairs with the device's
+            // barrier between the two (2.7.14).
+            order_with_devices();
             let at = USED_AT + 4 + usize::from(self.seen % BUFFERS) * 8;
             let index = self.shared.read_u32(at);
             let filled = self.shared.read_u32(at + 4);
@@ -196,9 +194,9 @@ impl Listener {
             let place = usize::from(self.available % BUFFERS);
             self.shared.write_u16(AVAILABLE_AT + 4 + place * 2, index);
             self.available = self.available.wrapping_add(1);
-            // ORDERING: Release; the place comes before the index, and what was
-            // read of the buffer before both.
-            fence(Ordering::Release);
+            // The place comes before the index (2.7.13.3), and what was read of
+            // the buffer before both.
+            order_with_devices();
             self.shared.write_u16(AVAILABLE_AT + 2, self.available);
             if filled as usize >= BUFFER_BYTES {
                 return Some(bytes);
@@ -212,10 +210,20 @@ impl Listener {
         let status = self.registers.read(self.base + offset::INTERRUPT_STATUS);
         self.registers
             .write(self.base + offset::INTERRUPT_ACKNOWLEDGE, status);
+        // The used index is looked at only after the device has got that: what
+        // it fills in between would be both overlooked and acknowledged. A
+        // write may be on its way still; a read of the same device's is
+        // answered after it, and what is loaded next comes after the answer.
+        let _ = self.registers.read(self.base + offset::INTERRUPT_STATUS);
+        order_with_devices();
     }
 
     /// Tells the device that it has buffers again.
     pub(crate) fn notify(&self) {
+        // Memory comes before the register: a device that is told looks at once,
+        // and would find the index of before, with nobody to tell it again
+        // (2.7.13.4).
+        order_with_devices();
         self.registers.write(self.base + offset::NOTIFY, 0);
     }
 
@@ -223,6 +231,10 @@ impl Listener {
     pub(crate) fn set_interrupt(&self, on: bool) {
         let flags = if on { 0 } else { NO_INTERRUPT };
         self.shared.write_u16(AVAILABLE_AT, flags);
+        // Who looks next must not have looked before this is seen: a buffer
+        // filled in between would neither be found nor interrupt (2.7.14). The
+        // one place where a load must stay behind a store.
+        order_with_devices();
     }
 }
 

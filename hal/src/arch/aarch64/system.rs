@@ -37,6 +37,17 @@ pub(super) fn affinity() -> u64 {
     mrs!("mpidr_el1") & 0xff_00ff_ffff
 }
 
+/// Orders what this processor did with memory and with devices' registers
+/// before what it does with them from here on, as devices see it too.
+#[inline]
+pub(crate) fn order_with_devices() {
+    // Outer shareable: devices that look into memory are in that domain, and
+    // the locks' own barriers (`ish`) reach the processors only. It orders
+    // ordinary memory with registers as well, in each direction.
+    // SAFETY: a barrier.
+    unsafe { asm!("dmb osh", options(nostack, preserves_flags)) };
+}
+
 /// Makes what was written to memory what is fetched from it, on every processor.
 pub(super) fn clean_code(start: *const u8, len: usize) {
     let shape = mrs!("ctr_el0");

@@ -2,6 +2,8 @@
 
 use core::arch::asm;
 
+use ochre_sync::primitive::atomic::{Ordering, fence};
+
 /// Extended features: system call instruction, long mode, no-execute.
 pub(crate) const MSR_EFER: u32 = 0xc000_0080;
 /// Selectors of the system call instruction.
@@ -46,6 +48,15 @@ pub(crate) unsafe fn write_msr(register: u32, value: u64) {
     unsafe {
         asm!("wrmsr", in("ecx") register, in("rax") low, in("rdx") high, options(nostack, preserves_flags));
     }
+}
+
+/// Orders what this processor did with memory and with devices' registers
+/// before what it does with them from here on, as devices see it too.
+#[inline]
+pub(crate) fn order_with_devices() {
+    // ORDERING: SeqCst; devices see memory as processors do. Only a store and
+    // the load after it may change places here, and nothing weaker keeps them.
+    fence(Ordering::SeqCst);
 }
 
 /// The address of the last page fault.
