@@ -54,7 +54,7 @@ pub(super) fn clean_code(start: *const u8, len: usize) {
     let data_line = 4_usize << (shape >> 16 & 15);
     let code_line = 4_usize << (shape & 15);
     let lines = |line: usize| (start.addr()..start.addr() + len).step_by(line);
-    // Bits 28 and 29: it happens by itself.
+    // Bit 28: it happens by itself.
     if shape & 1 << 28 == 0 {
         for at in lines(data_line) {
             // SAFETY: cleaning a line of mapped memory changes no memory.
@@ -63,7 +63,18 @@ pub(super) fn clean_code(start: *const u8, len: usize) {
     }
     // SAFETY: a barrier.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
-    if shape & 1 << 29 == 0 {
+    // Bits 14 and 15 say how the cache of instructions finds a line: 3 is by the
+    // physical address alone. Any other one may keep a line where the address
+    // by which it is executed puts it, and `start` is another address of the
+    // same memory, usually the direct map's: only all of the cache has it surely
+    // (Arm ARM, D7, on the kinds of instruction caches).
+    let is_by_physical = shape >> 14 & 3 == 3;
+    if shape & 1 << 29 != 0 {
+        // Bit 29: nothing has to be forgotten.
+    } else if !is_by_physical {
+        // SAFETY: as below, on every processor.
+        unsafe { asm!("ic ialluis", options(nostack, preserves_flags)) };
+    } else {
         for at in lines(code_line) {
             // SAFETY: forgetting fetched instructions makes them be fetched again.
             unsafe { asm!("ic ivau, {}", in(reg) at, options(nostack, preserves_flags)) };
