@@ -267,6 +267,11 @@ impl Gic {
         match &self.kind {
             Kind::Two(interface) => {
                 let word = interface.read(interface::ACKNOWLEDGE);
+                // What the sender stored before it interrupted (`send`) is to be
+                // loaded after the number was: nothing else orders a load of
+                // memory behind that of a register.
+                // SAFETY: a barrier.
+                unsafe { core::arch::asm!("dmb ishld", options(nostack, preserves_flags)) };
                 let number = word & 0x3ff;
                 (number < NONE).then(|| {
                     interface.write(interface::END, word);
@@ -275,6 +280,13 @@ impl Gic {
             }
             Kind::Three => {
                 let word = mrs!("s3_0_c12_c12_0");
+                // Reading this register acknowledges, which is sure to have
+                // happened only after a barrier that waits (GICv3 and v4, "Observability
+                // of the effects of accesses to the GIC registers"); before it,
+                // ending the interrupt and loading what the sender stored could
+                // both come too early. It is no memory: a `dmb` does not order it.
+                // SAFETY: a barrier.
+                unsafe { core::arch::asm!("dsb sy", options(nostack, preserves_flags)) };
                 // CAST: 24 bits.
                 let number = word as u32 & 0xff_ffff;
                 (number < NONE).then(|| {
