@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
-    Arch, Case, Guest, Running, archive, check_output, describe, guest_on, name_on, prefix,
-    shell_tree,
+    Arch, Case, End, Guest, QemuExit, Running, archive, check_output, describe, guest_on, name_on,
+    prefix, shell_tree,
 };
 
 /// How long the console may take to show something.
@@ -30,6 +30,7 @@ pub(super) fn cases(arch: Arch) -> Vec<Case> {
     vec![
         case("init runs a system", a_system),
         case("init shuts a system down", a_shutdown),
+        case("a restart resets the machine", a_restart),
         case("init that dies is told", |arch| {
             for (script, status) in [("exit 0", 1), ("exit 5", 5)] {
                 dying(arch, script, status)?;
@@ -103,6 +104,33 @@ fn a_shutdown(arch: Arch) -> Result<()> {
     console.expect("init goes down", PATIENCE)?;
     let outcome = console.wait()?;
     ensure!(outcome.status == Some(0), "{}", describe(&outcome));
+    Ok(())
+}
+
+/// A restart is the machine's own reset, which is no power off: QEMU tells them
+/// apart, and, told not to start again, ends at either.
+fn a_restart(arch: Arch) -> Result<()> {
+    for command in ["reboot -f", "reboot"] {
+        let mut console = system(arch)?
+            .program("/sbin/init")
+            .console(24, 80)
+            .stdin_later()
+            .controlled()
+            .start()?;
+        console.expect("init is up", PATIENCE)?;
+        console.expect(PROMPT, PATIENCE)?;
+        console.send(format!("{command}\r"))?;
+        let told = console.control()?.end_reason(PATIENCE)?;
+        let outcome = console.wait()?;
+        ensure!(
+            told == "guest-reset"
+                && outcome.status.is_none()
+                && matches!(outcome.end, End::Qemu(QemuExit::PoweredOff))
+                && outcome.log.contains("restart"),
+            "{command}: QEMU says {told}\n{}",
+            describe(&outcome)
+        );
+    }
     Ok(())
 }
 

@@ -94,6 +94,23 @@ impl Qmp {
         }
     }
 
+    /// Waits until the machine ends and gives QEMU's word for why
+    /// (`guest-reset`, `guest-shutdown`, ...). An event that came before the
+    /// last command's answer is not seen.
+    ///
+    /// # Errors
+    /// If it does not end within `patience`, or QEMU does not say that it did.
+    pub fn end_reason(&mut self, patience: Duration) -> Result<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let line = self.receive(deadline).context("the machine's end")?;
+            if line.get("event").and_then(Value::as_str) == Some("SHUTDOWN") {
+                let reason = line.pointer("/data/reason").and_then(Value::as_str);
+                return Ok(reason.context("an end without a reason")?.to_owned());
+            }
+        }
+    }
+
     /// The next line.
     fn receive(&mut self, deadline: Instant) -> Result<Value> {
         loop {
@@ -348,6 +365,16 @@ mod tests {
         assert_eq!(qmp.monitor("info version").unwrap(), "yes");
         let error = format!("{:#}", qmp.execute("stop", &json!({})).unwrap_err());
         assert!(error.contains("`stop`"), "{error}");
+    }
+
+    #[test]
+    fn an_end_has_a_reason() {
+        let mut qmp = qemu(&["{\"return\": {}, \"id\": 2}\n{\"event\": \"STOP\"}\n\
+             {\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\n"]);
+        qmp.monitor("info version").unwrap_err();
+        let patience = super::PATIENCE;
+        assert_eq!(qmp.end_reason(patience).unwrap(), "guest-reset");
+        assert!(qmp.end_reason(patience).is_err());
     }
 
     #[test]
