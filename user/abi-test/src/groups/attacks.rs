@@ -2,7 +2,8 @@
 //! a signal, or with an error from the call; the kernel has to live on, and so
 //! has whoever shares memory with the attacker.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::num::NonZero;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::arch::{self, Fault};
@@ -26,6 +27,9 @@ const KERNEL: [usize; 7] = [
 
 /// How often the races are run.
 const ROUNDS: u32 = 3000;
+
+/// How often the one with a sibling on each processor is.
+const CROWDED_ROUNDS: u32 = 2000;
 
 /// The cases.
 pub(crate) fn run() {
@@ -207,26 +211,31 @@ pub(crate) fn races() {
     check("still here", crate::report::wait(sys::fork(|| 0)));
 }
 
-/// Has a sibling read into `len` bytes at `at` until told to stop, each time
+/// Has siblings read into `len` bytes at `at` until told to stop, each time
 /// other bytes; what the calls answer is good or EFAULT.
-fn beside_reads<R>(at: usize, len: usize, body: impl FnOnce() -> R) -> R {
+fn beside_reads<R>(siblings: usize, at: usize, len: usize, body: impl FnOnce() -> R) -> R {
     let stop = AtomicBool::new(false);
-    let begun = AtomicU32::new(0);
+    let begun = AtomicUsize::new(0);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                let answer = call!(SYS_getrandom, at, len, 0);
-                let is_good = match answer {
-                    Ok(count) => (0..=len as i64).contains(&count),
-                    Err(error) => error.0 == libc::EFAULT,
-                };
-                if !is_good {
-                    check("  a copy answers", answer);
+        for _ in 0..siblings {
+            scope.spawn(|| {
+                let mut is_first = true;
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = call!(SYS_getrandom, at, len, 0);
+                    let is_good = match answer {
+                        Ok(count) => (0..=len as i64).contains(&count),
+                        Err(error) => error.0 == libc::EFAULT,
+                    };
+                    if !is_good {
+                        check("  a copy answers", answer);
+                    }
+                    if core::mem::take(&mut is_first) {
+                        begun.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
-                begun.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        while begun.load(Ordering::Relaxed) == 0 {
+            });
+        }
+        while begun.load(Ordering::Relaxed) < siblings {
             let _ = call!(SYS_sched_yield);
         }
         let answer = body();
@@ -237,7 +246,8 @@ fn beside_reads<R>(at: usize, len: usize, body: impl FnOnce() -> R) -> R {
 
 fn changes_while_read_only() -> u32 {
     let at = pages(2);
-    beside_reads(at, 2 * PAGE, || {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    beside_reads(processors, at, 2 * PAGE, || {
         let look = || {
             (0..2 * PAGE)
                 .step_by(64)
@@ -245,7 +255,7 @@ fn changes_while_read_only() -> u32 {
                 .collect::<Vec<_>>()
         };
         let mut changes = 0;
-        for round in 0..ROUNDS / 10 {
+        for round in 0..CROWDED_ROUNDS {
             let _ = call!(SYS_mprotect, at, 2 * PAGE, libc::PROT_READ);
             let before = look();
             if round % 4 == 0 {
@@ -260,7 +270,7 @@ fn changes_while_read_only() -> u32 {
 
 fn writes_to_freed() -> u32 {
     let at = pages(1);
-    beside_reads(at, PAGE, || {
+    beside_reads(1, at, PAGE, || {
         let mut writes = 0;
         for _ in 0..ROUNDS {
             let _ = call!(SYS_munmap, at, PAGE);
