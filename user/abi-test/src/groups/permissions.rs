@@ -214,4 +214,30 @@ pub(crate) fn as_root() {
         let _ = call!(SYS_chmod, c"suid", 0o4755);
         super::exec::exec(c"suid", &[c"suid", c"--ids"], &[])
     });
+    let without = || {
+        let _ = call!(SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        super::exec::exec(c"suid", &[c"suid", c"--ids"], &[])
+    };
+    check_child("the same under no_new_privs", without);
+    let as_user = |body: &dyn Fn() -> i32| {
+        let _ = call!(SYS_setresuid, 1000, 1000, 1000);
+        body()
+    };
+    check_child("a root's program, as user 1000", || {
+        let _ = call!(SYS_chown, c"suid", 0, 0);
+        let _ = call!(SYS_chmod, c"suid", 0o4755);
+        as_user(&|| super::exec::exec(c"suid", &[c"suid", c"--ids"], &[]))
+    });
+    check_child("the same under no_new_privs, as user 1000", || {
+        as_user(&without)
+    });
+    check_child("the same in what such a one forks", || {
+        let _ = call!(SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        as_user(&|| {
+            check_child("  child", || {
+                super::exec::exec(c"suid", &[c"suid", c"--ids"], &[])
+            });
+            0
+        })
+    });
 }
