@@ -10,6 +10,7 @@
 //! | mappings, interpreter and vDSO among them | 28 | pages |
 //! | position-independent program | 28 | pages |
 //! | heap, above the program | 18 | pages |
+//! | mappings below 2 GiB (`MAP_32BIT`) | 13 | pages |
 
 use ochre_abi::Errno;
 use ochre_hal::memory::USER_END;
@@ -20,6 +21,9 @@ use super::area::{GUARD_GAP, PAGE};
 /// The lowest address that an unprivileged program may map (`vm.mmap_min_addr`).
 pub const LOWEST: u64 = 0x1_0000;
 
+/// Where `MAP_32BIT` looks for room.
+pub(super) const LOW: core::ops::Range<u64> = 0x4000_0000..0x8000_0000;
+
 /// The least and the most that is kept free for the stack to grow into.
 const STACK_ROOM: core::ops::RangeInclusive<u64> = (128 << 20)..=(USER_END / 6 * 5);
 
@@ -29,6 +33,7 @@ const STACK_STEP: u64 = 16;
 const MAPPING_PAGES: u64 = 1 << 28;
 const IMAGE_PAGES: u64 = 1 << 28;
 const HEAP_PAGES: u64 = 1 << 18;
+const LOW_PAGES: u64 = 1 << 13;
 
 /// What `/proc/sys/kernel/randomize_va_space` says.
 static RANDOMISED: AtomicU32 = AtomicU32::new(EVERYTHING);
@@ -65,11 +70,12 @@ pub struct Randomness {
     mapping_pages: u64,
     image_pages: u64,
     heap_pages: u64,
+    low_pages: u64,
 }
 
 impl Randomness {
     /// Random bytes that are wanted for one.
-    pub const BYTES: usize = 40;
+    pub const BYTES: usize = 48;
 
     /// No randomness: the bases are always the same.
     pub const NONE: Randomness = Randomness {
@@ -79,6 +85,7 @@ impl Randomness {
         mapping_pages: 0,
         image_pages: 0,
         heap_pages: 0,
+        low_pages: 0,
     };
 
     /// Takes random bytes for as much as is to be random.
@@ -105,6 +112,7 @@ impl Randomness {
             } else {
                 0
             },
+            low_pages: below(5, LOW_PAGES),
         }
     }
 }
@@ -118,6 +126,10 @@ pub struct Layout {
     pub stack_gap: u64,
     /// Mappings go below it, top down.
     pub mmap_base: u64,
+    /// Mappings that must be below 2 GiB go below it, top down. Linux goes upwards
+    /// from where its random part ends; this way the map of areas remembers how
+    /// far it has looked, as it does for all others.
+    pub low_end: u64,
     /// Where a position-independent program goes.
     pub image_base: u64,
     /// Bytes left free between program and heap.
@@ -142,6 +154,7 @@ impl Layout {
             stack_top: USER_END - random.stack_pages * PAGE,
             stack_gap: random.stack_steps * STACK_STEP,
             mmap_base: ((USER_END - room) & !(PAGE - 1)) - random.mapping_pages * PAGE,
+            low_end: LOW.end - random.low_pages * PAGE,
             image_base: ((USER_END / 3 * 2) & !(PAGE - 1)) + random.image_pages * PAGE,
             heap_gap: random.heap_pages * PAGE,
         }
@@ -150,7 +163,7 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    use super::{GUARD_GAP, Layout, PAGE, Randomness, USER_END};
+    use super::{GUARD_GAP, LOW, Layout, PAGE, Randomness, USER_END};
 
     const LIMITS: [u64; 4] = [0, 8 << 20, 1 << 40, u64::MAX];
 
@@ -165,6 +178,9 @@ mod tests {
         assert!(layout.image_base + layout.heap_gap < USER_END / 4 * 3);
         assert!(layout.mmap_base < layout.stack_top);
         assert!(layout.mmap_base > 1 << 40);
+        assert_eq!(layout.low_end % PAGE, 0);
+        assert!(layout.low_end <= LOW.end);
+        assert!(layout.low_end > LOW.end - (32 << 20));
         if limit < 1 << 45 {
             assert!(layout.stack_top - layout.mmap_base >= limit + GUARD_GAP);
         }
@@ -183,7 +199,7 @@ mod tests {
     #[test]
     fn every_bit_that_is_promised_moves_something() {
         // Bit by bit: as many different places as there are bits.
-        let mut moved = [0_u32; 5];
+        let mut moved = [0_u32; 6];
         let still = check(8 << 20, &Randomness::new(&[0; Randomness::BYTES], 2));
         for (word, moved) in moved.iter_mut().enumerate() {
             for bit in 0..64 {
@@ -193,7 +209,7 @@ mod tests {
                 *moved += u32::from(layout != still);
             }
         }
-        assert_eq!(moved, [22, 9, 28, 28, 18]);
+        assert_eq!(moved, [22, 9, 28, 28, 18, 13]);
     }
 
     #[test]

@@ -11,15 +11,12 @@ use super::area::{Area, AreaFlags, PAGE, Source};
 use super::commit::Overcommit;
 use super::fault::Refusal;
 use super::huge::HUGE;
-use super::layout::LOWEST;
+use super::layout::{LOW, LOWEST};
 use super::populate::Population;
 use super::pressure::HEADROOM;
 use super::removal::PAGES_AT_ONCE;
 use super::space::{Inner, join};
 use super::{AddressSpace, Backing, Identity, may_promise};
-
-/// What stays mappable to `MAP_32BIT`.
-const BELOW_2G: Range<u64> = 0x4000_0000..0x8000_0000;
 
 /// Bytes that the heap's end comes down at once.
 const LOWERED_AT_ONCE: u64 = PAGES_AT_ONCE as u64 * PAGE;
@@ -481,7 +478,7 @@ impl Inner {
             Placement::Below2G(hint) => (hint, true),
             Placement::Fixed(address) | Placement::FixedNoReplace(address) => (address, false),
         };
-        let limit = if below_2g { BELOW_2G.end } else { USER_END };
+        let limit = if below_2g { LOW.end } else { USER_END };
         if hint != 0 {
             let hint = (hint & !(PAGE - 1)).max(LOWEST);
             let end = hint.checked_add(len).filter(|end| *end <= limit);
@@ -492,7 +489,8 @@ impl Inner {
             }
         }
         if below_2g {
-            return self.areas.find_free(len, BELOW_2G).ok_or(Errno::ENOMEM);
+            let within = LOW.start..self.layout.low_end;
+            return self.areas.find_free(len, within).ok_or(Errno::ENOMEM);
         }
         let base = self.layout.mmap_base;
         self.areas
