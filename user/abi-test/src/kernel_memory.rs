@@ -11,8 +11,10 @@ use crate::sys;
 
 const TABLE: &str = "/proc/ochre/pagetable/kernel";
 
-/// The attacks, each at an address.
-const ATTACKS: [(&str, fn(usize)); 3] = [
+/// What it is called, and what is done at an address.
+type Attack = (&'static str, fn(usize));
+
+const ATTACKS: [Attack; 3] = [
     ("read", |at| {
         sys::peek(at);
     }),

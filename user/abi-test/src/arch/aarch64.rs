@@ -68,6 +68,9 @@ pub(crate) const VDSO_OTHERS: [&str; 2] = ["__kernel_clock_getres", "__kernel_rt
 /// Whether Linux ends programs' addresses where Ochre does. (It has 48 bits.)
 pub(crate) const ENDS_AT_47_BITS: bool = false;
 
+/// No call sets a base register: programs have one of their own, for any number.
+pub(crate) const SET_BASE: Option<i64> = None;
+
 /// In front of an address where `rseq` goes on (`RSEQ_SIG`).
 pub(crate) const RSEQ_SIGNATURE: u32 = 0xd428_bc00;
 

@@ -15,6 +15,9 @@ pub(crate) mod numbers {
 /// Whether Linux ends programs' addresses where Ochre does.
 pub(crate) const ENDS_AT_47_BITS: bool = true;
 
+/// The call that sets the base registers, `arch_prctl`.
+pub(crate) const SET_BASE: Option<i64> = Some(libc::SYS_arch_prctl);
+
 /// In front of an address where `rseq` goes on (`RSEQ_SIG`).
 pub(crate) const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 

@@ -3,11 +3,11 @@
 
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use crate::call;
 use crate::errno::Errno;
 use crate::report::{check, check_child, wait, wait_with};
 use crate::sleeper::{Sleeper, at};
 use crate::sys::{self, BAD, KERNEL, Ret};
+use crate::{arch, call};
 
 /// `struct clone_args`, as words.
 #[derive(Clone, Copy, Default)]
@@ -159,8 +159,9 @@ fn numbers_of_sessions() {
 pub(crate) fn run() {
     sizes();
     contradictions();
-    #[cfg(target_arch = "x86_64")]
-    thread_pointers();
+    if let Some(set_base) = arch::SET_BASE {
+        thread_pointers(set_base);
+    }
     numbers();
     words();
     actions();
@@ -181,10 +182,9 @@ fn sizes() {
 
 /// Where a thread's own data begins goes into a register that takes no address
 /// of the kernel's half, and faults with one that is none at all.
-#[cfg(target_arch = "x86_64")]
-fn thread_pointers() {
-    const SET_GS: i32 = 0x1001;
-    const SET_FS: i32 = 0x1002;
+fn thread_pointers(set_base: i64) {
+    const SET_GS: usize = 0x1001;
+    const SET_FS: usize = 0x1002;
     for at in [sys::NONCANONICAL, 1 << 47, KERNEL, usize::MAX] {
         let args = Args {
             flags: libc::CLONE_SETTLS as u64,
@@ -193,7 +193,7 @@ fn thread_pointers() {
         };
         check(&format!("SETTLS {at:x}"), clone3(&args, SIZE));
         for operation in [SET_GS, SET_FS] {
-            let answer = call!(SYS_arch_prctl, operation, at);
+            let answer = sys::raw(set_base, &[operation, at]);
             check(&format!("arch_prctl {operation:x} {at:x}"), answer);
         }
     }
