@@ -6,6 +6,7 @@
 mod book;
 mod crates;
 mod documents;
+mod examples;
 mod files;
 mod locks;
 mod machines;
@@ -69,6 +70,7 @@ pub(crate) fn check() -> Result<()> {
     files::check(&house, &mut findings);
     crates::check(&house, &mut findings)?;
     documents::check(&house, &mut findings)?;
+    examples::check(&house, &mut findings)?;
     book::check(&house, &mut findings)?;
     locks::check(&house, &mut findings)?;
     machines::check(&house, &mut findings);

@@ -63,6 +63,21 @@ pub struct Counter<P, const N: usize> {
 
 impl<P, const N: usize> Counter<P, N> {
     /// A counter at 0.
+    ///
+    /// ```
+    /// use ochre_sync::{Counter, Processor};
+    ///
+    /// struct Here;
+    ///
+    /// impl Processor for Here {
+    ///     fn index() -> usize {
+    ///         0 // from the machine
+    ///     }
+    /// }
+    ///
+    /// static SWITCHES: Counter<Here, 8> = Counter::new();
+    /// assert_eq!(SWITCHES.sum(), 0);
+    /// ```
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Counter<P, N> {
@@ -90,6 +105,23 @@ impl<P, const N: usize> Counter<P, N> {
     /// the words are read one after the other it may know of a later addition
     /// and not of an earlier one. If there are additions only, it lies between
     /// what the sum was when the call began and what it was when it ended.
+    ///
+    /// ```
+    /// # use ochre_sync::{Counter, Processor};
+    /// # struct Here;
+    /// # impl Processor for Here {
+    /// #     fn index() -> usize {
+    /// #         0
+    /// #     }
+    /// # }
+    /// static CALLS: Counter<Here, 8> = Counter::new();
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| (0..10).for_each(|_| CALLS.add(1)));
+    ///     }
+    /// });
+    /// assert_eq!(CALLS.sum(), 20); // exact, as the threads have ended
+    /// ```
     pub fn sum(&self) -> u64 {
         self.slots
             .iter()
@@ -98,6 +130,26 @@ impl<P, const N: usize> Counter<P, N> {
     }
 
     /// What each processor has added.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicUsize, Ordering};
+    /// use ochre_sync::{Counter, Processor};
+    ///
+    /// static HERE: AtomicUsize = AtomicUsize::new(0);
+    /// struct Here;
+    ///
+    /// impl Processor for Here {
+    ///     fn index() -> usize {
+    ///         HERE.load(Ordering::Relaxed) // from the machine
+    ///     }
+    /// }
+    ///
+    /// let interrupts: Counter<Here, 2> = Counter::new();
+    /// interrupts.add(3);
+    /// HERE.store(1, Ordering::Relaxed); // the thread has been moved
+    /// interrupts.add(5);
+    /// assert_eq!((interrupts.parts(), interrupts.sum()), ([3, 5], 8));
+    /// ```
     pub fn parts(&self) -> [u64; N] {
         array::from_fn(|index| self.slots[index].0.load(Ordering::Relaxed))
     }
@@ -105,12 +157,41 @@ impl<P, const N: usize> Counter<P, N> {
 
 impl<P: Processor, const N: usize> Counter<P, N> {
     /// Adds.
+    ///
+    /// ```
+    /// # use ochre_sync::{Counter, Processor};
+    /// # struct Here;
+    /// # impl Processor for Here {
+    /// #     fn index() -> usize {
+    /// #         0
+    /// #     }
+    /// # }
+    /// static SENT: Counter<Here, 8> = Counter::new();
+    /// for packet in ["one", "three"] {
+    ///     SENT.add(packet.len() as u64);
+    /// }
+    /// assert_eq!(SENT.sum(), 8);
+    /// ```
     #[inline]
     pub fn add(&self, value: u64) {
         self.slot().fetch_add(value, Ordering::Relaxed);
     }
 
     /// Subtracts, from what other processors have added, too.
+    ///
+    /// ```
+    /// # use ochre_sync::{Counter, Processor};
+    /// # struct Here;
+    /// # impl Processor for Here {
+    /// #     fn index() -> usize {
+    /// #         0
+    /// #     }
+    /// # }
+    /// static OPEN: Counter<Here, 8> = Counter::new();
+    /// OPEN.add(2);
+    /// OPEN.sub(1);
+    /// assert_eq!(OPEN.sum(), 1);
+    /// ```
     #[inline]
     pub fn sub(&self, value: u64) {
         self.slot().fetch_sub(value, Ordering::Relaxed);

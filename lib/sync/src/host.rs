@@ -239,6 +239,23 @@ pub struct Thread(Arc<Parker>);
 
 impl Thread {
     /// Leaves the thread a token, and wakes it if it is parked.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicBool, Ordering};
+    /// use ochre_sync::host;
+    ///
+    /// let done = AtomicBool::new(false);
+    /// let sleeper = host::current();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         done.store(true, Ordering::Relaxed); // happens before the `park` returns
+    ///         sleeper.unpark();
+    ///     });
+    ///     while !done.load(Ordering::Relaxed) {
+    ///         host::park();
+    ///     }
+    /// });
+    /// ```
     pub fn unpark(&self) {
         self.0.unpark();
     }

@@ -31,6 +31,13 @@ pub struct Ids {
 impl Ids {
     maybe_const! {
         /// The numbers from 0 to `limit`, which is not one of them.
+        ///
+        /// ```
+        /// use ochre_sync::Ids;
+        ///
+        /// static DOMAINS: Ids = Ids::new(1 << 16); // as many as fit into 16 bits
+        /// assert_eq!(DOMAINS.allocate(), Some(0));
+        /// ```
         #[must_use]
         pub fn new(limit: u64) -> Ids {
             Ids {
@@ -41,6 +48,18 @@ impl Ids {
     }
 
     /// A number nobody had; `None` when all have been given out.
+    ///
+    /// ```
+    /// use ochre_sync::Ids;
+    ///
+    /// let ids = Ids::new(3);
+    /// let mut got = std::thread::scope(|scope| {
+    ///     let threads = [(); 4].map(|()| scope.spawn(|| ids.allocate()));
+    ///     threads.map(|thread| thread.join().expect("no panic"))
+    /// });
+    /// got.sort();
+    /// assert_eq!(got, [None, Some(0), Some(1), Some(2)]); // three for four
+    /// ```
     pub fn allocate(&self) -> Option<u64> {
         let mut next = self.next.load(Ordering::Relaxed);
         loop {
@@ -60,6 +79,16 @@ impl Ids {
     }
 
     /// How many have been given out.
+    ///
+    /// ```
+    /// use ochre_sync::Ids;
+    ///
+    /// let ids = Ids::new(2);
+    /// for _ in 0..5 {
+    ///     let _ = ids.allocate();
+    /// }
+    /// assert_eq!(ids.allocated(), 2, "the others got none");
+    /// ```
     #[must_use]
     pub fn allocated(&self) -> u64 {
         self.next.load(Ordering::Relaxed)

@@ -169,6 +169,18 @@ pub struct Held {
 impl Held {
     maybe_const! {
         /// None.
+        ///
+        /// ```
+        /// use ochre_sync::levels::Held;
+        ///
+        /// /// What a machine keeps for each processor.
+        /// struct PerProcessor {
+        ///     held: Held,
+        /// }
+        ///
+        /// static FIRST: PerProcessor = PerProcessor { held: Held::new() };
+        /// # let _ = &FIRST.held;
+        /// ```
         #[must_use]
         pub fn new() -> Held {
             Held { ranks: AtomicU64::new(0) }
@@ -303,6 +315,20 @@ pub struct Token<'t, L> {
 
 impl Token<'static, Nothing> {
     /// Nothing is held. One for each thread (or task), where it begins.
+    ///
+    /// ```
+    /// use ochre_sync::levels::{Ordered, Token};
+    ///
+    /// ochre_sync::lock_order! { in ochre_sync::levels::Anywhere; Table }
+    /// let table: Ordered<Table, u32> = Ordered::new(1);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let mut token = Token::root(); // where a thread begins
+    ///         *table.lock_with(&mut token).0 += 1;
+    ///     });
+    /// });
+    /// assert_eq!(table.into_inner(), 2);
+    /// ```
     #[must_use]
     pub fn root() -> Token<'static, Nothing> {
         Token::new()
@@ -380,6 +406,15 @@ pub struct Ordered<L, T: ?Sized, R = TestAndSet> {
 impl<L: Level, T> Ordered<L, T> {
     maybe_const! {
         /// A free lock around `value`.
+        ///
+        /// ```
+        /// use ochre_sync::levels::Ordered;
+        ///
+        /// ochre_sync::lock_order! { in ochre_sync::levels::ThisThread; Table, Files }
+        /// static TABLE: Ordered<Table, u32> = Ordered::new(1);
+        /// static FILES: Ordered<Files, u32> = Ordered::new(2);
+        /// assert_eq!(*TABLE.lock() + *FILES.lock(), 3);
+        /// ```
         #[must_use]
         pub fn new(value: T) -> Ordered<L, T> {
             Ordered::with_lock(Lock::with_raw(TestAndSet::new(), value))
@@ -390,6 +425,16 @@ impl<L: Level, T> Ordered<L, T> {
 impl<L, T, R> Ordered<L, T, R> {
     maybe_const! {
         /// Gives a lock of any kind a level.
+        ///
+        /// ```
+        /// use ochre_sync::TicketLock;
+        /// use ochre_sync::levels::Ordered;
+        /// use ochre_sync::spin::Ticket;
+        ///
+        /// ochre_sync::lock_order! { in ochre_sync::levels::ThisThread; Queue }
+        /// static QUEUE: Ordered<Queue, u32, Ticket> = Ordered::with_lock(TicketLock::new(1));
+        /// assert_eq!(*QUEUE.lock(), 1);
+        /// ```
         #[must_use]
         pub fn with_lock(lock: Lock<R, T>) -> Ordered<L, T, R> {
             Ordered { level: PhantomData, lock }
@@ -397,6 +442,15 @@ impl<L, T, R> Ordered<L, T, R> {
     }
 
     /// Gives the value back; nobody else can hold the lock.
+    ///
+    /// ```
+    /// use ochre_sync::levels::Ordered;
+    ///
+    /// ochre_sync::lock_order! { in ochre_sync::levels::ThisThread; Names }
+    /// let names: Ordered<Names, Vec<&str>> = Ordered::new(Vec::new());
+    /// names.lock().push("one");
+    /// assert_eq!(names.into_inner(), ["one"]);
+    /// ```
     pub fn into_inner(self) -> T {
         self.lock.into_inner()
     }
@@ -405,6 +459,24 @@ impl<L, T, R> Ordered<L, T, R> {
 impl<L: Level, T: ?Sized, R: RawSpin> Ordered<L, T, R> {
     /// Takes the lock. Compiles only if what the token stands for comes before
     /// it; gives a token for what comes after.
+    ///
+    /// ```
+    /// use ochre_sync::levels::{Before, Ordered, Token};
+    ///
+    /// ochre_sync::lock_order! { in ochre_sync::levels::Anywhere; Table, Files }
+    /// static TABLE: Ordered<Table, u32> = Ordered::new(1);
+    /// static FILES: Ordered<Files, u32> = Ordered::new(2);
+    ///
+    /// /// Called with the table held, or with nothing.
+    /// fn files(token: &mut Token<'_, impl Before<Files>>) -> u32 {
+    ///     *FILES.lock_with(token).0
+    /// }
+    ///
+    /// let mut token = Token::root();
+    /// assert_eq!(files(&mut token), 2);
+    /// let (table, mut token) = TABLE.lock_with(&mut token);
+    /// assert_eq!(*table + files(&mut token), 3);
+    /// ```
     ///
     /// # Panics
     /// As [`lock`](Ordered::lock), if the token does not tell the truth.
@@ -418,6 +490,28 @@ impl<L: Level, T: ?Sized, R: RawSpin> Ordered<L, T, R> {
 
     /// Takes the lock, where no token can be had.
     ///
+    /// ```
+    /// use ochre_sync::levels::Ordered;
+    ///
+    /// ochre_sync::lock_order! { in ochre_sync::levels::ThisThread; Table, Files }
+    /// static TABLE: Ordered<Table, u32> = Ordered::new(1);
+    /// static FILES: Ordered<Files, u32> = Ordered::new(2);
+    ///
+    /// struct Open;
+    ///
+    /// impl Drop for Open {
+    ///     fn drop(&mut self) {
+    ///         *FILES.lock() -= 1; // a drop is given no token
+    ///     }
+    /// }
+    ///
+    /// let table = TABLE.lock();
+    /// drop(Open);
+    /// assert_eq!(*table, 1);
+    /// drop(table);
+    /// assert_eq!(*FILES.lock(), 1);
+    /// ```
+    ///
     /// # Panics
     /// With debug assertions, if a lock of the same or a later level is held.
     #[inline]
@@ -430,6 +524,15 @@ impl<L: Level, T: ?Sized, R: RawSpin> Ordered<L, T, R> {
     }
 
     /// The value, through an exclusive reference to the lock.
+    ///
+    /// ```
+    /// use ochre_sync::levels::Ordered;
+    ///
+    /// ochre_sync::lock_order! { in ochre_sync::levels::ThisThread; Table }
+    /// let mut table: Ordered<Table, u32> = Ordered::new(1);
+    /// *table.get_mut() = 2; // nobody else knows it yet, so there is nothing to take
+    /// assert_eq!(*table.lock(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.lock.get_mut()
     }

@@ -40,6 +40,13 @@ unsafe impl<T: Send + Sync> Sync for Once<T> {}
 impl<T> Once<T> {
     maybe_const! {
         /// An empty cell.
+        ///
+        /// ```
+        /// use ochre_sync::Once;
+        ///
+        /// static CLOCK: Once<u64> = Once::new();
+        /// assert_eq!(CLOCK.get(), None);
+        /// ```
         #[must_use]
         pub fn new() -> Once<T> {
             Once {
@@ -50,6 +57,20 @@ impl<T> Once<T> {
     }
 
     /// Sets the value.
+    ///
+    /// ```
+    /// use ochre_sync::Once;
+    ///
+    /// let boot_processor = Once::new();
+    /// std::thread::scope(|scope| {
+    ///     let threads = [1, 2].map(|id| {
+    ///         let boot_processor = &boot_processor;
+    ///         scope.spawn(move || boot_processor.set(id).is_ok())
+    ///     });
+    ///     let won = threads.map(|thread| thread.join().expect("no panic"));
+    ///     assert!(won[0] ^ won[1], "one of them, and the other is told");
+    /// });
+    /// ```
     ///
     /// # Errors
     /// Gives the value back if the cell is full, or being filled.
@@ -73,6 +94,21 @@ impl<T> Once<T> {
     }
 
     /// The value, if it was set.
+    ///
+    /// ```
+    /// use ochre_sync::Once;
+    ///
+    /// static CONSOLE: Once<&str> = Once::new();
+    ///
+    /// fn print(line: &str) -> Option<String> {
+    ///     // Until there is one, nothing is printed, and nobody waits.
+    ///     CONSOLE.get().map(|console| format!("{console}: {line}"))
+    /// }
+    ///
+    /// assert_eq!(print("early"), None);
+    /// CONSOLE.set("serial").expect("once");
+    /// assert_eq!(print("late").as_deref(), Some("serial: late"));
+    /// ```
     #[inline]
     pub fn get(&self) -> Option<&T> {
         // ORDERING: Acquire pairs with `set`'s Release.

@@ -64,6 +64,14 @@ pub struct Parker<B> {
 impl<B: Blocking> Parker<B> {
     maybe_const! {
         /// A place where nobody sleeps, without a token.
+        ///
+        /// ```
+        /// use ochre_sync::host::Parker;
+        ///
+        /// static MAIN: Parker = Parker::new();
+        /// MAIN.unpark();
+        /// MAIN.park();
+        /// ```
         #[must_use]
         pub fn new() -> Parker<B> {
             Parker {
@@ -74,6 +82,23 @@ impl<B: Blocking> Parker<B> {
     }
 
     /// Sleeps until there is a token, and takes it.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicU32, Ordering};
+    /// use ochre_sync::host::Parker;
+    ///
+    /// let (parker, items) = (Parker::new(), AtomicU32::new(0));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         items.store(3, Ordering::Relaxed);
+    ///         parker.unpark();
+    ///     });
+    ///     while items.load(Ordering::Relaxed) == 0 {
+    ///         parker.park();
+    ///     }
+    /// });
+    /// assert_eq!(items.into_inner(), 3);
+    /// ```
     #[inline]
     pub fn park(&self) {
         if self.take_token() {
@@ -84,17 +109,51 @@ impl<B: Blocking> Parker<B> {
 
     /// As [`park`](Parker::park), but not for longer than `timeout`. Says
     /// whether there was a token.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::host::Parker;
+    ///
+    /// let parker = Parker::new();
+    /// assert!(!parker.park_timeout(Duration::from_millis(1)), "nobody leaves a token");
+    /// parker.unpark();
+    /// assert!(parker.park_timeout(Duration::from_secs(60)));
+    /// ```
     pub fn park_timeout(&self, timeout: Duration) -> bool {
         self.take_token() || self.sleep(B::after(timeout))
     }
 
     /// As [`park`](Parker::park), but not beyond `deadline`. Says whether there
     /// was a token.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::host::Parker;
+    ///
+    /// let parker = Parker::new();
+    /// parker.unpark();
+    /// // One deadline for all the waits of one piece of work.
+    /// let deadline = Futex::after(Duration::from_millis(2)).expect("the clock can say it");
+    /// assert!(parker.park_until(deadline));
+    /// assert!(!parker.park_until(deadline));
+    /// ```
     pub fn park_until(&self, deadline: B::Instant) -> bool {
         self.take_token() || self.sleep(Some(deadline))
     }
 
     /// Leaves a token, and wakes who sleeps here.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::host::Parker;
+    ///
+    /// let parker = Parker::new();
+    /// parker.unpark();
+    /// parker.unpark();
+    /// assert!(parker.park_timeout(Duration::ZERO));
+    /// assert!(!parker.park_timeout(Duration::ZERO), "two tokens are one");
+    /// ```
     #[inline]
     pub fn unpark(&self) {
         // ORDERING: Release pairs with the Acquires that take the token. It is a

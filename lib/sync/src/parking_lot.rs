@@ -201,6 +201,15 @@ impl Queue {
 
 impl<B: Blocking, const N: usize> ParkingLot<B, N> {
     /// An empty table.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::parking_lot::ParkingLot;
+    ///
+    /// static FEW: ParkingLot<Futex, 4> = ParkingLot::new();
+    /// static MANY: ParkingLot<Futex, 1024> = ParkingLot::new();
+    /// assert!(size_of_val(&FEW) < size_of_val(&MANY));
+    /// ```
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> ParkingLot<B, N> {
@@ -235,6 +244,20 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
     /// `before_sleep` runs when others may already unpark this thread.
     /// `timed_out` runs, with the bucket locked, if the deadline came first; it
     /// is told whether others sleep at the address still.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::parking_lot::{Park, ParkingLot};
+    ///
+    /// static LOT: ParkingLot<Futex> = ParkingLot::new();
+    /// let lock = 0_u8;
+    /// let deadline = Futex::after(Duration::from_millis(1));
+    /// let mut others_wait = None;
+    /// // Nobody unparks; what the lock says of its waiters can be put right.
+    /// let end = LOT.park((&raw const lock).addr(), || true, || (), |more| others_wait = Some(more), deadline);
+    /// assert_eq!((end, others_wait), (Park::TimedOut, Some(false)));
+    /// ```
     pub fn park(
         &self,
         address: usize,
@@ -328,6 +351,23 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
     /// `token` runs with the bucket locked, is told what was found, and says
     /// which token the sleeper gets.
     ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::parking_lot::{Park, ParkingLot};
+    ///
+    /// static LOT: ParkingLot<Futex> = ParkingLot::new();
+    /// let ticket = 0_u8;
+    /// let address = (&raw const ticket).addr();
+    /// std::thread::scope(|scope| {
+    ///     let sleeper = scope.spawn(|| LOT.park(address, || true, || (), |_| (), None));
+    ///     // SAFETY: nothing else parks at the address of `ticket`.
+    ///     while !unsafe { LOT.unpark_one(address, |_| 7) }.woken {
+    ///         std::thread::yield_now(); // it is not there yet
+    ///     }
+    ///     assert_eq!(sleeper.join().expect("no panic"), Park::Unparked(7));
+    /// });
+    /// ```
+    ///
     /// # Safety
     /// All who park at the address agree on what the tokens mean: it is the
     /// address of something of the caller's. (Elsewhere a token may say that a
@@ -364,6 +404,25 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
 
     /// Wakes all that sleep at the address; says how many.
     ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::parking_lot::{Park, ParkingLot};
+    ///
+    /// static LOT: ParkingLot<Futex> = ParkingLot::new();
+    /// let door = 0_u8;
+    /// let address = (&raw const door).addr();
+    /// std::thread::scope(|scope| {
+    ///     let sleepers = [(); 2].map(|()| scope.spawn(|| LOT.park(address, || true, || (), |_| (), None)));
+    ///     let mut woken = 0;
+    ///     while woken < 2 {
+    ///         // SAFETY: nothing else parks at the address of `door`.
+    ///         woken += unsafe { LOT.unpark_all(address, 0) };
+    ///         std::thread::yield_now();
+    ///     }
+    ///     assert_eq!(sleepers.map(|thread| thread.join().expect("no panic")), [Park::Unparked(0); 2]);
+    /// });
+    /// ```
+    ///
     /// # Safety
     /// As for [`unpark_one`](ParkingLot::unpark_one).
     pub unsafe fn unpark_all(&self, address: usize, token: usize) -> usize {
@@ -385,6 +444,26 @@ impl<B: Blocking, const N: usize> ParkingLot<B, N> {
     /// Lets those who sleep at `from` sleep at `to`, in their order, behind
     /// those who do already; says how many. `validate` runs with both buckets
     /// locked, and can call it off.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::parking_lot::{Park, ParkingLot};
+    ///
+    /// static LOT: ParkingLot<Futex> = ParkingLot::new();
+    /// let (condition, mutex) = (0_u8, 0_u8);
+    /// let (from, to) = ((&raw const condition).addr(), (&raw const mutex).addr());
+    /// std::thread::scope(|scope| {
+    ///     let sleeper = scope.spawn(|| LOT.park(from, || true, || (), |_| (), None));
+    ///     // SAFETY: nothing else parks at these addresses.
+    ///     while unsafe { LOT.requeue(from, to, || true) } == 0 {
+    ///         std::thread::yield_now(); // it is not there yet
+    ///     }
+    ///     // It did not wake; whoever gives the mutex back wakes it.
+    ///     // SAFETY: as above.
+    ///     assert!(unsafe { LOT.unpark_one(to, |_| 1) }.woken);
+    ///     assert_eq!(sleeper.join().expect("no panic"), Park::Unparked(1));
+    /// });
+    /// ```
     ///
     /// # Safety
     /// As for [`unpark_one`](ParkingLot::unpark_one), for both addresses: who

@@ -39,6 +39,13 @@ pub struct RaceWord {
 impl RaceWord {
     maybe_const! {
         /// An empty cell.
+        ///
+        /// ```
+        /// use ochre_sync::RaceWord;
+        ///
+        /// static SEED: RaceWord = RaceWord::new();
+        /// assert_eq!(SEED.get(), None);
+        /// ```
         #[must_use]
         pub fn new() -> RaceWord {
             RaceWord { word: AtomicU64::new(0) }
@@ -46,6 +53,16 @@ impl RaceWord {
     }
 
     /// The word, if it is there.
+    ///
+    /// ```
+    /// use core::num::NonZero;
+    /// use ochre_sync::RaceWord;
+    ///
+    /// let frequency = RaceWord::new();
+    /// assert_eq!(frequency.get(), None, "not measured yet");
+    /// frequency.get_or_init(|| NonZero::new(1_000).unwrap());
+    /// assert_eq!(frequency.get().map(NonZero::get), Some(1_000));
+    /// ```
     #[inline]
     pub fn get(&self) -> Option<NonZero<u64>> {
         // ORDERING: Relaxed; the word is all there is to know.
@@ -54,6 +71,21 @@ impl RaceWord {
 
     /// The word; made by `make` if there is none. What it returns is the same
     /// everywhere, which need not be what this call's `make` returned.
+    ///
+    /// ```
+    /// use core::num::NonZero;
+    /// use ochre_sync::RaceWord;
+    ///
+    /// let key = RaceWord::new();
+    /// std::thread::scope(|scope| {
+    ///     let threads = [1, 2].map(|own| {
+    ///         let key = &key;
+    ///         scope.spawn(move || key.get_or_init(|| NonZero::new(own).unwrap()))
+    ///     });
+    ///     let [one, other] = threads.map(|thread| thread.join().expect("no panic"));
+    ///     assert_eq!(one, other, "whosever it is");
+    /// });
+    /// ```
     pub fn get_or_init(&self, make: impl FnOnce() -> NonZero<u64>) -> NonZero<u64> {
         self.get().unwrap_or_else(|| {
             let made = make();
@@ -98,6 +130,13 @@ unsafe impl<T: Send + Sync> Sync for RaceBox<T> {}
 impl<T> RaceBox<T> {
     maybe_const! {
         /// An empty cell.
+        ///
+        /// ```
+        /// use ochre_sync::RaceBox;
+        ///
+        /// static TABLE: RaceBox<[u32; 256]> = RaceBox::new(); // one word until it is needed
+        /// assert!(TABLE.get().is_none());
+        /// ```
         #[must_use]
         pub fn new() -> RaceBox<T> {
             RaceBox {
@@ -108,6 +147,15 @@ impl<T> RaceBox<T> {
     }
 
     /// The value, if it is there.
+    ///
+    /// ```
+    /// use ochre_sync::RaceBox;
+    ///
+    /// let names: RaceBox<Vec<&str>> = RaceBox::new();
+    /// assert_eq!(names.get().map_or(0, Vec::len), 0);
+    /// names.get_or_init(|| Box::new(vec!["one"]));
+    /// assert_eq!(names.get().map_or(0, Vec::len), 1);
+    /// ```
     #[inline]
     pub fn get(&self) -> Option<&T> {
         // ORDERING: Acquire pairs with the Release of the one who put it there.
@@ -117,6 +165,18 @@ impl<T> RaceBox<T> {
     }
 
     /// The value; made by `make` if there is none.
+    ///
+    /// ```
+    /// use ochre_sync::RaceBox;
+    ///
+    /// let table = RaceBox::new();
+    /// std::thread::scope(|scope| {
+    ///     let make = || table.get_or_init(|| Box::new([1, 2, 3])); // both may make one
+    ///     let threads = [(); 2].map(|()| scope.spawn(make));
+    ///     let [one, other] = threads.map(|thread| thread.join().expect("no panic"));
+    ///     assert!(core::ptr::eq(one, other), "and one of them stays");
+    /// });
+    /// ```
     pub fn get_or_init(&self, make: impl FnOnce() -> Box<T>) -> &T {
         match self.get_or_try_init::<core::convert::Infallible>(|| Ok(make())) {
             Ok(value) => value,
@@ -126,6 +186,14 @@ impl<T> RaceBox<T> {
 
     /// The value; made by `make` if there is none. While it fails, the cell
     /// stays empty.
+    ///
+    /// ```
+    /// use ochre_sync::RaceBox;
+    ///
+    /// let page: RaceBox<u32> = RaceBox::new();
+    /// assert_eq!(page.get_or_try_init(|| Err("no memory")), Err("no memory"));
+    /// assert_eq!(page.get_or_try_init(|| Ok::<_, &str>(Box::new(1))), Ok(&1)); // tried again
+    /// ```
     ///
     /// # Errors
     /// What `make` failed with.

@@ -90,6 +90,19 @@ pub struct SeqWords<const N: usize> {
 
 impl<const N: usize> SeqWords<N> {
     /// These words.
+    ///
+    /// ```
+    /// use ochre_sync::SeqWords;
+    ///
+    /// /// What user space sees: a page that begins with the time.
+    /// #[repr(C, align(4096))]
+    /// struct Page {
+    ///     time: SeqWords<2>,
+    /// }
+    ///
+    /// static PAGE: Page = Page { time: SeqWords::new([0, 0]) };
+    /// assert_eq!((PAGE.time.read(), size_of::<SeqWords<2>>()), ([0, 0], 24));
+    /// ```
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new(words: [u64; N]) -> SeqWords<N> {
@@ -117,6 +130,18 @@ impl<const N: usize> SeqWords<N> {
 
     /// The words, if no writer came in between. Never waits: for readers that
     /// do not trust the writer, or may have interrupted it.
+    ///
+    /// ```
+    /// use ochre_sync::SeqWords;
+    ///
+    /// let words = SeqWords::new([1, 1]);
+    /// words.update(|[one, other]| {
+    ///     // As a handler would see it that interrupts the writer: nothing, and no wait.
+    ///     assert_eq!(words.try_read(), None);
+    ///     [one + 1, other + 1]
+    /// });
+    /// assert_eq!(words.try_read(), Some([2, 2]));
+    /// ```
     #[inline]
     pub fn try_read(&self) -> Option<[u64; N]> {
         // ORDERING: Acquire pairs with the Release of the writer that ended with
@@ -138,6 +163,19 @@ impl<const N: usize> SeqWords<N> {
     }
 
     /// The words; spins while a writer is at them.
+    ///
+    /// ```
+    /// use ochre_sync::SeqWords;
+    ///
+    /// let words = SeqWords::new([0, 0]);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| (1..100).for_each(|round| words.update(|_| [round, round])));
+    ///     for _ in 0..100 {
+    ///         let [one, other] = words.read();
+    ///         assert_eq!(one, other, "of one write, both");
+    ///     }
+    /// });
+    /// ```
     #[inline]
     pub fn read(&self) -> [u64; N] {
         loop {
@@ -175,6 +213,16 @@ impl<const N: usize> SeqWords<N> {
     ///
     /// Keep out of interrupt handlers that read or write the same words:
     /// they would spin for the code that they interrupted.
+    ///
+    /// ```
+    /// use ochre_sync::SeqWords;
+    ///
+    /// static SENT: SeqWords<2> = SeqWords::new([0, 0]);
+    /// for size in [10, 20] {
+    ///     SENT.update(|[packets, bytes]| [packets + 1, bytes + size]);
+    /// }
+    /// assert_eq!(SENT.read(), [2, 30]);
+    /// ```
     pub fn update(&self, f: impl FnOnce([u64; N]) -> [u64; N]) {
         let _writer = Writer::begin(&self.sequence);
         let mut words = [0; N];
@@ -273,6 +321,13 @@ pub struct SeqLock<T, const N: usize> {
 impl<T: Words<N>, const N: usize> SeqLock<T, N> {
     crate::maybe_const! {
         /// The value of these words (a `const` cannot ask a trait for them).
+        ///
+        /// ```
+        /// use ochre_sync::SeqLock;
+        ///
+        /// static LOAD: SeqLock<[u64; 3], 3> = SeqLock::new([1, 5, 15]);
+        /// assert_eq!(LOAD.read(), [1, 5, 15]);
+        /// ```
         #[must_use]
         pub fn new(words: [u64; N]) -> SeqLock<T, N> {
             SeqLock { words: SeqWords::new(words), value: PhantomData }
@@ -280,30 +335,82 @@ impl<T: Words<N>, const N: usize> SeqLock<T, N> {
     }
 
     /// The value; spins while a writer is at it.
+    ///
+    /// ```
+    /// use ochre_sync::SeqLock;
+    ///
+    /// static PLACE: SeqLock<[u64; 2], 2> = SeqLock::new([3, 4]);
+    /// let [x, y] = PLACE.read(); // a copy: nothing is held
+    /// assert_eq!(x * x + y * y, 25);
+    /// ```
     #[inline]
     pub fn read(&self) -> T {
         T::from_words(self.words.read())
     }
 
     /// The value, if no writer came in between.
+    ///
+    /// ```
+    /// use ochre_sync::SeqLock;
+    ///
+    /// let lock = SeqLock::new([1]);
+    /// lock.update(|value: [u64; 1]| {
+    ///     assert_eq!(lock.try_read(), None, "it is being written");
+    ///     value
+    /// });
+    /// assert_eq!(lock.try_read(), Some([1]));
+    /// ```
     #[inline]
     pub fn try_read(&self) -> Option<T> {
         self.words.try_read().map(T::from_words)
     }
 
     /// Writes another value. Writers exclude each other, by spinning.
+    ///
+    /// ```
+    /// use ochre_sync::SeqLock;
+    ///
+    /// static GOAL: SeqLock<[u64; 2], 2> = SeqLock::new([0, 0]);
+    /// GOAL.write([8, 9]);
+    /// assert_eq!(GOAL.read(), [8, 9]);
+    /// ```
     pub fn write(&self, value: T) {
         let words = value.to_words();
         self.words.update(|_| words);
     }
 
     /// Writes what `f` makes of the value.
+    ///
+    /// ```
+    /// use ochre_sync::SeqLock;
+    ///
+    /// let total: SeqLock<[u64; 1], 1> = SeqLock::new([0]);
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| (0..10).for_each(|_| total.update(|[sum]| [sum + 1])));
+    ///     }
+    /// });
+    /// assert_eq!(total.read(), [20]);
+    /// ```
     pub fn update(&self, f: impl FnOnce(T) -> T) {
         self.words
             .update(|words| f(T::from_words(words)).to_words());
     }
 
     /// The words, as readers elsewhere see them.
+    ///
+    /// ```
+    /// use ochre_sync::{SeqLock, SeqWords};
+    ///
+    /// static TIME: SeqLock<[u64; 2], 2> = SeqLock::new([1, 2]);
+    ///
+    /// /// Somebody in another address space, to whom types say nothing.
+    /// fn elsewhere(words: &SeqWords<2>) -> Option<[u64; 2]> {
+    ///     words.try_read()
+    /// }
+    ///
+    /// assert_eq!(elsewhere(TIME.words()), Some([1, 2]));
+    /// ```
     #[must_use]
     pub fn words(&self) -> &SeqWords<N> {
         &self.words

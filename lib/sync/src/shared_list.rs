@@ -103,6 +103,15 @@ unsafe impl<T: Send, S: Sync> Sync for Node<T, S> {}
 impl<T, S> Node<T, S> {
     maybe_const! {
         /// A node that is in no list.
+        ///
+        /// ```
+        /// use std::sync::Arc;
+        /// use ochre_sync::Node;
+        ///
+        /// /// One for each task, made when the task is: waiting needs no memory then.
+        /// let node: Arc<Node<u32, &str>> = Arc::new(Node::new("a task"));
+        /// assert!(node.is_free());
+        /// ```
         pub fn new(shared: S) -> Node<T, S> {
             Node {
                 owner: AtomicU64::new(FREE),
@@ -117,6 +126,17 @@ impl<T, S> Node<T, S> {
     }
 
     /// What everybody may see.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{List, Node};
+    ///
+    /// let node = Arc::new(Node::new("a name"));
+    /// let mut list = List::new();
+    /// list.push_back(&node, 5);
+    /// // Without the list, which somebody has locked.
+    /// assert_eq!(*node.shared(), "a name");
+    /// ```
     #[inline]
     pub fn shared(&self) -> &S {
         &self.shared
@@ -124,6 +144,17 @@ impl<T, S> Node<T, S> {
 
     /// Whether the node is in no list and no chain now. A hint if others may
     /// add or remove it meanwhile.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{List, Node};
+    ///
+    /// let node = Arc::new(Node::<u32, ()>::new(()));
+    /// let mut list = List::new();
+    /// assert!(node.is_free() && list.push_back(&node, 1));
+    /// assert!(!node.is_free());
+    /// assert!(list.remove(&node).is_some() && node.is_free());
+    /// ```
     pub fn is_free(&self) -> bool {
         // ORDERING: Acquire; as in `claim`, for who goes on to reuse the node.
         self.owner.load(Ordering::Acquire) == FREE
@@ -216,6 +247,13 @@ unsafe impl<T: Send + Sync, S: Send + Sync> Sync for List<T, S> {}
 
 impl<T, S> List<T, S> {
     /// A list without nodes.
+    ///
+    /// ```
+    /// use ochre_sync::{List, SpinLock};
+    ///
+    /// static WAITERS: SpinLock<List<u32, ()>> = SpinLock::new(List::new());
+    /// assert!(WAITERS.lock().is_empty());
+    /// ```
     pub const fn new() -> List<T, S> {
         List {
             id: FREE,
@@ -225,12 +263,32 @@ impl<T, S> List<T, S> {
     }
 
     /// Whether there is no node.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{List, Node};
+    ///
+    /// let mut list: List<u32, ()> = List::default();
+    /// assert!(list.is_empty());
+    /// list.push_back(&Arc::new(Node::new(())), 1);
+    /// assert!(!list.is_empty());
+    /// ```
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.ends.is_none()
     }
 
     /// Adds a node at the end; false if it is in a list or chain already.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{List, Node};
+    ///
+    /// let node = Arc::new(Node::<&str, ()>::new(()));
+    /// let (mut one, mut other) = (List::new(), List::new());
+    /// assert!(one.push_back(&node, "here"));
+    /// assert!(!other.push_back(&node, "and there"), "it is in one place only");
+    /// ```
     pub fn push_back(&mut self, node: &Arc<Node<T, S>>, value: T) -> bool {
         self.insert(node, value, |_| true)
     }
@@ -238,6 +296,18 @@ impl<T, S> List<T, S> {
     /// Adds a node behind the last one of which `goes_before` is true, in front
     /// if there is none; false if it is in a list or chain already. Looks from
     /// the end, so adding in order costs one look.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{List, Node};
+    ///
+    /// let nodes = [5, 1, 9].map(|time| (time, Arc::new(Node::<u32, ()>::new(()))));
+    /// let mut timers = List::new();
+    /// for (time, node) in &nodes {
+    ///     timers.insert(node, *time, |other| other <= time);
+    /// }
+    /// assert!(timers.iter().map(|(time, ())| *time).eq([1, 5, 9]));
+    /// ```
     pub fn insert(
         &mut self,
         node: &Arc<Node<T, S>>,
@@ -288,6 +358,19 @@ impl<T, S> List<T, S> {
     }
 
     /// Takes a node out; its value, or `None` if it is not in this list.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{List, Node};
+    ///
+    /// let [one, other] = [(); 2].map(|()| Arc::new(Node::<&str, ()>::new(())));
+    /// let mut list = List::new();
+    /// list.push_back(&one, "one");
+    /// list.push_back(&other, "other");
+    /// // From the middle, without a search.
+    /// assert_eq!(list.remove(&one), Some("one"));
+    /// assert_eq!(list.remove(&one), None, "somebody else may have done it");
+    /// ```
     pub fn remove(&mut self, node: &Arc<Node<T, S>>) -> Option<T> {
         if !self.holds(node) {
             return None;
@@ -299,6 +382,17 @@ impl<T, S> List<T, S> {
     }
 
     /// The value of a node, if it is in this list.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{List, Node};
+    ///
+    /// let node = Arc::new(Node::<u32, ()>::new(()));
+    /// let mut list = List::new();
+    /// assert_eq!(list.value(&node), None);
+    /// list.push_back(&node, 5);
+    /// assert_eq!(list.value(&node), Some(&5));
+    /// ```
     pub fn value(&self, node: &Node<T, S>) -> Option<&T> {
         if !self.holds(node) {
             return None;
@@ -308,6 +402,17 @@ impl<T, S> List<T, S> {
     }
 
     /// The nodes' values and shared parts, in order.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{List, Node};
+    ///
+    /// let mut list = List::new();
+    /// for (value, name) in [(1, "one"), (2, "two")] {
+    ///     list.push_back(&Arc::new(Node::new(name)), value);
+    /// }
+    /// assert!(list.iter().eq([(&1, &"one"), (&2, &"two")]));
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&T, &S)> {
         let mut next = self.ends.map(|(head, _)| head);
         core::iter::from_fn(move || {
@@ -324,6 +429,24 @@ impl<T, S> List<T, S> {
 
     /// Walks the list from its start: `judge` says what becomes of each node,
     /// and `taken` gets those taken out with their values, in order.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{Chain, List, Node, Verdict};
+    ///
+    /// let mut timers = List::new();
+    /// for time in [1, 2, 8] {
+    ///     timers.push_back(&Arc::new(Node::<u32, u32>::new(time)), time);
+    /// }
+    /// // What is due at 5 goes into a chain, for when the list's lock is given back.
+    /// let mut due = Chain::new();
+    /// timers.sift(
+    ///     |time, _| if *time <= 5 { Verdict::Take } else { Verdict::Stop },
+    ///     |node, _| drop(due.push(node)),
+    /// );
+    /// let called = core::iter::from_fn(|| due.pop()).map(|node| *node.shared());
+    /// assert!(called.eq([1, 2]) && timers.iter().count() == 1);
+    /// ```
     pub fn sift(
         &mut self,
         mut judge: impl FnMut(&mut T, &S) -> Verdict,
@@ -444,6 +567,13 @@ unsafe impl<T: Send, S: Send + Sync> Send for Chain<T, S> {}
 
 impl<T, S> Chain<T, S> {
     /// A chain without nodes.
+    ///
+    /// ```
+    /// use ochre_sync::Chain;
+    ///
+    /// let mut chain: Chain<u32, &str> = Chain::new();
+    /// assert!(chain.pop().is_none());
+    /// ```
     pub const fn new() -> Chain<T, S> {
         Chain {
             ends: None,
@@ -452,6 +582,19 @@ impl<T, S> Chain<T, S> {
     }
 
     /// Adds a node at the end; false if it is in a list or chain already.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{Chain, List, Node};
+    ///
+    /// let node = Arc::new(Node::<u32, ()>::new(()));
+    /// let mut list = List::new();
+    /// list.push_back(&node, 1);
+    /// let mut chain = Chain::new();
+    /// assert!(!chain.push(Arc::clone(&node)), "it is in the list");
+    /// drop(list);
+    /// assert!(chain.push(node));
+    /// ```
     pub fn push(&mut self, node: Arc<Node<T, S>>) -> bool {
         if !node.claim(CHAINED) {
             return false;
@@ -474,6 +617,18 @@ impl<T, S> Chain<T, S> {
     }
 
     /// Takes the first node out.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use ochre_sync::{Chain, Node};
+    ///
+    /// let mut chain: Chain<(), u32> = Chain::new();
+    /// for number in [1, 2] {
+    ///     chain.push(Arc::new(Node::new(number)));
+    /// }
+    /// let first = chain.pop().expect("there are two");
+    /// assert!(*first.shared() == 1 && first.is_free(), "it can go elsewhere");
+    /// ```
     pub fn pop(&mut self) -> Option<Arc<Node<T, S>>> {
         let (head, tail) = self.ends?;
         // SAFETY: a node of this chain is alive and its links are ours.
@@ -535,172 +690,4 @@ unsafe fn value_of<'a, T, S>(node: NonNull<Node<T, S>>) -> Option<&'a T> {
 mod loom_tests;
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::{Chain, List, Node, Verdict};
-    use crate::SpinLock;
-    use std::sync::Arc;
-    use std::vec::Vec;
-
-    type Nodes = Vec<Arc<Node<u32, u32>>>;
-
-    fn filled(count: u32) -> (List<u32, u32>, Nodes) {
-        let nodes: Nodes = (0..count).map(|n| Arc::new(Node::new(n))).collect();
-        let mut list = List::new();
-        for node in &nodes {
-            assert!(list.push_back(node, node.shared() * 10));
-        }
-        (list, nodes)
-    }
-
-    fn order(list: &List<u32, u32>) -> Vec<u32> {
-        list.iter().map(|(_, shared)| *shared).collect()
-    }
-
-    #[test]
-    fn any_node_comes_out() {
-        for first in 0..3 {
-            for second in 0..3 {
-                let (mut list, nodes) = filled(3);
-                assert_eq!(list.remove(&nodes[first]), Some(first as u32 * 10));
-                assert_eq!(list.remove(&nodes[first]), None);
-                let twice = first == second;
-                assert_eq!(list.remove(&nodes[second]).is_none(), twice);
-                let left: Vec<u32> = (0..3)
-                    .filter(|n| *n != first as u32 && *n != second as u32)
-                    .collect();
-                assert_eq!(order(&list), left);
-                assert!(list.push_back(&nodes[first], 7));
-                assert_eq!(order(&list).last(), Some(&(first as u32)));
-            }
-        }
-    }
-
-    #[test]
-    fn a_list_touches_only_its_own_nodes() {
-        let (mut one, nodes) = filled(2);
-        let mut other = List::new();
-        assert!(!other.push_back(&nodes[0], 1));
-        assert_eq!(other.remove(&nodes[0]), None);
-        assert_eq!(other.value(&nodes[0]), None);
-        core::mem::swap(&mut one, &mut other);
-        assert_eq!(
-            one.remove(&nodes[0]),
-            None,
-            "lists keep their nodes when they move"
-        );
-        assert_eq!(other.remove(&nodes[0]), Some(0));
-        assert!(one.push_back(&nodes[0], 3));
-        assert_eq!(one.value(&nodes[0]), Some(&3));
-    }
-
-    #[test]
-    fn sifting_takes_keeps_and_stops() {
-        let (mut list, _nodes) = filled(6);
-        let mut out = Vec::new();
-        list.sift(
-            |value, shared| {
-                *value += 1;
-                match shared {
-                    4 => Verdict::Stop,
-                    n if n % 2 == 0 => Verdict::Take,
-                    _ => Verdict::Keep,
-                }
-            },
-            |node, _| out.push(*node.shared()),
-        );
-        assert_eq!(out, [0, 2]);
-        let values: Vec<(u32, u32)> = list.iter().map(|(value, of)| (*value, *of)).collect();
-        assert_eq!(values, [(11, 1), (31, 3), (41, 4), (50, 5)]);
-    }
-
-    #[test]
-    fn nodes_move_between_lists_while_both_are_held() {
-        let (mut from, nodes) = filled(4);
-        let mut to = List::new();
-        from.sift(
-            |_, shared| {
-                if *shared < 3 {
-                    Verdict::Take
-                } else {
-                    Verdict::Stop
-                }
-            },
-            |node, value| assert!(to.push_back(&node, value + 5)),
-        );
-        assert_eq!(order(&from), [3]);
-        assert_eq!(order(&to), [0, 1, 2]);
-        assert_eq!(to.remove(&nodes[1]), Some(15));
-    }
-
-    #[test]
-    fn order_is_by_what_the_caller_says() {
-        let mut list: List<u32, u32> = List::new();
-        for (name, rank) in [(0, 5), (1, 9), (2, 5), (3, 1), (4, 9), (5, 7)] {
-            let node = Arc::new(Node::new(name));
-            assert!(list.insert(&node, rank, |other| *other >= rank));
-        }
-        assert_eq!(order(&list), [1, 4, 5, 0, 2, 3]);
-    }
-
-    #[test]
-    fn nothing_is_leaked_or_freed_early() {
-        let (mut list, nodes) = filled(3);
-        assert!(nodes.iter().all(|node| Arc::strong_count(node) == 2));
-        list.remove(&nodes[1]);
-        assert_eq!(Arc::strong_count(&nodes[1]), 1);
-        let mut chain = Chain::new();
-        list.sift(|_, _| Verdict::Take, |node, _| assert!(chain.push(node)));
-        assert!(!list.push_back(&nodes[0], 0), "it is in the chain");
-        assert_eq!(Arc::strong_count(&nodes[0]), 2);
-        assert_eq!(chain.pop().map(|node| *node.shared()), Some(0));
-        assert!(list.push_back(&nodes[0], 0));
-        drop(chain);
-        drop(list);
-        assert!(
-            nodes
-                .iter()
-                .all(|node| Arc::strong_count(node) == 1 && node.is_free())
-        );
-        let (list, nodes) = filled(3);
-        drop(nodes);
-        assert_eq!(order(&list), [0, 1, 2]);
-    }
-
-    #[test]
-    fn waiters_leave_while_others_wake_them() {
-        let list = Arc::new(SpinLock::new(List::new()));
-        let rounds = if cfg!(miri) { 20 } else { 2_000 };
-        let threads: Vec<_> = (0..2)
-            .map(|who| {
-                let list = Arc::clone(&list);
-                std::thread::spawn(move || {
-                    let node = Arc::new(Node::new(who));
-                    let mut left = 0;
-                    for round in 0..rounds {
-                        while !list.lock().push_back(&node, round) {
-                            std::thread::yield_now();
-                        }
-                        let out = list.lock().remove(&node);
-                        left += u32::from(out == Some(round));
-                    }
-                    left
-                })
-            })
-            .collect();
-        let mut taken = 0;
-        while !threads.iter().all(std::thread::JoinHandle::is_finished) {
-            let mut chain = Chain::new();
-            list.lock()
-                .sift(|_, _| Verdict::Take, |node, _| assert!(chain.push(node)));
-            while let Some(node) = chain.pop() {
-                assert!(*node.shared() < 2);
-                taken += 1;
-            }
-        }
-        let left: u32 = threads
-            .into_iter()
-            .map(|thread| thread.join().expect("no thread panics"))
-            .sum();
-        assert_eq!(left + taken, 2 * rounds);
-    }
-}
+mod tests;

@@ -78,6 +78,13 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for Arc<T> {}
 
 impl<T> Arc<T> {
     /// The first owner of `value`.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let names = Arc::new(vec!["one"]);
+    /// assert_eq!((names.len(), Arc::strong_count(&names)), (1, 1));
+    /// ```
     #[must_use]
     pub fn new(value: T) -> Arc<T> {
         Arc::from_box(Box::new(Inner::new(1, value)))
@@ -106,6 +113,14 @@ impl<T> Arc<T> {
     }
 
     /// As [`new`](Arc::new), pinned: the value stays where it is for ever.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let one = Arc::pin(7);
+    /// let two = one.clone();
+    /// assert!(core::ptr::eq(&*one, &*two), "a clone moves nothing");
+    /// ```
     #[must_use]
     pub fn pin(value: T) -> Pin<Arc<T>> {
         // SAFETY: nobody moves the value of an `Arc` but `try_unwrap`,
@@ -154,6 +169,16 @@ impl<T> Arc<T> {
     /// Of several threads that try at once, all may fail. To have the last one
     /// succeed for certain, use [`into_inner`](Arc::into_inner).
     ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let one = Arc::new(5);
+    /// let two = Arc::clone(&one);
+    /// let one = Arc::try_unwrap(one).expect_err("there are two");
+    /// drop(two);
+    /// assert_eq!(Arc::try_unwrap(one), Ok(5));
+    /// ```
+    ///
     /// # Errors
     /// Gives the `Arc` back if there are others.
     pub fn try_unwrap(this: Arc<T>) -> Result<T, Arc<T>> {
@@ -173,6 +198,16 @@ impl<T> Arc<T> {
 
     /// Gives up this handle; the value, if it was the last one. Of all owners
     /// that call this, exactly one gets the value.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let one = Arc::new(String::from("for whoever is last"));
+    /// let two = Arc::clone(&one);
+    /// let thread = std::thread::spawn(move || Arc::into_inner(two));
+    /// let got = [Arc::into_inner(one), thread.join().unwrap()];
+    /// assert_eq!(got.iter().flatten().count(), 1);
+    /// ```
     #[must_use]
     pub fn into_inner(this: Arc<T>) -> Option<T> {
         // ORDERING: Release, and Acquire for the last one, as in drop.
@@ -186,6 +221,16 @@ impl<T> Arc<T> {
     }
 
     /// The value if this is its only owner, else a clone of it.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let one = Arc::new(vec![1]);
+    /// let two = Arc::clone(&one);
+    /// let mut numbers = Arc::unwrap_or_clone(one); // a clone: `two` is there
+    /// numbers.push(2);
+    /// assert_eq!((*two).len(), 1);
+    /// ```
     #[must_use]
     pub fn unwrap_or_clone(this: Arc<T>) -> T
     where
@@ -242,6 +287,18 @@ impl<T: ?Sized> Arc<T> {
     }
 
     /// A [`Weak`] to the same value, which does not keep it alive.
+    ///
+    /// ```
+    /// use ochre_sync::{Arc, Weak};
+    ///
+    /// struct Child { parent: Weak<&'static str> }
+    ///
+    /// let parent = Arc::new("parent");
+    /// let child = Child { parent: Arc::downgrade(&parent) };
+    /// assert_eq!(*child.parent.upgrade().unwrap(), "parent");
+    /// drop(parent);
+    /// assert!(child.parent.upgrade().is_none(), "a child keeps no parent alive");
+    /// ```
     ///
     /// # Panics
     /// If there are more than `usize::MAX / 2` of them.
@@ -316,12 +373,30 @@ impl<T: ?Sized> Arc<T> {
     }
 
     /// Whether two `Arc`s own the same value.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let one = Arc::new(1);
+    /// assert!(Arc::ptr_eq(&one, &Arc::clone(&one)));
+    /// assert!(!Arc::ptr_eq(&one, &Arc::new(1)), "an equal one is another");
+    /// ```
     #[must_use]
     pub fn ptr_eq(this: &Arc<T>, other: &Arc<T>) -> bool {
         ptr::addr_eq(this.inner.as_ptr(), other.inner.as_ptr())
     }
 
     /// How many `Arc`s there are. It may have changed before the caller looks at it.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let one = Arc::new(1);
+    /// let two = Arc::clone(&one);
+    /// assert_eq!(Arc::strong_count(&one), 2);
+    /// drop(two);
+    /// assert_eq!(Arc::strong_count(&one), 1);
+    /// ```
     #[must_use]
     pub fn strong_count(this: &Arc<T>) -> usize {
         // ORDERING: Relaxed; a number to look at, nothing follows from it.
@@ -329,6 +404,16 @@ impl<T: ?Sized> Arc<T> {
     }
 
     /// How many [`Weak`]s there are. It may have changed before the caller looks at it.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let subject = Arc::new(1);
+    /// let observers = [Arc::downgrade(&subject), Arc::downgrade(&subject)];
+    /// assert_eq!((Arc::weak_count(&subject), Arc::strong_count(&subject)), (2, 1));
+    /// drop(observers);
+    /// assert_eq!(Arc::weak_count(&subject), 0);
+    /// ```
     #[must_use]
     pub fn weak_count(this: &Arc<T>) -> usize {
         // ORDERING: Relaxed; as above.
@@ -339,6 +424,13 @@ impl<T: ?Sized> Arc<T> {
     }
 
     /// Where the value is.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let shared = Arc::new(1);
+    /// assert_eq!(Arc::as_ptr(&shared), &raw const *shared);
+    /// ```
     #[must_use]
     pub fn as_ptr(this: &Arc<T>) -> *const T {
         this.data()
@@ -346,6 +438,19 @@ impl<T: ?Sized> Arc<T> {
 
     /// Turns the handle into a pointer to the value; [`from_raw`](Arc::from_raw)
     /// turns it back. The count stays as it is.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// /// What a C library calls, with the word that it was given for it.
+    /// fn call_back(word: *const ()) -> u32 {
+    ///     // SAFETY: the word is from `into_raw` of an `Arc<u32>`, and used once.
+    ///     *unsafe { Arc::from_raw(word.cast::<u32>()) }
+    /// }
+    ///
+    /// let word = Arc::into_raw(Arc::new(7_u32)).cast::<()>();
+    /// assert_eq!(call_back(word), 7);
+    /// ```
     #[must_use = "the value is leaked unless the pointer comes back to from_raw"]
     pub fn into_raw(this: Arc<T>) -> *const T {
         ManuallyDrop::new(this).data()
@@ -381,6 +486,17 @@ impl<T: ?Sized> Arc<T> {
 
     /// Adds an owner by a pointer from [`into_raw`](Arc::into_raw).
     ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let pointer = Arc::into_raw(Arc::new(1));
+    /// // SAFETY: the handle that went into the pointer is there still.
+    /// unsafe { Arc::increment_strong_count(pointer) };
+    /// // SAFETY: one for `into_raw`, and one for the owner that was added.
+    /// let (one, two) = unsafe { (Arc::from_raw(pointer), Arc::from_raw(pointer)) };
+    /// assert_eq!((*two, Arc::strong_count(&one)), (1, 2));
+    /// ```
+    ///
     /// # Safety
     /// As for [`from_raw`](Arc::from_raw), except that the handle that went into
     /// the pointer remains there.
@@ -391,6 +507,16 @@ impl<T: ?Sized> Arc<T> {
     }
 
     /// Takes an owner away by a pointer from [`into_raw`](Arc::into_raw).
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let kept = Arc::new(1);
+    /// let pointer = Arc::into_raw(Arc::clone(&kept));
+    /// // SAFETY: the pointer is from `into_raw`, and this is its one use.
+    /// unsafe { Arc::decrement_strong_count(pointer) };
+    /// assert_eq!(Arc::strong_count(&kept), 1);
+    /// ```
     ///
     /// # Safety
     /// As for [`from_raw`](Arc::from_raw).

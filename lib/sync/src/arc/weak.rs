@@ -43,6 +43,13 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for Weak<T> {}
 
 impl<T> Weak<T> {
     /// A `Weak` to nothing, which takes no memory.
+    ///
+    /// ```
+    /// use ochre_sync::Weak;
+    ///
+    /// static NOBODY: Weak<u32> = Weak::new();
+    /// assert!(NOBODY.upgrade().is_none());
+    /// ```
     #[must_use]
     pub const fn new() -> Weak<T> {
         Weak {
@@ -52,6 +59,13 @@ impl<T> Weak<T> {
     }
 
     /// Where the value is, if it is still there; some address otherwise.
+    ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let value = Arc::new(1);
+    /// assert_eq!(Arc::downgrade(&value).as_ptr(), Arc::as_ptr(&value));
+    /// ```
     #[must_use]
     pub fn as_ptr(&self) -> *const T {
         if self.dangles() {
@@ -69,12 +83,34 @@ impl<T> Weak<T> {
 
     /// Turns the handle into a pointer; [`from_raw`](Weak::from_raw) turns it
     /// back. The count stays as it is.
+    ///
+    /// ```
+    /// use ochre_sync::{Arc, Weak};
+    ///
+    /// let value = Arc::new(1);
+    /// let pointer = Arc::downgrade(&value).into_raw();
+    /// assert_eq!(Arc::weak_count(&value), 1);
+    /// // SAFETY: from `into_raw`, used once.
+    /// drop(unsafe { Weak::from_raw(pointer) });
+    /// assert_eq!(Arc::weak_count(&value), 0);
+    /// ```
     #[must_use = "the memory is leaked unless the pointer comes back to from_raw"]
     pub fn into_raw(self) -> *const T {
         ManuallyDrop::new(self).as_ptr()
     }
 
     /// Turns a pointer from [`into_raw`](Weak::into_raw) back into the handle.
+    ///
+    /// ```
+    /// use ochre_sync::{Arc, Weak};
+    ///
+    /// let value = Arc::new(1);
+    /// let pointer = Arc::downgrade(&value).into_raw();
+    /// drop(value);
+    /// // SAFETY: from `into_raw`, used once; that the value is gone does not matter.
+    /// let weak = unsafe { Weak::from_raw(pointer) };
+    /// assert!(weak.upgrade().is_none());
+    /// ```
     ///
     /// # Safety
     /// The pointer must come from `into_raw` of a `Weak<T>`, and be used for this once.
@@ -120,6 +156,18 @@ impl<T: ?Sized> Weak<T> {
 
     /// An owner, if the value is still there.
     ///
+    /// ```
+    /// use ochre_sync::Arc;
+    ///
+    /// let picture = Arc::new([0; 64]);
+    /// let cached = Arc::downgrade(&picture);
+    /// let found = cached.upgrade();
+    /// drop(picture);
+    /// assert!(cached.upgrade().is_some(), "what was found is an owner");
+    /// drop(found);
+    /// assert!(cached.upgrade().is_none());
+    /// ```
+    ///
     /// # Panics
     /// If there are more than `usize::MAX / 2` owners.
     #[must_use]
@@ -154,6 +202,14 @@ impl<T: ?Sized> Weak<T> {
     }
 
     /// How many [`Arc`]s there are. It may have changed before the caller looks at it.
+    ///
+    /// ```
+    /// use ochre_sync::{Arc, Weak};
+    ///
+    /// let value = Arc::new(1);
+    /// let weak = Arc::downgrade(&value);
+    /// assert_eq!((weak.strong_count(), Weak::<u32>::new().strong_count()), (1, 0));
+    /// ```
     #[must_use]
     pub fn strong_count(&self) -> usize {
         if self.dangles() {
@@ -164,6 +220,17 @@ impl<T: ?Sized> Weak<T> {
     }
 
     /// Whether two `Weak`s know the same value, or both nothing.
+    ///
+    /// ```
+    /// use ochre_sync::{Arc, Weak};
+    ///
+    /// let (one, other) = (Arc::new(1), Arc::new(1));
+    /// let mut observers = vec![Arc::downgrade(&one), Arc::downgrade(&other)];
+    /// // One no longer wants to hear of it.
+    /// observers.retain(|weak| !weak.ptr_eq(&Arc::downgrade(&one)));
+    /// assert_eq!(observers.len(), 1);
+    /// assert!(Weak::<u32>::new().ptr_eq(&Weak::new()));
+    /// ```
     #[must_use]
     pub fn ptr_eq(&self, other: &Weak<T>) -> bool {
         ptr::addr_eq(self.inner.as_ptr(), other.inner.as_ptr())

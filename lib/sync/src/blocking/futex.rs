@@ -27,6 +27,15 @@ use crate::primitive::atomic::AtomicU32;
 pub struct Futex;
 
 /// A moment on `CLOCK_MONOTONIC`, in nanoseconds.
+///
+/// ```
+/// use core::time::Duration;
+/// use ochre_sync::blocking::{Blocking, Futex};
+///
+/// let soon = Futex::after(Duration::from_secs(1)).expect("the clock can say it");
+/// let later = Futex::after(Duration::from_secs(60)).expect("the clock can say it");
+/// assert!(soon < later);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Monotonic(u64);
 
@@ -34,6 +43,15 @@ const SECOND: u64 = 1_000_000_000;
 
 impl Monotonic {
     /// This moment.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    ///
+    /// type Moment = <Futex as Blocking>::Instant;
+    ///
+    /// let before = Moment::now();
+    /// assert!(before <= Moment::now());
+    /// ```
     #[must_use]
     pub fn now() -> Monotonic {
         let mut now = libc::timespec {

@@ -112,6 +112,15 @@ pub enum RecvTimeoutError {
 
 impl<T> SendError<T> {
     /// The message.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{SendError, host};
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// drop(receiver);
+    /// let sent = sender.send(vec![1, 2]).map_err(SendError::into_inner);
+    /// assert_eq!(sent, Err(vec![1, 2])); // not lost
+    /// ```
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -119,6 +128,17 @@ impl<T> SendError<T> {
 
 impl<T> TrySendError<T> {
     /// The message.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (full, _nobody) = host::rendezvous();
+    /// let (other, receiver) = host::bounded(1);
+    /// if let Err(error) = full.try_send("a job") {
+    ///     assert_eq!(other.try_send(error.into_inner()), Ok(()));
+    /// }
+    /// assert_eq!(receiver.recv(), Ok("a job"));
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             TrySendError::Full(message) | TrySendError::Closed(message) => message,
@@ -128,6 +148,15 @@ impl<T> TrySendError<T> {
 
 impl<T> SendTimeoutError<T> {
     /// The message.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, _nobody) = host::rendezvous();
+    /// let error = sender.send_timeout("a job", Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.into_inner(), "a job");
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             SendTimeoutError::Timeout(message) | SendTimeoutError::Closed(message) => message,

@@ -237,6 +237,21 @@ impl<'a, T, B: Blocking> RecvFuture<'a, T, B> {
     }
 
     /// The next message if there is one; else the task is woken when there is.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Poll, Waker};
+    /// use ochre_sync::channel::{RecvError, host};
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// let mut messages = pin!(receiver.recv_async());
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert_eq!(messages.as_mut().poll_recv(&mut context), Poll::Pending);
+    /// assert_eq!(sender.send(1), Ok(()));
+    /// assert_eq!(messages.as_mut().poll_recv(&mut context), Poll::Ready(Ok(1)));
+    /// drop(sender);
+    /// assert_eq!(messages.as_mut().poll_recv(&mut context), Poll::Ready(Err(RecvError)));
+    /// ```
     pub fn poll_recv(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -265,11 +280,41 @@ impl<'a, T, B: Blocking> RecvFuture<'a, T, B> {
 
     /// The next message, as a stream gives it: nothing when the channel is
     /// closed and empty.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Poll, Waker};
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// let mut messages = pin!(receiver.recv_async());
+    /// assert!(sender.send(1).is_ok());
+    /// drop(sender);
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert_eq!(messages.as_mut().poll_next(&mut context), Poll::Ready(Some(1)));
+    /// assert_eq!(messages.as_mut().poll_next(&mut context), Poll::Ready(None));
+    /// ```
     pub fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         self.poll_recv(context).map(Result::ok)
     }
 
     /// Waits for the next message without making a new future.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Poll, Waker};
+    /// use ochre_sync::channel::{RecvError, host};
+    ///
+    /// async fn sum_of_two(receiver: host::Receiver<u32>) -> Result<u32, RecvError> {
+    ///     let mut messages = pin!(receiver.recv_async());
+    ///     Ok(messages.as_mut().next().await? + messages.as_mut().next().await?)
+    /// }
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// assert!(sender.send(1).is_ok() && sender.send(2).is_ok());
+    /// let sum = pin!(sum_of_two(receiver));
+    /// assert_eq!(sum.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(3)));
+    /// ```
     ///
     /// # Errors
     /// If the channel is closed and empty.

@@ -126,6 +126,21 @@ impl<T, B: Blocking> Sender<T, B> {
     ///
     /// What was done before happens before the receive of the message.
     ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::bounded(1);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         for number in 0..3 {
+    ///             // Sleeps while there is one that nobody has received.
+    ///             sender.send(number).expect("somebody receives");
+    ///         }
+    ///     });
+    ///     assert_eq!([(); 3].map(|()| receiver.recv()), [Ok(0), Ok(1), Ok(2)]);
+    /// });
+    /// ```
+    ///
     /// # Errors
     /// Gives the message back if the channel is closed.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
@@ -139,6 +154,18 @@ impl<T, B: Blocking> Sender<T, B> {
     /// It may spin for as long as another thread needs to finish an operation
     /// that it has begun, but never sleeps.
     ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (log, reader) = host::bounded(1);
+    /// let mut lost = 0;
+    /// for line in ["one", "two", "three"] {
+    ///     // Who logs does not wait for who reads.
+    ///     lost += usize::from(log.try_send(line).is_err());
+    /// }
+    /// assert_eq!((reader.recv(), lost), (Ok("one"), 2));
+    /// ```
+    ///
     /// # Errors
     /// Gives the message back if there is no room, or the channel is closed.
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
@@ -146,6 +173,17 @@ impl<T, B: Blocking> Sender<T, B> {
     }
 
     /// Sends, sleeping while the channel is full, but not longer than `timeout`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::channel::host::{self, SendTimeoutError};
+    ///
+    /// let (sender, receiver) = host::bounded(1);
+    /// let patience = Duration::from_millis(1);
+    /// assert_eq!(sender.send_timeout(1, patience), Ok(()));
+    /// assert_eq!(sender.send_timeout(2, patience), Err(SendTimeoutError::Timeout(2)));
+    /// assert_eq!(receiver.recv(), Ok(1));
+    /// ```
     ///
     /// # Errors
     /// Gives the message back if there was no room, or the channel is closed.
@@ -167,41 +205,102 @@ impl<T, B: Blocking> Sender<T, B> {
     }
 
     /// A send that a [`select`](super::select) can choose.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{host, select};
+    ///
+    /// let (busy, _nobody) = host::rendezvous();
+    /// let (idle, receiver) = host::bounded(1);
+    /// let (mut one, mut two) = (busy.sending(1), idle.sending(2));
+    /// // To whoever can take it.
+    /// assert_eq!(select::wait(&mut [&mut one, &mut two]), 1);
+    /// assert_eq!((two.take(), receiver.recv()), (Some(Ok(())), Ok(2)));
+    /// ```
     pub fn sending(&self, message: T) -> Sending<'_, T, B> {
         Sending::new(&self.half, message)
     }
 
     /// Closes the channel for all: sends fail, receives get what is in it.
     /// False if it was closed.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{SendError, host};
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// assert_eq!(sender.send("the last"), Ok(()));
+    /// assert!(sender.close() && !sender.close());
+    /// assert_eq!(sender.send("too late"), Err(SendError("too late")));
+    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), ["the last"]);
+    /// ```
     pub fn close(&self) -> bool {
         self.half.close()
     }
 
     /// Whether it is closed.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::unbounded::<u32>();
+    /// assert!(!sender.is_closed());
+    /// drop(receiver);
+    /// assert!(sender.is_closed(), "nobody would receive");
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.half.is_closed()
     }
 
     /// How many messages are in it, at some moment.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, _receiver) = host::bounded(8);
+    /// assert!((0..3).all(|job| sender.send(job).is_ok()));
+    /// assert_eq!(sender.len(), 3); // so far are the receivers behind
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.half.len()
     }
 
     /// Whether no message is in it, at some moment.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::bounded(8);
+    /// assert!(sender.send(1).is_ok() && !sender.is_empty());
+    /// assert!(receiver.recv().is_ok() && sender.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many messages it has room for; nothing if there is no limit.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// assert_eq!(host::bounded::<u32>(8).0.capacity(), Some(8));
+    /// assert_eq!(host::rendezvous::<u32>().0.capacity(), Some(0));
+    /// assert_eq!(host::unbounded::<u32>().0.capacity(), None);
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.half.capacity()
     }
 
     /// Whether both send to the same channel.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let ((one, _to_one), (other, _to_other)) = (host::bounded::<u32>(1), host::bounded::<u32>(1));
+    /// assert!(one.same_channel(&one.clone()) && !one.same_channel(&other));
+    /// ```
     #[must_use]
     pub fn same_channel(&self, other: &Sender<T, B>) -> bool {
         self.half.same_channel(&other.half)
@@ -210,6 +309,17 @@ impl<T, B: Blocking> Sender<T, B> {
 
 impl<T, B: Blocking> Receiver<T, B> {
     /// Receives, sleeping while the channel is empty.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{RecvError, host};
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || sender.send("done"));
+    ///     assert_eq!(receiver.recv(), Ok("done"));
+    ///     assert_eq!(receiver.recv(), Err(RecvError), "the sender went with its thread");
+    /// });
+    /// ```
     ///
     /// # Errors
     /// If the channel is closed and empty.
@@ -222,6 +332,16 @@ impl<T, B: Blocking> Receiver<T, B> {
     /// It may spin for as long as another thread needs to finish an operation
     /// that it has begun, but never sleeps.
     ///
+    /// ```
+    /// use ochre_sync::channel::{TryRecvError, host};
+    ///
+    /// let (keyboard, keys) = host::unbounded();
+    /// // A game goes on whether or not a key is pressed.
+    /// assert_eq!(keys.try_recv(), Err(TryRecvError::Empty));
+    /// assert!(keyboard.send('q').is_ok());
+    /// assert_eq!(keys.try_recv(), Ok('q'));
+    /// ```
+    ///
     /// # Errors
     /// If there is no message, or the channel is closed and empty.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
@@ -229,6 +349,17 @@ impl<T, B: Blocking> Receiver<T, B> {
     }
 
     /// Receives, sleeping while the channel is empty, but not longer than `timeout`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::channel::{RecvTimeoutError, host};
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// let patience = Duration::from_millis(1);
+    /// assert_eq!(receiver.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
+    /// assert!(sender.send("an answer").is_ok());
+    /// assert_eq!(receiver.recv_timeout(patience), Ok("an answer"));
+    /// ```
     ///
     /// # Errors
     /// If no message came, or the channel is closed and empty.
@@ -256,51 +387,134 @@ impl<T, B: Blocking> Receiver<T, B> {
     }
 
     /// A receive that a [`select`](super::select) can choose.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{host, select};
+    ///
+    /// let (_quit, quits) = host::unbounded::<()>();
+    /// let (key, keys) = host::unbounded();
+    /// assert!(key.send('x').is_ok());
+    /// let (mut quits, mut keys) = (quits.receiving(), keys.receiving());
+    /// // Whichever comes first.
+    /// assert_eq!(select::wait(&mut [&mut quits, &mut keys]), 1);
+    /// assert_eq!(keys.take(), Some(Ok('x')));
+    /// ```
     pub fn receiving(&self) -> Receiving<'_, T, B> {
         Receiving::new(&self.half)
     }
 
     /// Receives until the channel is closed and empty.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || (1..4).all(|number| sender.send(number).is_ok()));
+    ///     // Ends when the sender is gone.
+    ///     assert_eq!(receiver.iter().product::<u32>(), 6);
+    /// });
+    /// ```
     pub fn iter(&self) -> Iter<'_, T, B> {
         Iter { receiver: self }
     }
 
     /// Receives until there is no message.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// assert!(sender.send(1).is_ok() && sender.send(2).is_ok());
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1, 2]);
+    /// assert!(sender.send(3).is_ok(), "it is open still");
+    /// ```
     pub fn try_iter(&self) -> TryIter<'_, T, B> {
         TryIter { receiver: self }
     }
 
     /// Closes the channel for all: sends fail, receives get what is in it.
     /// False if it was closed.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{SendError, host};
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// assert_eq!(sender.send(1), Ok(()));
+    /// // No more work, but what was begun is done.
+    /// assert!(receiver.close());
+    /// assert_eq!(sender.send(2), Err(SendError(2)));
+    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1]);
+    /// ```
     pub fn close(&self) -> bool {
         self.half.close()
     }
 
     /// Whether it is closed; messages may be in it still.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// assert!(sender.send(1).is_ok());
+    /// drop(sender);
+    /// assert!(receiver.is_closed() && !receiver.is_empty());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.half.is_closed()
     }
 
     /// How many messages are in it, at some moment.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// assert!((0..100).all(|job| sender.send(job).is_ok()));
+    /// assert_eq!(receiver.len(), 100);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.half.len()
     }
 
     /// Whether no message is in it, at some moment.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// assert!(receiver.is_empty());
+    /// assert!(sender.send(1).is_ok() && !receiver.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many messages it has room for; nothing if there is no limit.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let (sender, receiver) = host::bounded(2);
+    /// while sender.try_send(0).is_ok() {}
+    /// assert_eq!(Some(receiver.len()), receiver.capacity());
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.half.capacity()
     }
 
     /// Whether both receive from the same channel.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host;
+    ///
+    /// let ((_to_one, one), (_to_other, other)) = (host::bounded::<u32>(1), host::bounded::<u32>(1));
+    /// assert!(one.same_channel(&one.clone()) && !one.same_channel(&other));
+    /// ```
     #[must_use]
     pub fn same_channel(&self, other: &Receiver<T, B>) -> bool {
         self.half.same_channel(&other.half)

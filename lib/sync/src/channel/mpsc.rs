@@ -107,6 +107,20 @@ pub struct Receiver<T, B: Blocking> {
 impl<T, B: Blocking> Receiver<T, B> {
     /// Receives, sleeping while the channel is empty.
     ///
+    /// ```
+    /// use ochre_sync::channel::host::mpsc;
+    ///
+    /// let (sender, mut receiver) = mpsc::unbounded();
+    /// std::thread::scope(|scope| {
+    ///     for number in 1..4 {
+    ///         let sender = sender.clone();
+    ///         scope.spawn(move || sender.send(number));
+    ///     }
+    ///     let sum: Result<u32, _> = (1..4).map(|_| receiver.recv()).sum();
+    ///     assert_eq!(sum, Ok(6));
+    /// });
+    /// ```
+    ///
     /// # Errors
     /// If the channel is closed and empty.
     pub fn recv(&mut self) -> Result<T, RecvError> {
@@ -114,6 +128,15 @@ impl<T, B: Blocking> Receiver<T, B> {
     }
 
     /// Receives if there is a message now.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{TryRecvError, host::mpsc};
+    ///
+    /// let (sender, mut receiver) = mpsc::bounded(1);
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// assert!(sender.send("a packet").is_ok());
+    /// assert_eq!(receiver.try_recv(), Ok("a packet"));
+    /// ```
     ///
     /// # Errors
     /// If there is no message, or the channel is closed and empty.
@@ -123,6 +146,17 @@ impl<T, B: Blocking> Receiver<T, B> {
 
     /// Receives, sleeping while the channel is empty, but not longer than `timeout`.
     ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::channel::{RecvTimeoutError, host::mpsc};
+    ///
+    /// let (sender, mut receiver) = mpsc::bounded::<u32>(1);
+    /// let patience = Duration::from_millis(1);
+    /// assert_eq!(receiver.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
+    /// drop(sender);
+    /// assert_eq!(receiver.recv_timeout(patience), Err(RecvTimeoutError::Closed));
+    /// ```
+    ///
     /// # Errors
     /// If no message came, or the channel is closed and empty.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
@@ -130,50 +164,142 @@ impl<T, B: Blocking> Receiver<T, B> {
     }
 
     /// Receives in a task, once or as a stream.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Poll, Waker};
+    /// use ochre_sync::channel::host::mpsc;
+    ///
+    /// let (sender, mut receiver) = mpsc::unbounded();
+    /// let mut message = pin!(receiver.recv_async());
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert!(message.as_mut().poll(&mut context).is_pending());
+    /// assert!(sender.send(1).is_ok());
+    /// assert_eq!(message.as_mut().poll(&mut context), Poll::Ready(Ok(1)));
+    /// ```
     pub fn recv_async(&mut self) -> RecvFuture<'_, T, B> {
         self.receiver.recv_async()
     }
 
     /// A receive that a [`select`](super::select) can choose.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{host::mpsc, select};
+    ///
+    /// let (sender, mut receiver) = mpsc::unbounded();
+    /// let (stop, mut stopped) = mpsc::unbounded::<()>();
+    /// drop(stop);
+    /// let (mut message, mut end) = (receiver.receiving(), stopped.receiving());
+    /// // That a channel is closed is something to choose, too.
+    /// assert_eq!(select::wait(&mut [&mut message, &mut end]), 1);
+    /// assert!(end.take().is_some_and(|result| result.is_err()));
+    /// # drop(sender.send(1));
+    /// ```
     pub fn receiving(&mut self) -> Receiving<'_, T, B> {
         self.receiver.receiving()
     }
 
     /// Receives until the channel is closed and empty.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host::mpsc;
+    ///
+    /// let (sender, mut receiver) = mpsc::unbounded();
+    /// std::thread::scope(|scope| {
+    ///     for part in ["a", "b"] {
+    ///         let sender = sender.clone();
+    ///         scope.spawn(move || sender.send(part));
+    ///     }
+    ///     drop(sender); // the threads have theirs
+    ///     assert_eq!(receiver.iter().count(), 2);
+    /// });
+    /// ```
     pub fn iter(&mut self) -> Iter<'_, T, B> {
         Iter { receiver: self }
     }
 
     /// Receives until there is no message.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host::mpsc;
+    ///
+    /// let (sender, mut receiver) = mpsc::unbounded();
+    /// assert!((0..3).all(|number| sender.send(number).is_ok()));
+    /// // All that has come meanwhile, in one go.
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
+    /// ```
     pub fn try_iter(&mut self) -> TryIter<'_, T, B> {
         TryIter { receiver: self }
     }
 
     /// Closes the channel: sends fail, receives get what is in it. False if it
     /// was closed.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{SendError, host::mpsc};
+    ///
+    /// let (sender, mut receiver) = mpsc::unbounded();
+    /// assert!(sender.send(1).is_ok() && receiver.close());
+    /// assert_eq!(sender.send(2), Err(SendError(2)));
+    /// assert_eq!(receiver.recv(), Ok(1));
+    /// ```
     pub fn close(&self) -> bool {
         self.receiver.close()
     }
 
     /// Whether it is closed; messages may be in it still.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host::mpsc;
+    ///
+    /// let (sender, receiver) = mpsc::unbounded::<u32>();
+    /// let other = sender.clone();
+    /// drop(sender);
+    /// assert!(!receiver.is_closed());
+    /// drop(other);
+    /// assert!(receiver.is_closed(), "the last one is gone");
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.receiver.is_closed()
     }
 
     /// How many messages are in it, at some moment.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host::mpsc;
+    ///
+    /// let (sender, receiver) = mpsc::bounded(4);
+    /// assert!(sender.send(1).is_ok() && sender.send(2).is_ok());
+    /// assert_eq!(receiver.len(), 2);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.receiver.len()
     }
 
     /// Whether no message is in it, at some moment.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host::mpsc;
+    ///
+    /// let (sender, receiver) = mpsc::bounded(4);
+    /// assert!(receiver.is_empty() && sender.send(1).is_ok());
+    /// assert!(!receiver.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.receiver.is_empty()
     }
 
     /// How many messages it has room for; nothing if there is no limit.
+    ///
+    /// ```
+    /// use ochre_sync::channel::host::mpsc;
+    ///
+    /// assert_eq!(mpsc::bounded::<u32>(4).1.capacity(), Some(4));
+    /// assert_eq!(mpsc::unbounded::<u32>().1.capacity(), None);
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.receiver.capacity()

@@ -125,6 +125,19 @@ impl<'a, T, B: Blocking> Receiving<'a, T, B> {
     }
 
     /// What was received, if the select chose this.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{host, select};
+    ///
+    /// let (sender, receiver) = host::unbounded();
+    /// let mut receive = receiver.receiving();
+    /// assert_eq!(receive.take(), None, "it was not chosen");
+    /// assert!(sender.send(1).is_ok() && sender.send(2).is_ok());
+    /// for message in [1, 2] {
+    ///     assert_eq!(select::wait(&mut [&mut receive]), 0);
+    ///     assert_eq!(receive.take(), Some(Ok(message)));
+    /// }
+    /// ```
     pub fn take(&mut self) -> Option<Result<T, RecvError>> {
         if let Some(message) = self.packet.get_mut().take() {
             return Some(Ok(message));
@@ -217,6 +230,18 @@ impl<'a, T, B: Blocking> Sending<'a, T, B> {
     }
 
     /// How it went, if the select chose this.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{SendError, host, select};
+    ///
+    /// let (sender, receiver) = host::bounded(1);
+    /// drop(receiver);
+    /// let mut send = sender.sending("a message");
+    /// // That a send fails is an outcome, too.
+    /// assert_eq!(select::wait(&mut [&mut send]), 0);
+    /// assert_eq!(send.take(), Some(Err(SendError("a message"))));
+    /// assert_eq!(send.take(), None);
+    /// ```
     pub fn take(&mut self) -> Option<Result<(), SendError<T>>> {
         match *self.outcome.get_mut() {
             Outcome::Open | Outcome::Told => None,
@@ -233,6 +258,15 @@ impl<'a, T, B: Blocking> Sending<'a, T, B> {
     }
 
     /// The message, if it was not sent.
+    ///
+    /// ```
+    /// use ochre_sync::channel::{host, select};
+    ///
+    /// let (sender, _nobody) = host::rendezvous();
+    /// let mut send = sender.sending("a message");
+    /// assert_eq!(select::try_now(&mut [&mut send]), None);
+    /// assert_eq!(send.into_message(), Some("a message")); // for another time
+    /// ```
     pub fn into_message(self) -> Option<T> {
         self.packet.into_inner()
     }

@@ -58,6 +58,23 @@ pub struct BarrierWaitResult {
 
 impl BarrierWaitResult {
     /// Whether it was the last to come; true for one thread of each round.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicU32, Ordering};
+    /// use ochre_sync::host::Barrier;
+    ///
+    /// let (barrier, reports) = (Barrier::new(3), AtomicU32::new(0));
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..3 {
+    ///         scope.spawn(|| {
+    ///             if barrier.wait().is_leader() {
+    ///                 reports.fetch_add(1, Ordering::Relaxed); // one for all of them
+    ///             }
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(reports.into_inner(), 1);
+    /// ```
     #[must_use]
     pub fn is_leader(self) -> bool {
         self.leader
@@ -67,6 +84,13 @@ impl BarrierWaitResult {
 impl<B: Blocking> Barrier<B> {
     maybe_const! {
         /// A barrier for `size` threads; 0 is as 1.
+        ///
+        /// ```
+        /// use ochre_sync::host::Barrier;
+        ///
+        /// static ALONE: Barrier = Barrier::new(1);
+        /// assert!(ALONE.wait().is_leader() && ALONE.wait().is_leader(), "nobody to wait for");
+        /// ```
         #[must_use]
         pub fn new(size: usize) -> Barrier<B> {
             Barrier {
@@ -79,6 +103,23 @@ impl<B: Blocking> Barrier<B> {
     }
 
     /// Sleeps until the others of the round are here.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicU32, Ordering};
+    /// use ochre_sync::host::Barrier;
+    ///
+    /// let (barrier, written) = (Barrier::new(2), AtomicU32::new(0));
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             written.fetch_add(1, Ordering::Relaxed);
+    ///             barrier.wait();
+    ///             // Each sees what both wrote before they met.
+    ///             assert_eq!(written.load(Ordering::Relaxed), 2);
+    ///         });
+    ///     }
+    /// });
+    /// ```
     pub fn wait(&self) -> BarrierWaitResult {
         // ORDERING: Release and Acquire: each arrival passes on what it and
         // those before it did, so that the last has all of it.

@@ -50,6 +50,13 @@ pub struct CallOnce<B> {
 impl<B: Blocking> CallOnce<B> {
     maybe_const! {
         /// Nothing done yet.
+        ///
+        /// ```
+        /// use ochre_sync::host::CallOnce;
+        ///
+        /// static DEVICES: CallOnce = CallOnce::new();
+        /// assert!(!DEVICES.is_completed());
+        /// ```
         #[must_use]
         pub fn new() -> CallOnce<B> {
             CallOnce {
@@ -63,6 +70,24 @@ impl<B: Blocking> CallOnce<B> {
     /// thread runs one. What the closure did happens before this returns.
     ///
     /// A closure that calls this again for the same cell waits for itself, for ever.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicU32, Ordering};
+    /// use ochre_sync::host::CallOnce;
+    ///
+    /// let (once, runs) = (CallOnce::new(), AtomicU32::new(0));
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..3 {
+    ///         scope.spawn(|| {
+    ///             once.call_once(|| {
+    ///                 runs.fetch_add(1, Ordering::Relaxed);
+    ///             });
+    ///             // Whoever ran it, it has been run.
+    ///             assert_eq!(runs.load(Ordering::Relaxed), 1);
+    ///         });
+    ///     }
+    /// });
+    /// ```
     ///
     /// # Panics
     /// If an earlier closure panicked.
@@ -80,6 +105,17 @@ impl<B: Blocking> CallOnce<B> {
     }
 
     /// As [`call_once`](CallOnce::call_once), also after a panic.
+    ///
+    /// ```
+    /// use std::panic::catch_unwind;
+    /// use ochre_sync::host::CallOnce;
+    ///
+    /// static ONCE: CallOnce = CallOnce::new();
+    /// assert!(catch_unwind(|| ONCE.call_once(|| panic!("the first try fails"))).is_err());
+    /// assert!(catch_unwind(|| ONCE.call_once(|| ())).is_err(), "and that is remembered");
+    /// ONCE.call_once_force(|| ());
+    /// assert!(ONCE.is_completed());
+    /// ```
     #[inline]
     pub fn call_once_force(&self, action: impl FnOnce()) {
         self.try_call(|| {
@@ -99,6 +135,14 @@ impl<B: Blocking> CallOnce<B> {
     }
 
     /// Whether a closure was run to its end; what it did happens before.
+    ///
+    /// ```
+    /// use ochre_sync::host::CallOnce;
+    ///
+    /// let once = CallOnce::new();
+    /// once.call_once(|| assert!(!once.is_completed(), "it is being done"));
+    /// assert!(once.is_completed());
+    /// ```
     #[inline]
     pub fn is_completed(&self) -> bool {
         // ORDERING: Acquire pairs with the Release at the end of the run.
@@ -106,6 +150,20 @@ impl<B: Blocking> CallOnce<B> {
     }
 
     /// Sleeps until a closure was run to its end.
+    ///
+    /// ```
+    /// use ochre_sync::host::CallOnce;
+    ///
+    /// let ready = CallOnce::new();
+    /// std::thread::scope(|scope| {
+    ///     let user = scope.spawn(|| {
+    ///         ready.wait(); // without a way to do it oneself
+    ///         ready.is_completed()
+    ///     });
+    ///     ready.call_once(|| ());
+    ///     assert!(user.join().expect("no panic"));
+    /// });
+    /// ```
     ///
     /// # Panics
     /// If one panicked.

@@ -127,6 +127,17 @@ pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
     /// Whether the time was over before a notification came.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::host::{Condvar, Mutex};
+    ///
+    /// let (mutex, changed) = (Mutex::new(()), Condvar::new());
+    /// let guard = mutex.lock().expect("new");
+    /// let patience = Duration::from_millis(1);
+    /// let (_guard, result) = changed.wait_timeout(guard, patience).expect("not poisoned");
+    /// assert!(result.timed_out(), "nobody notifies");
+    /// ```
     #[must_use]
     pub fn timed_out(self) -> bool {
         self.0
@@ -136,6 +147,13 @@ impl WaitTimeoutResult {
 impl<B: Blocking> Condvar<B> {
     maybe_const! {
         /// A condition variable that nobody waits for.
+        ///
+        /// ```
+        /// use ochre_sync::host::Condvar;
+        ///
+        /// static CHANGED: Condvar = Condvar::new();
+        /// assert!(!CHANGED.notify_one(), "nobody waits");
+        /// ```
         #[must_use]
         pub fn new() -> Condvar<B> {
             Condvar {
@@ -167,6 +185,22 @@ impl<B: Blocking> Condvar<B> {
     /// let guard = mutex.lock().expect("new");
     /// let _again = changed.wait(guard);
     /// println!("{}", *guard); // it went into the wait
+    /// ```
+    ///
+    /// ```
+    /// use ochre_sync::host::{Condvar, Mutex};
+    ///
+    /// let (full, changed) = (Mutex::new(false), Condvar::new());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         *full.lock().expect("nobody panics") = true;
+    ///         changed.notify_one();
+    ///     });
+    ///     let mut guard = full.lock().expect("nobody panics");
+    ///     while !*guard {
+    ///         guard = changed.wait(guard).expect("nobody panics");
+    ///     }
+    /// });
     /// ```
     pub fn wait<'a, T: ?Sized, P: Policy>(
         &self,
@@ -222,6 +256,25 @@ impl<B: Blocking> Condvar<B> {
     }
 
     /// As [`wait`](Condvar::wait), but not beyond `deadline`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::host::{Condvar, Mutex};
+    ///
+    /// let (mutex, changed) = (Mutex::new(()), Condvar::new());
+    /// // One deadline for all rounds, however often the thread is woken.
+    /// let deadline = Futex::after(Duration::from_millis(2)).expect("the clock can say it");
+    /// let mut guard = mutex.lock().expect("new");
+    /// loop {
+    ///     let result;
+    ///     (guard, result) = changed.wait_until(guard, deadline).expect("not poisoned");
+    ///     if result.timed_out() {
+    ///         break;
+    ///     }
+    /// }
+    /// assert!(Futex::after(Duration::ZERO).is_some_and(|now| now >= deadline));
+    /// ```
     pub fn wait_until<'a, T: ?Sized, P: Policy>(
         &self,
         guard: MutexGuard<'a, T, B, P>,
@@ -233,6 +286,19 @@ impl<B: Blocking> Condvar<B> {
 
     /// Waits while `condition` holds, but not for longer than `timeout`. If the
     /// time was over, the condition still held at the end.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::host::{Condvar, Mutex};
+    ///
+    /// let (jobs, changed) = (Mutex::new(vec![1]), Condvar::new());
+    /// let guard = jobs.lock().expect("new");
+    /// let patience = Duration::from_secs(60);
+    /// let (mut guard, result) = changed
+    ///     .wait_timeout_while(guard, patience, |jobs| jobs.is_empty())
+    ///     .expect("not poisoned");
+    /// assert_eq!((guard.pop(), result.timed_out()), (Some(1), false));
+    /// ```
     pub fn wait_timeout_while<'a, T: ?Sized, P: Policy>(
         &self,
         mut guard: MutexGuard<'a, T, B, P>,
@@ -254,6 +320,26 @@ impl<B: Blocking> Condvar<B> {
     }
 
     /// Lets the one go that has waited longest; says whether there was one.
+    ///
+    /// ```
+    /// use ochre_sync::host::{Condvar, Mutex};
+    ///
+    /// let (jobs, changed) = (Mutex::new(0), Condvar::new());
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             let guard = jobs.lock().expect("nobody panics");
+    ///             let mut guard = changed.wait_while(guard, |jobs| *jobs == 0).expect("nobody panics");
+    ///             *guard -= 1;
+    ///         });
+    ///     }
+    ///     for _ in 0..2 {
+    ///         *jobs.lock().expect("nobody panics") += 1;
+    ///         changed.notify_one(); // one job, one thread
+    ///     }
+    /// });
+    /// assert_eq!(*jobs.lock().expect("nobody panics"), 0);
+    /// ```
     #[inline]
     pub fn notify_one(&self) -> bool {
         // ORDERING: Relaxed; one that began to wait before the change was made
@@ -263,6 +349,22 @@ impl<B: Blocking> Condvar<B> {
 
     /// Lets all go that wait now: two at once, and one more whenever one of them
     /// gets the mutex.
+    ///
+    /// ```
+    /// use ochre_sync::host::{Condvar, Mutex};
+    ///
+    /// let (open, changed) = (Mutex::new(false), Condvar::new());
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..3 {
+    ///         scope.spawn(|| {
+    ///             let guard = open.lock().expect("nobody panics");
+    ///             drop(changed.wait_while(guard, |open| !*open));
+    ///         });
+    ///     }
+    ///     *open.lock().expect("nobody panics") = true;
+    ///     changed.notify_all(); // a door that is open is open for all
+    /// });
+    /// ```
     #[inline]
     pub fn notify_all(&self) {
         // ORDERING: Relaxed, as in `notify_one`.

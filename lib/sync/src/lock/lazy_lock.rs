@@ -46,6 +46,14 @@ impl<T: UnwindSafe + RefUnwindSafe, B: Blocking, F: UnwindSafe> RefUnwindSafe
 impl<T, B: Blocking, F: FnOnce() -> T> LazyLock<T, B, F> {
     maybe_const! {
         /// A value to be made by `maker`.
+        ///
+        /// ```
+        /// use ochre_sync::host::LazyLock;
+        ///
+        /// let base = 10;
+        /// let squares = LazyLock::new(|| [1, 2, 3].map(|number| base + number * number));
+        /// assert_eq!(squares[2], 19);
+        /// ```
         pub fn new(maker: F) -> LazyLock<T, B, F> {
             LazyLock {
                 once: CallOnce::new(),
@@ -55,6 +63,16 @@ impl<T, B: Blocking, F: FnOnce() -> T> LazyLock<T, B, F> {
     }
 
     /// The value, made now if it was not before.
+    ///
+    /// ```
+    /// use core::cell::Cell;
+    /// use ochre_sync::host::LazyLock;
+    ///
+    /// let runs = Cell::new(0);
+    /// let table = LazyLock::new(|| runs.replace(1));
+    /// LazyLock::force(&table); // now, so that no later use has to wait
+    /// assert_eq!((*table, runs.get()), (0, 1));
+    /// ```
     ///
     /// # Panics
     /// If its making panicked, now or before.

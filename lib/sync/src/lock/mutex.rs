@@ -90,6 +90,16 @@ impl<T: ?Sized, B: Blocking> RefUnwindSafe for Mutex<T, B, Poisoning> {}
 impl<T, B: Blocking, P: Policy> Mutex<T, B, P> {
     maybe_const! {
         /// A free mutex around `value`.
+        ///
+        /// ```
+        /// use ochre_sync::blocking::Futex;
+        /// use ochre_sync::host;
+        /// use ochre_sync::lock::{Mutex, Plain};
+        ///
+        /// static POISONED_BY_PANICS: host::Mutex<u32> = Mutex::new(1);
+        /// static NEVER_POISONED: Mutex<u32, Futex, Plain> = Mutex::new(2);
+        /// assert_eq!(*POISONED_BY_PANICS.lock().expect("new") + *NEVER_POISONED.lock(), 3);
+        /// ```
         pub fn new(value: T) -> Mutex<T, B, P> {
             Mutex {
                 raw: RawMutex::new(),
@@ -100,6 +110,16 @@ impl<T, B: Blocking, P: Policy> Mutex<T, B, P> {
     }
 
     /// Gives the value back; nobody else can have it.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let words = Mutex::new(Vec::new());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| words.lock().expect("nobody panics").push("one"));
+    /// });
+    /// assert_eq!(words.into_inner().expect("nobody panicked"), ["one"]);
+    /// ```
     pub fn into_inner(self) -> P::Locked<T> {
         let poisoned = self.flag.is_set();
         P::locked(self.value.into_inner(), poisoned)
@@ -108,6 +128,23 @@ impl<T, B: Blocking, P: Policy> Mutex<T, B, P> {
 
 impl<T: ?Sized, B: Blocking, P: Policy> Mutex<T, B, P> {
     /// Takes the mutex; sleeps while somebody else holds it.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let balance = Mutex::new(10);
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             let mut balance = balance.lock().expect("nobody panics");
+    ///             if *balance >= 7 {
+    ///                 *balance -= 7; // nobody has looked or changed it meanwhile
+    ///             }
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(*balance.lock().expect("nobody panics"), 3);
+    /// ```
     #[inline]
     pub fn lock(&self) -> P::Locked<MutexGuard<'_, T, B, P>> {
         self.raw.lock();
@@ -116,6 +153,17 @@ impl<T: ?Sized, B: Blocking, P: Policy> Mutex<T, B, P> {
     }
 
     /// Takes the mutex if it is free now.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let cache = Mutex::new(vec![1]);
+    /// let held = cache.lock();
+    /// // Tidied up if that costs no waiting.
+    /// assert!(cache.try_lock().is_err());
+    /// drop(held);
+    /// cache.try_lock().expect("it is free").clear();
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> P::Tried<MutexGuard<'_, T, B, P>> {
         let guard = self.raw.try_lock().then(|| self.guard());
@@ -145,12 +193,32 @@ impl<T: ?Sized, B: Blocking, P: Policy> Mutex<T, B, P> {
     }
 
     /// Takes the mutex if it comes free before `deadline`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let (one, two) = (Mutex::new(1), Mutex::new(2));
+    /// // One deadline for both.
+    /// let deadline = Futex::after(Duration::from_secs(60)).expect("the clock can say it");
+    /// let both = (one.try_lock_until(deadline), two.try_lock_until(deadline));
+    /// assert!(both.0.is_ok() && both.1.is_ok());
+    /// ```
     pub fn try_lock_until(&self, deadline: B::Instant) -> P::Tried<MutexGuard<'_, T, B, P>> {
         let guard = self.raw.lock_until(deadline).then(|| self.guard());
         P::tried(guard, self.flag.is_set())
     }
 
     /// The value, through an exclusive reference to the mutex.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let mut count = Mutex::new(1);
+    /// *count.get_mut().expect("new") += 1; // nobody else has it: nothing to lock
+    /// assert_eq!(count.into_inner().expect("nobody panicked"), 2);
+    /// ```
     pub fn get_mut(&mut self) -> P::Locked<&mut T> {
         let poisoned = self.flag.is_set();
         P::locked(self.value.get_mut(), poisoned)
@@ -158,17 +226,52 @@ impl<T: ?Sized, B: Blocking, P: Policy> Mutex<T, B, P> {
 
     /// Whether a holder panicked, or [`poison`](Mutex::poison) was called. With
     /// [`Plain`](super::Plain), never.
+    ///
+    /// ```
+    /// use std::thread;
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let mutex = Mutex::new(1);
+    /// thread::scope(|scope| {
+    ///     let thread = scope.spawn(|| {
+    ///         let _held = mutex.lock();
+    ///         panic!("with the guard in hand");
+    ///     });
+    ///     assert!(thread.join().is_err());
+    /// });
+    /// assert!(mutex.is_poisoned());
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         self.flag.is_set()
     }
 
     /// Poisons the mutex from outside: for who knows that a holder's work was
     /// cut off, where no unwinding tells. Whoever holds it goes on holding it.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let table = Mutex::new([1, 2]);
+    /// table.poison(); // a process that was changing it has been killed
+    /// assert!(table.lock().is_err());
+    /// ```
     pub fn poison(&self) {
         self.flag.set();
     }
 
     /// Says that the value is in order again.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let table = Mutex::new(vec![1, 2]);
+    /// table.poison();
+    /// if let Err(poisoned) = table.lock() {
+    ///     poisoned.into_inner().clear(); // as good as new
+    ///     table.clear_poison();
+    /// }
+    /// assert!(table.lock().is_ok_and(|table| table.is_empty()));
+    /// ```
     pub fn clear_poison(&self) {
         self.flag.clear();
     }
@@ -178,6 +281,17 @@ impl<T: ?Sized, B: Blocking, P: Policy> Mutex<T, B, P> {
     ///
     /// A kernel that survives a panic leaks what the dead thread had on its
     /// stack, guards too; this lets the others go on, warned.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let mutex = Mutex::new(1);
+    /// core::mem::forget(mutex.lock()); // it was on the stack of a thread that died
+    /// assert!(mutex.try_lock().is_err());
+    /// // SAFETY: the guard was leaked, and nothing was made from it.
+    /// unsafe { mutex.abandon() };
+    /// assert_eq!(*mutex.lock().expect_err("a warning").into_inner(), 1);
+    /// ```
     ///
     /// # Safety
     /// The mutex is held by a guard that was leaked: nobody uses that guard, or
@@ -322,6 +436,20 @@ unsafe impl<T: ?Sized + Sync, B: Blocking, P: Policy> Sync for MutexGuard<'_, T,
 
 impl<'a, T: ?Sized, B: Blocking, P: Policy> MutexGuard<'a, T, B, P> {
     /// The mutex this is a guard of.
+    ///
+    /// ```
+    /// use ochre_sync::host::{Mutex, MutexGuard};
+    ///
+    /// /// Lets others have the mutex for a moment.
+    /// fn pause(guard: MutexGuard<'_, u32>) -> MutexGuard<'_, u32> {
+    ///     let mutex = MutexGuard::mutex(&guard);
+    ///     drop(guard);
+    ///     mutex.lock().expect("nobody panics")
+    /// }
+    ///
+    /// let mutex = Mutex::new(1);
+    /// assert_eq!(*pause(mutex.lock().expect("new")), 1);
+    /// ```
     pub fn mutex(guard: &MutexGuard<'a, T, B, P>) -> &'a Mutex<T, B, P> {
         guard.mutex
     }

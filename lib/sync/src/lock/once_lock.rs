@@ -46,6 +46,13 @@ impl<T: UnwindSafe + RefUnwindSafe, B: Blocking> RefUnwindSafe for OnceLock<T, B
 impl<T, B: Blocking> OnceLock<T, B> {
     maybe_const! {
         /// An empty cell.
+        ///
+        /// ```
+        /// use ochre_sync::host::OnceLock;
+        ///
+        /// static ARGUMENTS: OnceLock<Vec<String>> = OnceLock::new();
+        /// assert!(ARGUMENTS.get().is_none());
+        /// ```
         #[must_use]
         pub fn new() -> OnceLock<T, B> {
             OnceLock {
@@ -56,6 +63,15 @@ impl<T, B: Blocking> OnceLock<T, B> {
     }
 
     /// The value, if it is there.
+    ///
+    /// ```
+    /// use ochre_sync::host::OnceLock;
+    ///
+    /// let level = OnceLock::new();
+    /// assert_eq!(level.get().unwrap_or(&1), &1, "not chosen yet");
+    /// assert_eq!(level.set(3), Ok(()));
+    /// assert_eq!(level.get().unwrap_or(&1), &3);
+    /// ```
     #[inline]
     pub fn get(&self) -> Option<&T> {
         // SAFETY: it is complete.
@@ -63,6 +79,16 @@ impl<T, B: Blocking> OnceLock<T, B> {
     }
 
     /// The value, through an exclusive reference.
+    ///
+    /// ```
+    /// use ochre_sync::host::OnceLock;
+    ///
+    /// let mut name = OnceLock::from(String::from("och"));
+    /// if let Some(name) = name.get_mut() {
+    ///     name.push_str("re");
+    /// }
+    /// assert_eq!(name.get().map(String::as_str), Some("ochre"));
+    /// ```
     pub fn get_mut(&mut self) -> Option<&mut T> {
         if !self.once.is_completed() {
             return None;
@@ -72,6 +98,16 @@ impl<T, B: Blocking> OnceLock<T, B> {
     }
 
     /// The value; sleeps until another thread has filled the cell.
+    ///
+    /// ```
+    /// use ochre_sync::host::OnceLock;
+    ///
+    /// let answer = OnceLock::new();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| answer.set(42));
+    ///     assert_eq!(*answer.wait(), 42); // and has no way to make it
+    /// });
+    /// ```
     pub fn wait(&self) -> &T {
         self.once.wait_for(true);
         // SAFETY: it is complete.
@@ -79,6 +115,15 @@ impl<T, B: Blocking> OnceLock<T, B> {
     }
 
     /// Fills the cell; sleeps while another thread does.
+    ///
+    /// ```
+    /// use ochre_sync::host::OnceLock;
+    ///
+    /// let winner = OnceLock::new();
+    /// assert_eq!(winner.set("first"), Ok(()));
+    /// assert_eq!(winner.set("second"), Err("second"));
+    /// assert_eq!(winner.get(), Some(&"first"));
+    /// ```
     ///
     /// # Errors
     /// Gives the value back if the cell was full.
@@ -93,6 +138,19 @@ impl<T, B: Blocking> OnceLock<T, B> {
 
     /// The value; made by `init` if there is none yet. If `init` panics, the
     /// cell stays empty. If it uses the same cell, it waits for itself, for ever.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicU32, Ordering};
+    /// use ochre_sync::host::OnceLock;
+    ///
+    /// let (table, runs) = (OnceLock::new(), AtomicU32::new(0));
+    /// let get = || table.get_or_init(|| runs.fetch_add(1, Ordering::Relaxed));
+    /// std::thread::scope(|scope| {
+    ///     let threads = [(); 3].map(|()| scope.spawn(get));
+    ///     // The others wait for the one that makes it.
+    ///     assert_eq!(threads.map(|thread| thread.join().expect("no panic")), [&0; 3]);
+    /// });
+    /// ```
     #[inline]
     pub fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
         match self.get_or_try_init(|| Ok::<T, Infallible>(init())) {
@@ -102,6 +160,15 @@ impl<T, B: Blocking> OnceLock<T, B> {
     }
 
     /// The value; made by `init` if there is none yet.
+    ///
+    /// ```
+    /// use ochre_sync::host::OnceLock;
+    ///
+    /// let port = OnceLock::new();
+    /// assert!(port.get_or_try_init(|| "x".parse::<u16>()).is_err());
+    /// assert_eq!(port.get_or_try_init(|| "80".parse::<u16>()), Ok(&80)); // tried again
+    /// assert_eq!(port.get_or_try_init(|| "x".parse::<u16>()), Ok(&80)); // no more
+    /// ```
     ///
     /// # Errors
     /// That of `init`; the cell stays empty.
@@ -120,6 +187,14 @@ impl<T, B: Blocking> OnceLock<T, B> {
     }
 
     /// Takes the value out, through an exclusive reference; the cell is empty then.
+    ///
+    /// ```
+    /// use ochre_sync::host::OnceLock;
+    ///
+    /// let mut cache = OnceLock::from(1);
+    /// assert_eq!(cache.take(), Some(1));
+    /// assert_eq!(*cache.get_or_init(|| 2), 2, "it can be filled again");
+    /// ```
     pub fn take(&mut self) -> Option<T> {
         if !self.once.is_completed() {
             return None;
@@ -131,6 +206,16 @@ impl<T, B: Blocking> OnceLock<T, B> {
     }
 
     /// The value, if it is there.
+    ///
+    /// ```
+    /// use ochre_sync::host::OnceLock;
+    ///
+    /// let result = OnceLock::new();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| result.set(vec![1, 2]));
+    /// });
+    /// assert_eq!(result.into_inner(), Some(vec![1, 2]));
+    /// ```
     pub fn into_inner(mut self) -> Option<T> {
         self.take()
     }

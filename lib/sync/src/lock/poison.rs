@@ -68,21 +68,63 @@ pub struct PoisonError<G> {
 
 impl<G> PoisonError<G> {
     /// An error around `guard`.
+    ///
+    /// ```
+    /// use ochre_sync::lock::{LockResult, PoisonError};
+    ///
+    /// /// A lock of one's own that reports as these do.
+    /// fn take(poisoned: bool) -> LockResult<u32> {
+    ///     if poisoned { Err(PoisonError::new(1)) } else { Ok(1) }
+    /// }
+    ///
+    /// assert_eq!(take(true).unwrap_or_else(PoisonError::into_inner), 1);
+    /// # assert!(take(false).is_ok());
+    /// ```
     pub fn new(guard: G) -> PoisonError<G> {
         PoisonError { guard }
     }
 
     /// The guard, for who does not mind.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    /// use ochre_sync::lock::PoisonError;
+    ///
+    /// let hits = Mutex::new(1);
+    /// hits.poison();
+    /// // A count is as good after a panic as before.
+    /// *hits.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    /// assert_eq!(hits.into_inner().unwrap_or_else(PoisonError::into_inner), 2);
+    /// ```
     pub fn into_inner(self) -> G {
         self.guard
     }
 
     /// A look at the guard.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let account = Mutex::new(10);
+    /// account.poison();
+    /// let error = account.lock().expect_err("it is poisoned");
+    /// assert_eq!(**error.get_ref(), 10, "what was left behind, for a report");
+    /// ```
     pub fn get_ref(&self) -> &G {
         &self.guard
     }
 
     /// Exclusive access to the guard.
+    ///
+    /// ```
+    /// use ochre_sync::host::Mutex;
+    ///
+    /// let account = Mutex::new(-1);
+    /// account.poison();
+    /// let mut error = account.lock().expect_err("it is poisoned");
+    /// **error.get_mut() = 0; // mended, and reported all the same
+    /// assert_eq!(*error.into_inner(), 0);
+    /// ```
     pub fn get_mut(&mut self) -> &mut G {
         &mut self.guard
     }

@@ -91,6 +91,14 @@ unsafe impl<B: Blocking> Sync for RawQueueMutex<B> {}
 impl<B: Blocking> RawQueueMutex<B> {
     maybe_const! {
         /// A free mutex.
+        ///
+        /// ```
+        /// use ochre_sync::blocking::Futex;
+        /// use ochre_sync::lock::RawQueueMutex;
+        ///
+        /// static RAW: RawQueueMutex<Futex> = RawQueueMutex::new();
+        /// assert!(!RAW.is_locked());
+        /// ```
         #[must_use]
         pub fn new() -> RawQueueMutex<B> {
             RawQueueMutex {
@@ -102,6 +110,14 @@ impl<B: Blocking> RawQueueMutex<B> {
     }
 
     /// Takes the mutex if it is free now.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawQueueMutex;
+    ///
+    /// let raw = RawQueueMutex::<Futex>::new();
+    /// assert!(raw.try_lock() && !raw.try_lock());
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `unlock`.
@@ -116,6 +132,24 @@ impl<B: Blocking> RawQueueMutex<B> {
     }
 
     /// Takes the mutex; sleeps until those who came before have had it.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawQueueMutex;
+    ///
+    /// static RAW: RawQueueMutex<Futex> = RawQueueMutex::new();
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             RAW.lock();
+    ///             // one thread is here
+    ///             // SAFETY: locked above.
+    ///             unsafe { RAW.unlock() };
+    ///         });
+    ///     }
+    /// });
+    /// assert!(!RAW.is_locked());
+    /// ```
     #[inline]
     pub fn lock(&self) {
         if !self.try_lock() {
@@ -124,12 +158,33 @@ impl<B: Blocking> RawQueueMutex<B> {
     }
 
     /// Whether somebody holds it; old news as soon as it is told.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawQueueMutex;
+    ///
+    /// let raw = RawQueueMutex::<Futex>::new();
+    /// raw.lock();
+    /// assert!(raw.is_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         // ORDERING: Relaxed; nothing may be concluded from the answer.
         is_locked(self.state.load(Ordering::Relaxed))
     }
 
     /// Gives the mutex back, or on.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawQueueMutex;
+    ///
+    /// let raw = RawQueueMutex::<Futex>::new();
+    /// for _ in 0..2 {
+    ///     assert!(raw.try_lock(), "it was given back");
+    ///     // SAFETY: locked above.
+    ///     unsafe { raw.unlock() };
+    /// }
+    /// ```
     ///
     /// # Safety
     /// The caller holds it.
@@ -279,6 +334,14 @@ unsafe impl<T: ?Sized + Send, B: Blocking> Sync for QueueMutex<T, B> {}
 impl<T, B: Blocking> QueueMutex<T, B> {
     maybe_const! {
         /// A free mutex around `value`.
+        ///
+        /// ```
+        /// use ochre_sync::host::QueueMutex;
+        ///
+        /// static LINE: QueueMutex<Vec<u32>> = QueueMutex::new(Vec::new());
+        /// LINE.lock().push(1);
+        /// assert_eq!(*LINE.lock(), [1]);
+        /// ```
         pub fn new(value: T) -> QueueMutex<T, B> {
             QueueMutex {
                 raw: RawQueueMutex::new(),
@@ -288,6 +351,19 @@ impl<T, B: Blocking> QueueMutex<T, B> {
     }
 
     /// Gives the value back; nobody else can have it.
+    ///
+    /// ```
+    /// use ochre_sync::host::QueueMutex;
+    ///
+    /// let order = QueueMutex::new(Vec::new());
+    /// std::thread::scope(|scope| {
+    ///     for name in ["one", "other"] {
+    ///         let order = &order;
+    ///         scope.spawn(move || order.lock().push(name));
+    ///     }
+    /// });
+    /// assert_eq!(order.into_inner().len(), 2);
+    /// ```
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -295,6 +371,19 @@ impl<T, B: Blocking> QueueMutex<T, B> {
 
 impl<T: ?Sized, B: Blocking> QueueMutex<T, B> {
     /// Takes the mutex; sleeps until those who came before have had it.
+    ///
+    /// ```
+    /// use ochre_sync::host::QueueMutex;
+    ///
+    /// let turns = QueueMutex::new(0);
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         // However often one comes back, the other has its turn in between.
+    ///         scope.spawn(|| (0..100).for_each(|_| *turns.lock() += 1));
+    ///     }
+    /// });
+    /// assert_eq!(*turns.lock(), 200);
+    /// ```
     #[inline]
     pub fn lock(&self) -> QueueMutexGuard<'_, T, B> {
         self.raw.lock();
@@ -305,6 +394,16 @@ impl<T: ?Sized, B: Blocking> QueueMutex<T, B> {
     }
 
     /// Takes the mutex if it is free now.
+    ///
+    /// ```
+    /// use ochre_sync::host::QueueMutex;
+    ///
+    /// let mutex = QueueMutex::new(1);
+    /// let guard = mutex.lock();
+    /// assert!(mutex.try_lock().is_none());
+    /// drop(guard);
+    /// assert_eq!(mutex.try_lock().as_deref(), Some(&1));
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> Option<QueueMutexGuard<'_, T, B>> {
         self.raw.try_lock().then_some(())?;
@@ -315,6 +414,14 @@ impl<T: ?Sized, B: Blocking> QueueMutex<T, B> {
     }
 
     /// The value, through an exclusive reference to the mutex.
+    ///
+    /// ```
+    /// use ochre_sync::host::QueueMutex;
+    ///
+    /// let mut mutex = QueueMutex::new(1);
+    /// *mutex.get_mut() += 1;
+    /// assert_eq!(*mutex.lock(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

@@ -49,6 +49,20 @@ pub struct RawMutex<B> {
 impl<B: Blocking> RawMutex<B> {
     maybe_const! {
         /// A free mutex.
+        ///
+        /// ```
+        /// use ochre_sync::blocking::Futex;
+        /// use ochre_sync::lock::RawMutex;
+        ///
+        /// /// Four bytes in every object, and a value that the lock is not around.
+        /// struct Object {
+        ///     lock: RawMutex<Futex>,
+        /// }
+        ///
+        /// const OBJECT: Object = Object { lock: RawMutex::new() };
+        /// assert_eq!(size_of::<Object>(), 4);
+        /// # assert!(!OBJECT.lock.is_locked());
+        /// ```
         #[must_use]
         pub fn new() -> RawMutex<B> {
             RawMutex {
@@ -59,6 +73,23 @@ impl<B: Blocking> RawMutex<B> {
     }
 
     /// Takes the mutex; sleeps while somebody else holds it.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawMutex;
+    ///
+    /// static RAW: RawMutex<Futex> = RawMutex::new();
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             RAW.lock();
+    ///             assert!(RAW.is_locked());
+    ///             // SAFETY: this thread locked it above.
+    ///             unsafe { RAW.unlock() };
+    ///         });
+    ///     }
+    /// });
+    /// ```
     #[inline]
     pub fn lock(&self) {
         if !self.try_lock() {
@@ -67,6 +98,14 @@ impl<B: Blocking> RawMutex<B> {
     }
 
     /// Takes the mutex if it is free now.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawMutex;
+    ///
+    /// let raw = RawMutex::<Futex>::new();
+    /// assert!(raw.try_lock() && !raw.try_lock());
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `unlock`; a failure says
@@ -77,18 +116,51 @@ impl<B: Blocking> RawMutex<B> {
     }
 
     /// Takes the mutex unless `deadline` passes first; says whether it did.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::lock::RawMutex;
+    ///
+    /// let soon = || Futex::after(Duration::from_millis(1)).expect("the clock can say it");
+    /// let raw = RawMutex::<Futex>::new();
+    /// assert!(raw.lock_until(soon()), "it was free");
+    /// assert!(!raw.lock_until(soon()), "and nobody gives it back");
+    /// ```
     #[inline]
     pub fn lock_until(&self, deadline: B::Instant) -> bool {
         self.try_lock() || self.lock_contended(Some(deadline))
     }
 
     /// Whether somebody holds it; old news as soon as it is told.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawMutex;
+    ///
+    /// let raw = RawMutex::<Futex>::new();
+    /// raw.lock();
+    /// assert!(raw.is_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         // ORDERING: Relaxed; nothing may be concluded from the answer.
         self.word.load(Ordering::Relaxed) != UNLOCKED
     }
 
     /// Gives the mutex back.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawMutex;
+    ///
+    /// let raw = RawMutex::<Futex>::new();
+    /// raw.lock();
+    /// std::thread::scope(|scope| {
+    ///     // SAFETY: it was locked above; that another thread gives it back is allowed.
+    ///     scope.spawn(|| unsafe { raw.unlock() });
+    /// });
+    /// assert!(raw.try_lock());
+    /// ```
     ///
     /// # Safety
     /// The caller holds it: it was locked and not yet unlocked on its behalf.

@@ -82,6 +82,14 @@ pub struct RawRwLock<B> {
 impl<B: Blocking> RawRwLock<B> {
     maybe_const! {
         /// A free lock.
+        ///
+        /// ```
+        /// use ochre_sync::blocking::Futex;
+        /// use ochre_sync::lock::RawRwLock;
+        ///
+        /// static RAW: RawRwLock<Futex> = RawRwLock::new();
+        /// assert!(!RAW.is_locked());
+        /// ```
         #[must_use]
         pub fn new() -> RawRwLock<B> {
             RawRwLock {
@@ -94,6 +102,22 @@ impl<B: Blocking> RawRwLock<B> {
 
     /// Takes the lock for reading; sleeps while a writer holds it or waits.
     ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.read();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         raw.read(); // beside the other
+    ///         // SAFETY: this thread's share.
+    ///         unsafe { raw.unlock_read() };
+    ///     });
+    /// });
+    /// assert!(raw.is_locked());
+    /// ```
+    ///
     /// # Panics
     /// If there are 2^28 readers already.
     #[inline]
@@ -104,6 +128,18 @@ impl<B: Blocking> RawRwLock<B> {
     }
 
     /// Takes the lock for reading if that is possible now.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// assert!(raw.try_read() && raw.try_read());
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.write();
+    /// assert!(!raw.try_read());
+    /// ```
     #[inline]
     pub fn try_read(&self) -> bool {
         // ORDERING: Relaxed; the compare-exchange decides.
@@ -124,12 +160,32 @@ impl<B: Blocking> RawRwLock<B> {
     }
 
     /// Takes the lock for reading unless `deadline` passes first.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.write();
+    /// let soon = Futex::after(Duration::from_millis(1)).expect("the clock can say it");
+    /// assert!(!raw.read_until(soon), "a writer has it");
+    /// ```
     #[inline]
     pub fn read_until(&self, deadline: B::Instant) -> bool {
         self.add_share() || self.read_contended(Some(deadline))
     }
 
     /// Takes the lock for writing; sleeps while anybody holds it.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.write();
+    /// assert!(!raw.try_read() && !raw.try_write());
+    /// ```
     #[inline]
     pub fn write(&self) {
         if !self.write_free() {
@@ -139,6 +195,18 @@ impl<B: Blocking> RawRwLock<B> {
 
     /// Takes the lock for writing if it is free now, and nobody just finds that
     /// it was not.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.read();
+    /// assert!(!raw.try_write(), "not beside a reader");
+    /// // SAFETY: locked for reading above.
+    /// unsafe { raw.unlock_read() };
+    /// assert!(raw.try_write());
+    /// ```
     #[inline]
     pub fn try_write(&self) -> bool {
         // ORDERING: Relaxed; the compare-exchange decides.
@@ -159,12 +227,35 @@ impl<B: Blocking> RawRwLock<B> {
     }
 
     /// Takes the lock for writing unless `deadline` passes first.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.read();
+    /// let soon = Futex::after(Duration::from_millis(1)).expect("the clock can say it");
+    /// assert!(!raw.write_until(soon), "the reader stays");
+    /// assert!(raw.try_read(), "and who gave up keeps nobody out");
+    /// ```
     #[inline]
     pub fn write_until(&self, deadline: B::Instant) -> bool {
         self.write_free() || self.write_contended(Some(deadline))
     }
 
     /// Gives a reader's share back.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.read();
+    /// // SAFETY: locked for reading above.
+    /// unsafe { raw.unlock_read() };
+    /// assert!(!raw.is_locked());
+    /// ```
     ///
     /// # Safety
     /// The caller has one.
@@ -181,6 +272,17 @@ impl<B: Blocking> RawRwLock<B> {
 
     /// Gives the lock back after writing.
     ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.write();
+    /// // SAFETY: locked for writing above.
+    /// unsafe { raw.unlock_write() };
+    /// assert!(raw.try_read());
+    /// ```
+    ///
     /// # Safety
     /// The caller holds it for writing.
     #[inline]
@@ -193,6 +295,17 @@ impl<B: Blocking> RawRwLock<B> {
     }
 
     /// Makes a writer a reader; no other writer comes between.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.write();
+    /// // SAFETY: locked for writing above.
+    /// unsafe { raw.downgrade() };
+    /// assert!(raw.try_read() && !raw.try_write());
+    /// ```
     ///
     /// # Safety
     /// The caller holds it for writing, and from now on has a reader's share.
@@ -208,12 +321,30 @@ impl<B: Blocking> RawRwLock<B> {
     }
 
     /// Whether anybody holds it; old news as soon as it is told.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.read();
+    /// assert!(raw.is_locked() && !raw.is_write_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         // ORDERING: Relaxed; nothing may be concluded from the answer.
         !is_free(self.state.load(Ordering::Relaxed))
     }
 
     /// Whether a writer holds it; old news as soon as it is told.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::lock::RawRwLock;
+    ///
+    /// let raw = RawRwLock::<Futex>::new();
+    /// raw.write();
+    /// assert!(raw.is_locked() && raw.is_write_locked());
+    /// ```
     pub fn is_write_locked(&self) -> bool {
         // ORDERING: Relaxed; as above.
         self.state.load(Ordering::Relaxed) & WRITE_LOCKED != 0

@@ -68,6 +68,14 @@ impl<T: ?Sized, B: Blocking> RefUnwindSafe for RwLock<T, B, Poisoning> {}
 impl<T, B: Blocking, P: Policy> RwLock<T, B, P> {
     maybe_const! {
         /// A free lock around `value`.
+        ///
+        /// ```
+        /// use ochre_sync::host::RwLock;
+        ///
+        /// static ROUTES: RwLock<Vec<u32>> = RwLock::new(Vec::new());
+        /// ROUTES.write().expect("new").push(1);
+        /// assert_eq!(ROUTES.read().expect("nobody panicked").len(), 1);
+        /// ```
         pub fn new(value: T) -> RwLock<T, B, P> {
             RwLock {
                 raw: RawRwLock::new(),
@@ -78,6 +86,14 @@ impl<T, B: Blocking, P: Policy> RwLock<T, B, P> {
     }
 
     /// Gives the value back; nobody else can have it.
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let names = RwLock::new(vec!["one"]);
+    /// names.write().expect("new").push("two");
+    /// assert_eq!(names.into_inner().expect("nobody panicked"), ["one", "two"]);
+    /// ```
     pub fn into_inner(self) -> P::Locked<T> {
         let poisoned = self.flag.is_set();
         P::locked(self.value.into_inner(), poisoned)
@@ -86,6 +102,21 @@ impl<T, B: Blocking, P: Policy> RwLock<T, B, P> {
 
 impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
     /// Takes the lock for reading; sleeps while a writer holds it or waits.
+    ///
+    /// ```
+    /// use ochre_sync::host::{Barrier, RwLock};
+    ///
+    /// let (limit, both) = (RwLock::new(3), Barrier::new(2));
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             let limit = limit.read().expect("new");
+    ///             both.wait(); // both are reading
+    ///             assert_eq!(*limit, 3);
+    ///         });
+    ///     }
+    /// });
+    /// ```
     ///
     /// # Panics
     /// If there are 2^28 readers already.
@@ -96,6 +127,16 @@ impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
     }
 
     /// Takes the lock for reading if that is possible now.
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(1);
+    /// let writer = table.write().expect("new");
+    /// assert!(table.try_read().is_err());
+    /// drop(writer);
+    /// assert_eq!(*table.try_read().expect("nobody writes"), 1);
+    /// ```
     #[inline]
     pub fn try_read(&self) -> P::Tried<RwLockReadGuard<'_, T, B, P>> {
         let guard = self.raw.try_read().then(|| self.read_guard());
@@ -103,6 +144,17 @@ impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
     }
 
     /// Takes the lock for reading if that is possible within `timeout`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(1);
+    /// let reader = table.read().expect("new");
+    /// // Readers do not wait for readers.
+    /// assert!(table.try_read_for(Duration::from_secs(60)).is_ok());
+    /// # drop(reader);
+    /// ```
     pub fn try_read_for(&self, timeout: Duration) -> P::Tried<RwLockReadGuard<'_, T, B, P>> {
         let taken = match B::after(timeout) {
             Some(deadline) => self.raw.read_until(deadline),
@@ -116,6 +168,21 @@ impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
     }
 
     /// Takes the lock for writing; sleeps while anybody holds it.
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let range = RwLock::new((0, 0));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let mut range = range.write().expect("nobody panics");
+    ///         range.0 += 1;
+    ///         range.1 += 1; // nobody sees one without the other
+    ///     });
+    ///     let range = range.read().expect("nobody panics");
+    ///     assert_eq!(range.0, range.1);
+    /// });
+    /// ```
     #[inline]
     pub fn write(&self) -> P::Locked<RwLockWriteGuard<'_, T, B, P>> {
         self.raw.write();
@@ -124,6 +191,16 @@ impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
     }
 
     /// Takes the lock for writing if it is free now.
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(1);
+    /// let reader = table.read().expect("new");
+    /// assert!(table.try_write().is_err(), "somebody reads");
+    /// drop(reader);
+    /// *table.try_write().expect("it is free") = 2;
+    /// ```
     #[inline]
     pub fn try_write(&self) -> P::Tried<RwLockWriteGuard<'_, T, B, P>> {
         let guard = self.raw.try_write().then(|| self.write_guard());
@@ -132,6 +209,17 @@ impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
 
     /// Takes the lock for writing if it comes free within `timeout`. One that
     /// gives up lets the readers in that waited behind it.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(1);
+    /// let reader = table.read().expect("new");
+    /// assert!(table.try_write_for(Duration::from_millis(1)).is_err());
+    /// assert!(table.try_read().is_ok(), "it no longer keeps readers out");
+    /// # drop(reader);
+    /// ```
     pub fn try_write_for(&self, timeout: Duration) -> P::Tried<RwLockWriteGuard<'_, T, B, P>> {
         let taken = match B::after(timeout) {
             Some(deadline) => self.raw.write_until(deadline),
@@ -145,28 +233,82 @@ impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
     }
 
     /// The value, through an exclusive reference to the lock.
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let mut table = RwLock::new(1);
+    /// *table.get_mut().expect("new") += 1;
+    /// assert_eq!(*table.read().expect("nobody panicked"), 2);
+    /// ```
     pub fn get_mut(&mut self) -> P::Locked<&mut T> {
         let poisoned = self.flag.is_set();
         P::locked(self.value.get_mut(), poisoned)
     }
 
     /// Whether a writer panicked, or [`poison`](RwLock::poison) was called.
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(1);
+    /// let while_reading = std::panic::catch_unwind(|| {
+    ///     let _reader = table.read();
+    ///     panic!("nothing is half changed");
+    /// });
+    /// assert!(while_reading.is_err() && !table.is_poisoned());
+    /// let while_writing = std::panic::catch_unwind(|| {
+    ///     let _writer = table.write();
+    ///     panic!("something may be");
+    /// });
+    /// assert!(while_writing.is_err() && table.is_poisoned());
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         self.flag.is_set()
     }
 
     /// Poisons the lock from outside; see [`Mutex::poison`](super::Mutex::poison).
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(1);
+    /// table.poison();
+    /// assert!(table.read().is_err() && table.write().is_err());
+    /// ```
     pub fn poison(&self) {
         self.flag.set();
     }
 
     /// Says that the value is in order again.
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(vec![1]);
+    /// table.poison();
+    /// if let Err(poisoned) = table.write() {
+    ///     poisoned.into_inner().clear(); // as good as new
+    ///     table.clear_poison();
+    /// }
+    /// assert!(table.read().is_ok());
+    /// ```
     pub fn clear_poison(&self) {
         self.flag.clear();
     }
 
     /// Poisons the lock and gives it back in the place of a writer that will
     /// never run again; see [`Mutex::abandon`](super::Mutex::abandon).
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(1);
+    /// core::mem::forget(table.write()); // it was on the stack of a thread that died
+    /// // SAFETY: the guard was leaked, and nothing was made from it.
+    /// unsafe { table.abandon_write() };
+    /// assert!(table.try_read().is_err() && table.is_poisoned(), "free, with a warning");
+    /// ```
     ///
     /// # Safety
     /// The lock is held by a write guard that was leaked: nobody uses that
@@ -178,6 +320,17 @@ impl<T: ?Sized, B: Blocking, P: Policy> RwLock<T, B, P> {
     }
 
     /// Gives the share of a reader back that will never run again.
+    ///
+    /// ```
+    /// use ochre_sync::host::RwLock;
+    ///
+    /// let table = RwLock::new(1);
+    /// core::mem::forget(table.read()); // it was on the stack of a thread that died
+    /// assert!(table.try_write().is_err());
+    /// // SAFETY: the guard was leaked, and nothing was made from it.
+    /// unsafe { table.abandon_read() };
+    /// assert!(table.try_write().is_ok(), "a reader changed nothing: no poison");
+    /// ```
     ///
     /// # Safety
     /// There is a read guard that was leaked, not yet given back so: nobody

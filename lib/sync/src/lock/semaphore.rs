@@ -52,10 +52,26 @@ pub struct Semaphore<B> {
 
 impl<B: Blocking> Semaphore<B> {
     /// The most permits there can be.
+    ///
+    /// ```
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// // For what has no limit of its own.
+    /// let wanted = usize::MAX;
+    /// let slots = Semaphore::new(u32::try_from(wanted).map_or(Semaphore::MAX, |n| n.min(Semaphore::MAX)));
+    /// assert_eq!(slots.available(), Semaphore::MAX);
+    /// ```
     pub const MAX: u32 = PERMITS;
 
     maybe_const! {
         /// A semaphore with so many permits.
+        ///
+        /// ```
+        /// use ochre_sync::host::Semaphore;
+        ///
+        /// static CONNECTIONS: Semaphore = Semaphore::new(100);
+        /// assert_eq!(CONNECTIONS.available(), 100);
+        /// ```
         ///
         /// # Panics
         /// If they are more than [`MAX`](Semaphore::MAX).
@@ -70,6 +86,21 @@ impl<B: Blocking> Semaphore<B> {
     }
 
     /// Takes a permit; sleeps while there is none.
+    ///
+    /// ```
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let done = Semaphore::new(0);
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..3 {
+    ///         scope.spawn(|| done.release(1));
+    ///     }
+    ///     for _ in 0..3 {
+    ///         done.acquire(); // one for each thread that is done
+    ///     }
+    /// });
+    /// assert_eq!(done.available(), 0);
+    /// ```
     #[inline]
     pub fn acquire(&self) {
         if !self.take_first() {
@@ -78,28 +109,81 @@ impl<B: Blocking> Semaphore<B> {
     }
 
     /// Takes a permit if there is one now.
+    ///
+    /// ```
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let slots = Semaphore::new(2);
+    /// let served = (0..5).filter(|_| slots.try_acquire()).count();
+    /// assert_eq!(served, 2); // the others are turned away
+    /// ```
     #[inline]
     pub fn try_acquire(&self) -> bool {
         self.take(0)
     }
 
     /// Takes a permit if there is one within `timeout`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let slots = Semaphore::new(1);
+    /// assert!(slots.try_acquire_for(Duration::from_secs(60)), "at once");
+    /// assert!(!slots.try_acquire_for(Duration::from_millis(1)));
+    /// ```
     pub fn try_acquire_for(&self, timeout: Duration) -> bool {
         self.take_first() || self.acquire_contended(B::after(timeout))
     }
 
     /// Takes a permit if there is one before `deadline`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let answers = Semaphore::new(2);
+    /// // As many of three answers as come before one deadline.
+    /// let deadline = Futex::after(Duration::from_millis(1)).expect("the clock can say it");
+    /// let came = (0..3).filter(|_| answers.try_acquire_until(deadline)).count();
+    /// assert_eq!(came, 2);
+    /// ```
     pub fn try_acquire_until(&self, deadline: B::Instant) -> bool {
         self.take_first() || self.acquire_contended(Some(deadline))
     }
 
     /// Takes a permit, and gives it back when the guard is dropped.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicU32, Ordering};
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let (slots, inside) = (Semaphore::new(2), AtomicU32::new(0));
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..4 {
+    ///         scope.spawn(|| {
+    ///             let _permit = slots.access();
+    ///             assert!(inside.fetch_add(1, Ordering::Relaxed) < 2);
+    ///             inside.fetch_sub(1, Ordering::Relaxed);
+    ///         });
+    ///     }
+    /// });
+    /// ```
     pub fn access(&self) -> Permit<'_, B> {
         self.acquire();
         Permit { semaphore: self }
     }
 
     /// Gives so many permits.
+    ///
+    /// ```
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let blocks = Semaphore::new(0);
+    /// blocks.release(4); // a buffer of four has come
+    /// assert!((0..4).all(|_| blocks.try_acquire()) && !blocks.try_acquire());
+    /// ```
     ///
     /// # Panics
     /// If there would be more than [`MAX`](Semaphore::MAX).
@@ -110,6 +194,14 @@ impl<B: Blocking> Semaphore<B> {
 
     /// Gives so many permits, unless there would be more than
     /// [`MAX`](Semaphore::MAX); says whether it did.
+    ///
+    /// ```
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(Semaphore::MAX);
+    /// assert!(!semaphore.try_release(1), "it would not know them all");
+    /// assert!(semaphore.try_acquire() && semaphore.try_release(1));
+    /// ```
     #[inline]
     pub fn try_release(&self, permits: u32) -> bool {
         let mut races = Backoff::<B>::for_races();
@@ -141,6 +233,15 @@ impl<B: Blocking> Semaphore<B> {
     }
 
     /// How many permits there are; old news as soon as it is told.
+    ///
+    /// ```
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let slots = Semaphore::new(3);
+    /// let permit = slots.access();
+    /// assert_eq!(slots.available(), 2);
+    /// # drop(permit);
+    /// ```
     pub fn available(&self) -> u32 {
         // ORDERING: Relaxed; nothing may be concluded from the answer.
         self.word.load(Ordering::Relaxed) & PERMITS
@@ -259,6 +360,14 @@ pub struct Permit<'a, B: Blocking> {
 
 impl<B: Blocking> Permit<'_, B> {
     /// Takes the permit out of use for ever.
+    ///
+    /// ```
+    /// use ochre_sync::host::Semaphore;
+    ///
+    /// let workers = Semaphore::new(2);
+    /// workers.access().forget(); // one has died, and its place with it
+    /// assert_eq!(workers.available(), 1);
+    /// ```
     pub fn forget(self) {
         core::mem::forget(self);
     }
@@ -301,6 +410,13 @@ pub struct BinarySemaphore<B> {
 impl<B: Blocking> BinarySemaphore<B> {
     maybe_const! {
         /// A signal that is up or down.
+        ///
+        /// ```
+        /// use ochre_sync::host::BinarySemaphore;
+        ///
+        /// static BUTTON: BinarySemaphore = BinarySemaphore::new(false);
+        /// assert!(!BUTTON.try_acquire());
+        /// ```
         #[must_use]
         pub fn new(up: bool) -> BinarySemaphore<B> {
             BinarySemaphore {
@@ -310,23 +426,65 @@ impl<B: Blocking> BinarySemaphore<B> {
     }
 
     /// Takes the signal down; sleeps until it is up.
+    ///
+    /// ```
+    /// use ochre_sync::host::BinarySemaphore;
+    ///
+    /// let (ping, pong) = (BinarySemaphore::new(false), BinarySemaphore::new(false));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         ping.acquire();
+    ///         pong.raise();
+    ///     });
+    ///     ping.raise();
+    ///     pong.acquire();
+    /// });
+    /// assert!(!ping.try_acquire() && !pong.try_acquire());
+    /// ```
     #[inline]
     pub fn acquire(&self) {
         self.inner.acquire();
     }
 
     /// Takes the signal down if it is up now.
+    ///
+    /// ```
+    /// use ochre_sync::host::BinarySemaphore;
+    ///
+    /// let dirty = BinarySemaphore::new(true);
+    /// assert!(dirty.try_acquire(), "there is something to write back");
+    /// assert!(!dirty.try_acquire(), "it is done");
+    /// ```
     #[inline]
     pub fn try_acquire(&self) -> bool {
         self.inner.try_acquire()
     }
 
     /// Takes the signal down if it is up within `timeout`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::host::BinarySemaphore;
+    ///
+    /// let stop = BinarySemaphore::new(false);
+    /// // What is done now and then, until somebody says that it is enough.
+    /// assert!(!stop.try_acquire_for(Duration::from_millis(1)));
+    /// stop.raise();
+    /// assert!(stop.try_acquire_for(Duration::from_secs(60)));
+    /// ```
     pub fn try_acquire_for(&self, timeout: Duration) -> bool {
         self.inner.try_acquire_for(timeout)
     }
 
     /// Puts the signal up; says whether it was down.
+    ///
+    /// ```
+    /// use ochre_sync::host::BinarySemaphore;
+    ///
+    /// let signal = BinarySemaphore::new(false);
+    /// assert!(signal.raise());
+    /// assert!(!signal.raise(), "it was up already");
+    /// ```
     #[inline]
     pub fn raise(&self) -> bool {
         // ORDERING: Release pairs with the Acquire in `take`. A swap also if it

@@ -83,6 +83,14 @@ struct Place<'g, T> {
 impl<T: 'static, D> List<T, D> {
     maybe_const! {
         /// An empty list.
+        ///
+        /// ```
+        /// use ochre_sync::lockfree::List;
+        /// use ochre_sync::rcu::{Host, pinned};
+        ///
+        /// let names: List<&str, Host> = List::new();
+        /// assert!(pinned(|guard| names.iter(guard).next().is_none()));
+        /// ```
         #[must_use]
         pub fn new() -> List<T, D> {
             List {
@@ -97,6 +105,18 @@ impl<T: 'static, D> List<T, D> {
 impl<T: Ord + Send + Sync + 'static, D: Domain> List<T, D> {
     /// Puts a value in. Returns false, and drops it, if there is an equal one.
     /// Needs memory.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::List;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let taken: List<u16, Host> = List::new();
+    /// std::thread::scope(|scope| {
+    ///     let threads = [(); 2].map(|()| scope.spawn(|| pinned(|guard| taken.insert(80, guard))));
+    ///     let got = threads.map(|thread| thread.join().expect("no panic"));
+    ///     assert!(got[0] ^ got[1], "a port is one thread's");
+    /// });
+    /// ```
     pub fn insert(&self, value: T, guard: &impl Protects<D>) -> bool {
         let node = Box::into_raw(Node::new(Entry {
             value,
@@ -129,6 +149,19 @@ impl<T: Ord + Send + Sync + 'static, D: Domain> List<T, D> {
 
     /// Takes a value out. Returns whether it was there; of several that remove it
     /// at once, one is told so.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::List;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let sleepers: List<u32, Host> = List::new();
+    /// pinned(|guard| {
+    ///     sleepers.insert(7, guard);
+    ///     let found = sleepers.get(&7, guard);
+    ///     assert!(sleepers.remove(&7, guard) && !sleepers.remove(&7, guard));
+    ///     assert_eq!(found, Some(&7), "who has found it may look at it still");
+    /// });
+    /// ```
     pub fn remove(&self, value: &T, guard: &impl Protects<D>) -> bool {
         loop {
             let place = self.find(value, guard);
@@ -163,6 +196,18 @@ impl<T: Ord + Send + Sync + 'static, D: Domain> List<T, D> {
     }
 
     /// The value equal to `value`, if there is one.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::List;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let words: List<String, Host> = List::new();
+    /// pinned(|guard| {
+    ///     words.insert("one".to_owned(), guard);
+    ///     assert_eq!(words.get(&"one".to_owned(), guard).map(String::len), Some(3));
+    ///     assert_eq!(words.get(&"two".to_owned(), guard), None);
+    /// });
+    /// ```
     pub fn get<'g>(&'g self, value: &T, guard: &'g impl Protects<D>) -> Option<&'g T> {
         let place = self.find(value, guard);
         if !place.found {
@@ -174,11 +219,35 @@ impl<T: Ord + Send + Sync + 'static, D: Domain> List<T, D> {
     }
 
     /// Whether there is a value equal to `value`.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::List;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let seen: List<u32, Host> = List::new();
+    /// pinned(|guard| {
+    ///     assert!(seen.insert(3, guard));
+    ///     assert!(seen.contains(&3, guard) && !seen.contains(&4, guard));
+    /// });
+    /// ```
     pub fn contains(&self, value: &T, guard: &impl Protects<D>) -> bool {
         self.find(value, guard).found
     }
 
     /// The values, smallest first. What comes or goes meanwhile may be among them or not.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::List;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let list: List<u32, Host> = List::new();
+    /// pinned(|guard| {
+    ///     for number in [3, 1, 2] {
+    ///         list.insert(number, guard);
+    ///     }
+    ///     assert!(list.iter(guard).eq(&[1, 2, 3]));
+    /// });
+    /// ```
     pub fn iter<'g>(&'g self, _guard: &'g impl Protects<D>) -> impl Iterator<Item = &'g T> {
         // ORDERING: Acquire, both loads: pairs with the Release of `insert`.
         let mut next = self.head.load(Ordering::Acquire);

@@ -59,6 +59,14 @@ unsafe impl<T: Send, D> Sync for Queue<T, D> {}
 
 impl<T, D> Queue<T, D> {
     /// An empty queue. Needs memory for its first node.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::Queue;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let queue: Queue<u32, Host> = Queue::new();
+    /// assert_eq!(pinned(|guard| queue.pop(guard)), None);
+    /// ```
     #[must_use]
     pub fn new() -> Queue<T, D> {
         let first = node(MaybeUninit::uninit());
@@ -80,6 +88,22 @@ fn node<T>(value: MaybeUninit<T>) -> *mut Node<Entry<T>> {
 
 impl<T: Send, D: Domain> Queue<T, D> {
     /// Puts a value at the end. Needs memory.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::Queue;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let jobs: Queue<u32, Host> = Queue::new();
+    /// std::thread::scope(|scope| {
+    ///     for base in [10, 20] {
+    ///         let jobs = &jobs;
+    ///         scope.spawn(move || pinned(|guard| (base..base + 3).for_each(|job| jobs.push(job, guard))));
+    ///     }
+    /// });
+    /// // Each thread's come in its order, whatever is between them.
+    /// let all: Vec<u32> = core::iter::from_fn(|| pinned(|guard| jobs.pop(guard))).collect();
+    /// assert!(all.iter().filter(|job| **job < 20).eq(&[10, 11, 12]) && all.len() == 6);
+    /// ```
     pub fn push(&self, value: T, _guard: &impl Protects<D>) {
         let node = node(MaybeUninit::new(value));
         loop {
@@ -113,6 +137,18 @@ impl<T: Send, D: Domain> Queue<T, D> {
     }
 
     /// Takes the first value.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::Queue;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let events: Queue<&str, Host> = Queue::new();
+    /// pinned(|guard| {
+    ///     events.push("down", guard);
+    ///     events.push("up", guard);
+    ///     assert_eq!((events.pop(guard), events.pop(guard)), (Some("down"), Some("up")));
+    /// });
+    /// ```
     pub fn pop(&self, _guard: &impl Protects<D>) -> Option<T> {
         loop {
             // ORDERING: Acquire pairs with the Release of who moved it there.

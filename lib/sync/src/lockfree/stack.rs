@@ -50,6 +50,14 @@ unsafe impl<T: Send, D> Sync for Stack<T, D> {}
 impl<T, D> Stack<T, D> {
     maybe_const! {
         /// An empty stack.
+        ///
+        /// ```
+        /// use ochre_sync::lockfree::Stack;
+        /// use ochre_sync::rcu::Host;
+        ///
+        /// let free_buffers: Stack<Box<[u8; 64]>, Host> = Stack::new();
+        /// assert!(free_buffers.is_empty());
+        /// ```
         #[must_use]
         pub fn new() -> Stack<T, D> {
             Stack {
@@ -61,12 +69,36 @@ impl<T, D> Stack<T, D> {
     }
 
     /// Whether there is nothing in it. It may have changed before the caller knows.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::Stack;
+    /// use ochre_sync::rcu::Host;
+    ///
+    /// let stack: Stack<u32, Host> = Stack::new();
+    /// stack.push(1);
+    /// assert!(!stack.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         // ORDERING: Relaxed; a thing to look at.
         self.top.load(Ordering::Relaxed).is_null()
     }
 
     /// Puts a value on top. Needs memory.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::Stack;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let found: Stack<u32, Host> = Stack::new();
+    /// std::thread::scope(|scope| {
+    ///     for number in 0..4 {
+    ///         let found = &found;
+    ///         scope.spawn(move || found.push(number)); // without a guard: it reads nothing
+    ///     }
+    /// });
+    /// let sum: u32 = core::iter::from_fn(|| pinned(|guard| found.pop(guard))).sum();
+    /// assert_eq!(sum, 6);
+    /// ```
     pub fn push(&self, value: T) {
         let node = Box::into_raw(Node::new(Entry {
             value: UnsafeCell::new(ManuallyDrop::new(value)),
@@ -94,6 +126,17 @@ impl<T, D> Stack<T, D> {
 
 impl<T: Send, D: Domain> Stack<T, D> {
     /// Takes the value on top.
+    ///
+    /// ```
+    /// use ochre_sync::lockfree::Stack;
+    /// use ochre_sync::rcu::{Host, pinned};
+    ///
+    /// let free: Stack<u32, Host> = Stack::new();
+    /// free.push(1);
+    /// free.push(2);
+    /// // What was used last is in a cache still.
+    /// assert_eq!(pinned(|guard| free.pop(guard)), Some(2));
+    /// ```
     pub fn pop(&self, _guard: &impl Protects<D>) -> Option<T> {
         loop {
             // ORDERING: Acquire pairs with the Release of `push`.

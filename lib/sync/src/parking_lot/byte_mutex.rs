@@ -86,6 +86,20 @@ pub struct ByteMutex<L> {
 impl<L: Lot> ByteMutex<L> {
     maybe_const! {
         /// A free mutex.
+        ///
+        /// ```
+        /// use ochre_sync::host::ByteMutex;
+        ///
+        /// /// A lock in each of them costs a byte.
+        /// struct Inode {
+        ///     lock: ByteMutex,
+        ///     kind: u8,
+        /// }
+        ///
+        /// let inodes = [const { Inode { lock: ByteMutex::new(), kind: 0 } }; 100];
+        /// assert_eq!(size_of_val(&inodes), 200);
+        /// # assert!(inodes[0].lock.try_lock() && inodes[0].kind == 0);
+        /// ```
         #[must_use]
         pub fn new() -> ByteMutex<L> {
             ByteMutex {
@@ -100,6 +114,13 @@ impl<L: Lot> ByteMutex<L> {
     }
 
     /// Takes the mutex if it is free now.
+    ///
+    /// ```
+    /// use ochre_sync::host::ByteMutex;
+    ///
+    /// let mutex = ByteMutex::new();
+    /// assert!(mutex.try_lock() && !mutex.try_lock());
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> bool {
         // ORDERING: Relaxed; the compare-exchange decides.
@@ -120,6 +141,23 @@ impl<L: Lot> ByteMutex<L> {
     }
 
     /// Takes the mutex; sleeps while somebody else holds it.
+    ///
+    /// ```
+    /// use ochre_sync::host::ByteMutex;
+    ///
+    /// static LOCK: ByteMutex = ByteMutex::new();
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             LOCK.lock();
+    ///             assert!(LOCK.is_locked());
+    ///             // SAFETY: locked above.
+    ///             unsafe { LOCK.unlock() };
+    ///         });
+    ///     }
+    /// });
+    /// assert!(!LOCK.is_locked());
+    /// ```
     #[inline]
     pub fn lock(&self) {
         if !self.try_lock() {
@@ -128,17 +166,46 @@ impl<L: Lot> ByteMutex<L> {
     }
 
     /// Takes the mutex unless `deadline` passes first; says whether it did.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::{Blocking, Futex};
+    /// use ochre_sync::host::ByteMutex;
+    ///
+    /// let soon = || Futex::after(Duration::from_millis(1)).expect("the clock can say it");
+    /// let mutex = ByteMutex::new();
+    /// assert!(mutex.lock_until(soon()) && !mutex.lock_until(soon()));
+    /// ```
     pub fn lock_until(&self, deadline: <L::Backend as Blocking>::Instant) -> bool {
         self.try_lock() || self.lock_contended(Some(deadline))
     }
 
     /// Whether somebody holds it; old news as soon as it is told.
+    ///
+    /// ```
+    /// use ochre_sync::host::ByteMutex;
+    ///
+    /// let mutex = ByteMutex::new();
+    /// assert!(!mutex.is_locked());
+    /// mutex.lock();
+    /// assert!(mutex.is_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         // ORDERING: Relaxed; nothing may be concluded from the answer.
         self.state.load(Ordering::Relaxed) & LOCKED != 0
     }
 
     /// Gives the mutex back.
+    ///
+    /// ```
+    /// use ochre_sync::host::ByteMutex;
+    ///
+    /// let mutex = ByteMutex::new();
+    /// mutex.lock();
+    /// // SAFETY: locked above.
+    /// unsafe { mutex.unlock() };
+    /// assert!(mutex.try_lock());
+    /// ```
     ///
     /// # Safety
     /// The caller holds it.

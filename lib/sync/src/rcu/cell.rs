@@ -20,12 +20,27 @@ pub struct RcuBox<T>(Box<Node<T>>);
 
 impl<T> RcuBox<T> {
     /// Makes room for the value, and for what freeing it later takes.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::RcuBox;
+    ///
+    /// let mut limits = RcuBox::new(vec![1, 2]);
+    /// limits.push(3); // nobody reads it before it is in a cell
+    /// assert_eq!(limits.len(), 3);
+    /// ```
     #[must_use]
     pub fn new(value: T) -> RcuBox<T> {
         RcuBox(Node::new(value))
     }
 
     /// The value.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::RcuBox;
+    ///
+    /// let unused = RcuBox::new(String::from("not put anywhere"));
+    /// assert_eq!(unused.into_inner(), "not put anywhere");
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         self.0.into_value()
@@ -91,6 +106,13 @@ unsafe impl<T: Send + Sync, D: Domain> Sync for RcuCell<T, D> {}
 
 impl<T: Send + Sync + 'static, D: Domain> RcuCell<T, D> {
     /// A cell with a value.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{Host, RcuBox, RcuCell, pinned};
+    ///
+    /// let routes: RcuCell<Vec<u32>, Host> = RcuCell::new(RcuBox::new(vec![1]));
+    /// assert_eq!(pinned(|guard| routes.read(guard).len()), 1);
+    /// ```
     #[must_use]
     pub fn new(value: RcuBox<T>) -> RcuCell<T, D> {
         RcuCell {
@@ -101,6 +123,19 @@ impl<T: Send + Sync + 'static, D: Domain> RcuCell<T, D> {
     }
 
     /// The value; it stays what it is for as long as the guard is there.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{Host, RcuBox, RcuCell, pinned};
+    ///
+    /// let cell: RcuCell<String, Host> = RcuCell::new(RcuBox::new("old".into()));
+    /// pinned(|guard| {
+    ///     let before = cell.read(guard);
+    ///     std::thread::scope(|scope| {
+    ///         scope.spawn(|| cell.replace(RcuBox::new("new".into()))); // waits for nobody
+    ///     });
+    ///     assert_eq!(before, "old", "it is there as long as the guard");
+    /// });
+    /// ```
     #[inline]
     pub fn read<'g>(&'g self, _guard: &'g impl Protects<D>) -> &'g T {
         // ORDERING: Acquire pairs with the Release of who put it there.
@@ -111,6 +146,14 @@ impl<T: Send + Sync + 'static, D: Domain> RcuCell<T, D> {
     }
 
     /// Puts another value there. The old one goes when nobody can be reading it.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{Host, RcuBox, RcuCell, pinned};
+    ///
+    /// let limit: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(1));
+    /// limit.replace(RcuBox::new(2));
+    /// assert_eq!(pinned(|guard| *limit.read(guard)), 2);
+    /// ```
     pub fn replace(&self, value: RcuBox<T>) {
         // ORDERING: Release publishes the value; Acquire makes the old one's node usable.
         let old = self.value.swap(Box::into_raw(value.0), Ordering::AcqRel);
@@ -122,6 +165,18 @@ impl<T: Send + Sync + 'static, D: Domain> RcuCell<T, D> {
 
     /// Puts what `f` makes of the value in its place; calls `f` again if somebody
     /// was faster.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{Host, RcuBox, RcuCell, pinned};
+    ///
+    /// let count: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(0));
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..4 {
+    ///         scope.spawn(|| pinned(|guard| count.update(guard, |old| RcuBox::new(old + 1))));
+    ///     }
+    /// });
+    /// assert_eq!(pinned(|guard| *count.read(guard)), 4); // none is lost
+    /// ```
     pub fn update(&self, _guard: &impl Protects<D>, mut f: impl FnMut(&T) -> RcuBox<T>) {
         loop {
             // ORDERING: Acquire as in `read`.

@@ -39,6 +39,18 @@ pub struct Epoch<D: Domain> {
 
 impl<D: Domain> Epoch<D> {
     /// One more reader of the domain. Needs memory, the first time.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{Epoch, Host, RcuBox, RcuCell};
+    ///
+    /// let cell: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(1));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let epoch = Epoch::register(); // each thread has its own
+    ///         assert_eq!(*cell.read(&epoch.pin()), 1);
+    ///     });
+    /// });
+    /// ```
     #[must_use]
     pub fn register() -> Epoch<D> {
         Epoch {
@@ -49,6 +61,18 @@ impl<D: Domain> Epoch<D> {
     }
 
     /// Begins to read; ends when the guard is dropped. May be nested.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{Epoch, GracePeriod, Host};
+    ///
+    /// let epoch = Epoch::<Host>::register();
+    /// let (outer, inner) = (epoch.pin(), epoch.pin());
+    /// let period = GracePeriod::<Host>::begin();
+    /// drop(outer);
+    /// assert!(!period.is_over(), "it reads until the last guard goes");
+    /// drop(inner);
+    /// assert!(period.is_over());
+    /// ```
     #[inline]
     pub fn pin(&self) -> Pinned<'_, D> {
         let depth = self.depth.get();

@@ -35,6 +35,16 @@ pub struct Participant<D: Domain> {
 impl<D: Domain> Participant<D> {
     /// One more reader of the domain. From now on nothing is freed unless it
     /// says now and then that it reads nothing. Needs memory, the first time.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{GracePeriod, Host, Participant};
+    ///
+    /// let processor = Participant::<Host>::register();
+    /// let period = GracePeriod::<Host>::begin();
+    /// assert!(!period.is_over(), "one that might be reading");
+    /// drop(processor);
+    /// assert!(period.is_over());
+    /// ```
     #[must_use]
     pub fn register() -> Participant<D> {
         let slot = D::state().register();
@@ -46,6 +56,16 @@ impl<D: Domain> Participant<D> {
     }
 
     /// Begins to read. Costs nothing.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{Host, Participant, RcuBox, RcuCell};
+    ///
+    /// let cell: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(1));
+    /// let processor = Participant::<Host>::register();
+    /// let (guard, other) = (processor.read(), processor.read());
+    /// assert_eq!(cell.read(&guard), cell.read(&other));
+    /// assert_eq!(size_of_val(&guard), 0);
+    /// ```
     #[inline]
     pub fn read(&self) -> ReadGuard<'_, D> {
         ReadGuard {
@@ -54,6 +74,18 @@ impl<D: Domain> Participant<D> {
     }
 
     /// Says that it reads nothing now. One load and one store.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{self, Host, Participant, RcuBox, RcuCell};
+    ///
+    /// let cell: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(1));
+    /// let mut processor = Participant::<Host>::register();
+    /// assert_eq!(*cell.read(&processor.read()), 1);
+    /// cell.replace(RcuBox::new(2));
+    /// assert!(!rcu::collect::<Host>(), "it might look at the first still");
+    /// processor.quiescent(); // once a round, where nothing of it is used any more
+    /// assert!(rcu::collect::<Host>());
+    /// ```
     #[inline]
     pub fn quiescent(&mut self) {
         D::state().quiescent(self.slot);
@@ -61,6 +93,16 @@ impl<D: Domain> Participant<D> {
 
     /// Reads nothing for as long as `f` takes, so that nobody waits for it: for
     /// the idle loop.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{self, Host, Participant, RcuBox, RcuCell};
+    ///
+    /// let cell: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(1));
+    /// let mut processor = Participant::<Host>::register();
+    /// cell.replace(RcuBox::new(2));
+    /// // Asleep, and nobody has to wake it to free something.
+    /// assert!(processor.offline(rcu::collect::<Host>));
+    /// ```
     pub fn offline<R>(&mut self, f: impl FnOnce() -> R) -> R {
         struct Back<'a, D: Domain>(&'a mut Participant<D>);
         impl<D: Domain> Drop for Back<'_, D> {
@@ -75,6 +117,23 @@ impl<D: Domain> Participant<D> {
 
     /// Spins until all who are reading now are done. A kernel rather begins a
     /// [`GracePeriod`] and looks again later.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{self, Epoch, Host, Participant, RcuBox, RcuCell};
+    ///
+    /// let cell: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(1));
+    /// let mut writer = Participant::<Host>::register();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let epoch = Epoch::<Host>::register();
+    ///         assert!([1, 2].contains(cell.read(&epoch.pin())));
+    ///     });
+    ///     cell.replace(RcuBox::new(2));
+    ///     writer.synchronize(); // nobody reads the first any more
+    /// });
+    /// drop(writer);
+    /// assert!(rcu::collect::<Host>());
+    /// ```
     pub fn synchronize(&mut self) {
         self.offline(|| {
             let period = GracePeriod::<D>::begin();

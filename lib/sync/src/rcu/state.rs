@@ -247,6 +247,12 @@ pub struct GracePeriod<D> {
 
 impl<D: Domain> GracePeriod<D> {
     /// This moment.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{GracePeriod, Host};
+    ///
+    /// assert!(GracePeriod::<Host>::begin().is_over(), "nobody reads");
+    /// ```
     #[must_use]
     pub fn begin() -> GracePeriod<D> {
         GracePeriod {
@@ -257,6 +263,18 @@ impl<D: Domain> GracePeriod<D> {
 
     /// Whether all who were reading when it began are done. Once it is over, it
     /// stays so.
+    ///
+    /// ```
+    /// use ochre_sync::rcu::{GracePeriod, Host, Participant};
+    ///
+    /// let mut reader = Participant::<Host>::register();
+    /// let period = GracePeriod::<Host>::begin();
+    /// assert!(!period.is_over()); // so look again later
+    /// reader.quiescent();
+    /// assert!(period.is_over());
+    /// # let _guard = reader.read();
+    /// assert!(period.is_over(), "whatever is read from now on");
+    /// ```
     #[must_use]
     pub fn is_over(&self) -> bool {
         D::state().is_over(self.target)
@@ -277,6 +295,22 @@ unsafe impl Sync for State {}
 impl State {
     maybe_const! {
         /// The state of a domain without readers.
+        ///
+        /// ```
+        /// use ochre_sync::rcu::{self, Domain, State};
+        ///
+        /// struct Mounts;
+        ///
+        /// // SAFETY: there is one state, and it is this one.
+        /// unsafe impl Domain for Mounts {
+        ///     fn state() -> &'static State {
+        ///         static STATE: State = State::new();
+        ///         &STATE
+        ///     }
+        /// }
+        ///
+        /// assert!(rcu::collect::<Mounts>(), "it has nothing to free");
+        /// ```
         #[must_use]
         pub fn new() -> State {
             State {

@@ -47,6 +47,13 @@ pub struct ClhNode {
 impl ClhNode {
     maybe_const! {
         /// A node in nobody's use.
+        ///
+        /// ```
+        /// use ochre_sync::ClhNode;
+        ///
+        /// let nodes = [const { ClhNode::new() }; 2];
+        /// assert_eq!(size_of_val(&nodes), 128); // no two on one cache line
+        /// ```
         #[must_use]
         pub fn new() -> ClhNode {
             ClhNode {
@@ -82,6 +89,19 @@ unsafe impl Sync for ClhHandle<'_> {}
 
 impl<'n> ClhHandle<'n> {
     /// A handle with this node.
+    ///
+    /// ```
+    /// use ochre_sync::{ClhHandle, ClhLock, ClhNode};
+    ///
+    /// let (mut first, mut own) = (ClhNode::new(), ClhNode::new());
+    /// let lock = ClhLock::new(&mut first, 0);
+    /// // Kept by a thread, or a processor, for all the locks it takes.
+    /// let mut handle = ClhHandle::new(&mut own);
+    /// for _ in 0..3 {
+    ///     *lock.lock(&mut handle) += 1;
+    /// }
+    /// assert_eq!(lock.into_inner(), 3);
+    /// ```
     pub fn new(node: &'n mut ClhNode) -> ClhHandle<'n> {
         ClhHandle {
             node: Some(NonNull::from(node)),
@@ -158,6 +178,14 @@ unsafe impl<T: ?Sized + Send> Sync for ClhLock<'_, T> {}
 
 impl<'n, T> ClhLock<'n, T> {
     /// A free lock around `value`, with a node for itself.
+    ///
+    /// ```
+    /// use ochre_sync::{ClhLock, ClhNode};
+    ///
+    /// let mut node = ClhNode::new();
+    /// let lock = ClhLock::new(&mut node, "a value");
+    /// assert_eq!(lock.into_inner(), "a value");
+    /// ```
     pub fn new(node: &'n mut ClhNode, value: T) -> ClhLock<'n, T> {
         // ORDERING: Relaxed; the node is borrowed exclusively.
         node.held.store(false, Ordering::Relaxed);
@@ -169,6 +197,15 @@ impl<'n, T> ClhLock<'n, T> {
     }
 
     /// Gives the value back; nobody else can hold the lock.
+    ///
+    /// ```
+    /// use ochre_sync::{ClhHandle, ClhLock, ClhNode};
+    ///
+    /// let (mut first, mut own) = (ClhNode::new(), ClhNode::new());
+    /// let lock = ClhLock::new(&mut first, Vec::new());
+    /// lock.lock(&mut ClhHandle::new(&mut own)).push(1);
+    /// assert_eq!(lock.into_inner(), [1]);
+    /// ```
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -176,6 +213,21 @@ impl<'n, T> ClhLock<'n, T> {
 
 impl<'n, T: ?Sized> ClhLock<'n, T> {
     /// Takes the lock, in turn, spinning while it is not ours.
+    ///
+    /// ```
+    /// use ochre_sync::{ClhHandle, ClhLock, ClhNode};
+    ///
+    /// let mut nodes = [const { ClhNode::new() }; 4];
+    /// let [first, others @ ..] = &mut nodes;
+    /// let turns = ClhLock::new(first, Vec::new());
+    /// std::thread::scope(|scope| {
+    ///     for (number, node) in others.iter_mut().enumerate() {
+    ///         let turns = &turns;
+    ///         scope.spawn(move || turns.lock(&mut ClhHandle::new(node)).push(number));
+    ///     }
+    /// });
+    /// assert_eq!(turns.into_inner().len(), 3);
+    /// ```
     ///
     /// # Panics
     /// If a guard got with this handle was forgotten: its node went with it.
@@ -210,6 +262,15 @@ impl<'n, T: ?Sized> ClhLock<'n, T> {
     }
 
     /// The value, through an exclusive reference to the lock.
+    ///
+    /// ```
+    /// use ochre_sync::{ClhLock, ClhNode};
+    ///
+    /// let mut node = ClhNode::new();
+    /// let mut lock = ClhLock::new(&mut node, 1);
+    /// *lock.get_mut() += 1; // nobody else knows it, so no handle is needed
+    /// assert_eq!(lock.into_inner(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

@@ -91,6 +91,14 @@ pub struct Depth {
 impl Depth {
     maybe_const! {
         /// No reason.
+        ///
+        /// ```
+        /// use ochre_sync::spin::Depth;
+        ///
+        /// /// What a machine keeps for each of its processors.
+        /// static REASONS: [Depth; 4] = [const { Depth::new() }; 4];
+        /// # assert_eq!(REASONS.len(), 4);
+        /// ```
         #[must_use]
         pub fn new() -> Depth {
             Depth {
@@ -238,6 +246,33 @@ pub struct IrqSafe<R, I> {
 impl<R, I> IrqSafe<R, I> {
     maybe_const! {
         /// The lock `raw`, safe to take in interrupt handlers.
+        ///
+        /// ```
+        /// use ochre_sync::spin::{IrqSafe, Lock, Ticket};
+        /// # use ochre_sync::spin::{Depth, Interrupts};
+        /// #
+        /// # struct Machine;
+        /// # std::thread_local! {
+        /// #     static DEPTH: Depth = const { Depth::new() };
+        /// # }
+        /// #
+        /// # impl Interrupts for Machine {
+        /// #     fn disable() -> bool {
+        /// #         false
+        /// #     }
+        /// #
+        /// #     fn enable() {}
+        /// #
+        /// #     fn with_depth<R>(f: impl FnOnce(&Depth) -> R) -> R {
+        /// #         DEPTH.with(f)
+        /// #     }
+        /// # }
+        ///
+        /// // Around any lock that spins, here a fair one.
+        /// static LOG: Lock<IrqSafe<Ticket, Machine>, u32> = Lock::with_raw(IrqSafe::new(Ticket::new()), 0);
+        /// *LOG.lock() += 1;
+        /// assert_eq!(*LOG.lock(), 1);
+        /// ```
         pub fn new(raw: R) -> IrqSafe<R, I> {
             IrqSafe {
                 raw,

@@ -103,6 +103,14 @@ unsafe impl<R: Sync, T: ?Sized + Send> Sync for Lock<R, T> {}
 impl<R, T> Lock<R, T> {
     maybe_const! {
         /// A lock around `value` that waits as `raw` does.
+        ///
+        /// ```
+        /// use ochre_sync::spin::{Lock, TestAndSet, Ticket};
+        ///
+        /// static QUICK: Lock<TestAndSet, u32> = Lock::with_raw(TestAndSet::new(), 1);
+        /// static FAIR: Lock<Ticket, u32> = Lock::with_raw(Ticket::new(), 2);
+        /// assert_eq!(*QUICK.lock() + *FAIR.lock(), 3);
+        /// ```
         pub fn with_raw(raw: R, value: T) -> Lock<R, T> {
             Lock {
                 raw,
@@ -112,6 +120,17 @@ impl<R, T> Lock<R, T> {
     }
 
     /// Gives the value back; nobody else can hold the lock.
+    ///
+    /// ```
+    /// use ochre_sync::SpinLock;
+    ///
+    /// let found = SpinLock::new(Vec::new());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| found.lock().push("one"));
+    ///     scope.spawn(|| found.lock().push("other"));
+    /// });
+    /// assert_eq!(found.into_inner().len(), 2);
+    /// ```
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -119,6 +138,14 @@ impl<R, T> Lock<R, T> {
 
 impl<R, T: ?Sized> Lock<R, T> {
     /// The value, through an exclusive reference to the lock.
+    ///
+    /// ```
+    /// use ochre_sync::SpinLock;
+    ///
+    /// let mut lock = SpinLock::new(1);
+    /// *lock.get_mut() += 1; // no atomic operation: the reference is the only one
+    /// assert_eq!(*lock.lock(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
@@ -126,6 +153,21 @@ impl<R, T: ?Sized> Lock<R, T> {
 
 impl<R: RawSpin, T: ?Sized> Lock<R, T> {
     /// Takes the lock, spinning while it is held.
+    ///
+    /// ```
+    /// use ochre_sync::SpinLock;
+    ///
+    /// static PAIR: SpinLock<(u32, u32)> = SpinLock::new((10, 0));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let mut pair = PAIR.lock();
+    ///         pair.0 -= 3;
+    ///         pair.1 += 3; // the guard goes here, and with it the lock
+    ///     });
+    ///     let pair = PAIR.lock();
+    ///     assert_eq!(pair.0 + pair.1, 10);
+    /// });
+    /// ```
     #[inline]
     pub fn lock(&self) -> Guard<'_, R, T> {
         self.raw.lock();
@@ -136,6 +178,22 @@ impl<R: RawSpin, T: ?Sized> Lock<R, T> {
     }
 
     /// Takes the lock if it is free now.
+    ///
+    /// ```
+    /// use ochre_sync::SpinLock;
+    ///
+    /// static LOG: SpinLock<Vec<&str>> = SpinLock::new(Vec::new());
+    ///
+    /// /// What a panic handler may do: its processor may hold the lock.
+    /// fn last_words() -> bool {
+    ///     LOG.try_lock().map(|mut log| log.push("panicked")).is_some()
+    /// }
+    ///
+    /// let held = LOG.lock();
+    /// assert!(!last_words());
+    /// drop(held);
+    /// assert!(last_words());
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> Option<Guard<'_, R, T>> {
         if !self.raw.try_lock() {
@@ -148,6 +206,16 @@ impl<R: RawSpin, T: ?Sized> Lock<R, T> {
     }
 
     /// Whether somebody holds the lock. It may have changed before the caller knows.
+    ///
+    /// ```
+    /// use ochre_sync::SpinLock;
+    ///
+    /// let lock = SpinLock::new(1);
+    /// let guard = lock.lock();
+    /// assert!(lock.is_locked());
+    /// drop(guard);
+    /// assert!(!lock.is_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         self.raw.is_locked()
     }

@@ -61,6 +61,14 @@ unsafe impl<T: ?Sized + Send> Sync for McsLock<T> {}
 impl<T> McsLock<T> {
     maybe_const! {
         /// A free lock around `value`.
+        ///
+        /// ```
+        /// use ochre_sync::McsLock;
+        ///
+        /// static RUN_QUEUE: McsLock<Vec<u32>> = McsLock::new(Vec::new());
+        /// RUN_QUEUE.with(|queue| queue.push(1));
+        /// assert_eq!(RUN_QUEUE.with(|queue| queue.pop()), Some(1));
+        /// ```
         pub fn new(value: T) -> McsLock<T> {
             McsLock {
                 tail: AtomicPtr::new(ptr::null_mut()),
@@ -70,6 +78,19 @@ impl<T> McsLock<T> {
     }
 
     /// Gives the value back; nobody else can hold the lock.
+    ///
+    /// ```
+    /// use ochre_sync::McsLock;
+    ///
+    /// let sum = McsLock::new(0);
+    /// std::thread::scope(|scope| {
+    ///     for number in 1..4 {
+    ///         let sum = &sum;
+    ///         scope.spawn(move || sum.with(|sum| *sum += number));
+    ///     }
+    /// });
+    /// assert_eq!(sum.into_inner(), 6);
+    /// ```
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -84,6 +105,15 @@ impl<T: ?Sized> McsLock<T> {
     /// # use ochre_sync::McsLock;
     /// let lock = McsLock::new(1);
     /// let outside: &mut u32 = lock.with(|value| value);
+    /// ```
+    ///
+    /// ```
+    /// use ochre_sync::McsLock;
+    ///
+    /// let jobs = McsLock::new(vec!["one", "two"]);
+    /// // What is wanted goes out as the closure's result.
+    /// let job = jobs.with(|jobs| jobs.pop());
+    /// assert_eq!((job, jobs.with(|jobs| jobs.len())), (Some("two"), 1));
     /// ```
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let node = Node::new();
@@ -106,6 +136,14 @@ impl<T: ?Sized> McsLock<T> {
     }
 
     /// As [`with`](McsLock::with) if the lock is free now, else `None`.
+    ///
+    /// ```
+    /// use ochre_sync::McsLock;
+    ///
+    /// let lock = McsLock::new(1);
+    /// lock.with(|_| assert!(lock.try_with(|_| ()).is_none(), "it is held"));
+    /// assert_eq!(lock.try_with(|number| *number), Some(1));
+    /// ```
     pub fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         let node = Node::new();
         // ORDERING: AcqRel as in `with`; a failure tells only that the lock is held.
@@ -130,6 +168,14 @@ impl<T: ?Sized> McsLock<T> {
     }
 
     /// The value, through an exclusive reference to the lock.
+    ///
+    /// ```
+    /// use ochre_sync::McsLock;
+    ///
+    /// let mut lock = McsLock::new(1);
+    /// *lock.get_mut() += 1;
+    /// assert_eq!(lock.with(|number| *number), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

@@ -68,6 +68,13 @@ pub struct TestAndSet {
 impl TestAndSet {
     maybe_const! {
         /// A free lock.
+        ///
+        /// ```
+        /// use ochre_sync::spin::{RawSpin, TestAndSet};
+        ///
+        /// static RAW: TestAndSet = TestAndSet::new();
+        /// assert!(RAW.try_lock() && !RAW.try_lock());
+        /// ```
         #[must_use]
         pub fn new() -> TestAndSet {
             TestAndSet {
@@ -135,6 +142,14 @@ const MOST_HINTS: u32 = if cfg!(any(loom, shuttle, miri)) {
 impl<T> Lock<TestAndSet, T> {
     maybe_const! {
         /// A free lock around `value`.
+        ///
+        /// ```
+        /// use ochre_sync::SpinLock;
+        ///
+        /// static TICKS: SpinLock<u64> = SpinLock::new(0);
+        /// *TICKS.lock() += 1;
+        /// assert_eq!(*TICKS.lock(), 1);
+        /// ```
         pub fn new(value: T) -> Lock<TestAndSet, T> {
             Lock::with_raw(TestAndSet::new(), value)
         }

@@ -68,6 +68,17 @@ pub struct Ticket {
 impl Ticket {
     maybe_const! {
         /// A free lock.
+        ///
+        /// ```
+        /// use ochre_sync::spin::{RawSpin, Ticket};
+        ///
+        /// static RAW: Ticket = Ticket::new();
+        /// RAW.lock();
+        /// assert!(RAW.is_locked());
+        /// // SAFETY: locked above.
+        /// unsafe { RAW.unlock() };
+        /// assert!(!RAW.is_locked());
+        /// ```
         #[must_use]
         pub fn new() -> Ticket {
             Ticket {
@@ -142,6 +153,18 @@ const MOST_HINTS: u32 = 64;
 impl<T> Lock<Ticket, T> {
     maybe_const! {
         /// A free lock around `value`.
+        ///
+        /// ```
+        /// use ochre_sync::TicketLock;
+        ///
+        /// static TURNS: TicketLock<u32> = TicketLock::new(0);
+        /// std::thread::scope(|scope| {
+        ///     for _ in 0..2 {
+        ///         scope.spawn(|| *TURNS.lock() += 1);
+        ///     }
+        /// });
+        /// assert_eq!(*TURNS.lock(), 2);
+        /// ```
         pub fn new(value: T) -> Lock<Ticket, T> {
             Lock::with_raw(Ticket::new(), value)
         }

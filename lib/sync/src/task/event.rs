@@ -36,6 +36,13 @@ pub struct Event {
 impl Event {
     maybe_const! {
         /// An event that has not happened.
+        ///
+        /// ```
+        /// use ochre_sync::task::Event;
+        ///
+        /// static DISK_READY: Event = Event::new();
+        /// assert!(!DISK_READY.is_set());
+        /// ```
         #[must_use]
         pub fn new() -> Event {
             Event {
@@ -46,6 +53,21 @@ impl Event {
     }
 
     /// It has happened: whoever waits goes on, and whoever comes need not wait.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Waker};
+    /// use ochre_sync::task::Event;
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let stop = Event::new();
+    /// let (mut one, mut two) = (pin!(stop.happened()), pin!(stop.happened()));
+    /// assert!(one.as_mut().poll(&mut context).is_pending());
+    /// assert!(two.as_mut().poll(&mut context).is_pending());
+    /// stop.set(); // tells both, and whoever asks later
+    /// assert!(one.poll(&mut context).is_ready() && two.poll(&mut context).is_ready());
+    /// assert!(pin!(stop.happened()).poll(&mut context).is_ready());
+    /// ```
     pub fn set(&self) {
         // ORDERING: Release pairs with the Acquire of `is_set`.
         self.set.store(true, Ordering::Release);
@@ -54,12 +76,36 @@ impl Event {
 
     /// It has not happened, from now on. Who was waiting when it had, and has not
     /// been polled since, goes on waiting.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Waker};
+    /// use ochre_sync::task::Event;
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let carrier = Event::new();
+    /// carrier.set();
+    /// assert!(pin!(carrier.happened()).poll(&mut context).is_ready());
+    /// carrier.reset(); // the cable is out
+    /// assert!(pin!(carrier.happened()).poll(&mut context).is_pending());
+    /// ```
     pub fn reset(&self) {
         // ORDERING: Relaxed; nothing follows from its not having happened.
         self.set.store(false, Ordering::Relaxed);
     }
 
     /// Whether it has happened.
+    ///
+    /// ```
+    /// use ochre_sync::task::Event;
+    ///
+    /// let event = Event::new();
+    /// event.set();
+    /// event.set();
+    /// assert!(event.is_set(), "it has happened, however often");
+    /// event.reset();
+    /// assert!(!event.is_set());
+    /// ```
     #[must_use]
     pub fn is_set(&self) -> bool {
         // ORDERING: Acquire pairs with the Release of `set`.
@@ -67,6 +113,24 @@ impl Event {
     }
 
     /// Waits until it has happened.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Waker};
+    /// use ochre_sync::task::Event;
+    ///
+    /// async fn serve(stop: &Event) -> &'static str {
+    ///     stop.happened().await;
+    ///     "stopped"
+    /// }
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let stop = Event::new();
+    /// let mut server = pin!(serve(&stop));
+    /// assert!(server.as_mut().poll(&mut context).is_pending());
+    /// stop.set();
+    /// assert!(server.as_mut().poll(&mut context).is_ready());
+    /// ```
     ///
     /// # Cancel safety
     /// It may be dropped at any time.

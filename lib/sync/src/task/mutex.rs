@@ -45,12 +45,27 @@ unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 impl<T> Mutex<T> {
     maybe_const! {
         /// A free mutex around `value`.
+        ///
+        /// ```
+        /// use ochre_sync::task::Mutex;
+        ///
+        /// static DISK: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+        /// assert!(DISK.try_lock().is_some_and(|disk| disk.is_empty()));
+        /// ```
         pub fn new(value: T) -> Mutex<T> {
             Mutex { semaphore: Semaphore::new(1), value: UnsafeCell::new(value) }
         }
     }
 
     /// The value; nobody else can have the mutex.
+    ///
+    /// ```
+    /// use ochre_sync::task::Mutex;
+    ///
+    /// let mutex = Mutex::new(1);
+    /// *mutex.try_lock().expect("it is free") += 1;
+    /// assert_eq!(mutex.into_inner(), 2);
+    /// ```
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -58,6 +73,26 @@ impl<T> Mutex<T> {
 
 impl<T: ?Sized> Mutex<T> {
     /// Takes the mutex, in turn.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Poll, Waker};
+    /// use ochre_sync::task::Mutex;
+    ///
+    /// async fn add(sum: &Mutex<u32>, number: u32) -> u32 {
+    ///     let mut sum = sum.lock().await; // and it may await other things with it
+    ///     *sum += number;
+    ///     *sum
+    /// }
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let sum = Mutex::new(1);
+    /// let held = sum.try_lock().expect("it is free");
+    /// let mut adds = pin!(add(&sum, 2));
+    /// assert_eq!(adds.as_mut().poll(&mut context), Poll::Pending);
+    /// drop(held);
+    /// assert_eq!(adds.as_mut().poll(&mut context), Poll::Ready(3));
+    /// ```
     ///
     /// # Cancel safety
     /// If dropped, it gives up its place, or the mutex to the next.
@@ -69,6 +104,15 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Takes the mutex if it is free now.
+    ///
+    /// ```
+    /// use ochre_sync::task::Mutex;
+    ///
+    /// let mutex = Mutex::new(1);
+    /// let guard = mutex.try_lock().expect("it is free");
+    /// assert!(mutex.try_lock().is_none());
+    /// # drop(guard);
+    /// ```
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let permit = self.semaphore.try_acquire(1)?;
         Some(MutexGuard {
@@ -78,6 +122,14 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// The value, through an exclusive reference to the mutex.
+    ///
+    /// ```
+    /// use ochre_sync::task::Mutex;
+    ///
+    /// let mut mutex = Mutex::new(1);
+    /// *mutex.get_mut() += 1; // nobody else has it: nothing to wait for
+    /// assert_eq!(mutex.into_inner(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

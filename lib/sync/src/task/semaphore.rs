@@ -43,6 +43,13 @@ struct Inner {
 impl Semaphore {
     maybe_const! {
         /// A semaphore with so many permits.
+        ///
+        /// ```
+        /// use ochre_sync::task::Semaphore;
+        ///
+        /// static REQUESTS: Semaphore = Semaphore::new(32); // as many as the disk's queue takes
+        /// assert_eq!(REQUESTS.available(), 32);
+        /// ```
         #[must_use]
         pub fn new(permits: usize) -> Semaphore {
             Semaphore {
@@ -55,6 +62,20 @@ impl Semaphore {
     ///
     /// If there never are that many, it waits for ever, and so does everybody behind.
     ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Waker};
+    /// use ochre_sync::task::Semaphore;
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let slots = Semaphore::new(3);
+    /// let kept = slots.try_acquire(2);
+    /// let mut three = pin!(slots.acquire(3)); // all of them, to be alone
+    /// assert!(three.as_mut().poll(&mut context).is_pending());
+    /// drop(kept);
+    /// assert!(three.as_mut().poll(&mut context).is_ready());
+    /// ```
+    ///
     /// # Cancel safety
     /// If dropped, it gives up its place, or gives the permits back.
     pub fn acquire(&self, count: usize) -> Acquire<'_> {
@@ -66,6 +87,14 @@ impl Semaphore {
     }
 
     /// Takes `count` permits if they are there and nobody waits.
+    ///
+    /// ```
+    /// use ochre_sync::task::Semaphore;
+    ///
+    /// let slots = Semaphore::new(3);
+    /// let two = slots.try_acquire(2);
+    /// assert!(two.is_some() && slots.try_acquire(2).is_none(), "one is left");
+    /// ```
     pub fn try_acquire(&self, count: usize) -> Option<Permit<'_>> {
         let taken = self.inner.lock().take(count);
         // Made only if it was taken: dropping a permit gives it back.
@@ -76,12 +105,33 @@ impl Semaphore {
     }
 
     /// How many permits nobody has. It may have changed before the caller knows.
+    ///
+    /// ```
+    /// use ochre_sync::task::Semaphore;
+    ///
+    /// let slots = Semaphore::new(3);
+    /// let _two = slots.try_acquire(2);
+    /// assert_eq!(slots.available(), 1);
+    /// ```
     #[must_use]
     pub fn available(&self) -> usize {
         self.inner.lock().permits
     }
 
     /// Adds permits.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Waker};
+    /// use ochre_sync::task::Semaphore;
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let packets = Semaphore::new(0);
+    /// let mut next = pin!(packets.acquire(1));
+    /// assert!(next.as_mut().poll(&mut context).is_pending());
+    /// packets.add(1); // one has come
+    /// assert!(next.as_mut().poll(&mut context).is_ready());
+    /// ```
     ///
     /// # Panics
     /// If there would be more than `usize::MAX`.
@@ -261,6 +311,16 @@ pub struct Permit<'a> {
 
 impl Permit<'_> {
     /// Keeps the permits for ever: the semaphore has that many less.
+    ///
+    /// ```
+    /// use ochre_sync::task::Semaphore;
+    ///
+    /// let packets = Semaphore::new(2);
+    /// if let Some(permit) = packets.try_acquire(1) {
+    ///     permit.forget(); // a packet was taken, and does not come back
+    /// }
+    /// assert_eq!(packets.available(), 1);
+    /// ```
     pub fn forget(self) {
         core::mem::forget(self);
     }

@@ -51,6 +51,13 @@ struct Inner {
 impl WaitQueue {
     maybe_const! {
         /// A queue nobody waits in.
+        ///
+        /// ```
+        /// use ochre_sync::task::WaitQueue;
+        ///
+        /// static READERS: WaitQueue = WaitQueue::new();
+        /// assert!(!READERS.wake_one(), "nobody waits");
+        /// ```
         #[must_use]
         pub fn new() -> WaitQueue {
             WaitQueue {
@@ -61,6 +68,22 @@ impl WaitQueue {
 
     /// Waits until `condition` gives something. It is asked at each wake-up, by
     /// whoever polls, with no lock held.
+    ///
+    /// ```
+    /// use core::cell::Cell;
+    /// use core::pin::pin;
+    /// use core::task::{Context, Poll, Waker};
+    /// use ochre_sync::task::WaitQueue;
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let (changed, bytes) = (WaitQueue::new(), Cell::new(0));
+    /// let mut enough = pin!(changed.wait_until(|| Some(bytes.get()).filter(|bytes| *bytes >= 4)));
+    /// for (came, end) in [(3, Poll::Pending), (2, Poll::Ready(5))] {
+    ///     bytes.set(bytes.get() + came);
+    ///     changed.wake_all();
+    ///     assert_eq!(enough.as_mut().poll(&mut context), end);
+    /// }
+    /// ```
     ///
     /// # Cancel safety
     /// If dropped, it leaves the queue; a wake-up meant for one that it got goes to
@@ -78,6 +101,26 @@ impl WaitQueue {
     ///
     /// For a change that one waiter can use up. If it finds the condition false
     /// (somebody came by who did not wait), it is first in the queue again.
+    ///
+    /// ```
+    /// use core::cell::Cell;
+    /// use core::pin::pin;
+    /// use core::task::{Context, Poll, Waker};
+    /// use ochre_sync::task::WaitQueue;
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let (changed, job) = (WaitQueue::new(), Cell::new(None));
+    /// let (mut one, mut two) = (
+    ///     pin!(changed.wait_until(|| job.take())),
+    ///     pin!(changed.wait_until(|| job.take())),
+    /// );
+    /// assert!(one.as_mut().poll(&mut context).is_pending());
+    /// assert!(two.as_mut().poll(&mut context).is_pending());
+    /// job.set(Some("a job"));
+    /// assert!(changed.wake_one()); // one job, one worker: the first to come
+    /// assert_eq!(one.as_mut().poll(&mut context), Poll::Ready("a job"));
+    /// assert!(two.as_mut().poll(&mut context).is_pending());
+    /// ```
     pub fn wake_one(&self) -> bool {
         let mut inner = self.inner.lock();
         let somebody = !inner.queue.is_empty();
@@ -91,6 +134,21 @@ impl WaitQueue {
 
     /// Wakes all who wait now. Those whose condition is still false stand in the
     /// queue again, behind all others.
+    ///
+    /// ```
+    /// use core::cell::Cell;
+    /// use core::pin::pin;
+    /// use core::task::{Context, Waker};
+    /// use ochre_sync::task::WaitQueue;
+    ///
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// let (changed, open) = (WaitQueue::new(), Cell::new(false));
+    /// let mut readers = [(); 2].map(|()| Box::pin(changed.wait_until(|| open.get().then_some(()))));
+    /// assert!(readers.iter_mut().all(|reader| reader.as_mut().poll(&mut context).is_pending()));
+    /// open.set(true);
+    /// changed.wake_all(); // it is open for all of them
+    /// assert!(readers.iter_mut().all(|reader| reader.as_mut().poll(&mut context).is_ready()));
+    /// ```
     pub fn wake_all(&self) {
         let mut wakers = Wakers::new();
         let mut inner = self.inner.lock();
@@ -110,6 +168,20 @@ impl WaitQueue {
     }
 
     /// Whether somebody waits. It may have changed before the caller knows.
+    ///
+    /// ```
+    /// use core::pin::pin;
+    /// use core::task::{Context, Waker};
+    /// use ochre_sync::task::WaitQueue;
+    ///
+    /// let queue = WaitQueue::new();
+    /// {
+    ///     let mut waits = pin!(queue.wait_until(|| None::<()>));
+    ///     assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    ///     assert!(queue.has_waiters());
+    /// }
+    /// assert!(!queue.has_waiters(), "it went with its future");
+    /// ```
     #[must_use]
     pub fn has_waiters(&self) -> bool {
         !self.inner.lock().queue.is_empty()

@@ -47,6 +47,13 @@ unsafe impl<T: Send> Sync for Checked<T> {}
 impl<T> Checked<T> {
     maybe_const! {
         /// A place for one message.
+        ///
+        /// ```
+        /// use ochre_sync::channel::oneshot::Checked;
+        ///
+        /// static RESULT: Checked<u32> = Checked::new();
+        /// assert!(!RESULT.is_ready());
+        /// ```
         #[must_use]
         pub fn new() -> Checked<T> {
             Checked {
@@ -58,6 +65,15 @@ impl<T> Checked<T> {
 
     /// Sends the message.
     ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::Checked;
+    ///
+    /// let place = Checked::new();
+    /// place.send(1);
+    /// let again = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| place.send(2)));
+    /// assert!(again.is_err(), "one message, once");
+    /// ```
+    ///
     /// # Panics
     /// If a message was sent before, received or not.
     pub fn send(&self, message: T) {
@@ -68,6 +84,15 @@ impl<T> Checked<T> {
     }
 
     /// Sends the message if none was sent before.
+    ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::Checked;
+    ///
+    /// let winner = Checked::new();
+    /// assert_eq!(winner.try_send("first"), Ok(()));
+    /// assert_eq!(winner.try_send("second"), Err("second"));
+    /// assert_eq!(winner.receive(), "first");
+    /// ```
     ///
     /// # Errors
     /// Gives the message back if one was.
@@ -89,6 +114,17 @@ impl<T> Checked<T> {
 
     /// Whether a message waits: if nobody else receives, [`receive`](Checked::receive)
     /// will not panic.
+    ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::Checked;
+    ///
+    /// let place = Checked::new();
+    /// place.send(1);
+    /// if place.is_ready() {
+    ///     assert_eq!(place.receive(), 1);
+    /// }
+    /// assert!(!place.is_ready(), "it was received");
+    /// ```
     #[must_use]
     pub fn is_ready(&self) -> bool {
         // ORDERING: Relaxed; `receive` synchronises, and sees READY or later.
@@ -96,6 +132,17 @@ impl<T> Checked<T> {
     }
 
     /// Receives the message.
+    ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::Checked;
+    ///
+    /// let place = Checked::new();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| place.send(vec![1, 2]));
+    /// });
+    /// // The thread has ended, so the message is there.
+    /// assert_eq!(place.receive(), [1, 2]);
+    /// ```
     ///
     /// # Panics
     /// If there is none, or it was received before.
@@ -107,6 +154,15 @@ impl<T> Checked<T> {
     }
 
     /// Receives the message if there is one.
+    ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::Checked;
+    ///
+    /// let place = Checked::new();
+    /// assert_eq!(place.try_receive(), None);
+    /// place.send(1);
+    /// assert_eq!((place.try_receive(), place.try_receive()), (Some(1), None));
+    /// ```
     pub fn try_receive(&self) -> Option<T> {
         // ORDERING: Acquire pairs with the Release of `try_send`.
         self.state

@@ -38,6 +38,16 @@ pub struct Channel<T, B: Blocking> {
 impl<T, B: Blocking> Channel<T, B> {
     maybe_const! {
         /// A channel that is not split.
+        ///
+        /// ```
+        /// use ochre_sync::blocking::Futex;
+        /// use ochre_sync::channel::oneshot::Channel;
+        ///
+        /// let mut channel: Channel<u32, Futex> = Channel::new(); // all of it, on this stack
+        /// let (sender, receiver) = channel.split();
+        /// assert_eq!(sender.send(1), Ok(()));
+        /// assert_eq!(receiver.recv(), Ok(1));
+        /// ```
         #[must_use]
         pub fn new() -> Channel<T, B> {
             Channel { slot: Slot::new() }
@@ -45,6 +55,19 @@ impl<T, B: Blocking> Channel<T, B> {
     }
 
     /// Two halves. What former halves left is dropped, even if they were forgotten.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::channel::oneshot::Channel;
+    ///
+    /// let mut channel = Channel::<_, Futex>::new();
+    /// {
+    ///     let (sender, _receiver) = channel.split();
+    ///     assert!(sender.send("nobody reads it").is_ok());
+    /// }
+    /// let (_sender, receiver) = channel.split();
+    /// assert!(!receiver.is_ready(), "it begins again");
+    /// ```
     pub fn split(&mut self) -> (Sender<'_, T, B>, Receiver<'_, T, B>) {
         *self = Channel::new();
         let slot = NonNull::from(&self.slot);
@@ -142,6 +165,21 @@ impl<T, B: Blocking> Sender<'_, T, B> {
 
     /// Sends the message. It happens before the receive.
     ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::channel::{SendError, oneshot};
+    ///
+    /// let (sender, receiver) = oneshot::channel::<_, Futex>();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || sender.send("an answer"));
+    ///     assert_eq!(receiver.recv(), Ok("an answer"));
+    /// });
+    ///
+    /// let (sender, receiver) = oneshot::channel::<_, Futex>();
+    /// drop(receiver);
+    /// assert_eq!(sender.send("too late"), Err(SendError("too late")));
+    /// ```
+    ///
     /// # Errors
     /// Gives the message back if the receiver is gone.
     pub fn send(self, message: T) -> Result<(), SendError<T>> {
@@ -157,6 +195,16 @@ impl<T, B: Blocking> Sender<'_, T, B> {
     }
 
     /// Whether the receiver is gone, so that sending is of no use.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::channel::oneshot;
+    ///
+    /// let (sender, receiver) = oneshot::channel::<u32, Futex>();
+    /// assert!(!sender.is_closed());
+    /// drop(receiver);
+    /// assert!(sender.is_closed(), "there is no need to work it out");
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.slot().is_gone()
@@ -211,12 +259,33 @@ impl<T, B: Blocking> Receiver<'_, T, B> {
     }
 
     /// Whether a message is there: then [`receive`](Receiver::receive) does not panic.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::channel::oneshot;
+    ///
+    /// let (sender, receiver) = oneshot::channel::<_, Futex>();
+    /// assert!(!receiver.is_ready());
+    /// assert!(sender.send(1).is_ok());
+    /// assert!(receiver.is_ready());
+    /// ```
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.slot().is_ready()
     }
 
     /// The message, which is there.
+    ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::channel::oneshot;
+    ///
+    /// let (sender, receiver) = oneshot::channel::<_, Futex>();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || sender.send(7));
+    /// });
+    /// assert_eq!(receiver.receive(), 7); // the thread has ended: it is there
+    /// ```
     ///
     /// # Panics
     /// If it is not.
@@ -230,6 +299,17 @@ impl<T, B: Blocking> Receiver<'_, T, B> {
 
     /// The message, if it is there.
     ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::channel::{TryRecvError, oneshot};
+    ///
+    /// let (sender, mut receiver) = oneshot::channel::<_, Futex>();
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// assert!(sender.send(1).is_ok());
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+    /// ```
+    ///
     /// # Errors
     /// If it is not there, or will not come, or was taken.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
@@ -238,6 +318,17 @@ impl<T, B: Blocking> Receiver<'_, T, B> {
 
     /// Sleeps until the message is there.
     ///
+    /// ```
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::channel::{RecvError, oneshot};
+    ///
+    /// let (sender, receiver) = oneshot::channel::<u32, Futex>();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || drop(sender)); // it has failed
+    ///     assert_eq!(receiver.recv(), Err(RecvError));
+    /// });
+    /// ```
+    ///
     /// # Errors
     /// If the sender was dropped instead.
     pub fn recv(self) -> Result<T, RecvError> {
@@ -245,6 +336,18 @@ impl<T, B: Blocking> Receiver<'_, T, B> {
     }
 
     /// Sleeps until the message is there, but not longer than `timeout`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use ochre_sync::blocking::Futex;
+    /// use ochre_sync::channel::{RecvTimeoutError, oneshot};
+    ///
+    /// let (sender, mut receiver) = oneshot::channel::<_, Futex>();
+    /// let patience = Duration::from_millis(1);
+    /// assert_eq!(receiver.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
+    /// assert!(sender.send(1).is_ok());
+    /// assert_eq!(receiver.recv_timeout(patience), Ok(1));
+    /// ```
     ///
     /// # Errors
     /// If the time was over, or the sender was dropped, or the message was taken.

@@ -99,6 +99,13 @@ unsafe impl<T: Send> Sync for Channel<T> {}
 impl<T> Channel<T> {
     maybe_const! {
         /// A channel that is not split.
+        ///
+        /// ```
+        /// use ochre_sync::channel::oneshot::parked::Channel;
+        ///
+        /// let mut channel: Channel<u32> = Channel::new();
+        /// assert!(!channel.split().1.is_ready());
+        /// ```
         #[must_use]
         pub fn new() -> Channel<T> {
             Channel {
@@ -110,6 +117,17 @@ impl<T> Channel<T> {
 
     /// Two halves, the receiver for this thread. What former halves left is
     /// dropped, even if they were forgotten.
+    ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::parked::Channel;
+    ///
+    /// let mut channel = Channel::new();
+    /// let (sender, receiver) = channel.split();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || sender.send("hello")); // the sender goes elsewhere
+    ///     assert_eq!(receiver.receive(), Ok("hello")); // and the receiver stays
+    /// });
+    /// ```
     pub fn split(&mut self) -> (Sender<'_, T>, Receiver<'_, T>) {
         *self = Channel::new();
         let channel = &*self;
@@ -145,6 +163,15 @@ pub struct Sender<'a, T> {
 
 impl<T> Sender<'_, T> {
     /// Sends the message and wakes the receiver.
+    ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::parked::Channel;
+    ///
+    /// let mut channel = Channel::new();
+    /// let (sender, receiver) = channel.split();
+    /// sender.send(String::from("it moves"));
+    /// assert_eq!(receiver.receive().as_deref(), Ok("it moves"));
+    /// ```
     pub fn send(mut self, message: T) {
         // SAFETY: the only sender, used up by this; the receiver waits for READY.
         unsafe { self.channel.message.put(message) };
@@ -184,6 +211,18 @@ pub struct Receiver<'a, T> {
 
 impl<T> Receiver<'_, T> {
     /// Whether a message is there.
+    ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::parked::Channel;
+    ///
+    /// let mut channel = Channel::new();
+    /// let (sender, receiver) = channel.split();
+    /// assert!(!receiver.is_ready());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || sender.send(1));
+    /// });
+    /// assert!(receiver.is_ready());
+    /// ```
     #[must_use]
     pub fn is_ready(&self) -> bool {
         // ORDERING: Relaxed; `receive` synchronises.
@@ -192,6 +231,17 @@ impl<T> Receiver<'_, T> {
 
     /// Sleeps until the message is there. It does not mind being unparked by
     /// others: it looks again.
+    ///
+    /// ```
+    /// use ochre_sync::channel::oneshot::parked::Channel;
+    ///
+    /// let mut channel = Channel::new();
+    /// let (sender, receiver) = channel.split();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(move || sender.send((1..=10).sum::<u32>()));
+    ///     assert_eq!(receiver.receive(), Ok(55));
+    /// });
+    /// ```
     ///
     /// # Errors
     /// If the sender was dropped instead.
