@@ -17,6 +17,7 @@ pub mod seccomp;
 pub mod session;
 mod shares;
 pub mod table;
+pub mod task_limit;
 mod thread;
 mod thread_list;
 pub mod usage;

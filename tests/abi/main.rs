@@ -100,9 +100,11 @@ const NEWER: &str = "max,pauth-impdef=on";
 
 /// Groups that are compared with the host's Linux on AArch64, too, and why: Debian's
 /// knows less, and what they ask is answered alike on all machines.
-const WITH_THE_HOSTS: [(&str, &str); 3] = [
+const WITH_THE_HOSTS: [(&str, &str); 5] = [
     ("memfd-seals", "MFD_EXEC is of Linux 6.3"),
     ("futex2", "futex_wait and its like are of Linux 6.7"),
+    ("futex-gone", "as futex2"),
+    ("futex-races", "as futex2"),
     ("pidfd", "those of threads are of Linux 6.9"),
 ];
 

@@ -22,7 +22,7 @@ const PROCESSORS: [u32; 3] = [1, 2, 4];
 const ON_MOST: &str = "signals and kills in every wait";
 
 /// The cases: name, memory in MiB, script, expected output.
-const CASES: [(&str, u64, &str, &str); 19] = [
+const CASES: [(&str, u64, &str, &str); 20] = [
     (
         "fork bomb",
         64,
@@ -118,6 +118,12 @@ const CASES: [(&str, u64, &str, &str); 19] = [
         96,
         "cd /tmp; abi-test --storms; echo alive",
         "runs: true\nobjects were counted: true\nno object is left: true\nmemory is back: true\nalive\n",
+    ),
+    (
+        "as many threads and numbers as there may be",
+        96,
+        "abi-test --limits; echo alive",
+        include_str!("limits.out"),
     ),
     (
         "every kind of thing until memory runs out",

@@ -9,10 +9,10 @@ use ochre_abi::Errno;
 use ochre_abi::clone::CloneFlags;
 use ochre_hal::memory;
 use ochre_hal::user::UserContext;
-use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 
 use super::table::{self, Table};
-use super::{Capability, Pid, PidFd, Process, Resource, Shares, Thread, ThreadState, Work};
+use super::task_limit::{self, Share};
+use super::{Capability, Pid, PidFd, Process, Shares, Thread, ThreadState, Work};
 use crate::memory::{AddressSpace, Fork};
 use crate::sched;
 use crate::syscall::{self, Call, FromArgument, Outcome, Ptr, pidfd, tags};
@@ -27,9 +27,6 @@ const FRAMES_PER_PROCESS: usize = 16;
 /// copy pages they share. Without it a fork bomb lives on by what the death of
 /// its own children frees, and the machine does nothing else.
 const PART_LEFT: usize = 32;
-
-/// Threads that a machine has at least, whatever its memory.
-const LEAST_TASKS: usize = 64;
 
 /// Flags that are understood and carried out, or have no effect here.
 const KNOWN: CloneFlags = CloneFlags::VM
@@ -140,37 +137,15 @@ impl Request {
             answer => answer,
         }
     }
-}
 
-/// What the limit was set to; 0 is never.
-static TASK_LIMIT: AtomicUsize = AtomicUsize::new(0);
-
-/// What it may be set to: numbers of threads have 30 bits in futex words.
-const TASK_LIMITS: core::ops::RangeInclusive<usize> = 20..=0x3fff_ffff;
-
-/// How many threads there may be (`/proc/sys/kernel/threads-max`), ended
-/// processes that nobody has asked after among them: unless set, as many as fit
-/// in an eighth of memory at 16 KiB each, as Linux reckons.
-#[must_use]
-pub fn task_limit() -> usize {
-    // ORDERING: a limit that stands for itself.
-    match TASK_LIMIT.load(Ordering::Relaxed) {
-        0 => (memory::stats().total / 32).max(LEAST_TASKS),
-        set => set,
+    /// Whether the number is still nobody's. Where any will do, the call is made
+    /// again if it is not: the numbers had all been given once more meanwhile.
+    fn check_free(&self, table: &Table, pid: Pid) -> Result<(), Errno> {
+        table.check_free(pid).map_err(|taken| match self.set_tid {
+            Some(_) => taken,
+            None => Errno::ERESTARTNOINTR,
+        })
     }
-}
-
-/// Sets how many threads there may be. Those there are stay.
-///
-/// # Errors
-/// EINVAL outside of what it may be.
-pub fn set_task_limit(limit: usize) -> Result<(), Errno> {
-    if !TASK_LIMITS.contains(&limit) {
-        return Err(Errno::EINVAL);
-    }
-    // ORDERING: as above.
-    TASK_LIMIT.store(limit, Ordering::Relaxed);
-    Ok(())
 }
 
 /// Makes a process or a thread; answers its number, for `VFORK` once the child
@@ -181,15 +156,12 @@ pub fn set_task_limit(limit: usize) -> Result<(), Errno> {
 /// ENOMEM.
 pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
     request.check(call.thread)?;
-    check_task_limit(call.thread)?;
+    let share = Share::of(call.thread)?;
     let total = memory::stats().total;
     if !memory::has_headroom(FRAMES_PER_PROCESS.max(total / PART_LEFT)) {
         return Err(Errno::ENOMEM);
     }
-    // The superuser is no exception.
-    if table::lock().task_count() >= task_limit() {
-        return Err(Errno::EAGAIN);
-    }
+    task_limit::check_all(&table::lock())?;
     let mut user = call.user.duplicate().map_err(|_| Errno::ENOMEM)?;
     user.set_syscall_result(0);
     if request.stack != 0 {
@@ -201,6 +173,7 @@ pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
     let maker = Maker {
         thread: call.thread,
         space: call.space,
+        share,
     };
     let space = if request.flags.contains(CloneFlags::VM) {
         Arc::clone(call.space)
@@ -227,10 +200,12 @@ fn clone_and_wait(
     space: Arc<AddressSpace>,
 ) -> Outcome {
     let (thread, own) = (Arc::clone(maker.thread), Arc::clone(maker.space));
+    let share = maker.share;
     Outcome::wait(async move {
         let maker = Maker {
             thread: &thread,
             space: &own,
+            share,
         };
         let child = maker.make(&request, user, space)?;
         let tid = child.tid().as_usize();
@@ -249,6 +224,7 @@ fn clone_by_parts(
     mut fork: Fork,
 ) -> Outcome {
     let (thread, space) = (Arc::clone(maker.thread), Arc::clone(maker.space));
+    let share = maker.share;
     Outcome::wait(async move {
         let copied = loop {
             sched::yield_now().await;
@@ -271,6 +247,7 @@ fn clone_by_parts(
         let maker = Maker {
             thread: &thread,
             space: &space,
+            share,
         };
         let child = maker.make(&request, user, fork.into_child())?;
         let tid = child.tid().as_usize();
@@ -282,39 +259,12 @@ fn clone_by_parts(
     })
 }
 
-/// Whether the user may have one more thread (`RLIMIT_NPROC`). The superuser
-/// and those who may raise limits may (setrlimit(2)).
-fn check_task_limit(thread: &Thread) -> Result<(), Errno> {
-    let credentials = thread.credentials();
-    let user = credentials.uid.real;
-    if user == 0
-        || credentials.has(Capability::SysAdmin)
-        || credentials.has(Capability::SysResource)
-    {
-        return Ok(());
-    }
-    let limit = thread.process.limits.soft(Resource::Processes);
-    let table = table::lock();
-    let threads = table
-        .threads()
-        .filter(|thread| thread.credentials().uid.real == user)
-        .count();
-    // As on Linux, those that nobody has asked after yet count, too.
-    let ended = table
-        .iter()
-        .filter(|of| of.is_zombie && of.process.credentials().uid.real == user)
-        .count();
-    drop(table);
-    if (threads + ended) as u64 >= limit {
-        return Err(Errno::EAGAIN);
-    }
-    Ok(())
-}
-
 /// Who makes a process or a thread.
 struct Maker<'a> {
     thread: &'a Arc<Thread>,
     space: &'a Arc<AddressSpace>,
+    /// What its user may have.
+    share: Share,
 }
 
 impl Maker<'_> {
@@ -384,7 +334,7 @@ fn new_thread(
     );
     prepare_tid(&thread, request, &space);
     match insert_with_pidfd(maker, request, &thread, || {
-        join_group(maker.thread, &thread)
+        join_group(maker, request, &thread)
     }) {
         Ok(()) => Ok(thread),
         Err(errno) => {
@@ -417,17 +367,18 @@ fn insert_with_pidfd(
 /// Puts a new thread into its process and the table. Whoever ends all threads
 /// of a process, or all but one, tells them under the lock of their list: here
 /// the maker has been told, or the new thread will be.
-fn join_group(maker: &Thread, thread: &Arc<Thread>) -> Result<(), Errno> {
+fn join_group(maker: &Maker<'_>, request: &Request, thread: &Arc<Thread>) -> Result<(), Errno> {
     let mut table = table::lock();
+    maker.share.check(&table)?;
     let mut threads = thread.process.threads.lock();
-    if maker.work().contains(Work::EXIT) {
+    if maker.thread.work().contains(Work::EXIT) {
         // The maker ends before it could see the answer.
         return Err(Errno::ERESTARTNOINTR);
     }
-    table.check_free(thread.tid())?;
+    request.check_free(&table, thread.tid())?;
     threads.make_room(1)?;
     // Under the lock: whoever restricts all threads finds it restricted.
-    thread.take_over_restrictions(maker);
+    thread.take_over_restrictions(maker.thread);
     threads.push(Arc::clone(thread));
     table.insert_thread(Arc::clone(thread));
     Ok(())
@@ -477,7 +428,8 @@ fn new_process(
     prepare_tid(&thread, request, &space);
     let inserted = insert_with_pidfd(maker, request, &thread, || {
         let mut table = table::lock();
-        table.check_free(pid)?;
+        maker.share.check(&table)?;
+        request.check_free(&table, pid)?;
         insert(&mut table, maker.thread, &process)?;
         table.insert_thread(Arc::clone(&thread));
         Ok(())

@@ -26,6 +26,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> Option<i32> {
         "--kernel-memory" => return Some(crate::kernel_memory::role()),
         "--spare" => crate::groups::lazy_free::role(),
         "--storms" => return Some(crate::groups::storms::role()),
+        "--limits" => return Some(crate::groups::task_limits::role()),
         "--elf" => elf(words.first().map_or("/bin/busybox", String::as_str)),
         _ => return None,
     }

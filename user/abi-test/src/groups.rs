@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod forked_tables;
 mod futex;
+mod futex_gone;
 mod futex_ops;
 mod futex_pi;
 mod futex_wait;
@@ -56,6 +57,7 @@ mod stat;
 pub(crate) mod storms;
 mod system;
 mod tags;
+pub(crate) mod task_limits;
 mod thread_ends;
 pub(crate) mod thread_shares;
 mod threads;
@@ -178,6 +180,7 @@ pub(crate) const ALL: &[Group] = groups![
     "processors" => processors::run,
     "rlimits" => limits::rlimits,
     "limits" => limits::run,
+    "task-limits"(root) => task_limits::run,
     "futex" => futex::run,
     "futex-ops" => futex_ops::run,
     "futex-wait" => futex_wait::run,
@@ -185,6 +188,8 @@ pub(crate) const ALL: &[Group] = groups![
     "futex-pi" => futex_pi::run,
     "futex-requeue-pi" => futex_pi::requeue,
     "robust-lists" => futex_pi::robust,
+    "futex-gone" => futex_gone::run,
+    "futex-races" => futex_gone::races,
     "signal-storms" => storms::signals,
     "killed-waits" => storms::kills,
     "threads" => threads::run,

@@ -269,6 +269,12 @@ pub(crate) fn peek32(addr: usize) -> u32 {
     unsafe { core::ptr::with_exposed_provenance::<u32>(addr).read_volatile() }
 }
 
+/// Writes such a word.
+pub(crate) fn poke32(addr: usize, word: u32) {
+    // SAFETY: as `peek32`.
+    unsafe { core::ptr::with_exposed_provenance_mut::<u32>(addr).write_volatile(word) }
+}
+
 /// Runs the instructions at an address the case filled and made executable.
 pub(crate) fn jump(addr: usize) -> u64 {
     // SAFETY: the case wrote a function there, or means to fault.

@@ -14,7 +14,7 @@ use crate::ipc::pipe;
 use crate::ipc::sysv::shm;
 use crate::memory;
 use crate::memory::commit::{self, Overcommit};
-use crate::process::{LAST_CAPABILITY, OPEN_FILES_MAX, attach, clone, table};
+use crate::process::{LAST_CAPABILITY, OPEN_FILES_MAX, attach, table, task_limit};
 use crate::syscall::system;
 
 pub(super) const TOP: &[Entry] = &[
@@ -69,8 +69,8 @@ const KERNEL: &[Entry] = &[
     ),
     Entry::setting(
         "threads-max",
-        |text| line(text, clone::task_limit()),
-        |bytes| clone::set_task_limit(number(bytes)?),
+        |text| line(text, task_limit::task_limit()),
+        |bytes| task_limit::set_task_limit(number(bytes)?),
     ),
     Entry::text("version", |text| line(text, system::VERSION)),
     Entry::directory("yama", YAMA),

@@ -230,9 +230,10 @@ pub(super) fn attempt(
     if let Some(owner) = known
         && value & OWNER != owner.0
         && value & OWNER_DIED == 0
-        && seen.owner.is_some()
+        && (value & OWNER == 0 || seen.owner.is_some())
     {
-        // The word was changed by somebody who does not have it.
+        // The word was changed by somebody who does not have it, or its memory
+        // was given up.
         return refused(Errno::EINVAL);
     }
     if known.is_none() && value & OWNER == 0 {

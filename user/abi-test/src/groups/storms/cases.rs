@@ -1,0 +1,409 @@
+//! The calls that wait, with what ends each for good.
+
+use super::world::{USR2, World, range};
+use crate::call;
+use crate::errno::Errno;
+use crate::sys::{self, Ret};
+
+const FUTEX_WAITV: i64 = libc::SYS_futex_waitv;
+
+/// A call that waits, and what ends it for good.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) body: fn(&World) -> Ret,
+    /// `None` where only a signal ends it.
+    pub(super) end: Option<fn(&World, i32)>,
+}
+
+fn poll_fds(world: &World) -> [libc::pollfd; 1] {
+    [libc::pollfd {
+        fd: world.empty[0],
+        events: libc::POLLIN,
+        revents: 0,
+    }]
+}
+
+fn fill_pipe(world: &World, _: i32) {
+    let _ = call!(SYS_write, world.empty[1], &[1_u8][..], 1);
+}
+
+fn drain_pipe(world: &World, _: i32) {
+    let mut block = [0_u8; 65536];
+    let _ = call!(SYS_read, world.full[0], &mut block[..], 65536);
+}
+
+fn set_and_wake(address: usize) {
+    sys::poke(address, 1);
+    let _ = call!(SYS_futex, address, libc::FUTEX_WAKE, i32::MAX);
+}
+
+/// A child of a `vfork` may go on, and one is there.
+const GO_ON: usize = 132;
+const IS_THERE: usize = 133;
+
+/// Waits as the parent of a `vfork` does; the child ends with its parent.
+fn await_vfork(world: &World) -> Ret {
+    let parent = call!(SYS_getpid);
+    match call!(SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0)? {
+        0 => {
+            sys::poke(world.page + IS_THERE, 1);
+            while sys::peek(world.page + GO_ON) == 0 && call!(SYS_getppid) == parent {
+                let _ = call!(SYS_sched_yield);
+            }
+            sys::exit(7)
+        }
+        child => {
+            let mut status = 0_i32;
+            while call!(SYS_wait4, child, &mut status, 0, 0) == Err(Errno(libc::EINTR)) {}
+            Ok(i64::from(status))
+        }
+    }
+}
+
+const FAR: libc::timespec = libc::timespec {
+    tv_sec: 1000,
+    tv_nsec: 0,
+};
+
+/// Calls that wait until something happens.
+pub(super) static CASES: [Case; 40] = [
+    Case {
+        name: "futex",
+        body: |world| call!(SYS_futex, world.page, libc::FUTEX_WAIT, 0, 0),
+        end: Some(|world, _| set_and_wake(world.page)),
+    },
+    Case {
+        name: "futex with a time",
+        body: |world| call!(SYS_futex, world.page, libc::FUTEX_WAIT, 0, &FAR),
+        end: Some(|world, _| set_and_wake(world.page)),
+    },
+    Case {
+        name: "futex_waitv",
+        body: |world| {
+            let list = [
+                [0, world.page as u64, 2_u64],
+                [0, world.page as u64 + 64, 2],
+            ];
+            sys::raw(
+                FUTEX_WAITV,
+                &[list.as_ptr().expose_provenance(), 2, 0, 0, 0],
+            )
+        },
+        end: Some(|world, _| set_and_wake(world.page + 64)),
+    },
+    Case {
+        name: "futex until a time",
+        body: |world| {
+            let operation = libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME;
+            let end = libc::timespec {
+                tv_sec: 1 << 40,
+                tv_nsec: 0,
+            };
+            call!(SYS_futex, world.page, operation, 0, &end, 0, u32::MAX)
+        },
+        end: Some(|world, _| set_and_wake(world.page)),
+    },
+    Case {
+        name: "LOCK_PI2",
+        body: |world| call!(SYS_futex, world.page + 4, libc::FUTEX_LOCK_PI2, 0, 0),
+        end: Some(|world, _| {
+            let _ = call!(SYS_futex, world.page + 4, libc::FUTEX_UNLOCK_PI, 0, 0);
+        }),
+    },
+    Case {
+        name: "LOCK_PI",
+        body: |world| call!(SYS_futex, world.page + 4, libc::FUTEX_LOCK_PI, 0, 0),
+        end: Some(|world, _| {
+            let _ = call!(SYS_futex, world.page + 4, libc::FUTEX_UNLOCK_PI, 0, 0);
+        }),
+    },
+    Case {
+        name: "WAIT_REQUEUE_PI",
+        body: |world| {
+            let operation = libc::FUTEX_WAIT_REQUEUE_PI;
+            call!(SYS_futex, world.page + 8, operation, 0, 0, world.page + 4)
+        },
+        end: Some(|world, _| {
+            let operation = libc::FUTEX_CMP_REQUEUE_PI;
+            let _ = call!(
+                SYS_futex,
+                world.page + 8,
+                operation,
+                1,
+                9,
+                world.page + 4,
+                0
+            );
+            sys::poke(world.page + 8, 1);
+            let _ = call!(
+                SYS_futex,
+                world.page + 8,
+                operation,
+                1,
+                9,
+                world.page + 4,
+                1
+            );
+            let _ = call!(SYS_futex, world.page + 4, libc::FUTEX_UNLOCK_PI, 0, 0);
+        }),
+    },
+    Case {
+        name: "read of a pipe",
+        body: |world| call!(SYS_read, world.empty[0], &mut [0_u8; 1][..], 1),
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "readv of a pipe",
+        body: |world| {
+            let mut byte = [0_u8; 1];
+            let vector = [byte.as_mut_ptr().expose_provenance(), 1];
+            call!(SYS_readv, world.empty[0], &vector, 1)
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "write to a pipe",
+        body: |world| call!(SYS_write, world.full[1], &[1_u8; 4096][..], 4096),
+        end: Some(drain_pipe),
+    },
+    Case {
+        name: "writev to a pipe",
+        body: |world| {
+            let bytes = [1_u8; 4096];
+            let vector = [bytes.as_ptr().expose_provenance(), 4096];
+            call!(SYS_writev, world.full[1], &vector, 1)
+        },
+        end: Some(drain_pipe),
+    },
+    Case {
+        name: "sendfile to a pipe",
+        body: |world| {
+            call!(
+                SYS_sendfile,
+                world.full[1],
+                world.locked[0],
+                &mut 0_i64,
+                4096
+            )
+        },
+        end: Some(drain_pipe),
+    },
+    Case {
+        name: "write to an event counter",
+        body: |world| call!(SYS_write, world.high, &1_u64, 8),
+        end: Some(|world, _| {
+            let _ = call!(SYS_read, world.high, &mut [0_u8; 8][..], 8);
+        }),
+    },
+    Case {
+        name: "read of signals",
+        body: |world| {
+            let _ = call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &USR2, 0, 8);
+            call!(SYS_read, world.signals, &mut [0_u8; 128][..], 128)
+        },
+        end: Some(|_, _| {
+            // Nobody may take it but the file's reader.
+            let _ = call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &USR2, 0, 8);
+            let _ = call!(SYS_kill, call!(SYS_getpid).unwrap_or(0), libc::SIGUSR2);
+        }),
+    },
+    Case {
+        name: "read of an event counter",
+        body: |world| call!(SYS_read, world.event, &mut [0_u8; 8][..], 8),
+        end: Some(|world, _| {
+            let _ = call!(SYS_write, world.event, &1_u64, 8);
+        }),
+    },
+    Case {
+        name: "read of a timer",
+        body: |world| call!(SYS_read, world.timer, &mut [0_u8; 8][..], 8),
+        end: Some(|world, _| {
+            let mut soon: libc::itimerspec = sys::zeroed();
+            soon.it_value.tv_nsec = 1;
+            let _ = call!(SYS_timerfd_settime, world.timer, 0, &soon, 0);
+        }),
+    },
+    Case {
+        name: "poll",
+        body: |world| call!(SYS_poll, &mut poll_fds(world)[..], 1, -1),
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "poll with a time",
+        body: |world| call!(SYS_poll, &mut poll_fds(world)[..], 1, 1_000_000),
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "ppoll",
+        body: |world| call!(SYS_ppoll, &mut poll_fds(world)[..], 1, 0, &USR2, 8),
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "select",
+        body: |world| {
+            let mut set = [0_u64; 16];
+            set[0] = 1 << world.empty[0];
+            call!(SYS_select, world.empty[0] + 1, &mut set, 0, 0, 0)
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "epoll_wait",
+        body: |world| call!(SYS_epoll_wait, world.epoll, &mut [0_u8; 12][..], 1, -1),
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "pselect6",
+        body: |world| {
+            let mut set = [0_u64; 16];
+            set[0] = 1 << world.empty[0];
+            call!(SYS_pselect6, world.empty[0] + 1, &mut set, 0, 0, &FAR, 0)
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "epoll_pwait",
+        body: |world| {
+            let mut event = [0_u8; 12];
+            call!(
+                SYS_epoll_pwait,
+                world.epoll,
+                &mut event[..],
+                1,
+                -1,
+                &USR2,
+                8
+            )
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "epoll_pwait2",
+        body: |world| {
+            let mut event = [0_u8; 12];
+            call!(SYS_epoll_pwait2, world.epoll, &mut event[..], 1, &FAR, 0, 8)
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "flock",
+        body: |world| call!(SYS_flock, world.locked[1], libc::LOCK_EX),
+        end: Some(|world, _| {
+            let _ = call!(SYS_flock, world.locked[0], libc::LOCK_UN);
+        }),
+    },
+    Case {
+        name: "F_SETLKW",
+        body: |world| call!(SYS_fcntl, world.locked[0], libc::F_SETLKW, &range(8)),
+        end: Some(|world, _| {
+            let _ = call!(SYS_kill, world.child, libc::SIGKILL);
+        }),
+    },
+    Case {
+        name: "F_OFD_SETLKW",
+        body: |world| call!(SYS_fcntl, world.locked[1], libc::F_OFD_SETLKW, &range(4)),
+        end: Some(|world, _| {
+            let none = libc::flock {
+                l_type: libc::F_UNLCK as i16,
+                ..range(4)
+            };
+            let _ = call!(SYS_fcntl, world.locked[0], libc::F_OFD_SETLK, &none);
+        }),
+    },
+    Case {
+        name: "writing open of a FIFO",
+        body: |_| call!(SYS_open, c"fifo", libc::O_WRONLY),
+        end: Some(|_, _| {
+            let _ = call!(SYS_open, c"fifo", libc::O_RDWR);
+        }),
+    },
+    Case {
+        name: "open of a FIFO",
+        body: |_| call!(SYS_open, c"fifo", libc::O_RDONLY),
+        end: Some(|_, _| {
+            let _ = call!(SYS_open, c"fifo", libc::O_RDWR);
+        }),
+    },
+    Case {
+        name: "wait4",
+        body: |world| call!(SYS_wait4, world.child, 0, 0, 0),
+        end: Some(|world, _| {
+            let _ = call!(SYS_kill, world.child, libc::SIGKILL);
+        }),
+    },
+    Case {
+        name: "waitid",
+        body: |world| call!(SYS_waitid, libc::P_PID, world.child, 0, libc::WEXITED, 0),
+        end: Some(|world, _| {
+            let _ = call!(SYS_kill, world.child, libc::SIGKILL);
+        }),
+    },
+    Case {
+        name: "waitid of a descriptor",
+        body: |world| call!(SYS_waitid, libc::P_PIDFD, world.pidfd, 0, libc::WEXITED, 0),
+        end: Some(|world, _| {
+            let _ = call!(SYS_kill, world.child, libc::SIGKILL);
+        }),
+    },
+    Case {
+        name: "poll of a process",
+        body: |world| {
+            let mut fds = [libc::pollfd {
+                fd: world.pidfd,
+                ..poll_fds(world)[0]
+            }];
+            call!(SYS_poll, &mut fds[..], 1, -1)
+        },
+        end: Some(|world, _| {
+            let _ = call!(SYS_kill, world.child, libc::SIGKILL);
+        }),
+    },
+    Case {
+        name: "vfork",
+        body: await_vfork,
+        end: Some(|world, _| sys::poke(world.page + GO_ON, 1)),
+    },
+    Case {
+        name: "rt_sigtimedwait",
+        body: |_| {
+            let _ = call!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &USR2, 0, 8);
+            call!(SYS_rt_sigtimedwait, &USR2, 0, &FAR, 8)
+        },
+        end: Some(|_, tid| {
+            let me = call!(SYS_getpid).unwrap_or(0);
+            let _ = call!(SYS_tgkill, me, tid, libc::SIGUSR2);
+        }),
+    },
+    Case {
+        name: "nanosleep",
+        body: |_| call!(SYS_nanosleep, &FAR, 0),
+        end: None,
+    },
+    Case {
+        name: "clock_nanosleep",
+        body: |_| call!(SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, &FAR, 0),
+        end: None,
+    },
+    Case {
+        name: "clock_nanosleep until a time",
+        body: |_| {
+            let end = libc::timespec {
+                tv_sec: 1 << 40,
+                tv_nsec: 0,
+            };
+            let clock = libc::CLOCK_REALTIME;
+            call!(SYS_clock_nanosleep, clock, libc::TIMER_ABSTIME, &end, 0)
+        },
+        end: None,
+    },
+    Case {
+        name: "pause",
+        body: |_| call!(SYS_pause),
+        end: None,
+    },
+    Case {
+        name: "rt_sigsuspend",
+        body: |_| call!(SYS_rt_sigsuspend, &USR2, 8),
+        end: None,
+    },
+];
