@@ -24,6 +24,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use ochre_tool::Arch;
 
+use weaken::Share;
+
 /// Developers' commands.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
@@ -75,6 +77,9 @@ enum Command {
         /// With '--weaken', only each Nth of the places
         #[arg(long, value_name = "N", default_value_t = 1, requires = "weaken")]
         every: usize,
+        /// With '--every', which share: of 12, 0 to 11; larger numbers begin anew
+        #[arg(long, value_name = "N", default_value_t = 0, requires = "weaken")]
+        share: usize,
     },
     /// Compositions of the lib crates' locks under many random schedules
     Shuttle {
@@ -168,8 +173,16 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             crates,
             only,
             every,
+            share,
             ..
-        } => model::weaken(&crates, only.as_deref(), every)?,
+        } => model::weaken(
+            &crates,
+            only.as_deref(),
+            Share {
+                every,
+                which: share,
+            },
+        )?,
         Command::Bench { args } if args.first().is_some_and(|first| first == "sync") => {
             bench_sync::run(args.get(1..).unwrap_or_default())?;
         }

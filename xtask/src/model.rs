@@ -6,7 +6,11 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use ochre_tool::paths;
 
-use crate::{metadata::Metadata, run, sources, tidy, weaken};
+use crate::{
+    metadata::Metadata,
+    run, sources, tidy,
+    weaken::{self, Share},
+};
 
 /// The crates that know nothing of the machine.
 fn lib_crates(only: &[String]) -> Result<Vec<(String, PathBuf)>> {
@@ -151,10 +155,10 @@ pub(crate) fn shuttle(only: &[String], schedules: u32) -> Result<()> {
 }
 
 /// Weakens the orderings of those lib crates that have loom tests.
-pub(crate) fn weaken(only: &[String], places: Option<&str>, every: usize) -> Result<()> {
+pub(crate) fn weaken(only: &[String], places: Option<&str>, share: Share) -> Result<()> {
     let mut failed = Vec::new();
     for (name, dir) in modelled(only)? {
-        if let Err(error) = weaken::weaken(&name, &dir, places, every) {
+        if let Err(error) = weaken::weaken(&name, &dir, places, share) {
             failed.push(format!("{name}: {error:#}"));
         }
     }

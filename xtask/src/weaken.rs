@@ -38,9 +38,25 @@ const CALL_LINES: usize = 8;
 /// One part of one ordering in the sources: `FILE:LINE:COLUMN:PART`.
 type Place = String;
 
-/// Weakens each `every`th place of a crate; `only` keeps those whose name
+/// A part of the places: each `every`th, beginning with one of the first. All
+/// shares of one `every` together are all places, each once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) every: usize,
+    /// Any number; those beyond `every` begin anew.
+    pub(crate) which: usize,
+}
+
+impl Share {
+    fn of<T>(self, places: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        let every = self.every.max(1);
+        places.skip(self.which % every).step_by(every)
+    }
+}
+
+/// Weakens a share of the places of a crate; `only` keeps those whose name
 /// contains it.
-pub(crate) fn weaken(package: &str, dir: &Path, only: Option<&str>, every: usize) -> Result<()> {
+pub(crate) fn weaken(package: &str, dir: &Path, only: Option<&str>, share: Share) -> Result<()> {
     let program = build(package)?;
     let list = env::temp_dir().join(format!("weaken-{}", std::process::id()));
     let reached = places(&program, &list);
@@ -54,9 +70,8 @@ pub(crate) fn weaken(package: &str, dir: &Path, only: Option<&str>, every: usize
     let (mut noticed, mut excused) = (0, 0);
     let wanted = reached
         .iter()
-        .filter(|(place, _)| only.is_none_or(|part| place.contains(part)))
-        .step_by(every.max(1));
-    for (place, tests) in wanted {
+        .filter(|(place, _)| only.is_none_or(|part| place.contains(part)));
+    for (place, tests) in share.of(wanted) {
         let known = excuse(place)?;
         let seen = notices(&program, place, tests)?;
         println!(
@@ -235,4 +250,19 @@ fn unreached(dir: &Path, reached: &BTreeMap<Place, BTreeSet<String>>) -> Result<
         }
     }
     Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Share;
+
+    #[test]
+    fn shares_together_are_everything_once() {
+        for every in [0, 1, 3, 12] {
+            let shares = (7..7 + every.max(1)).map(|which| Share { every, which });
+            let mut places: Vec<u32> = shares.flat_map(|share| share.of(0..40)).collect();
+            places.sort_unstable();
+            assert!(places.into_iter().eq(0..40), "each {every}th");
+        }
+    }
 }

@@ -27,6 +27,13 @@ const FULL: u8 = 2;
 /// assert_eq!(PORT.set(1), Err(1)); // the first is the only one
 /// assert_eq!(PORT.get(), Some(&0x3f8));
 /// ```
+///
+/// All threads get the same reference, so the value must allow that:
+///
+/// ```compile_fail,E0277
+/// use ochre_sync::Once;
+/// static COUNT: Once<core::cell::Cell<u32>> = Once::new();
+/// ```
 pub struct Once<T> {
     state: AtomicU8,
     value: UnsafeCell<MaybeUninit<T>>,
@@ -147,7 +154,11 @@ impl<T: fmt::Debug> fmt::Debug for Once<T> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::Once;
+    use std::boxed::Box;
     use std::rc::Rc;
+    use std::sync::Arc;
+    use std::thread;
+    use std::vec::Vec;
 
     #[test]
     fn holds_the_first_value_only() {
@@ -165,6 +176,39 @@ mod tests {
         assert!(once.set(Rc::clone(&value)).is_ok());
         drop(once);
         assert_eq!(Rc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn of_many_threads_one_sets_and_all_read_the_same() {
+        let rounds = if cfg!(miri) { 10 } else { 5_000 };
+        let live = Arc::new(());
+        let cells: Vec<Once<_>> = (0..rounds).map(|_| Once::new()).collect();
+        let set = |own: usize| {
+            let mut read = Vec::new();
+            for cell in &cells {
+                let value = (own, Box::new(own), Arc::clone(&live));
+                let won = cell.set(value).is_ok();
+                // Who lost may be faster than who won.
+                let value = loop {
+                    match cell.get() {
+                        Some(value) => break value,
+                        None => thread::yield_now(),
+                    }
+                };
+                assert_eq!((value.0, value.0 == own), (*value.1, won));
+                read.push(value.0);
+            }
+            read
+        };
+        let read = thread::scope(|scope| {
+            let set = &set;
+            let threads = [0, 1, 2].map(|own| scope.spawn(move || set(own)));
+            threads.map(|thread| thread.join().expect("no panic"))
+        });
+        assert!(read[0] == read[1] && read[1] == read[2]);
+        assert_eq!(Arc::strong_count(&live), 1 + cells.len());
+        drop(cells);
+        assert_eq!(Arc::strong_count(&live), 1);
     }
 }
 

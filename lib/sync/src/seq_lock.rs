@@ -51,6 +51,24 @@ use crate::primitive::spin_loop;
 /// }
 /// assert_eq!(Point::from_words(Point(1, 2).to_words()).1, 2);
 /// ```
+///
+/// Every reader makes one of its own from the words, so there must be nothing that
+/// a copy would own twice:
+///
+/// ```compile_fail,E0277
+/// # use ochre_sync::Words;
+/// struct Name(String);
+///
+/// impl Words<1> for Name {
+///     fn to_words(self) -> [u64; 1] {
+///         [self.0.as_ptr().addr() as u64]
+///     }
+///
+///     fn from_words(_: [u64; 1]) -> Name {
+///         Name(String::new())
+///     }
+/// }
+/// ```
 pub trait Words<const N: usize>: Copy {
     /// The value's words.
     fn to_words(self) -> [u64; N];

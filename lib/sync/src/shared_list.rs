@@ -76,6 +76,16 @@ loom::lazy_static! {
 /// drop(list);
 /// assert!(node.is_free());
 /// ```
+///
+/// Everybody sees the shared part, so it must allow that:
+///
+/// ```compile_fail,E0277
+/// use ochre_sync::Node;
+/// let node: Node<u32, core::cell::Cell<u32>> = Node::new(core::cell::Cell::new(1));
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| node.shared().set(2));
+/// });
+/// ```
 pub struct Node<T, S> {
     owner: AtomicU64,
     /// Reached through pointers that outlive the cell's closures: what they may

@@ -27,7 +27,7 @@ struct Example {
 }
 
 /// What each kind of mistake is called. At least one example shows each.
-const MISTAKES: [(&str, &str); 10] = [
+const MISTAKES: [(&str, &str); 11] = [
     (
         "E0106",
         "a guard that says nothing of how long its lock is there",
@@ -38,6 +38,7 @@ const MISTAKES: [(&str, &str); 10] = [
     ("E0451", "what only this library can make"),
     ("E0499", "two that may change the same at once"),
     ("E0502", "something read while another may change it"),
+    ("E0505", "a guard given up while what it guards is in use"),
     ("E0594", "a change through what only reads"),
     ("E0596", "a change through what many own"),
     (

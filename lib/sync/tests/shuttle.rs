@@ -7,7 +7,7 @@
 #![cfg(shuttle)]
 #![expect(
     unsafe_code,
-    reason = "a parking lot's callers say that an address is theirs"
+    reason = "a parking lot's callers say that an address is theirs, a domain that its state is"
 )]
 
 use std::collections::VecDeque;
@@ -25,8 +25,11 @@ use ochre_sync::lock::{
     Barrier, BinarySemaphore, Condvar, Mutex, OnceLock, Plain, QueueMutex, RwLock,
     RwLockWriteGuard, Semaphore,
 };
+use ochre_sync::lockfree::{List, Queue, Stack};
 use ochre_sync::park::Parker;
 use ochre_sync::parking_lot::{Park, ParkingLot};
+use ochre_sync::rcu::{self, Domain, Epoch, RcuBox, RcuCell, State};
+use ochre_sync::{McsLock, SpinLock, TicketLock, task};
 use shuttle::sync::atomic::{AtomicU32, Ordering};
 use shuttle::thread;
 
@@ -472,4 +475,231 @@ fn threads_tasks_and_selects_at_channels() {
             assert_eq!(sum, 11 + 100 + 11);
         });
     }
+}
+
+/// Jobs go from tasks to tasks: two at most are in the house at once, the list is
+/// behind a mutex, and who finds it empty waits until something comes. One task
+/// begins to wait for each of these and gives up; no wake-up may be lost with it.
+#[test]
+fn tasks_with_a_mutex_a_semaphore_a_queue_and_an_event() {
+    struct House {
+        places: task::Semaphore,
+        jobs: task::Mutex<Vec<u32>>,
+        changed: task::WaitQueue,
+        closing: task::Event,
+        done: AtomicU32,
+    }
+    async fn put(house: &House, job: u32) {
+        let _place = house.places.acquire(1).await;
+        house.jobs.lock().await.push(job);
+        house.changed.wake_one();
+    }
+    async fn give_up(house: &House) {
+        poll_fn(|context| {
+            let mut places = pin!(house.places.acquire(2));
+            let mut jobs = pin!(house.jobs.lock());
+            let mut changed = pin!(house.changed.wait_until(|| None::<()>));
+            let _ = places.as_mut().poll(context);
+            let _ = jobs.as_mut().poll(context);
+            let _ = changed.as_mut().poll(context);
+            thread::yield_now();
+            Poll::Ready(())
+        })
+        .await;
+    }
+    /// One job, if others have the list a little later.
+    async fn work(house: &House) {
+        loop {
+            let job = house.changed.wait_until(|| match house.jobs.try_lock() {
+                Some(mut jobs) => jobs.pop().map(Some),
+                None => Some(None),
+            });
+            if let Some(job) = job.await {
+                house.done.fetch_add(job, Ordering::SeqCst);
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+    check(|| {
+        let house = House {
+            places: task::Semaphore::new(2),
+            jobs: task::Mutex::new(Vec::new()),
+            changed: task::WaitQueue::new(),
+            closing: task::Event::new(),
+            done: AtomicU32::new(0),
+        };
+        let house = together(
+            house,
+            vec![
+                Box::new(|house| block_on(work(house))),
+                Box::new(|house| block_on(work(house))),
+                Box::new(|house| block_on(give_up(house))),
+                Box::new(|house| block_on(house.closing.happened())),
+                Box::new(|house| {
+                    block_on(async {
+                        put(house, 1).await;
+                        put(house, 10).await;
+                        house.closing.set();
+                    });
+                }),
+            ],
+        );
+        assert_eq!(house.done.into_inner(), 11);
+        assert_eq!(house.places.available(), 2);
+        assert!(!house.changed.has_waiters() && house.jobs.try_lock().is_some());
+    });
+}
+
+shuttle::lazy_static! {
+    static ref STATE: State = State::new();
+}
+
+/// The readers of one schedule.
+struct Readers;
+
+// SAFETY: there is one state in each execution.
+unsafe impl Domain for Readers {
+    fn state() -> &'static State {
+        &STATE
+    }
+}
+
+/// A value that is gone once, and at the end.
+struct Counted(u32, Arc<AtomicU32>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Things go from a stack to a queue while a set says which are on the way, and
+/// the table that all read is replaced meanwhile.
+#[test]
+fn collections_whose_readers_nobody_waits_for() {
+    struct Shared {
+        todo: Stack<Counted, Readers>,
+        done: Queue<Counted, Readers>,
+        taken: List<u32, Readers>,
+        factor: RcuCell<Counted, Readers>,
+        gone: Arc<AtomicU32>,
+    }
+    fn work(shared: &Shared) {
+        let epoch = Epoch::<Readers>::register();
+        loop {
+            let guard = epoch.pin();
+            let factor = shared.factor.read(&guard);
+            let is_first = factor.0 == 1;
+            let Some(thing) = shared.todo.pop(&guard) else {
+                break;
+            };
+            assert!(shared.taken.insert(thing.0, &guard), "nobody else has it");
+            thread::yield_now();
+            assert!(
+                [1, 2].contains(&factor.0),
+                "it is there as long as the guard"
+            );
+            assert!(shared.taken.remove(&thing.0, &guard));
+            shared.done.push(thing, &guard);
+            drop(guard);
+            rcu::collect::<Readers>();
+        }
+    }
+    check(|| {
+        let gone = Arc::new(AtomicU32::new(0));
+        let counted = |number| Counted(number, Arc::clone(&gone));
+        let shared = Shared {
+            todo: Stack::new(),
+            done: Queue::new(),
+            taken: List::new(),
+            factor: RcuCell::new(RcuBox::new(counted(1))),
+            gone: Arc::clone(&gone),
+        };
+        (10..13).for_each(|number| shared.todo.push(counted(number)));
+        let shared = together(
+            shared,
+            vec![
+                Box::new(work),
+                Box::new(work),
+                Box::new(|shared| {
+                    let gone = Arc::clone(&shared.gone);
+                    shared.factor.replace(RcuBox::new(Counted(2, gone)));
+                    rcu::collect::<Readers>();
+                }),
+            ],
+        );
+        while !rcu::collect::<Readers>() {}
+        assert_eq!(
+            gone.load(Ordering::SeqCst),
+            1,
+            "the first factor, and it once"
+        );
+        let epoch = Epoch::<Readers>::register();
+        let mut sum = 0;
+        while let Some(thing) = shared.done.pop(&epoch.pin()) {
+            sum += thing.0;
+        }
+        assert_eq!(sum, 33);
+        drop((epoch, shared));
+        while !rcu::collect::<Readers>() {}
+        assert_eq!(gone.load(Ordering::SeqCst), 5);
+    });
+}
+
+/// A value moves between three kinds of spinning, one lock inside the other.
+#[test]
+fn spin_locks_inside_each_other() {
+    type Locks = (SpinLock<u32>, TicketLock<u32>, McsLock<u32>, Inside);
+    fn forth(locks: &Locks) {
+        let mut from = locks.0.lock();
+        let mut to = locks.1.lock();
+        locks.3.visit(1);
+        *from -= 1;
+        *to += 1;
+    }
+    fn on(locks: &Locks) {
+        loop {
+            let mut from = locks.1.lock();
+            if *from > 0 {
+                locks.3.visit(1);
+                locks.2.with(|to| *to += 1);
+                *from -= 1;
+                return;
+            }
+            drop(from);
+            thread::yield_now();
+        }
+    }
+    check(|| {
+        let locks: Locks = (
+            SpinLock::new(2),
+            TicketLock::new(0),
+            McsLock::new(0),
+            Inside::default(),
+        );
+        let locks = together(
+            locks,
+            vec![
+                Box::new(forth),
+                Box::new(forth),
+                Box::new(on),
+                Box::new(|locks| {
+                    // In a moment, or not at all.
+                    if let Some(count) = locks.2.try_with(|count| *count) {
+                        assert!(count <= 1);
+                    }
+                    assert!(locks.0.try_lock().is_none_or(|count| *count <= 2));
+                }),
+            ],
+        );
+        assert_eq!(
+            (
+                locks.0.into_inner(),
+                locks.1.into_inner(),
+                locks.2.into_inner()
+            ),
+            (0, 1, 1)
+        );
+    });
 }

@@ -29,6 +29,13 @@ use crate::primitive::UnsafeCell;
 /// assert_eq!(NAME.get_or_init(|| "first".to_owned()), "first");
 /// assert_eq!(NAME.get_or_init(|| "second".to_owned()), "first");
 /// ```
+///
+/// All threads get the same reference, so the value must allow that:
+///
+/// ```compile_fail,E0277
+/// use ochre_sync::host::OnceLock;
+/// static COUNT: OnceLock<core::cell::Cell<u32>> = OnceLock::new();
+/// ```
 pub struct OnceLock<T, B: Blocking> {
     once: CallOnce<B>,
     value: UnsafeCell<MaybeUninit<T>>,

@@ -447,6 +447,17 @@ impl<T: ?Sized + fmt::Debug, B: Blocking> fmt::Debug for QueueMutex<T, B> {
 /// drop(guard);
 /// assert_eq!(mutex.into_inner(), 2);
 /// ```
+///
+/// It stays on its thread:
+///
+/// ```compile_fail,E0277
+/// use ochre_sync::host::QueueMutex;
+/// let mutex = QueueMutex::new(1);
+/// let guard = mutex.lock();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(guard));
+/// });
+/// ```
 #[must_use = "the mutex is given on at once if the guard is not kept"]
 pub struct QueueMutexGuard<'a, T: ?Sized, B: Blocking> {
     mutex: &'a QueueMutex<T, B>,

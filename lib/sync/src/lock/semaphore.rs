@@ -353,6 +353,15 @@ impl<B> fmt::Debug for Semaphore<B> {
 /// drop(permit);
 /// assert_eq!(slots.available(), 2);
 /// ```
+///
+/// It is given back once:
+///
+/// ```compile_fail,E0382
+/// let slots = ochre_sync::host::Semaphore::new(2);
+/// let permit = slots.access();
+/// drop(permit);
+/// drop(permit);
+/// ```
 #[must_use = "the permit is given back at once if this is not kept"]
 pub struct Permit<'a, B: Blocking> {
     semaphore: &'a Semaphore<B>,

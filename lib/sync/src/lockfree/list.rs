@@ -59,6 +59,19 @@ fn unmarked<T>(next: *mut Node<Entry<T>>) -> *mut Node<Entry<T>> {
 ///     assert_eq!(list.iter(guard).collect::<Vec<_>>(), [&1]);
 /// });
 /// ```
+///
+/// What was found goes with the guard:
+///
+/// ```compile_fail,E0505
+/// use ochre_sync::lockfree::List;
+/// use ochre_sync::rcu::{Epoch, Host};
+/// let list: List<u32, Host> = List::new();
+/// let epoch = Epoch::register();
+/// let guard = epoch.pin();
+/// let found = list.get(&1, &guard);
+/// drop(guard);
+/// println!("{found:?}");
+/// ```
 pub struct List<T: 'static, D> {
     head: Link<T>,
     owns: PhantomData<Box<T>>,

@@ -93,6 +93,18 @@ impl<T: fmt::Debug> fmt::Debug for RcuBox<T> {
 /// processor.quiescent();
 /// assert!(rcu::collect::<Kernel>());
 /// ```
+///
+/// What was read goes with the guard:
+///
+/// ```compile_fail,E0505
+/// use ochre_sync::rcu::{Epoch, Host, RcuBox, RcuCell};
+/// let cell: RcuCell<u32, Host> = RcuCell::new(RcuBox::new(1));
+/// let epoch = Epoch::register();
+/// let guard = epoch.pin();
+/// let value = cell.read(&guard);
+/// drop(guard);
+/// println!("{value}");
+/// ```
 pub struct RcuCell<T: 'static, D: Domain> {
     value: AtomicPtr<Node<T>>,
     owns: PhantomData<Box<T>>,

@@ -199,6 +199,17 @@ impl<T: ?Sized> fmt::Debug for Lock<'_, T> {
 /// drop(guard);
 /// assert_eq!(mutex.into_inner(), 2);
 /// ```
+///
+/// It does not outlive its mutex:
+///
+/// ```compile_fail,E0597
+/// use ochre_sync::task::Mutex;
+/// let guard = {
+///     let mutex = Mutex::new(1);
+///     mutex.try_lock()
+/// };
+/// println!("{}", guard.is_some());
+/// ```
 #[must_use = "the mutex is given back at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
