@@ -83,7 +83,19 @@ channels! {
 }
 
 /// How many send, how many receive.
-const SHAPES: [(usize, usize); 3] = [(1, 1), (3, 1), (2, 2)];
+const SHAPES: [(usize, usize); 4] = [(1, 1), (2, 1), (3, 1), (2, 2)];
+
+/// A message that a thread sends to itself: what a channel costs by itself.
+fn alone<C: Channel>(group: &mut Group<'_>) {
+    let name = format!("{}, alone", C::NAME);
+    group.bench_function(BenchmarkId::new(name, 1), |bencher| {
+        let (sender, mut receiver) = C::new();
+        bencher.iter(|| {
+            C::send(&sender, 1);
+            C::receive(&mut receiver)
+        });
+    });
+}
 
 fn rows<C: Channel>(group: &mut Group<'_>, (senders, receivers): (usize, usize)) {
     if receivers > 1 && C::another(&C::new().1).is_none() {
@@ -122,6 +134,11 @@ enum End<S, R> {
 /// A message through a channel that grows, one with room and one with none.
 pub(crate) fn messages(criterion: &mut Criterion) {
     let mut group = crate::harness::group(criterion, "a message, unbounded channel");
+    alone::<StdUnbounded>(&mut group);
+    alone::<CrossbeamUnbounded>(&mut group);
+    alone::<FlumeUnbounded>(&mut group);
+    alone::<OchreUnbounded>(&mut group);
+    alone::<OchreMpscUnbounded>(&mut group);
     for shape in SHAPES {
         rows::<StdUnbounded>(&mut group, shape);
         rows::<CrossbeamUnbounded>(&mut group, shape);
@@ -131,6 +148,11 @@ pub(crate) fn messages(criterion: &mut Criterion) {
     }
     group.finish();
     let mut group = crate::harness::group(criterion, "a message, room for 128");
+    alone::<StdBounded>(&mut group);
+    alone::<CrossbeamBounded>(&mut group);
+    alone::<FlumeBounded>(&mut group);
+    alone::<OchreBounded>(&mut group);
+    alone::<OchreMpscBounded>(&mut group);
     for shape in SHAPES {
         rows::<StdBounded>(&mut group, shape);
         rows::<CrossbeamBounded>(&mut group, shape);

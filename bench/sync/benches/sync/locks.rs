@@ -35,6 +35,11 @@ fn contend<C: Counter>(group: &mut Group<'_>, threads: usize) {
     });
 }
 
+/// How many threads one lock is contended by.
+fn several() -> impl Iterator<Item = usize> {
+    THREADS.into_iter().skip(1)
+}
+
 macro_rules! counters {
     ($module:ident, $what:literal, $threads:expr;
      $($name:literal $type:ty, $new:expr, |$lock:ident| $add:expr;)*) => {
@@ -69,22 +74,24 @@ macro_rules! counters {
 }
 
 counters! {
-    mutex, "mutex", super::THREADS.into_iter().filter(|threads| *threads > 1);
+    mutex, "mutex", super::several();
     "std Mutex" std::sync::Mutex<u64>, std::sync::Mutex::new(0), |lock| *lock.lock().expect("nobody panics") += 1;
     "parking_lot Mutex" parking_lot::Mutex<u64>, parking_lot::Mutex::new(0), |lock| *lock.lock() += 1;
     "ochre Mutex" ochre_sync::host::Mutex<u64>, ochre_sync::host::Mutex::new(0), |lock| *lock.lock().expect("nobody panics") += 1;
 }
 
-// Who spins in a queue for a thread that does not run waits for the scheduler,
-// and measures it: no more threads than processors.
+// With more threads than processors, who spins for a thread that does not run
+// waits for the scheduler, and the row measures that: most of all where the lock
+// goes to the next in turn, who may be the one that does not run. The rows are
+// there all the same, for a machine that has the processors.
 counters! {
-    spinning, "spin lock", 2..=super::processors().min(4);
+    spinning, "spin lock", super::several();
     "spin Mutex" spin::Mutex<u64>, spin::Mutex::new(0), |lock| *lock.lock() += 1;
     "ochre SpinLock" ochre_sync::SpinLock<u64>, ochre_sync::SpinLock::new(0), |lock| *lock.lock() += 1;
 }
 
 counters! {
-    fair, "fair spin lock", 2..=super::processors().min(4);
+    fair, "fair spin lock", super::several();
     "spin TicketMutex" spin::mutex::TicketMutex<u64>, spin::mutex::TicketMutex::new(0), |lock| *lock.lock() += 1;
     "ochre TicketLock" ochre_sync::TicketLock<u64>, ochre_sync::TicketLock::new(0), |lock| *lock.lock() += 1;
 }
@@ -93,7 +100,7 @@ counters! {
 // of them; whoever takes a queue lock has many processors. So they have a group
 // of their own.
 counters! {
-    queue, "queue spin lock", 2..=super::processors().min(4);
+    queue, "queue spin lock", super::several();
     "mcslock raw Mutex" mcslock::raw::spins::Mutex<u64>, mcslock::raw::spins::Mutex::new(0), |lock| lock.lock_then(|count| *count += 1);
     "ochre McsLock" ochre_sync::McsLock<u64>, ochre_sync::McsLock::new(0), |lock| lock.with(|count| *count += 1);
 }
