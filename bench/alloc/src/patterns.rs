@@ -72,16 +72,26 @@ pub(crate) fn free<A: GlobalAlloc>(subject: &A, held: Held) {
     unsafe { subject.dealloc(held.start.as_ptr(), held.layout) };
 }
 
-/// The rows of one allocator that have `part` in their name.
-pub(crate) fn rows<A: GlobalAlloc + Sync>(who: &str, subject: &A, part: &str) -> Vec<Sample> {
+/// What only an allocator can do that uses again what was freed, one by one: the
+/// others need gigabytes for it.
+pub(crate) const NEED_REUSE: [&str; 2] = [MEMORY, LARGE_LIFETIMES];
+
+const LARGE_LIFETIMES: &str = "5 random lifetimes, 1 to 64 KiB";
+
+/// The rows of one allocator that are wanted.
+pub(crate) fn rows<A: GlobalAlloc + Sync>(
+    who: &str,
+    subject: &A,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<Sample> {
     // First, while the process has nothing yet.
-    let mut samples = if MEMORY.contains(part) {
+    let mut samples = if is_wanted(MEMORY) {
         memory(who, subject)
     } else {
         Vec::new()
     };
     let mut row = |group: &str, measure: &mut dyn FnMut() -> f64| {
-        if group.contains(part) {
+        if is_wanted(group) {
             samples.push(Sample {
                 group: group.to_owned(),
                 who: who.to_owned(),
@@ -99,7 +109,7 @@ pub(crate) fn rows<A: GlobalAlloc + Sync>(who: &str, subject: &A, part: &str) ->
     row("4 random lifetimes, 8 to 1024 bytes", &mut || {
         middle(|| lifetimes(subject, 10_000, 8, 1024))
     });
-    row("5 random lifetimes, 1 to 64 KiB", &mut || {
+    row(LARGE_LIFETIMES, &mut || {
         middle(|| lifetimes(subject, 400, 1024, 65_536))
     });
     row("6 growing from 16 bytes to 64 KiB", &mut || {

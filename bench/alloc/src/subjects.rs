@@ -13,8 +13,8 @@ use std::alloc::System;
 
 use anyhow::{Context as _, Result, bail};
 use ochre_alloc::{
-    BuddyHeap, FirstFit, FixedBlocks, Frames, Growing, Locked, Magazines, PAGE_SIZE, PageSource,
-    Place, Record, Slab,
+    BuddyHeap, Bump, FirstFit, FixedBlocks, Frames, Growing, Locked, Magazines, PAGE_SIZE,
+    PageSource, Place, Record, Slab,
 };
 
 use crate::patterns;
@@ -22,12 +22,13 @@ use crate::sample::Sample;
 use crate::together::THREADS;
 
 /// Every allocator, ours first.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "ochre Magazines",
     "ochre Slab, locked",
     "ochre BuddyHeap, locked",
     "ochre FixedBlocks, locked",
     "ochre FirstFit, locked",
+    "ochre Bump, locked",
     "linked_list_allocator",
     "buddy_system_allocator",
     "talc",
@@ -47,6 +48,7 @@ const PLACES: usize = 64;
 
 /// Measures one of them, in the rows that have `part` in their name.
 pub(crate) fn measure(name: &str, part: &str) -> Result<Vec<Sample>> {
+    let part = |group: &str| group.contains(part);
     match name {
         "ochre Magazines" => {
             let heap: Magazines<Pages, Here, PLACES> = Magazines::new(Pages::new()?);
@@ -67,6 +69,13 @@ pub(crate) fn measure(name: &str, part: &str) -> Result<Vec<Sample>> {
         }
         "ochre FirstFit, locked" => {
             let heap = Locked::new(Growing::new(FirstFit::new(), Pages::new()?));
+            Ok(patterns::rows(name, &heap, part))
+        }
+        "ochre Bump, locked" => {
+            // What is replaced one by one it has only when all is freed: 512 MiB
+            // are not enough for all rows.
+            let part = |group: &str| part(group) && !patterns::NEED_REUSE.contains(&group);
+            let heap = Locked::new(Growing::new(Bump::new(), Pages::new()?));
             Ok(patterns::rows(name, &heap, part))
         }
         "linked_list_allocator" => {

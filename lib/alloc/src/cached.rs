@@ -4,7 +4,8 @@
 //! to hand out: its content is still in the processor's cache. The stack also
 //! spares the splitting and merging of blocks. It is filled and emptied by
 //! half, so that a run of frees after a run of allocations does not move
-//! frames back and forth. One of these belongs to each processor later.
+//! frames back and forth. It is one processor's; [`Frames`](crate::Frames) has
+//! the same for several.
 //!
 //! Frames on the stack are free, but not merged: when a larger block is wanted
 //! and there is none, the stack is emptied and the request tried again.

@@ -1,9 +1,15 @@
-//! The stack in front: order of reuse, counts, and getting large blocks past it.
+//! The stack in front: order of reuse, counts, getting large blocks past it, and
+//! all of it against a set of frames.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::Cached;
 use crate::buddy::Buddy;
 use crate::record::Record;
 use crate::source::FrameSource;
+use crate::testing::config;
 
 fn records(count: usize) -> Vec<Record> {
     (0..count).map(|_| Record::default()).collect()
@@ -61,4 +67,131 @@ fn notices_a_frame_freed_twice() {
         frames.free(one, 0);
     });
     assert!(result.is_err());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Allocate(u8),
+    Run(u32),
+    Free(usize),
+    Lengthen(usize, u32),
+    Drain,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    // Mostly single frames, so that the stack is filled, emptied and full.
+    prop_oneof![
+        6 => Just(Step::Allocate(0)),
+        6 => (0_usize..64).prop_map(Step::Free),
+        2 => (1_u8..=6).prop_map(Step::Allocate),
+        1 => (1_u32..20).prop_map(Step::Run),
+        1 => (0_usize..64, 1_u32..4).prop_map(|(which, more)| Step::Lengthen(which, more)),
+        1 => Just(Step::Drain),
+    ]
+}
+
+/// Whether a block of so many frames, aligned to its size, is free as a whole.
+fn has_block(free: &BTreeSet<u32>, count: u32) -> bool {
+    let mut starts = free.iter().filter(|start| start.is_multiple_of(count));
+    starts.any(|start| (*start..start + count).all(|part| free.contains(&part)))
+}
+
+proptest! {
+    #![proptest_config(config())]
+    /// What is free is a frame's own business: on the stack or behind it, it is
+    /// handed out once, it counts, and a block is refused only if there is none.
+    #[test]
+    fn agrees_with_a_set_of_frames(
+        start in 0_u32..20,
+        len in 1_u32..if cfg!(miri) { 30 } else { 120 },
+        steps in proptest::collection::vec(step(), 0..if cfg!(miri) { 20 } else { 150 }),
+    ) {
+        let records = records((start + len) as usize);
+        let mut frames = Cached::<_, 8>::new(&records, Buddy::new(&records));
+        frames.add(start..start + len);
+        let whole = frames.inner().blocks_by_order();
+        let mut free: BTreeSet<u32> = (start..start + len).collect();
+        let mut held: Vec<(u32, u32)> = Vec::new();
+        // What lies on the stack, the last one on top, as far as it is known.
+        let mut freed: Vec<u32> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Allocate(order) => {
+                    let count = 1 << order;
+                    let possible = has_block(&free, count);
+                    let got = frames.allocate(order);
+                    prop_assert_eq!(got.is_some(), possible, "{} frames", count);
+                    let Some(frame) = got else {
+                        freed.clear();
+                        continue;
+                    };
+                    if order == 0 {
+                        let last = freed.pop().unwrap_or(frame);
+                        prop_assert_eq!(frame, last, "the last one first");
+                    } else {
+                        freed.clear();
+                    }
+                    prop_assert!(frame.is_multiple_of(count));
+                    for part in frame..frame + count {
+                        prop_assert!(free.remove(&part), "{part} was not free");
+                    }
+                    held.push((frame, count));
+                }
+                Step::Run(count) => {
+                    freed.clear();
+                    let Some(frame) = frames.allocate_run(count) else {
+                        prop_assert!(!has_block(&free, count.next_power_of_two()));
+                        continue;
+                    };
+                    for part in frame..frame + count {
+                        prop_assert!(free.remove(&part), "{part} was not free");
+                    }
+                    held.push((frame, count));
+                }
+                Step::Free(which) => {
+                    if held.is_empty() {
+                        continue;
+                    }
+                    let (frame, count) = held.swap_remove(which % held.len());
+                    frames.free_run(frame, count);
+                    free.extend(frame..frame + count);
+                    if count == 1 {
+                        freed.push(frame);
+                        // The oldest half goes when the stack is full.
+                        freed.drain(..freed.len().saturating_sub(5));
+                    } else {
+                        freed.clear();
+                    }
+                }
+                Step::Lengthen(which, more) => {
+                    let which = which % held.len().max(1);
+                    if let Some((frame, count)) = held.get_mut(which) {
+                        let behind = *frame + *count..*frame + *count + more;
+                        let are_free = behind.clone().all(|part| free.contains(&part));
+                        // Frames on the stack cannot be had so.
+                        if frames.take(behind.clone()) {
+                            prop_assert!(are_free);
+                            free.retain(|part| !behind.contains(part));
+                            *count += more;
+                        } else if frames.inner().free_frames() == free.len() {
+                            prop_assert!(!are_free, "the stack is empty");
+                        }
+                    }
+                }
+                Step::Drain => {
+                    frames.drain();
+                    freed.clear();
+                    prop_assert_eq!(frames.inner().free_frames(), free.len());
+                }
+            }
+            prop_assert_eq!(frames.free_frames(), free.len());
+            let cached = free.len() - frames.inner().free_frames();
+            prop_assert!(cached <= 8, "{cached} on the stack");
+        }
+        for (frame, count) in held {
+            frames.free_run(frame, count);
+        }
+        frames.drain();
+        prop_assert_eq!(frames.inner().blocks_by_order(), whole);
+    }
 }
