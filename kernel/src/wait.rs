@@ -7,6 +7,9 @@
 //! that goes away takes nothing with it: [`WaitQueue::wake`] wakes everybody,
 //! who then look for themselves.
 //!
+//! Why this is not `ochre_sync::task::WaitQueue`, `docs/notes/0012-who-sleeps-where.md`
+//! has.
+//!
 //! # Cancel safety
 //! Every future here may be dropped at any await; its registration goes with it.
 

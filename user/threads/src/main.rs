@@ -1,4 +1,4 @@
-//! Ordinary multi-threaded programs, one per word: what Rust's std, rayon, crossbeam and tokio ask of a kernel.
+//! Ordinary multi-threaded programs, one per word: what Rust's std, rayon, crossbeam, tokio and `ochre-sync` ask of a kernel.
 //!
 //! `threads NAME` runs one of them, `threads` lists them. None knows what
 //! kernel it runs on; what one prints is the same on every run and on any
@@ -19,6 +19,7 @@ mod ordering;
 mod parking;
 mod philosophers;
 mod pools;
+mod sleepers;
 mod tasks;
 
 use core::error::Error;
@@ -30,12 +31,13 @@ type Outcome = Result<(), Box<dyn Error>>;
 /// A program: what it is called, and what it does.
 type Program = (&'static str, fn() -> Outcome);
 
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 12] = [
     ("philosophers", philosophers::run),
     ("basics", basics::run),
     ("channels", channels::run),
     ("locks", locks::run),
     ("parking", parking::run),
+    ("sleepers", sleepers::run),
     ("atomics", atomics::run),
     ("ordering", ordering::run),
     ("crawler", crawler::run),
