@@ -18,12 +18,12 @@ pub enum Event {
 
 /// A device interrupt line (global system interrupt number).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Line(pub(crate) u8);
+pub struct Line(pub(crate) u16);
 
 impl Line {
     /// The line's number.
     #[must_use]
-    pub fn number(self) -> u8 {
+    pub fn number(self) -> u16 {
         self.0
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod apart;
+mod boards;
 mod chart;
 mod debugger;
 mod init;
@@ -162,6 +163,7 @@ fn main() -> ExitCode {
             .chain(machines::early_input())
             .chain(
                 trees::cases()
+                    .chain(boards::cases())
                     .chain([signing::case()])
                     .filter(|_| is_tested(Arch::Aarch64)),
             )

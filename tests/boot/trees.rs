@@ -49,6 +49,23 @@ fn kinds() -> Result<()> {
             4,
             512,
         ),
+        // A secure side that is not ours, with a serial port and memory.
+        ("gic-version=2,secure=on", "cortex-a72", 2, 256),
+        (
+            "gic-version=3,secure=on,virtualization=on",
+            "cortex-a53",
+            2,
+            256,
+        ),
+        // All below four gigabytes.
+        ("gic-version=2,highmem=off", "cortex-a35", 2, 256),
+        (
+            "gic-version=3,iommu=smmuv3,ras=on,acpi=off",
+            "neoverse-n1",
+            2,
+            256,
+        ),
+        ("gic-version=2", "cortex-a76", 2, 256),
     ] {
         // Sleeps need the timer's interrupt, and sleepers elsewhere the others'.
         let script = "nproc; for i in 1 2 3 4 5 6 7 8; do sleep 0.01 & done; wait; \
@@ -145,7 +162,8 @@ fn dump(path: &Path, controller: u32, processors: u32) -> Result<()> {
     Ok(())
 }
 
-fn replace(tree: &mut [u8], from: &[u8], to: &[u8]) -> Result<()> {
+/// Puts other bytes in the place of some, wherever they are.
+pub(super) fn replace(tree: &mut [u8], from: &[u8], to: &[u8]) -> Result<()> {
     ensure!(from.len() == to.len(), "bytes are replaced by as many");
     let places: Vec<usize> = tree
         .windows(from.len())

@@ -9,10 +9,13 @@ use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 use super::{cpu, profile};
 use crate::wait::WaitQueue;
 
-/// Lines that have somebody waiting for them.
-const LINES: usize = 96;
+/// Lines that can have somebody waiting for them. There are up to a thousand on
+/// a machine, and few devices.
+const LINES: usize = 32;
 
-static QUEUES: SpinLock<[Option<WaitQueue>; LINES]> = SpinLock::new([const { None }; LINES]);
+/// Those that have, in the order in which they came: they are first.
+static QUEUES: SpinLock<[Option<(Line, WaitQueue)>; LINES]> =
+    SpinLock::new([const { None }; LINES]);
 
 /// Kicks that each processor took; they may wrap.
 static KICKS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
@@ -36,11 +39,11 @@ pub fn dispatch(event: Event) {
             profile::alarm();
         }
         Event::Line(line) => {
-            let queue = QUEUES
-                .lock()
-                .get(usize::from(line.number()))
-                .cloned()
-                .flatten();
+            let queues = QUEUES.lock();
+            let mut queues_of_lines = queues.iter().map_while(Option::as_ref);
+            let found = queues_of_lines.find(|(other, _)| *other == line);
+            let queue = found.map(|(_, queue)| queue.clone());
+            drop(queues);
             if let Some(queue) = queue {
                 queue.wake();
             }
@@ -59,18 +62,19 @@ pub fn dispatch(event: Event) {
 
 /// Has `queue` woken whenever `line` fires, and lets it fire.
 ///
-/// Returns false for a line that somebody has, and for a number that no
-/// machine here has: some devices say themselves which line is theirs.
+/// Returns false for a line that somebody has, and where there are more than
+/// expected.
 #[must_use]
 pub fn connect(line: Line, queue: WaitQueue) -> bool {
     let mut queues = QUEUES.lock();
-    let Some(slot) = queues.get_mut(usize::from(line.number())) else {
-        return false;
-    };
-    if slot.is_some() {
+    let mut lines = queues.iter().map_while(Option::as_ref);
+    if lines.any(|(other, _)| *other == line) {
         return false;
     }
-    *slot = Some(queue);
+    let Some(slot) = queues.iter_mut().find(|slot| slot.is_none()) else {
+        return false;
+    };
+    *slot = Some((line, queue));
     drop(queues);
     irq::unmask(line);
     true

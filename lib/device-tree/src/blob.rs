@@ -224,6 +224,8 @@ mod tests {
             assert!(node.regions().take(most).count() <= blob.len() / 4);
             assert!(node.regions().all(|region| region.start <= region.end));
             let _ = (node.is_compatible(b"x"), node.is_enabled());
+            let _ = (node.interrupt_parent(), node.phandle());
+            assert!(node.regions_on_bus().take(most).count() <= blob.len() / 4);
             let _ = (node.number(b"reg"), node.text(b"compatible"));
             assert!(node.words(b"reg").take(most).count() <= blob.len() / 4);
             let properties = node.properties().take(most);
@@ -231,6 +233,7 @@ mod tests {
             assert!(bytes <= blob.len());
         }
         assert!(nodes <= blob.len() / 4);
+        let _ = (tree.console(), tree.node_at(b"/a/b"), tree.node_at(b"c"));
     }
 
     /// A tree with this structure block, whose header is right.

@@ -19,7 +19,9 @@
 #![forbid(unsafe_code)]
 
 mod blob;
+mod bus;
 mod node;
+mod path;
 
 pub use blob::{BadTree, DeviceTree, HEADER_BYTES, MAX_BYTES, total_bytes};
 pub use node::{Cells, Node, Nodes, Regions};

@@ -7,6 +7,7 @@
 use core::ops::Range;
 
 use crate::blob::{number, word};
+use crate::bus::{self, Bus};
 
 const BEGIN_NODE: u32 = 1;
 const END_NODE: u32 = 2;
@@ -31,7 +32,7 @@ pub struct Cells {
 
 impl Cells {
     /// What holds where a parent says nothing.
-    const DEFAULT: Cells = Cells {
+    pub(crate) const DEFAULT: Cells = Cells {
         address: 2,
         size: 1,
     };
@@ -42,8 +43,11 @@ impl Cells {
 pub struct Node<'a> {
     name: &'a [u8],
     depth: usize,
-    cells: Cells,
     parent: &'a [u8],
+    /// The nodes around it, the root first, as many as `depth`.
+    buses: [Bus<'a>; DEPTH],
+    interrupt_parent: Option<u32>,
+    is_enabled: bool,
     /// The structure block from the node's first property on.
     body: &'a [u8],
     strings: &'a [u8],
@@ -80,7 +84,17 @@ impl<'a> Node<'a> {
     /// How the parent writes addresses: what `reg` is made of.
     #[must_use]
     pub fn cells(&self) -> Cells {
-        self.cells
+        self.buses().last().map_or(Cells::DEFAULT, |bus| bus.cells)
+    }
+
+    fn buses(&self) -> &[Bus<'a>] {
+        self.buses.get(..self.depth).unwrap_or_default()
+    }
+
+    /// Whether both are one node of one tree.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Node<'_>) -> bool {
+        core::ptr::eq(self.body, other.body)
     }
 
     /// The properties: name and value.
@@ -136,23 +150,58 @@ impl<'a> Node<'a> {
             .is_some_and(|list| list.split(|byte| *byte == 0).any(|one| one == what))
     }
 
-    /// Whether the node is in use: it has no `status`, or `okay`.
+    /// Whether the node is in use: it has no `status`, or `okay`, and so have
+    /// those around it.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        matches!(self.text(b"status"), None | Some(b"okay" | b"ok"))
+        self.is_enabled
     }
 
-    /// The ranges of `reg`.
+    /// By which number (`phandle`) the node is known whose the numbers in
+    /// `interrupts` are: what the node says, or else the nearest of those around
+    /// it that says so or is one itself (then 0, where that has no number).
+    /// `None` where nobody says.
     #[must_use]
-    pub fn regions(&self) -> Regions<'a> {
+    pub fn interrupt_parent(&self) -> Option<u32> {
+        self.interrupt_parent
+    }
+
+    /// The number by which other nodes speak of this one.
+    #[must_use]
+    pub fn phandle(&self) -> Option<u32> {
+        handle(self.property(b"phandle")?)
+    }
+
+    /// The ranges of `reg`, as the processor sees them; those that it does not
+    /// see are left out.
+    pub fn regions(&self) -> impl Iterator<Item = Range<u64>> + use<'a> {
+        let node = *self;
+        self.regions_on_bus()
+            .filter_map(move |region| bus::to_processor(node.buses(), region))
+    }
+
+    /// The ranges of `reg`, in the numbers that the parent's children have.
+    #[must_use]
+    pub fn regions_on_bus(&self) -> Regions<'a> {
         Regions {
             rest: self.property(b"reg").unwrap_or_default(),
-            cells: self.cells,
+            cells: self.cells(),
         }
     }
 }
 
-/// See [`Node::regions`].
+/// A property that is one cell.
+fn handle(value: &[u8]) -> Option<u32> {
+    let cell = value.first_chunk().filter(|_| value.len() == 4)?;
+    Some(u32::from_be_bytes(*cell))
+}
+
+/// Whether a `status` is that of a node in use.
+fn is_okay(status: &[u8]) -> bool {
+    matches!(text(status), Some(b"okay" | b"ok"))
+}
+
+/// See [`Node::regions_on_bus`].
 #[derive(Clone, Debug)]
 pub struct Regions<'a> {
     rest: &'a [u8],
@@ -180,8 +229,27 @@ pub struct Nodes<'a> {
     tokens: Tokens<'a>,
     strings: &'a [u8],
     depth: usize,
-    /// Of the nodes around: how their children write addresses, and the name.
-    around: [(Cells, &'a [u8]); DEPTH],
+    /// The nodes around.
+    around: [Around<'a>; DEPTH],
+    /// The same, as far as addresses go.
+    buses: [Bus<'a>; DEPTH],
+}
+
+/// What a node hands down to those in it.
+#[derive(Clone, Copy, Debug)]
+struct Around<'a> {
+    name: &'a [u8],
+    interrupt_parent: Option<u32>,
+    is_enabled: bool,
+}
+
+impl Around<'_> {
+    /// What is around the root.
+    const NOTHING: Around<'static> = Around {
+        name: &[],
+        interrupt_parent: None,
+        is_enabled: true,
+    };
 }
 
 impl<'a> Nodes<'a> {
@@ -190,8 +258,55 @@ impl<'a> Nodes<'a> {
             tokens: Tokens(structure),
             strings,
             depth: 0,
-            around: [(Cells::DEFAULT, &[]); DEPTH],
+            around: [Around::NOTHING; DEPTH],
+            buses: [Bus::SILENT; DEPTH],
         }
+    }
+
+    /// The node whose properties come next, at `depth` in what is `around` it.
+    fn enter(&mut self, name: &'a [u8], depth: usize, around: Around<'a>) -> Node<'a> {
+        let mut node = Node {
+            name,
+            depth,
+            parent: around.name,
+            buses: self.buses,
+            interrupt_parent: around.interrupt_parent,
+            is_enabled: around.is_enabled,
+            body: self.tokens.0,
+            strings: self.strings,
+        };
+        let mut bus = Bus::SILENT;
+        let (mut phandle, mut takes_interrupts) = (0, false);
+        for (name, value) in node.properties() {
+            let count = |default| {
+                let wanted = handle(value).and_then(|count| usize::try_from(count).ok());
+                wanted.filter(|count| *count <= 4).unwrap_or(default)
+            };
+            match name {
+                b"#address-cells" => bus.cells.address = count(Cells::DEFAULT.address),
+                b"#size-cells" => bus.cells.size = count(Cells::DEFAULT.size),
+                b"ranges" => bus.ranges = Some(value),
+                b"status" => node.is_enabled &= is_okay(value),
+                b"interrupt-parent" => node.interrupt_parent = handle(value),
+                b"#interrupt-cells" => takes_interrupts = true,
+                b"phandle" => phandle = handle(value).unwrap_or(0),
+                _ => {}
+            }
+        }
+        if let (Some(around), Some(place)) = (self.around.get_mut(depth), self.buses.get_mut(depth))
+        {
+            *around = Around {
+                name,
+                interrupt_parent: if takes_interrupts {
+                    Some(phandle)
+                } else {
+                    node.interrupt_parent
+                },
+                is_enabled: node.is_enabled,
+            };
+            *place = bus;
+        }
+        node
     }
 }
 
@@ -204,35 +319,13 @@ impl<'a> Iterator for Nodes<'a> {
                 Token::Begin(name) => {
                     let depth = self.depth;
                     self.depth += 1;
-                    let above = match depth.checked_sub(1) {
-                        None => Some((Cells::DEFAULT, &[][..])),
+                    let around = match depth.checked_sub(1) {
+                        None => Some(Around::NOTHING),
                         Some(at) => self.around.get(at).copied(),
                     };
-                    let Some((cells, parent)) = above else {
-                        continue;
-                    };
-                    let node = Node {
-                        name,
-                        depth,
-                        cells,
-                        parent,
-                        body: self.tokens.0,
-                        strings: self.strings,
-                    };
-                    if let Some(place) = self.around.get_mut(depth) {
-                        let count = |name: &[u8], default| {
-                            let wanted = node
-                                .number(name)
-                                .and_then(|count| usize::try_from(count).ok());
-                            wanted.filter(|count| *count <= 4).unwrap_or(default)
-                        };
-                        let cells = Cells {
-                            address: count(b"#address-cells", Cells::DEFAULT.address),
-                            size: count(b"#size-cells", Cells::DEFAULT.size),
-                        };
-                        *place = (cells, name);
+                    if let Some(around) = around {
+                        return Some(self.enter(name, depth, around));
                     }
-                    return Some(node);
                 }
                 Token::End => self.depth = self.depth.checked_sub(1)?,
                 Token::Property { .. } | Token::Nothing => {}

@@ -12,7 +12,7 @@ const FOLDER: &str = "hal/src/arch";
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Files that only one machine has, and why.
-const ONE_ONLY: [(&str, &str); 24] = [
+const ONE_ONLY: [(&str, &str); 25] = [
     ("acpi.rs", "a PC's firmware tells of it in tables"),
     ("acpi/tests.rs", "as acpi.rs"),
     ("acpi/virtio.rs", "as acpi.rs"),
@@ -35,6 +35,7 @@ const ONE_ONLY: [(&str, &str); 24] = [
     ("trampoline.rs", "processors start in the mode of 1978"),
     ("platform.rs", "Arm's firmware tells of it in a device tree"),
     ("platform/tests.rs", "as platform.rs"),
+    ("platform/wires.rs", "as platform.rs"),
     ("routines.rs", "a PC has instructions for whole strings"),
     (
         "psci.rs",

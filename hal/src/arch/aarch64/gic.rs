@@ -51,10 +51,10 @@ mod redistributor {
 const PRIORITIES: u32 = 0xa0a0_a0a0;
 
 /// No interrupt is pending from this number on.
-const NONE: u32 = 1020;
+pub(super) const NONE: u32 = 1020;
 
 /// The first of the devices' lines.
-const LINES: u32 = 32;
+pub(super) const LINES: u32 = 32;
 
 /// Looks at a redistributor before it is taken for awake.
 const PATIENCE: u32 = 1_000_000;

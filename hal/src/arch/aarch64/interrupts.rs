@@ -6,7 +6,7 @@
 //! | 1 | another processor wants translations forgotten |
 //! | 2 | another processor wants a sign of life |
 //! | 16..32 | this processor's own devices: the timer (27 as a rule) |
-//! | 32..256 | device lines |
+//! | 32..1020 | device lines |
 //! | 1020.. | nothing is pending |
 //!
 //! Device lines are edges to the controller, also where the device holds its
@@ -16,7 +16,7 @@
 use ochre_sync::Once;
 use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
-use super::gic::Gic;
+use super::gic::{Gic, LINES, NONE};
 use super::platform::Platform;
 use super::{clock, percpu};
 use crate::clock::alarm;
@@ -32,9 +32,6 @@ const FLUSH: u32 = 1;
 
 /// Number by which a processor is asked for a sign of life.
 const SIGN: u32 = 2;
-
-/// The first of the devices' lines.
-const LINES: u32 = 32;
 
 /// The controller.
 static GIC: Once<Gic> = Once::new();
@@ -80,8 +77,8 @@ pub(super) fn init_here() -> bool {
 
 /// The line of a device tree's shared interrupt, where it is one.
 pub(super) fn line_of_shared(number: u32) -> Option<Line> {
-    let number = number.checked_add(LINES)?;
-    u8::try_from(number).ok().map(Line)
+    let number = number.checked_add(LINES).filter(|line| *line < NONE)?;
+    u16::try_from(number).ok().map(Line)
 }
 
 /// Lets `line` interrupt the boot processor.
@@ -142,7 +139,7 @@ pub(crate) fn acknowledge() -> Event {
             clock::stop_timer();
             alarm::timer_fired()
         }
-        LINES.. => u8::try_from(number).map_or(Event::Nothing, |line| Event::Line(Line(line))),
+        LINES.. => u16::try_from(number).map_or(Event::Nothing, |line| Event::Line(Line(line))),
         _ => Event::Nothing,
     }
 }

@@ -16,6 +16,10 @@ use crate::cpu::MAX_CPUS;
 #[cfg(test)]
 #[path = "platform/tests.rs"]
 mod tests;
+#[path = "platform/wires.rs"]
+mod wires;
+
+use wires::Wires;
 
 /// Command line bytes that are kept.
 const CMDLINE_MAX: usize = 4096;
@@ -46,8 +50,8 @@ pub(super) enum Controller {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Serial {
     pub(super) address: u64,
-    /// Its interrupt among those that processors share.
-    pub(super) interrupt: u32,
+    /// Its interrupt among those that processors share, where it has one.
+    pub(super) interrupt: Option<u32>,
 }
 
 /// A PL031.
@@ -141,9 +145,14 @@ impl Platform {
         let mut archive = (None, None);
         let mut processors = [None; MAX_CPUS];
         let mut slots = processors.iter_mut();
+        let mut nodes = tree.nodes().filter(Node::is_enabled);
+        let found = nodes.find_map(|node| Some((node, controller(&node)?)));
+        let wires = Wires::new(found.as_ref().map(|(node, _)| node));
+        platform.controller = found.map(|(_, controller)| controller);
+        let console = tree.console();
         for node in tree.nodes().filter(Node::is_enabled) {
             match node.base_name() {
-                b"memory" if node.depth() == 1 => {
+                _ if is_memory(&node) => {
                     for region in node.regions() {
                         platform.ram.add(region);
                     }
@@ -167,7 +176,10 @@ impl Platform {
                         *slot = Some(number & 0xff_00ff_ffff);
                     }
                 }
-                _ => platform.device(&node),
+                _ => {
+                    let is_console = console.is_some_and(|console| console.is_same_as(&node));
+                    platform.device(&node, &wires, is_console);
+                }
             }
         }
         platform.processors = processors;
@@ -176,7 +188,8 @@ impl Platform {
             .filter(|node| node.parent() == b"reserved-memory" && node.depth() == 2);
         for region in tree
             .reservations()
-            .chain(reserved.flat_map(|node| node.regions()))
+            // As the processor sees them, whatever `ranges` there are.
+            .chain(reserved.flat_map(|node| node.regions_on_bus()))
         {
             platform.ram.remove(region);
         }
@@ -196,42 +209,23 @@ impl Platform {
         self.cmdline.get(..self.cmdline_len).unwrap_or_default()
     }
 
-    fn device(&mut self, node: &Node<'_>) {
+    /// Takes a device that is known here, by its place and interrupt.
+    fn device(&mut self, node: &Node<'_>, wires: &Wires, is_console: bool) {
         let is = |names: &[&[u8]]| names.iter().any(|name| node.is_compatible(name));
         let mut regions = node.regions();
-        if is(&[b"arm,cortex-a15-gic", b"arm,gic-400", b"arm,cortex-a9-gic"]) {
-            if let (Some(first), Some(second)) = (regions.next(), regions.next()) {
-                self.controller = Some(Controller::Two {
-                    distributor: first.start,
-                    interface: second.start,
-                });
-            }
-        } else if is(&[b"arm,gic-v3"]) {
-            if let Some(first) = regions.next() {
-                let count = node.number(b"#redistributor-regions").unwrap_or(1);
-                let count = usize::try_from(count)
-                    .unwrap_or(REGIONS_MAX)
-                    .min(REGIONS_MAX);
-                let mut redistributors = [const { None }; REGIONS_MAX];
-                for (slot, region) in redistributors.iter_mut().take(count).zip(regions) {
-                    *slot = Some(region);
-                }
-                self.controller = Some(Controller::Three {
-                    distributor: first.start,
-                    redistributors,
-                });
-            }
-        } else if is(&[b"arm,pl011"]) && self.serial.is_none() {
-            if let (Some(region), Some(interrupt)) = (regions.next(), shared_interrupt(node)) {
-                self.serial = Some(Serial {
+        if is(&[b"arm,pl011"]) {
+            // The loader's choice, or else the first.
+            if self.serial.is_none() || is_console {
+                let serial = regions.next().map(|region| Serial {
                     address: region.start,
-                    interrupt,
+                    interrupt: wires.shared(node),
                 });
+                self.serial = serial.or(self.serial);
             }
         } else if is(&[b"arm,pl031"]) {
             self.rtc = regions.next().map(|region| Clock {
                 address: region.start,
-                interrupt: shared_interrupt(node),
+                interrupt: wires.shared(node),
             });
         } else if is(&[b"qemu,fw-cfg-mmio"]) {
             self.firmware = regions.next().map(|region| region.start);
@@ -244,7 +238,7 @@ impl Platform {
         } else if is(&[b"virtio,mmio"]) {
             let slot = self.slots.iter_mut().find(|slot| slot.is_none());
             if let (Some(slot), Some(region), Some(interrupt)) =
-                (slot, regions.next(), shared_interrupt(node))
+                (slot, regions.next(), wires.shared(node))
             {
                 *slot = Some(Slot {
                     address: region.start,
@@ -252,33 +246,68 @@ impl Platform {
                 });
             }
         } else if is(&[b"pci-host-ecam-generic"]) {
-            self.bus = regions.next().and_then(|place| bus(node, place));
+            self.bus = regions.next().and_then(|place| bus(node, wires, place));
         } else if is(&[b"arm,armv8-timer"]) {
-            // Secure, other, virtual, hypervisor: three words each, of which
-            // the second is the number among the processor's own.
-            let number = node
-                .words(b"interrupts")
-                .nth(7)
-                .filter(|number| *number < 16);
-            self.timer = number.map_or(self.timer, |number| number + 16);
+            self.timer = timer(node, wires).unwrap_or(self.timer);
         }
     }
 }
 
-/// A device's first interrupt, if it is one that processors share.
-fn shared_interrupt(node: &Node<'_>) -> Option<u32> {
-    // Kind (0: shared), number, how it is driven.
-    let mut words = node.words(b"interrupts");
-    (words.next() == Some(0)).then(|| words.next()).flatten()
+/// Whether a node is memory: some have no name for it, some no kind.
+fn is_memory(node: &Node<'_>) -> bool {
+    let is_called = || node.base_name() == b"memory";
+    node.depth() == 1
+        && node
+            .text(b"device_type")
+            .map_or_else(is_called, |kind| kind == b"memory")
+}
+
+/// The interrupt controller, if the node is one that is known here.
+fn controller(node: &Node<'_>) -> Option<Controller> {
+    const TWO: [&[u8]; 4] = [
+        b"arm,cortex-a15-gic",
+        b"arm,gic-400",
+        b"arm,cortex-a9-gic",
+        b"arm,cortex-a7-gic",
+    ];
+    let mut regions = node.regions();
+    if TWO.iter().any(|name| node.is_compatible(name)) {
+        return Some(Controller::Two {
+            distributor: regions.next()?.start,
+            interface: regions.next()?.start,
+        });
+    }
+    if !node.is_compatible(b"arm,gic-v3") {
+        return None;
+    }
+    let first = regions.next()?;
+    let count = node.number(b"#redistributor-regions").unwrap_or(1);
+    let count = usize::try_from(count).unwrap_or(REGIONS_MAX);
+    let mut redistributors = [const { None }; REGIONS_MAX];
+    for (slot, region) in redistributors.iter_mut().take(count).zip(regions) {
+        *slot = Some(region);
+    }
+    Some(Controller::Three {
+        distributor: first.start,
+        redistributors,
+    })
+}
+
+/// The number of the virtual timer's interrupt.
+fn timer(node: &Node<'_>, wires: &Wires) -> Option<u32> {
+    /// Without names: secure, other, virtual, hypervisor.
+    const VIRTUAL: usize = 2;
+    let named = node.property(b"interrupt-names").map(|names| {
+        let mut names = names.split(|byte| *byte == 0);
+        names.position(|name| name == b"virt")
+    });
+    wires.own(node, named.unwrap_or(Some(VIRTUAL))?)
 }
 
 /// A bus with configuration at `configuration`, if it has ports.
-fn bus(node: &Node<'_>, configuration: Range<u64>) -> Option<Bus> {
+fn bus(node: &Node<'_>, wires: &Wires, configuration: Range<u64>) -> Option<Bus> {
     /// A range: three words of the bus' address, two of the processor's, two of length.
     const RANGE_WORDS: usize = 7;
-    /// A line: the device in three words, its pin, the controller, what that
-    /// wants in two words and three.
-    const LINE_WORDS: usize = 10;
     /// The bus' address is a port's.
     const PORTS: u32 = 1 << 24;
     const SPACE: u32 = 3 << 24;
@@ -305,13 +334,7 @@ fn bus(node: &Node<'_>, configuration: Range<u64>) -> Option<Bus> {
         }
     }
     let mut interrupts = [None; 4];
-    for first in (0..64 * LINE_WORDS).step_by(LINE_WORDS) {
-        let mut line = node.words(b"interrupt-map").skip(first);
-        let (Some(device), Some(1), Some(0), Some(number)) =
-            (line.next(), line.nth(2), line.nth(3), line.next())
-        else {
-            continue;
-        };
+    for (device, number) in wires.map(node) {
         if let Some(slot) = interrupts.get_mut((device >> DEVICE_SHIFT) as usize & 3) {
             *slot = Some(number);
         }

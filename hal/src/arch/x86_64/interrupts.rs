@@ -67,10 +67,10 @@ pub(super) fn init(platform: &Platform) {
     for (slot, found) in io_apics.iter_mut().zip(platform.io_apics.iter().flatten()) {
         *slot = IoApic::new(found.address, found.first_line);
     }
-    let mut isa = core::array::from_fn(|index| (Line(index as u8), Trigger::default()));
+    let mut isa = core::array::from_fn(|index| (Line(index as u16), Trigger::default()));
     for (entry, found) in isa.iter_mut().zip(platform.isa_overrides) {
         if let Some(found) = found {
-            *entry = (Line(found.line), found.trigger);
+            *entry = (Line(found.line.into()), found.trigger);
         }
     }
     let _ = ISA.set(isa);
@@ -80,7 +80,7 @@ pub(super) fn init(platform: &Platform) {
 pub(super) fn line_of_isa(number: u8) -> Line {
     ISA.get()
         .and_then(|isa| isa.get(usize::from(number)))
-        .map_or(Line(number), |entry| entry.0)
+        .map_or(Line(number.into()), |entry| entry.0)
 }
 
 /// The line with this number, if there is one: a legacy one's below 16, else
@@ -89,7 +89,7 @@ pub(super) fn line_of_global(number: u32) -> Option<Line> {
     let number = u8::try_from(number).ok()?;
     let line = match usize::from(number) {
         0..ISA_LINES => line_of_isa(number),
-        _ => Line(number),
+        _ => Line(number.into()),
     };
     let io_apics = IO_APICS.lock();
     let is_served = io_apics.iter().flatten().any(|one| one.serves(line.0));
@@ -173,14 +173,14 @@ pub(crate) fn acknowledge(vector: u8) -> Event {
         VECTOR_TIMER => alarm::timer_fired(),
         VECTOR_RESCHEDULE => Event::Reschedule,
         VECTOR_SIGN => watch::give_sign(),
-        VECTOR_LINE_0..VECTOR_LINES_END => Event::Line(Line(vector - VECTOR_LINE_0)),
+        VECTOR_LINE_0..VECTOR_LINES_END => Event::Line(Line((vector - VECTOR_LINE_0).into())),
         _ => Event::Nothing,
     }
 }
 
 fn vector_of(line: Line) -> Option<u8> {
     VECTOR_LINE_0
-        .checked_add(line.0)
+        .checked_add(u8::try_from(line.0).ok()?)
         .filter(|vector| *vector < VECTOR_LINES_END)
 }
 
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_line_comes_back_from_its_vector() {
-        for number in 0..=u8::MAX {
+        for number in 0..=u16::from(u8::MAX) + 1 {
             match vector_of(Line(number)) {
                 Some(vector) => assert_eq!(acknowledge(vector), Event::Line(Line(number))),
                 None => assert!(number >= 160, "line {number} has no vector"),

@@ -56,12 +56,12 @@ impl IoApic {
     }
 
     /// Whether the line with this global number ends here.
-    pub(super) fn serves(&self, line: u8) -> bool {
+    pub(super) fn serves(&self, line: u16) -> bool {
         self.index(line).is_some()
     }
 
     /// Sends `line` to `vector` on the processor with the APIC number `processor`.
-    pub(super) fn unmask(&mut self, line: u8, vector: u8, trigger: Trigger, processor: u8) {
+    pub(super) fn unmask(&mut self, line: u16, vector: u8, trigger: Trigger, processor: u8) {
         if let Some(index) = self.index(line) {
             let mut low = u32::from(vector);
             if trigger.level {
@@ -75,13 +75,13 @@ impl IoApic {
     }
 
     /// Stops `line`.
-    pub(super) fn mask(&mut self, line: u8) {
+    pub(super) fn mask(&mut self, line: u16) {
         if let Some(index) = self.index(line) {
             self.write_entry(index, ENTRY_MASKED, 0);
         }
     }
 
-    fn index(&self, line: u8) -> Option<u32> {
+    fn index(&self, line: u16) -> Option<u32> {
         u32::from(line)
             .checked_sub(self.base)
             .filter(|index| *index < self.entries)

@@ -16,6 +16,9 @@ const END: u32 = 2;
 const PROPERTY: u32 = 3;
 const LAST: u32 = 9;
 
+/// The number that the interrupt controller is known by.
+const GIC: u32 = 0x8002;
+
 /// A tree in the making.
 #[derive(Default)]
 struct Maker {
@@ -71,6 +74,16 @@ impl Maker {
         self.words("interrupts", interrupts).end()
     }
 
+    /// An interrupt controller, whose interrupts have so many words.
+    fn controller(&mut self, like: &str, words: u32) -> &mut Self {
+        let reg = [0, 0x800_0000, 0, 0x1_0000, 0, 0x801_0000, 0, 0x1_0000];
+        self.begin("intc@8000000").text("compatible", like);
+        self.words("reg", &reg).words("phandle", &[GIC]);
+        self.words("#address-cells", &[2])
+            .words("#interrupt-cells", &[words]);
+        self.end()
+    }
+
     fn blob(&self) -> Vec<u8> {
         const HEADER: u32 = 40;
         let mut reservations = self.reservations.clone();
@@ -112,7 +125,8 @@ fn machine() -> Maker {
     maker.begin("");
     maker
         .words("#address-cells", &[2])
-        .words("#size-cells", &[2]);
+        .words("#size-cells", &[2])
+        .words("interrupt-parent", &[GIC]);
     maker.begin("psci").text("compatible", "arm,psci-1.0");
     maker.text("method", "hvc").end();
     maker
@@ -134,8 +148,7 @@ fn machine() -> Maker {
     maker
         .words("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4])
         .end();
-    let gic = [0, 0x800_0000, 0, 0x1_0000, 0, 0x801_0000, 0, 0x1_0000];
-    maker.device("intc@8000000", "arm,cortex-a15-gic", &gic, &[]);
+    maker.controller("arm,cortex-a15-gic", 3);
     maker.device(
         "pl011@9000000",
         "arm,pl011\0arm,primecell",
@@ -166,7 +179,7 @@ fn machine() -> Maker {
     maker.words("reg", &[0x40, 0x1000_0000, 0, 0x1000_0000]);
     maker.words("ranges", &[0x100_0000, 0, 0, 0, 0x3eff_0000, 0, 0x1_0000]);
     let lines: Vec<u32> = (0..4)
-        .flat_map(|device| [device << 11, 0, 0, 1, 0x8002, 0, 0, 0, 3 + device, 4])
+        .flat_map(|device| [device << 11, 0, 0, 1, GIC, 0, 0, 0, 3 + device, 4])
         .collect();
     maker.words("interrupt-map", &lines).end();
     maker
@@ -244,7 +257,7 @@ fn a_whole_machine_is_read() {
     };
     assert_eq!((distributor, interface), (0x800_0000, 0x801_0000));
     let serial = platform.serial.expect("a serial port");
-    assert_eq!((serial.address, serial.interrupt), (0x900_0000, 1));
+    assert_eq!((serial.address, serial.interrupt), (0x900_0000, Some(1)));
     let clock = platform.rtc.expect("a clock");
     assert_eq!((clock.address, clock.interrupt), (0x901_0000, Some(2)));
     assert_eq!(platform.firmware, Some(0x902_0000));
@@ -426,6 +439,13 @@ fn property() -> impl Strategy<Value = (&'static str, Vec<u32>)> {
         "ranges",
         "interrupt-map",
         "interrupts",
+        "interrupts-extended",
+        "interrupt-parent",
+        "interrupt-names",
+        "phandle",
+        "#interrupt-cells",
+        "stdout-path",
+        "device_type",
         "#address-cells",
         "#size-cells",
         "#redistributor-regions",
@@ -507,4 +527,228 @@ proptest! {
         let cut = cut.index(blob.len());
         let _ = read(&blob[..cut]);
     }
+}
+
+/// A machine with this in it, and what is read of it.
+fn machine_with(fill: impl FnOnce(&mut Maker)) -> Platform {
+    let mut maker = Maker::default();
+    maker.begin("");
+    maker
+        .words("#address-cells", &[2])
+        .words("#size-cells", &[2])
+        .words("interrupt-parent", &[GIC]);
+    fill(&mut maker);
+    maker.end();
+    maker.word(LAST);
+    read(&maker.blob()).expect("a tree")
+}
+
+/// A bus whose children have addresses of one word, without its end.
+fn bus(maker: &mut Maker, ranges: Option<&[u32]>) {
+    maker
+        .begin("bus")
+        .words("#address-cells", &[1])
+        .words("#size-cells", &[1]);
+    if let Some(ranges) = ranges {
+        maker.words("ranges", ranges);
+    }
+}
+
+#[test]
+fn a_bus_moves_addresses() {
+    const PORT: [u32; 2] = [0x7e20_1000, 0x1000];
+    let place = |outer: Option<&[u32]>, inner: Option<&[u32]>| {
+        let platform = machine_with(|maker| {
+            bus(maker, outer);
+            bus(maker, inner);
+            maker.device("serial", "arm,pl011", &PORT, &[0, 1, 4]);
+            maker.end().end();
+        });
+        platform.serial.map(|serial| serial.address)
+    };
+    let all: &[u32] = &[];
+    let moved: &[u32] = &[
+        0x4000_0000,
+        0x8,
+        0,
+        0x100,
+        0x7e00_0000,
+        1,
+        0xfe00_0000,
+        0x180_0000,
+    ];
+    assert_eq!(place(Some(all), Some(all)), Some(0x7e20_1000));
+    assert_eq!(place(Some(moved), Some(all)), Some(0x1_fe20_1000));
+    // The inner one's are the outer one's words: one.
+    let inner = [0x7e20_0000, 0x7e40_0000, 0x2000];
+    assert_eq!(place(Some(moved), Some(&inner)), Some(0x1_fe40_1000));
+    // Not seen: from the outside, from the bus, and not all of it.
+    assert_eq!(place(None, Some(all)), None);
+    assert_eq!(place(Some(all), None), None);
+    let short = [0x7e20_0000, 0, 0, 0x1fff];
+    assert_eq!(place(Some(&short), Some(all)), None);
+    let past_the_end = [0x7e20_0000, u32::MAX, u32::MAX, 0x2000];
+    assert_eq!(place(Some(&past_the_end), Some(all)), None);
+}
+
+/// The interrupt of a serial port with these properties, and the timer's.
+fn interrupts(words: u32, fill: impl Fn(&mut Maker), timer: &[u32]) -> (Option<u32>, u32) {
+    let platform = machine_with(|maker| {
+        maker.controller("arm,gic-v3", words);
+        maker.begin("serial").text("compatible", "arm,pl011");
+        maker.words("reg", &[0, 0x900_0000, 0, 0x1000]);
+        fill(maker);
+        maker.end();
+        maker.begin("timer").text("compatible", "arm,armv8-timer");
+        maker.words("interrupts", timer).end();
+    });
+    let serial = platform.serial.expect("a port, with or without interrupt");
+    (serial.interrupt, platform.timer)
+}
+
+#[test]
+fn an_interrupt_is_the_controllers_or_nobodys() {
+    const TIMER: [u32; 12] = [1, 13, 4, 1, 14, 4, 1, 5, 4, 1, 10, 4];
+    let one = |fill: &dyn Fn(&mut Maker)| interrupts(3, fill, &TIMER);
+    let at_another = one(&|maker| {
+        maker.words("interrupt-parent", &[7]);
+        maker.words("interrupts", &[0, 300, 4]);
+    });
+    assert_eq!(at_another, (None, 21));
+    let far = one(&|maker| {
+        maker.words("interrupts", &[0, 300, 4]);
+    });
+    assert_eq!(far, (Some(300), 21));
+    let own = one(&|maker| {
+        maker.words("interrupts", &[1, 3, 4]);
+    });
+    assert_eq!(own, (None, 21));
+    let extended = one(&|maker| {
+        maker.words("interrupts-extended", &[GIC, 0, 18, 4]);
+        maker.words("interrupts", &[0, 19, 4]);
+    });
+    assert_eq!(extended, (Some(18), 21));
+    let extended = one(&|maker| {
+        maker.words("interrupts-extended", &[7, 0, GIC, 0, 18, 4]);
+    });
+    assert_eq!(extended, (None, 21));
+    // A fourth word: for which processors a timer's is.
+    let long = [1, 13, 4, 0, 1, 14, 4, 0, 1, 6, 4, 0, 1, 10, 4, 0];
+    let four = interrupts(
+        4,
+        |maker| {
+            maker.words("interrupts", &[0, 18, 4, 0]);
+        },
+        &long,
+    );
+    assert_eq!(four, (Some(18), 22));
+    // Cut short, and no number of a processor's own.
+    for wrong in [&TIMER[..8], &[1, 13, 4, 1, 14, 4, 1, 16, 4]] {
+        let (_, timer) = interrupts(3, |_| (), wrong);
+        assert_eq!(timer, 27);
+    }
+}
+
+#[test]
+fn a_bus_may_have_the_interrupts() {
+    let platform = machine_with(|maker| {
+        maker.controller("arm,gic-v3", 3);
+        bus(maker, Some(&[]));
+        maker.words("#interrupt-cells", &[1]);
+        maker.device("serial", "arm,pl011", &[0x900_0000, 0x1000], &[0, 1, 4]);
+        maker.end();
+        // Who says nothing of it asks the next one outside.
+        bus(maker, Some(&[]));
+        maker.device("rtc", "arm,pl031", &[0x901_0000, 0x1000], &[0, 2, 4]);
+        maker.end();
+    });
+    assert_eq!(platform.serial.expect("a port").interrupt, None);
+    assert_eq!(platform.rtc.expect("a clock").interrupt, Some(2));
+}
+
+#[test]
+fn a_timers_interrupts_may_have_names() {
+    let timer = |names: &str| {
+        let platform = machine_with(|maker| {
+            maker.controller("arm,gic-v3", 3);
+            maker.begin("timer").text("compatible", "arm,armv8-timer");
+            maker.text("interrupt-names", names);
+            maker
+                .words("interrupts", &[1, 1, 4, 1, 2, 4, 1, 3, 4])
+                .end();
+        });
+        platform.timer
+    };
+    assert_eq!(timer("virt\0phys\0hyp-phys"), 17);
+    assert_eq!(timer("phys\0virt"), 18);
+    assert_eq!(timer("phys\0hyp-phys"), 27);
+}
+
+#[test]
+fn the_console_is_where_the_loader_wants_it() {
+    let console = |path: &str| {
+        let platform = machine_with(|maker| {
+            maker.begin("other").end();
+            bus(maker, Some(&[]));
+            for (name, at) in [("serial@1", 1), ("serial@2", 2), ("serial@3", 3)] {
+                maker.begin(name).text("compatible", "arm,pl011");
+                maker.words("reg", &[at << 12, 0x1000]);
+                if at == 3 {
+                    maker
+                        .text("status", "disabled")
+                        .text("secure-status", "okay");
+                }
+                maker.end();
+            }
+            maker.end();
+            maker.begin("aliases").text("serial7", "/bus/serial@2");
+            maker.text("loop", "loop").end();
+            maker.begin("chosen").text("stdout-path", path).end();
+        });
+        platform.serial.expect("a port").address >> 12
+    };
+    assert_eq!(console("/bus/serial@2"), 2);
+    assert_eq!(console("/bus/serial@2:115200n8"), 2);
+    assert_eq!(console("serial7:9600"), 2);
+    assert_eq!(console("/bus/serial@1"), 1);
+    // Not there, or not for us.
+    for path in ["", "/", "/bus", "serial@2", "/serial@2", "serial8", "loop"] {
+        assert_eq!(console(path), 1, "{path}");
+    }
+    assert_eq!(console("/other/serial@2"), 1);
+    assert_eq!(console("/bus/serial@3"), 1);
+}
+
+#[test]
+fn what_is_in_a_bus_that_is_off_is_off() {
+    let platform = machine_with(|maker| {
+        bus(maker, Some(&[]));
+        maker.text("status", "disabled");
+        maker.device("serial", "arm,pl011", &[0x900_0000, 0x1000], &[0, 1, 4]);
+        maker.end();
+        maker.begin("memory@0").text("status", "disabled");
+        maker.words("reg", &[0, 0, 0, 0x10_0000]).end();
+    });
+    assert!(platform.serial.is_none() && platform.ram.is_empty());
+}
+
+#[test]
+fn memory_comes_in_banks() {
+    let platform = machine_with(|maker| {
+        for (name, kind, reg) in [
+            ("memory@0", "memory", &[0, 0, 0, 0x10_0000][..]),
+            ("ddr", "memory", &[8, 0, 0, 0x1000, 9, 0, 0, 0x2000]),
+            ("memory@1", "mtd", &[1, 0, 0, 0x1000]),
+        ] {
+            maker.begin(name).text("device_type", kind);
+            maker.words("reg", reg).end();
+        }
+    });
+    let ram: Vec<_> = platform.ram.iter().collect();
+    let banks = [
+        0..0x10_0000,
+        0x8_0000_0000..0x8_0000_1000,
+        0x9_0000_0000..0x9_0000_2000,
+    ];
+    assert_eq!(ram, banks);
 }

@@ -48,14 +48,13 @@ static PL011: Once<Pl011> = Once::new();
 
 struct Pl011 {
     registers: Registers,
-    line: Line,
+    /// Without one bytes only go out, one by one.
+    line: Option<Line>,
 }
 
 /// Maps the port that the device tree names.
 pub(super) fn init(serial: Serial) {
-    let Some(line) = interrupts::line_of_shared(serial.interrupt) else {
-        return;
-    };
+    let line = serial.interrupt.and_then(interrupts::line_of_shared);
     // SAFETY: the device tree says that a PL011 is there, and `map` that
     // memory is not; its ways to memory (DMA) are never switched on.
     if let Some(registers) = unsafe { Registers::map(serial.address, BYTES) } {
@@ -81,6 +80,7 @@ pub(in super::super) fn last_byte(byte: u8) {
 /// One serial port's registers.
 pub(crate) struct Port {
     port: &'static Pl011,
+    line: Line,
     enabled: u32,
 }
 
@@ -102,6 +102,7 @@ impl Port {
     /// switch, also if the receiver is told to stop before (QEMU's does not).
     pub(super) fn open(early: Early) -> Option<Port> {
         let port = PL011.get()?;
+        let line = port.line?;
         let registers = &port.registers;
         registers.write(INTERRUPT_MASK, 0);
         registers.write(INTERRUPT_CLEAR, 0x7ff & !RECEIVED);
@@ -114,12 +115,16 @@ impl Port {
         // An interrupt when an eighth is full.
         registers.write(INTERRUPT_LEVELS, 0);
         registers.write(CONTROL, ON);
-        Some(Port { port, enabled: 0 })
+        Some(Port {
+            port,
+            line,
+            enabled: 0,
+        })
     }
 
     /// The interrupt line.
     pub(super) fn line(&self) -> Line {
-        self.port.line
+        self.line
     }
 
     /// Takes received bytes that are there now.

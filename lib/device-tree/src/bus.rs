@@ -1,0 +1,72 @@
+//! How the addresses that a bus' children write become the processor's.
+//!
+//! A device's `reg` is in numbers of its parent. The parent's `ranges` say where
+//! those are in numbers of *its* parent, and so on up to the root, whose
+//! children write the processor's. Empty `ranges` mean the same numbers, none at
+//! all mean that the children are not seen from outside (Specification 2.3.8).
+
+use core::ops::Range;
+
+use crate::blob::number;
+use crate::node::Cells;
+
+/// Entries of `ranges` that are looked at: many devices on a bus with many of
+/// them would take hours otherwise.
+const ENTRIES: usize = 256;
+
+/// Longer addresses are no numbers alone: PCI's have flags in them.
+const ADDRESS_CELLS: usize = 2;
+
+/// A node, as far as addresses in it go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bus<'a> {
+    /// How its children write addresses.
+    pub(crate) cells: Cells,
+    pub(crate) ranges: Option<&'a [u8]>,
+}
+
+impl Bus<'_> {
+    /// A node that says nothing.
+    pub(crate) const SILENT: Bus<'static> = Bus {
+        cells: Cells::DEFAULT,
+        ranges: None,
+    };
+
+    /// What children of this bus call `region`, as it is called around the bus,
+    /// where an address has so many cells.
+    fn outside(&self, address_cells: usize, region: &Range<u64>) -> Option<Range<u64>> {
+        let ranges = self.ranges?;
+        if ranges.is_empty() {
+            return Some(region.clone());
+        }
+        let Cells { address, size } = self.cells;
+        if address > ADDRESS_CELLS || address_cells > ADDRESS_CELLS {
+            return None;
+        }
+        let bytes = (address + address_cells + size) * 4;
+        if bytes == 0 {
+            return None;
+        }
+        let len = region.end - region.start;
+        ranges.chunks_exact(bytes).take(ENTRIES).find_map(|entry| {
+            let (inner, rest) = entry.split_at_checked(address * 4)?;
+            let (outer, size) = rest.split_at_checked(address_cells * 4)?;
+            let offset = region.start.checked_sub(number(inner))?;
+            let rest = number(size).checked_sub(offset)?;
+            if rest == 0 || len > rest {
+                return None;
+            }
+            let start = number(outer).checked_add(offset)?;
+            Some(start..start.checked_add(len)?)
+        })
+    }
+}
+
+/// The processor's numbers of a region: `buses` are around it, outermost first.
+pub(crate) fn to_processor(buses: &[Bus<'_>], region: Range<u64>) -> Option<Range<u64>> {
+    let mut pairs = buses.windows(2).rev();
+    pairs.try_fold(region, |region, pair| match pair {
+        [around, bus] => bus.outside(around.cells.address, &region),
+        _ => None,
+    })
+}
