@@ -103,6 +103,15 @@ pub fn overrun_heap() {
     drop(object);
 }
 
+/// A program that does nothing for ever.
+pub const ENDLESS: &[u8] = machine::ENDLESS;
+
+/// Has the machine tell of an error of its memory system: now, or (AArch64, if
+/// started at EL2) from now on until somebody looks.
+pub fn memory_error() {
+    machine::memory_error();
+}
+
 /// Divides by zero, past the compiler's check: a fault, or zero.
 #[must_use]
 pub fn divide_by_zero() -> u64 {

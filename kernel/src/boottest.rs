@@ -15,6 +15,8 @@
 //! | `write-text`, `write-constants` | a report of a page fault: read-only |
 //! | `execute-data`, `execute-direct-map` | a report of a page fault: not executable |
 //! | `user-access`, `user-execute` | a report that names SMAP, SMEP |
+//! | `memory-error`, `memory-error-idle` | a report that says so, from where interrupts are looked for; from where there is nothing to do |
+//! | `memory-error-user` | the same, from a program; the kernel's calls that led there |
 //! | `panic` | the message, where, and the calls; on the first serial port too |
 //! | `last-words` | they are on the screen; stays there |
 //! | `new-mapping` | what is written by another mapping of the screen is on it; stays there |
@@ -42,6 +44,7 @@ use ochre_hal::boot::{BootInfo, Initramfs};
 use ochre_hal::cpu::{CpuId, MAX_CPUS};
 use ochre_hal::irq::{self, Event};
 use ochre_hal::memory::{PAGE_SIZE, PageTable, Rights, UserFrame};
+use ochre_hal::user::UserContext;
 use ochre_hal::{boottest, clock, cpu, debug, memory, power, smp};
 use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
 
@@ -88,6 +91,15 @@ pub(crate) fn run(boot: &mut BootInfo) {
             let (table, address) = user_page();
             boottest::execute_user(table.space(), address);
         }
+        "memory-error" => {
+            boottest::memory_error();
+            panic!("it was not found: {:?}", irq::poll_pending());
+        }
+        "memory-error-idle" => {
+            boottest::memory_error();
+            panic!("it was slept through: {:?}", cpu::wait_for_interrupt());
+        }
+        "memory-error-user" => run_with_error(),
         "panic" => {
             debug::set_panic_to_serial(true);
             panic!("on purpose")
@@ -150,11 +162,22 @@ fn recurse(depth: u64) -> u64 {
 fn user_page() -> (PageTable, u64) {
     const ADDRESS: u64 = 0x40_0000;
     let frame = UserFrame::zeroed().expect("memory at boot");
+    frame.write(0, boottest::ENDLESS);
     let mut table = PageTable::new().expect("memory at boot");
     table
         .map(ADDRESS, frame, Rights::all() - Rights::GUARDED)
         .expect("memory at boot");
     (table, ADDRESS)
+}
+
+/// Runs a program when an error is pending.
+fn run_with_error() {
+    let (table, address) = user_page();
+    let mut program = UserContext::new().expect("memory at boot");
+    program.reset(address, address);
+    boottest::memory_error();
+    clock::set_alarm(Some(clock::now_ns() + 1_000_000_000));
+    panic!("the program ran: {:?}", program.run(table.space()));
 }
 
 /// Takes the whole heap, is told when it is gone, gives it back, takes again.

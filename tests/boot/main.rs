@@ -9,6 +9,7 @@ mod apart;
 mod boards;
 mod chart;
 mod debugger;
+mod image;
 mod init;
 mod keyboard;
 mod machines;
@@ -48,7 +49,7 @@ enum Expected {
 use Expected::{Dies, Holds};
 
 /// What is tried on one processor, or does not depend on how many there are.
-const PROPERTIES: [&str; 18] = [
+const PROPERTIES: [&str; 19] = [
     "breakpoint",
     "page-fault",
     "null",
@@ -62,6 +63,7 @@ const PROPERTIES: [&str; 18] = [
     "execute-direct-map",
     "user-access",
     "user-execute",
+    "memory-error",
     "panic",
     "out-of-heap",
     "timer",
@@ -78,6 +80,9 @@ const WITH_OTHERS: [(&str, &[u32]); 5] = [
     ("overflow-elsewhere", &[2]),
     ("stuck", &[2]),
 ];
+
+/// What is tried where the machine tells of what is pending.
+const ON_AARCH64: [&str; 2] = ["memory-error-idle", "memory-error-user"];
 
 /// So many look at each other on a host with few before it takes too long.
 const AWAKE: u32 = 16;
@@ -127,6 +132,28 @@ fn expected(arch: Arch, name: &str) -> Expected {
         "user-access" => &["a read of user memory", "SMAP"],
         "user-execute" if arm => &["execution of user memory", "PXN"],
         "user-execute" => &["execution of user memory", "SMEP"],
+        "memory-error" if arm => &[
+            "kernel fault: error of the memory system (SError)",
+            "the processor does not tell what kind",
+            "it was noticed in the kernel",
+            "backtrace:",
+            "take_error",
+            "kernel/src/boottest.rs",
+        ],
+        "memory-error" => &["kernel fault: machine check", "backtrace:"],
+        "memory-error-idle" => &[
+            "kernel fault: error of the memory system (SError)",
+            "it was noticed in the kernel",
+            "take_error",
+            "kernel/src/boottest.rs",
+        ],
+        "memory-error-user" => &[
+            "kernel fault: error of the memory system (SError)",
+            "data is lost, and what was computed with it",
+            "it was noticed while a program ran",
+            "(user mode)",
+            "run_with_error",
+        ],
         "panic" => &[
             "kernel panicked at",
             "on purpose",
@@ -164,7 +191,7 @@ fn main() -> ExitCode {
             .chain(
                 trees::cases()
                     .chain(boards::cases())
-                    .chain([signing::case()])
+                    .chain([image::case(), signing::case()])
                     .filter(|_| is_tested(Arch::Aarch64)),
             )
             .chain([Case::new("a kernel that hangs is told", hang)])
@@ -186,7 +213,8 @@ fn main() -> ExitCode {
 }
 
 fn properties(arch: Arch) -> impl Iterator<Item = Case> {
-    let alone = PROPERTIES.into_iter().map(move |name| {
+    let more = ON_AARCH64.iter().filter(move |_| arch == Arch::Aarch64);
+    let alone = PROPERTIES.iter().chain(more).map(move |name| {
         Case::new(format!("{}{name}", prefix(arch)), move || {
             check(arch, name, 1, "")
         })
@@ -236,6 +264,13 @@ fn check(arch: Arch, name: &str, processors: u32, words: &str) -> Result<()> {
     if arch == Arch::Aarch64 && name == "user-access" {
         // The usual model is older than what this is about.
         guest = guest.processor_model("max,pauth-impdef=on");
+    }
+    if arch == Arch::Aarch64 && name.starts_with("memory-error") {
+        // Made by what stays at EL2; one model says of what kind it is.
+        guest = guest.machine_properties("virtualization=on");
+        if name == "memory-error-user" {
+            guest = guest.processor_model("neoverse-n1");
+        }
     }
     let outcome = guest
         .processors(processors)

@@ -155,6 +155,21 @@ pub(super) const SCTLR: u64 = SCTLR_OFF
     | 1 << 18
     | 1 << 26;
 
+/// Boot code at EL2 that only the one-property kernels have: they leave
+/// something there (`boottest.rs`).
+#[cfg(feature = "boottest")]
+macro_rules! leave_at_el2 {
+    () => {
+        "adrp x0, ochre_boottest_el2\nmsr vbar_el2, x0"
+    };
+}
+#[cfg(not(feature = "boottest"))]
+macro_rules! leave_at_el2 {
+    () => {
+        ""
+    };
+}
+
 core::arch::global_asm!(
     // Whatever else is boot code, and in whatever order it was compiled: this is first.
     ".pushsection .text.boot.header, \"ax\", %progbits",
@@ -340,6 +355,7 @@ core::arch::global_asm!(
     "mov x0, #1 << 31",
     "movk x0, #0x300, lsl #32",
     "msr hcr_el2, x0",
+    leave_at_el2!(),
     "mov x0, #3",
     "msr cnthctl_el2, x0",
     "msr cntvoff_el2, xzr",

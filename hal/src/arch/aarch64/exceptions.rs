@@ -69,6 +69,28 @@ pub(super) fn fault(syndrome: u64) -> &'static str {
     }
 }
 
+/// What an error of the memory system (SError) did, as far as it says so.
+pub(super) fn damage(syndrome: u64) -> &'static str {
+    /// The syndrome is not the architecture's.
+    const OWN: u64 = 1 << 24;
+    /// The kind that has more to say (FEAT_RAS).
+    const ASYNCHRONOUS: u64 = 0x11;
+    if syndrome & OWN != 0 {
+        return "what kind is in the words of the processor's maker";
+    }
+    if syndrome & 0x3f != ASYNCHRONOUS {
+        return "the processor does not tell what kind";
+    }
+    match syndrome >> 10 & 7 {
+        0 => "wrong data may be anywhere by now",
+        1 => "data is lost, and what was computed with it",
+        2 => "data is lost that nobody has used yet",
+        3 => "what was done can go on when it is repaired",
+        6 => "it was corrected",
+        _ => "of an unknown kind",
+    }
+}
+
 /// Whether it was the page's rights that refused an access.
 pub(super) fn is_about_rights(syndrome: u64) -> bool {
     (0x0c..=0x0f).contains(&(syndrome & 0x3f))

@@ -29,7 +29,12 @@ pub(super) fn die(frame: &Registers) -> ! {
     let mut out = LastWords;
     let _ = moved(&mut out);
     let _ = exception(&mut out, frame);
-    let _ = backtrace::print(&mut out, Some(frame.pc), frame.x[29]);
+    let _ = if frame.is_user() {
+        // How the kernel came to run the program; its own calls are its own.
+        backtrace::print(&mut out, None, frame_pointer())
+    } else {
+        backtrace::print(&mut out, Some(frame.pc), frame.x[29])
+    };
     let _ = processors(&mut out);
     power::fail()
 }
@@ -82,6 +87,18 @@ fn exception(out: &mut impl Write, frame: &Registers) -> fmt::Result {
         frame.syndrome,
         frame.pc
     )?;
+    if frame.kind & !kind::NESTED == kind::ERROR {
+        writeln!(out, "{}", exceptions::damage(frame.syndrome))?;
+        let when = if frame.is_user() {
+            "while a program ran"
+        } else {
+            "in the kernel"
+        };
+        writeln!(
+            out,
+            "it was noticed {when}; what it is about was done before, by whomever"
+        )?;
+    }
     if frame.kind & kind::NESTED != 0 {
         writeln!(out, "it came while another exception was handled")?;
     }

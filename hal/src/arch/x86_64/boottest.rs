@@ -43,3 +43,12 @@ pub(crate) fn execute(address: u64) {
     // SAFETY: none: this is the fault that the test is about.
     unsafe { asm!("call {}", in(reg) address, clobber_abi("C")) };
 }
+
+/// A program that does nothing for ever.
+pub(crate) const ENDLESS: &[u8] = &[0xeb, 0xfe];
+
+/// A machine check, as far as software can make one: at once.
+pub(crate) fn memory_error() {
+    // SAFETY: the trap code ends the machine.
+    unsafe { asm!("int 18", options(nomem, nostack)) };
+}
