@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{
     Arch, Case, Extent, Guest, Size, archive, check_output, describe, extent, guest_on, name_on,
     prefix, shell_tree,
@@ -145,6 +145,23 @@ const CASES: [(&str, u64, &str, &str); 20] = [
     ),
 ];
 
+/// Who is killed for memory, of a small and a large process: MiB of each, their
+/// adjustments, and whether it is the small one.
+const CHOSEN: [(&str, &str, bool); 4] = [
+    ("the larger", "4 16 0 0", false),
+    ("the smaller with 1000", "4 16 1000 0", true),
+    (
+        "the smaller where the larger has -1000",
+        "4 16 0 -1000",
+        true,
+    ),
+    (
+        "the larger where the smaller has -1000",
+        "4 16 -1000 0",
+        false,
+    ),
+];
+
 /// Those that every change must pass on AArch64.
 const SHARE: [&str; 2] = ["fork bomb", "memory hog"];
 
@@ -171,6 +188,52 @@ pub(crate) fn cases(arch: Arch) -> impl Iterator<Item = Case> {
                 })
             })
     })
+}
+
+/// The cases about who is killed.
+pub(crate) fn choices(arch: Arch) -> impl Iterator<Item = Case> {
+    let counts: &[u32] = match extent(arch) {
+        Extent::All => &[1, 4],
+        _ => &[2],
+    };
+    counts.iter().flat_map(move |&processors| {
+        CHOSEN.into_iter().map(move |(name, words, is_small)| {
+            let title = format!("{}killed for memory/{name} on {processors}", prefix(arch));
+            Case::new(title, move || killed(arch, processors, words, is_small))
+        })
+    })
+}
+
+/// The one that has to go goes, alone, and the log says so in its words.
+fn killed(arch: Arch, processors: u32, words: &str, is_small: bool) -> Result<()> {
+    let script = format!("abi-test --chosen {words}");
+    let outcome = small(arch, 64, &script)?.processors(processors).run()?;
+    alive(&outcome)?;
+    let printed = String::from_utf8_lossy(&outcome.stdout);
+    let gone = printed.lines().find_map(|line| line.strip_prefix("gone: "));
+    let gone = gone.with_context(|| describe(&outcome))?;
+    check_output(
+        &outcome,
+        0,
+        &format!(
+            "ready: true\nready: true\nprotected: true\ngone: {gone}\nby SIGKILL: true\n\
+             the small one: {is_small}\nthe other lives: true\n"
+        ),
+    )?;
+    let told: Vec<&str> = outcome
+        .log
+        .lines()
+        .filter_map(|line| {
+            line.split_once("out of memory: killed ")
+                .map(|(_, who)| who)
+        })
+        .collect();
+    let adjustment = words.split(' ').nth(if is_small { 2 } else { 3 });
+    let end = format!("adjusted by {}", adjustment.unwrap_or_default());
+    let is_right = matches!(told[..], [who] if who.starts_with(&format!("{gone} (abi-test) of user 0, "))
+        && who.trim_end().ends_with(&end));
+    ensure!(is_right, "the log tells {told:?}\n{}", describe(&outcome));
+    Ok(())
 }
 
 /// A small machine whose process 1 is a shell that nothing can kill. Such a

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         cases.extend(archives::cases(arch));
         cases.extend(boot::cases(arch));
         cases.extend(abuse::cases(arch));
+        cases.extend(abuse::choices(arch));
         cases.extend(shortage::cases(arch));
     }
     run(cases)

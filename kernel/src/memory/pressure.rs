@@ -16,10 +16,36 @@ use alloc::sync::Arc;
 use ochre_abi::Errno;
 use ochre_abi::system::trimmed;
 use ochre_hal::memory::{self, Given};
-use ochre_sync::primitive::atomic::Ordering;
+use ochre_sync::primitive::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use super::{leftovers, spare};
 use crate::process::{ExitStatus, Process, table};
+
+/// Address spaces that are being given up, and those that were.
+static GOING: AtomicU32 = AtomicU32::new(0);
+static GONE: AtomicU16 = AtomicU16::new(0);
+
+/// Does what gives up a process's address space.
+pub fn giving_up(work: impl FnOnce()) {
+    // ORDERING: SeqCst, here and in `is_still_short`: who finds neither somebody
+    // going nor gone since looked before all of this, or tried after it.
+    GOING.fetch_add(1, Ordering::SeqCst);
+    work();
+    GONE.fetch_add(1, Ordering::SeqCst);
+    GOING.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Whether memory was short, and no address space has gone since the last time
+/// (`seen`) nor goes now: otherwise it may be there, and the thread asks again
+/// before anybody else is killed.
+pub fn is_still_short(seen: &mut u16) -> bool {
+    // ORDERING: SeqCst, as above; who is going is looked at first, so that one
+    // who has gone in between is seen in the other.
+    let is_going = GOING.load(Ordering::SeqCst) != 0;
+    let gone = GONE.load(Ordering::SeqCst);
+    let is_same = core::mem::replace(seen, gone) == gone;
+    is_same && !is_going
+}
 
 /// Frames that must be free for a new object to be made.
 pub(super) const HEADROOM: usize = 4;
@@ -107,7 +133,7 @@ fn kill(process: &Process) {
 fn tell(process: &Process) {
     let space = Arc::clone(&process.space.lock());
     let sizes = space.sizes();
-    let name = *process.last_name.lock();
+    let name = process.name();
     log::warn!(
         "out of memory: killed process {} ({}) of user {}, {} KiB mapped, {} KiB resident, \
          adjusted by {}",

@@ -14,7 +14,7 @@ use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::thread::Work;
 use super::{Control, Credentials, ExitStatus, LimitTable, Pid, Shares, Thread, ThreadList};
-use crate::memory::{AddressSpace, MemoryAccount};
+use crate::memory::{AddressSpace, MemoryAccount, pressure};
 use crate::objects::CountedProcess;
 use crate::signal::ProcessSignals;
 use crate::time::{CpuAccount, CpuLimit, IntervalTimers, PosixTimers, RtLimit};
@@ -204,9 +204,10 @@ impl Process {
         self.posix_timers.clear();
         self.cpu_limit.clear();
         self.rt_limit.clear();
-        let space = core::mem::replace(&mut *self.space.lock(), AddressSpace::empty());
-        self.memory.add_space(&space);
-        drop(space);
+        pressure::giving_up(|| {
+            let space = core::mem::replace(&mut *self.space.lock(), AddressSpace::empty());
+            self.memory.add_space(&space);
+        });
     }
 
     /// Gives up a part of its memory, which nobody runs in any more; whether what
@@ -258,6 +259,17 @@ impl Process {
     #[must_use]
     pub fn is_adopted(&self) -> bool {
         self.adopted.load(Ordering::Relaxed)
+    }
+
+    /// The name of its first thread, as it is or was at its end.
+    #[must_use]
+    pub fn name(&self) -> [u8; 16] {
+        let threads = self.threads.lock();
+        let first = threads.iter().find(|thread| thread.tid() == self.pid);
+        match first {
+            Some(thread) => *thread.name.lock(),
+            None => *self.last_name.lock(),
+        }
     }
 
     /// Settles how the process ends (the first call wins) and tells every thread.

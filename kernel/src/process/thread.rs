@@ -82,6 +82,8 @@ pub struct ThreadState {
     pub delivery: Vec<(Signal, Info, SigAction)>,
     /// It has ended but for its process, whose last thread it was.
     pub is_last: bool,
+    /// Address spaces that had been given up when it last found no memory.
+    pub gone: u16,
 }
 
 /// A thread of a program.
@@ -147,6 +149,7 @@ impl ThreadState {
             restart: None,
             delivery: Vec::new(),
             is_last: false,
+            gone: 0,
         }
     }
 }
@@ -502,7 +505,9 @@ impl Thread {
                 match state.space.fault_of_thread(address, access) {
                     Ok(()) => {}
                     Err(fault) if fault.is_out_of_memory() => {
-                        pressure::relieve_or_end(&self.process);
+                        if pressure::is_still_short(&mut state.gone) {
+                            pressure::relieve_or_end(&self.process);
+                        }
                         self.add_work(Work::RSEQ);
                         // Whoever was killed goes first; then the access is made again.
                         return Some(Step::Again);

@@ -14,6 +14,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> Option<i32> {
         "--fork-bomb" => fork_bomb(),
         "--doubling-bomb" => doubling_bomb(),
         "--hog" => hog(),
+        "--chosen" => return Some(chosen(words)),
         "--fill" => fill(words.first().map_or("/tmp/full", String::as_str)),
         "--pipe-hog" => pipe_hog(),
         "--map-hog" => map_hog(),
@@ -122,6 +123,69 @@ fn hog() {
             sys::poke(at as usize + page * 4096, 1);
         }
     }
+}
+
+/// Two processes of the sizes and the adjustments that the words say, `SMALL
+/// LARGE` in MiB and `SMALL LARGE` again; memory is taken until one of them is
+/// killed, which is said with its number. Nobody kills the one that takes.
+fn chosen(words: &[String]) -> i32 {
+    let number = |at: usize| words.get(at).and_then(|word| word.parse::<i32>().ok());
+    let (Some(sizes), Some(adjustments)) = (number(0).zip(number(1)), number(2).zip(number(3)))
+    else {
+        return 2;
+    };
+    let adjust = |by: i32| std::fs::write("/proc/self/oom_score_adj", by.to_string()).is_ok();
+    let start = |mib: i32, adjustment: i32| {
+        let mut ends = [0_i32; 2];
+        let _ = call!(SYS_pipe2, &mut ends, 0);
+        let pid = sys::fork(|| {
+            let is_ready = adjust(adjustment) && room(mib as usize).all(touch);
+            let _ = call!(SYS_write, ends[1], &[u8::from(is_ready)], 1);
+            loop {
+                let _ = call!(SYS_pause);
+            }
+        });
+        let mut byte = [0_u8];
+        let _ = call!(SYS_read, ends[0], &mut byte, 1);
+        check("ready", byte[0] == 1);
+        pid
+    };
+    let pids = [start(sizes.0, adjustments.0), start(sizes.1, adjustments.1)];
+    check("protected", adjust(-1000));
+    let mut status = 0_i32;
+    // Asked for at once: a call would be refused before a page is.
+    let mut pages = room(1024);
+    let gone = loop {
+        match call!(SYS_wait4, -1, &mut status, libc::WNOHANG, 0) {
+            Ok(0) if pages.next().is_some_and(touch) => {}
+            Ok(0) => break 0,
+            Ok(pid) => break pid as i32,
+            Err(_) => break 0,
+        }
+    };
+    line(&format!("gone: process {gone}"));
+    check("by SIGKILL", libc::WTERMSIG(status) == libc::SIGKILL);
+    check("the small one", gone == pids[0]);
+    let other = pids.into_iter().find(|pid| *pid != gone).unwrap_or(0);
+    let is_there = call!(SYS_wait4, other, 0, libc::WNOHANG, 0) == Ok(0);
+    check("the other lives", is_there);
+    let _ = call!(SYS_kill, other, libc::SIGKILL);
+    let _ = wait(other);
+    0
+}
+
+/// The pages of a new mapping of so many MiB; none if it is refused.
+fn room(mib: usize) -> impl Iterator<Item = usize> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let at = call!(SYS_mmap, 0, mib << 20, sys::RW, flags, -1, 0);
+    let pages = at.map(|at| (at as usize..at as usize + (mib << 20)).step_by(sys::PAGE));
+    pages.into_iter().flatten()
+}
+
+/// Has the page at `at` be there.
+fn touch(at: usize) -> bool {
+    sys::poke(at, 1);
+    true
 }
 
 /// Writes a file until there is no room.
