@@ -86,9 +86,11 @@ impl Guest {
     pub(crate) fn run(&mut self) -> Trap {
         loop {
             let trap = self.context.run(self.table.space());
-            // Other processors may have their own questions.
-            if trap != Trap::Interrupt(Event::Nothing) {
-                return trap;
+            match trap {
+                // Other processors may have their own questions; the kick that
+                // came with a job may arrive when that already runs.
+                Trap::Interrupt(Event::Nothing | Event::Reschedule) => {}
+                trap => return trap,
             }
         }
     }
