@@ -55,7 +55,7 @@ mod user_frame;
 pub(crate) mod user_view;
 mod walk;
 
-pub use flush::Flush;
+pub use flush::{Flush, Forgotten};
 pub use page_table::{
     BlockState, HugePages, PageTable, Sharing, TakenSpares, UserBlock, huge_pages,
 };

@@ -8,7 +8,8 @@
 
 use super::frames::{self, FrameList};
 use super::quarantine::{self, Unlinked};
-use super::{USER_END, UserFrame, space};
+use super::table::Table;
+use super::{USER_END, UserFrame, page_table, space};
 use crate::arch::machine::tlb;
 
 /// A change that the processors may not know yet.
@@ -27,6 +28,9 @@ pub struct Flush {
     frames: FrameList,
     /// Tables that became empty.
     tables: Unlinked,
+    /// Leaf tables that were unlinked with all that is in them, and had no other
+    /// owner.
+    full: Unlinked,
     /// A frame that others have handles of, too.
     shared: Option<UserFrame>,
     /// Whether the processors know everything so far.
@@ -40,6 +44,17 @@ impl Flush {
         self.finish();
     }
 
+    /// Makes every processor forget the old translations, and leaves what they led
+    /// to for later: with a lock held that others wait for. Nothing if nothing changed.
+    #[inline]
+    pub fn forgotten(mut self) -> Option<Forgotten> {
+        if self.is_settled() {
+            return None;
+        }
+        self.forget();
+        Some(Forgotten(self))
+    }
+
     /// Joins another change of the same address space, to be flushed together.
     pub fn join(&mut self, mut other: Flush) {
         debug_assert_eq!(self.root, other.root, "changes of two address spaces");
@@ -49,6 +64,7 @@ impl Flush {
         self.told &= other.told;
         self.frames.append(core::mem::take(&mut other.frames));
         self.tables.append(core::mem::take(&mut other.tables));
+        self.full.append(core::mem::take(&mut other.full));
         if let Some(frame) = other.shared.take() {
             self.shared = Some(frame);
         }
@@ -66,6 +82,7 @@ impl Flush {
             end: 0,
             frames: FrameList::new(),
             tables: Unlinked::new(),
+            full: Unlinked::new(),
             shared: None,
             told: true,
         }
@@ -108,6 +125,13 @@ impl Flush {
         }
     }
 
+    /// Holds a leaf table with all that is in it, which is not reachable any more,
+    /// had no other owner, and was no huge page's.
+    pub(super) fn hold_full(&mut self, table: Table) {
+        self.full.push(table);
+        self.told = false;
+    }
+
     /// Makes the processors forget now; keeps holding.
     pub(super) fn forget(&mut self) {
         if self.told {
@@ -135,6 +159,7 @@ impl Flush {
         self.forget();
         frames::free_users(core::mem::take(&mut self.frames));
         self.shared = None;
+        page_table::free_full(self.root, core::mem::take(&mut self.full));
         self.settle();
     }
     // ANCHOR_END: finish
@@ -149,6 +174,7 @@ impl Flush {
         self.start >= self.end
             && self.frames.is_empty()
             && self.tables.is_empty()
+            && self.full.is_empty()
             && self.shared.is_none()
     }
 }
@@ -162,5 +188,18 @@ impl Drop for Flush {
             }
             self.finish();
         }
+    }
+}
+
+/// What was unmapped, when every processor has forgotten it: free once this is
+/// dropped, which takes as long as there is much of it and wants no lock.
+#[must_use = "dropping it takes long: not with a lock held that others wait for"]
+#[derive(Debug)]
+pub struct Forgotten(Flush);
+
+impl Drop for Forgotten {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }

@@ -53,6 +53,10 @@ const TAKEN_AT_ONCE: usize = 16;
 /// What a table counts of [`PageTable::unmap_some`]'s budget besides its pages.
 const A_TABLE: usize = 16;
 
+/// A table of at least as many pages goes from `unmap` as it is, and is emptied
+/// with the flush; of fewer each page is looked at.
+const FULL_FROM: u32 = if cfg!(test) { 4 } else { 32 };
+
 /// Shared frames that `unmap` collects before it makes processors forget them.
 const SHARED_AT_ONCE: usize = 64;
 
@@ -265,6 +269,8 @@ impl PageTable {
         let mut shared = Shared::new();
         let mut leaving = Leaving::new();
         let mut gone = 0;
+        let last = self.last.1;
+        let mut is_last_gone = false;
         let mut empty = Unlinked::new();
         let _ = descend_while(self.space.table(), &range, &mut empty, &mut |leaf| {
             if *budget == 0 {
@@ -281,6 +287,16 @@ impl PageTable {
                 leaving.put(root, leaf.table, &mut flush);
                 let pages = if is_block { count } else { 0 };
                 *budget = budget.saturating_sub(pages + A_TABLE);
+                return ControlFlow::Continue(());
+            }
+            if leaf.is_whole() && leaf.table.used() >= FULL_FROM {
+                let count = leaf.table.used() as usize;
+                gone += count;
+                leaf.unlink();
+                is_last_gone |= leaf.table == last;
+                flush.cover(leaf.address(leaf.at.start), leaf.address(leaf.at.end));
+                flush.hold_full(leaf.table);
+                *budget = budget.saturating_sub(count + A_TABLE);
                 return ControlFlow::Continue(());
             }
             let mut count = 0;
@@ -311,10 +327,10 @@ impl PageTable {
             ControlFlow::Continue(())
         });
         self.resident -= gone;
-        if !empty.is_empty() {
+        if is_last_gone || !empty.is_empty() {
             self.last.0 = u64::MAX;
-            flush.hold_tables(empty);
         }
+        flush.hold_tables(empty);
         leaving.finish(root, &mut flush);
         shared.finish(&mut flush);
         Ok((flush, next))
@@ -604,6 +620,18 @@ fn take_entries(root: Table, to: &mut [u64]) -> usize {
         }
     }
     count
+}
+
+/// Frees leaf tables that were unlinked from the space of `root` with all that is
+/// in them, and that no processor uses.
+pub(super) fn free_full(root: u32, tables: Unlinked) {
+    if !tables.is_empty() {
+        let tables = tables.each(|table| {
+            let (first, last) = table.extent();
+            free_leaf(table, first..last + 1);
+        });
+        quarantine::free(root, tables);
+    }
 }
 
 /// Gives up the handles in a leaf table that no processor uses.

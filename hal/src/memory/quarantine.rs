@@ -19,6 +19,9 @@ use super::presence;
 use super::table::Table;
 
 /// Tables of one space that were unlinked.
+///
+/// # Invariants
+/// Those on the list are of kind `TABLE`, and the list's alone.
 #[derive(Debug, Default)]
 pub(super) struct Unlinked {
     list: FrameList,
@@ -39,10 +42,26 @@ impl Unlinked {
         self.list.is_empty()
     }
 
-    /// Puts an empty table on, of which the caller was the only owner.
+    /// Puts a table on, of which the caller was the only owner: an empty one, or
+    /// one for [`each`](Unlinked::each) to empty.
     pub(super) fn push(&mut self, table: Table) {
         self.widely |= table.was_shared();
         self.list.push(table.frame());
+    }
+
+    /// Does something with each table, before they are freed.
+    pub(super) fn each(self, mut work: impl FnMut(Table)) -> Unlinked {
+        let mut rest = self.list;
+        let mut list = FrameList::new();
+        while let Some(frame) = rest.pop() {
+            // SAFETY: what is on the list is of kind `TABLE`.
+            work(unsafe { Table::at(frame) });
+            list.push(frame);
+        }
+        Unlinked {
+            list,
+            widely: self.widely,
+        }
     }
 
     /// Puts all of another list on.

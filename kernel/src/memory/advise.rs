@@ -122,12 +122,18 @@ impl AddressSpace {
             Meaning::Drop => {
                 let even_locked = advice == Advice::DontNeedLocked;
                 let mut removal = Removal::of_pages(range, even_locked, result);
-                let is_over = removal.step_in(inner)?;
+                let (is_over, gone) = removal.step_in(inner);
+                drop(guard);
+                drop(gone);
+                let is_over = is_over?;
                 return Ok((!is_over).then(|| removal.into()));
             }
             Meaning::Spare => {
                 let mut removal = Removal::of_content(range, result);
-                let is_over = removal.step_in(inner)?;
+                let (is_over, gone) = removal.step_in(inner);
+                drop(guard);
+                drop(gone);
+                let is_over = is_over?;
                 return Ok((!is_over).then(|| removal.into()));
             }
             Meaning::Change(come, go) => {

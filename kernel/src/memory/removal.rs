@@ -11,11 +11,15 @@
 //! was, and may be touched, forked and unmapped by others. A mapping that
 //! another thread puts into the rest (`MAP_FIXED`, in memory that is being
 //! unmapped) goes with it.
+//!
+//! A part's pages are out of reach, and forgotten by every processor, before
+//! the space's lock is let go; given back they are after it, for that takes most
+//! of the time and concerns no other thread ([`Gone`]).
 
 use core::ops::Range;
 
 use ochre_abi::Errno;
-use ochre_hal::memory::{self, OutOfMemory, USER_END};
+use ochre_hal::memory::{self, Flush, Forgotten, OutOfMemory, USER_END};
 
 use super::area::AreaFlags;
 use super::map::page_range;
@@ -51,6 +55,10 @@ pub struct Removal {
     /// How the call ends once everything is done.
     end: Result<(), Errno>,
 }
+
+/// What a part gave up, if that was something: to be dropped after the space's
+/// lock.
+type Gone = Option<Forgotten>;
 
 impl Removal {
     /// A range that is unmapped.
@@ -96,22 +104,31 @@ impl Removal {
     /// ENOMEM for a table that a fork left to two, what comes before it being
     /// done; or what was wrong from the start.
     pub fn step(&mut self, space: &AddressSpace) -> Result<bool, Errno> {
-        self.step_in(&mut space.inner())
+        let mut inner = space.inner();
+        let (result, gone) = self.step_in(&mut inner);
+        drop(inner);
+        drop(gone);
+        result
     }
 
     /// [`step`](Removal::step) in a space that is locked.
-    pub(super) fn step_in(&mut self, inner: &mut Inner) -> Result<bool, Errno> {
-        let next = match self.what {
-            What::Areas => inner.unmap_some(self.rest.clone())?,
-            What::Pages => inner.drop_some(self.rest.clone(), AreaFlags::LOCKED)?,
-            What::AllPages => inner.drop_some(self.rest.clone(), AreaFlags::empty())?,
-            What::Content => inner.spare_some(self.rest.clone()),
+    pub(super) fn step_in(&mut self, inner: &mut Inner) -> (Result<bool, Errno>, Gone) {
+        let part = self.rest.clone();
+        let (next, gone) = match self.what {
+            What::Areas => inner.unmap_some(part),
+            What::Pages => inner.drop_some(part, AreaFlags::LOCKED),
+            What::AllPages => inner.drop_some(part, AreaFlags::empty()),
+            What::Content => (Ok(inner.spare_some(part)), None),
+        };
+        let next = match next {
+            Ok(next) => next,
+            Err(errno) => return (Err(errno), gone),
         };
         self.rest.start = next;
         if next < self.rest.end {
-            return Ok(false);
+            return (Ok(false), gone);
         }
-        self.end.map(|()| true)
+        (self.end.map(|()| true), gone)
     }
 }
 
@@ -198,7 +215,10 @@ impl AddressSpace {
         if makes_two && !(inner.areas.has_room() && memory::has_headroom(HEADROOM)) {
             return Err(Errno::ENOMEM);
         }
-        let next = inner.unmap_some(range.clone())?;
+        let (next, gone) = inner.unmap_some(range.clone());
+        drop(inner);
+        drop(gone);
+        let next = next?;
         Ok((next < range.end).then(|| Removal::of_areas(next..range.end)))
     }
 
@@ -212,7 +232,10 @@ impl AddressSpace {
         match first {
             Some(first) if !is_little => {
                 // Whole tables need no other one: it does not fail.
-                inner.unmap_some(first..USER_END).is_err()
+                let (next, gone) = inner.unmap_some(first..USER_END);
+                drop(inner);
+                drop(gone);
+                next.is_err()
             }
             _ => true,
         }
@@ -225,11 +248,11 @@ impl Inner {
     ///
     /// # Errors
     /// As [`unmap`](Inner::unmap).
-    pub(super) fn unmap_some(&mut self, range: Range<u64>) -> Result<u64, Errno> {
+    fn unmap_some(&mut self, range: Range<u64>) -> (Result<u64, Errno>, Gone) {
         let end = {
             let mut areas = self.areas.overlapping(range.clone());
             if areas.next().is_none() {
-                return Ok(range.end);
+                return (Ok(range.end), None);
             }
             let beyond = areas.nth(AREAS_AT_ONCE - 1);
             beyond.map_or(range.end, |area| area.start)
@@ -237,13 +260,13 @@ impl Inner {
         self.note_peak();
         let mut budget = PAGES_AT_ONCE;
         let part = range.start..end;
-        let (flush, next) = self
-            .table
-            .unmap_some(part, &mut budget)
-            .map_err(|OutOfMemory| Errno::ENOMEM)?;
-        flush.flush();
+        let (flush, next) = match self.table.unmap_some(part, &mut budget) {
+            Ok(done) => done,
+            Err(OutOfMemory) => return (Err(Errno::ENOMEM), None),
+        };
+        let gone = flush.forgotten();
         self.remove_areas(range.start..next);
-        Ok(next)
+        (Ok(next), gone)
     }
 
     /// Takes the pages of a range, as many as a poll has time for, but for those
@@ -251,7 +274,19 @@ impl Inner {
     ///
     /// # Errors
     /// ENOMEM for a table that a fork left to two.
-    fn drop_some(&mut self, range: Range<u64>, spared: AreaFlags) -> Result<u64, Errno> {
+    fn drop_some(&mut self, range: Range<u64>, spared: AreaFlags) -> (Result<u64, Errno>, Gone) {
+        let mut flush = None;
+        let next = self.take_some(range, spared, &mut flush);
+        (next, flush.and_then(Flush::forgotten))
+    }
+
+    /// [`drop_some`](Inner::drop_some); what goes is added to `all`.
+    fn take_some(
+        &mut self,
+        range: Range<u64>,
+        spared: AreaFlags,
+        all: &mut Option<Flush>,
+    ) -> Result<u64, Errno> {
         self.note_peak();
         let mut budget = PAGES_AT_ONCE;
         let mut reached = range.end;
@@ -269,7 +304,10 @@ impl Inner {
                 .table
                 .unmap_some(part, &mut budget)
                 .map_err(|OutOfMemory| Errno::ENOMEM)?;
-            flush.flush();
+            match all {
+                Some(all) => all.join(flush),
+                None => *all = Some(flush),
+            }
             if next < end {
                 reached = next;
                 break;

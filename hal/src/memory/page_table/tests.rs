@@ -87,6 +87,38 @@ fn tables_go_when_their_last_page_goes() {
 }
 
 #[test]
+fn what_is_forgotten_is_held_until_it_is_dropped() {
+    // Few pages, which go one by one, and so many that their table goes as it is;
+    // one of them somebody else has, too.
+    for pages in [2_u64, 100] {
+        check(|| {
+            let mut table = space();
+            let others = frame(9);
+            let empty = frames::stats();
+            table.map(0, others.clone(), rw()).expect("room");
+            for page in 1..pages {
+                table.map(page * PAGE, frame(1), rw()).expect("room");
+            }
+            let gone = table.unmap(0..pages * PAGE).expect("room").forgotten();
+            assert!(table.query(PAGE).is_none());
+            assert_eq!(table.resident_pages(), 0);
+            // What comes to the same place is another page.
+            table.map(PAGE, frame(2), rw()).expect("room");
+            let before = frames::stats().free;
+            drop(gone);
+            let own = (pages - 1) as usize;
+            assert!(frames::stats().free >= before + own);
+            assert!(others.is_unique());
+            let now = table.query(PAGE).expect("it was just mapped");
+            assert_eq!(mark(&now.frame), 2);
+            table.unmap(0..USER_END).expect("room").flush();
+            drop(now);
+            assert_eq!(frames::stats().free, empty.free);
+        });
+    }
+}
+
+#[test]
 fn inaccessible_pages_keep_their_frames() {
     check(|| {
         let mut table = space();
