@@ -163,7 +163,7 @@ impl Context {
         // runs inside `run`, which loads another's first if that is to run.
         unsafe { gdt::set_trap_stack(cpu, end) };
         // SAFETY: the setters admit addresses of the user half only.
-        unsafe { load_segments(*self.area.bases()) };
+        unsafe { load_segments(cpu, *self.area.bases()) };
         if !self.area.load() {
             // Never seen: images are checked. Not another thread's state, whatever happens.
             self.area.initialise();
@@ -312,6 +312,7 @@ impl Context {
             return false;
         }
         self.area.bases_mut().gs = value;
+        percpu::current().user_gs.set(u64::MAX);
         self.write_base(system::MSR_USER_GS_BASE, value);
         true
     }
@@ -340,24 +341,52 @@ fn protection() -> Trap {
 ///
 /// # Safety
 /// Both are addresses below the kernel's half.
-unsafe fn load_segments(bases: Bases) {
-    // SAFETY: null selectors are allowed in all four. Clearing GS may clear
-    // its base, so the program's base is swapped in for that moment;
-    // interrupts are off and an NMI looks before it swaps.
-    unsafe {
-        core::arch::asm!(
-            "mov ds, {zero:e}",
-            "mov es, {zero:e}",
-            "mov fs, {zero:e}",
-            "swapgs",
-            "mov gs, {zero:e}",
-            "swapgs",
-            zero = in(reg) 0,
-            options(nostack, preserves_flags),
-        );
+unsafe fn load_segments(cpu: &'static PerCpu, bases: Bases) {
+    if are_segments_used() {
+        // SAFETY: null selectors are allowed in all four. Clearing GS may clear
+        // its base, so the program's base is swapped in for that moment;
+        // interrupts are off and an NMI looks before it swaps.
+        unsafe {
+            core::arch::asm!(
+                "mov ds, {zero:e}",
+                "mov es, {zero:e}",
+                "mov fs, {zero:e}",
+                "swapgs",
+                "mov gs, {zero:e}",
+                "swapgs",
+                zero = in(reg) 0,
+                options(nostack, preserves_flags),
+            );
+        }
     }
     // SAFETY: only programs use FS; the caller says that it is a user address.
     unsafe { system::write_msr(system::MSR_FS_BASE, bases.fs) };
-    // SAFETY: as above; this is what `swapgs` brings for the program.
-    unsafe { system::write_msr(system::MSR_USER_GS_BASE, bases.gs) };
+    // The base is what it was set to last, or 0 since a program loaded a selector.
+    if cpu.user_gs.get() | bases.gs != 0 {
+        cpu.user_gs.set(bases.gs);
+        // SAFETY: as above; this is what `swapgs` brings for the program.
+        unsafe { system::write_msr(system::MSR_USER_GS_BASE, bases.gs) };
+    }
+}
+
+/// Whether a program has loaded a selector; few ever do, and to load one is slow.
+#[inline]
+fn are_segments_used() -> bool {
+    let used: u64;
+    // SAFETY: reads four selectors into registers.
+    unsafe {
+        core::arch::asm!(
+            "mov {used:e}, ds",
+            "mov {one:e}, es",
+            "or {used:e}, {one:e}",
+            "mov {one:e}, fs",
+            "or {used:e}, {one:e}",
+            "mov {one:e}, gs",
+            "or {used:e}, {one:e}",
+            used = out(reg) used,
+            one = out(reg) _,
+            options(nomem, nostack),
+        );
+    }
+    used != 0
 }

@@ -327,4 +327,19 @@ fn base_registers_belong_to_a_program() {
     assert_eq!(second.call(), (1, 21, 21));
     // And the first is repaired by a switch, as Linux repairs it.
     assert_eq!(first.call(), (1, 10, 11));
+    // One without a second base has not the first's, whoever set or spoilt it.
+    let mut plain = Guest::new(bases());
+    let space = plain.table.space();
+    space.copy_out(DATA, &[30]).expect("mapped");
+    assert!(plain.context.set_thread_pointer(DATA));
+    for spoils in [0, 1] {
+        first.context.set_syscall_result(spoils);
+        assert_eq!(first.call().0, 1 + spoils.cast_unsigned());
+        let trap = plain.run();
+        assert!(
+            matches!(trap, Trap::PageFault { address: 8, .. }),
+            "{trap:?}"
+        );
+        assert!(first.context.set_second_pointer(DATA));
+    }
 }

@@ -11,7 +11,7 @@
 //! | field | written by | read by |
 //! |---|---|---|
 //! | `kernel_stack`, `registers`, `scratch` | `trap.rs` | `trap.rs` |
-//! | `owner`, `loadings` | `context.rs` | `context.rs` |
+//! | `owner`, `loadings`, `user_gs` | `context.rs` | `context.rs` |
 //! | `apart` | `apart.rs`, once | `apart/entry.rs` |
 //! | `event` | an interrupt in the window | the window |
 //! | `remote` | see [`Remote`] | any processor |
@@ -47,6 +47,8 @@ pub(crate) struct PerCpu {
     pub(super) owner: Cell<u64>,
     /// How often this processor has loaded a context.
     pub(super) loadings: Cell<u64>,
+    /// What the programs' GS base was set to last.
+    pub(super) user_gs: Cell<u64>,
     /// Whether interrupts are on for a moment, in kernel mode.
     pub(super) window: Cell<bool>,
     /// What the interrupt in the window was.
@@ -98,6 +100,7 @@ impl PerCpu {
             index: Cell::new(0),
             owner: Cell::new(0),
             loadings: Cell::new(0),
+            user_gs: Cell::new(u64::MAX),
             window: Cell::new(false),
             event: Cell::new(None),
             dying: Cell::new(false),
