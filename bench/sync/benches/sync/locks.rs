@@ -2,6 +2,8 @@
 
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion};
 
@@ -26,6 +28,9 @@ fn contend<C: Counter>(group: &mut Group<'_>, threads: usize) {
     group.bench_function(BenchmarkId::new(C::NAME, threads), |bencher| {
         bencher.iter_custom(|rounds| {
             let lock = C::new();
+            if threads > processors() {
+                return for_a_while(threads, rounds, || black_box(&lock).add());
+            }
             together(threads, rounds, |_, share| {
                 for _ in 0..share {
                     black_box(&lock).add();
@@ -33,6 +38,33 @@ fn contend<C: Counter>(group: &mut Group<'_>, threads: usize) {
             })
         });
     });
+}
+
+/// How long a sample takes at the most where threads share processors.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How many rounds go by between two looks at the clock.
+const BETWEEN_LOOKS: u64 = 16;
+
+/// As [`together`] with `work` in each round; but when the time is over, what is
+/// left counts as if it took as long as what was done. A lock that is handed to a
+/// thread without a processor takes a time slice, and criterion, which has tried a
+/// few rounds without such, would ask for a million.
+fn for_a_while(threads: usize, rounds: u64, work: impl Fn() + Sync) -> Duration {
+    let done = AtomicU64::new(0);
+    let spent = together(threads, rounds, |_, share| {
+        let begin = Instant::now();
+        let mut own = 0;
+        while own < share && begin.elapsed() < PATIENCE {
+            let few = BETWEEN_LOOKS.min(share - own);
+            (0..few).for_each(|_| work());
+            own += few;
+        }
+        // ORDERING: Relaxed; the threads are joined before it is read.
+        done.fetch_add(own, Ordering::Relaxed);
+    });
+    let asked = rounds.div_ceil(threads as u64) * threads as u64;
+    spent.mul_f64(asked as f64 / done.into_inner() as f64)
 }
 
 /// How many threads one lock is contended by.
