@@ -35,6 +35,10 @@ impl File for Null {
         true
     }
 
+    fn ignores_seeks(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -51,6 +55,10 @@ impl File for Zero {
     }
 
     fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn ignores_seeks(&self) -> bool {
         true
     }
 
@@ -73,6 +81,10 @@ impl File for Full {
     }
 
     fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn ignores_seeks(&self) -> bool {
         true
     }
 

@@ -291,21 +291,34 @@ fn sleep_processor_time(call: &Call<'_>, source: ClockSource, until: u64) -> Out
     })
 }
 
-/// `adjtimex(2)`: the clock is never slewed, so there is nothing to set.
+/// `adjtimex(2)`: the clock is never slewed, so there is nothing to set, and nothing
+/// left of what was to be slewed.
 pub fn adjtimex(call: &mut Call<'_>, buffer: Ptr<Timex>) -> SysResult {
     /// `TIME_ERROR`: not synchronised.
     const UNSYNCHRONISED: usize = 5;
     /// `STA_UNSYNC`.
     const STATUS: i32 = 0x40;
+    /// `ADJ_ADJTIME`, of adjtime(3), which comes with `ADJ_OFFSET_SINGLESHOT`.
+    const ADJTIME: u32 = 0x8000;
+    const SINGLE_SHOT: u32 = 1;
+    /// `ADJ_OFFSET_READONLY`: asks how much of it is left.
+    const READ_ONLY: u32 = 0x2000;
     let asked = call.space.read_value(buffer)?;
-    if asked.modes != 0 {
-        return Err(if call.thread.has(Capability::SysTime) {
-            Errno::EINVAL
-        } else {
-            Errno::EPERM
-        });
+    let is_adjtime = asked.modes & ADJTIME != 0;
+    if is_adjtime && asked.modes & SINGLE_SHOT == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if asked.modes != 0 && !(is_adjtime && asked.modes & READ_ONLY != 0) {
+        if !call.thread.has(Capability::SysTime) {
+            return Err(Errno::EPERM);
+        }
+        // Nothing more to slew is what there is already.
+        if !is_adjtime || asked.offset != 0 {
+            return Err(Errno::EINVAL);
+        }
     }
     let answer = Timex {
+        modes: asked.modes,
         max_error: 16_000_000,
         estimated_error: 16_000_000,
         status: STATUS,

@@ -147,8 +147,8 @@ pub trait File: Any + Send + Sync {
         false
     }
 
-    /// Whether lseek(2) does nothing and answers 0, as it does for Linux's files
-    /// of events, instead of failing.
+    /// Whether lseek(2) does nothing and answers 0, wherever to, as it does for
+    /// Linux's files of events and devices without content.
     fn ignores_seeks(&self) -> bool {
         false
     }

@@ -210,4 +210,5 @@ pub(crate) const ALL: &[Group] = groups![
     "tty-output" => tty::output,
     "tty-signals" => tty::signals,
     "tty-jobs" => tty::jobs,
+    "tty-storms" => tty::storms,
 ];

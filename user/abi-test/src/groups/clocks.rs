@@ -55,6 +55,20 @@ pub(crate) fn run() {
         core::mem::replace(&mut last, time) <= time
     });
     check("MONOTONIC never falls", rising);
+    // What is asked for, and what the answer has of it and of adjtime(3).
+    for (name, modes) in [
+        ("adjtimex", 0_u64),
+        ("what adjtime has left", 0xa001),
+        ("the same without its lowest bit", 0xa000),
+        ("adjtime", 0x8001),
+        ("frequency", 2),
+        ("read only, but not of adjtime", 0x2000),
+    ] {
+        let mut buffer = [0_u64; 26];
+        buffer[0] = modes;
+        let answer = call!(SYS_adjtimex, &mut buffer);
+        check(name, answer.map(|_| (buffer[0], buffer[1])));
+    }
     let mut day: libc::timeval = sys::zeroed();
     check("gettimeofday", call!(SYS_gettimeofday, &mut day, 0));
     let real = now(libc::CLOCK_REALTIME).unwrap_or(0);

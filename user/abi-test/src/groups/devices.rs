@@ -50,6 +50,14 @@ pub(crate) fn run() {
         check("random: not twice the same", many != again);
         check("random: read to a bad pointer", call!(SYS_read, fd, BAD, 8));
     }
+    for (name, fd) in [("null", null), ("zero", zero), ("full", full)] {
+        for (whence, offset) in [(0, 1 << 40), (0, -5), (1, i64::MIN), (2, i64::MAX), (9, 0)] {
+            check(
+                &format!("{name}: lseek {whence}"),
+                call!(SYS_lseek, fd, offset, whence),
+            );
+        }
+    }
     let _ = call!(SYS_symlink, c"/dev/null", c"n");
     check(
         "through a symlink",

@@ -6,13 +6,13 @@ mod world;
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use self::cases::{CASES, Case};
+use self::cases::{BUSY, CASES, Case, IS_THERE};
 use self::world::World;
 use crate::call;
 use crate::errno::Errno;
 use crate::report::{check, wait};
 use crate::sleeper::{Sleeper, state};
-use crate::sys;
+use crate::sys::{self, Ret};
 
 /// Signals before what ends the wait; more come until it has ended.
 const SIGNALS: usize = 30;
@@ -28,38 +28,63 @@ extern "C" fn take(_: i32, _: &libc::siginfo_t, _: usize) {
 pub(crate) fn signals() {
     for (kind, flags) in [("EINTR", 0), ("SA_RESTART", libc::SA_RESTART)] {
         sys::on_signal(libc::SIGUSR1, flags, take);
-        for case in &CASES {
+        for (case, is_busy) in all() {
             if let Some(end) = case.end {
-                check(&format!("{}, {kind}", case.name), storm(case, end));
+                check(&format!("{}, {kind}", case.name), storm(case, is_busy, end));
             }
         }
     }
+    execs();
 }
 
-fn storm(case: &'static Case, end: fn(&World, i32)) -> &'static str {
+/// All calls, and whether one comes back by itself.
+fn all() -> impl Iterator<Item = (&'static Case, bool)> {
+    let waiting = CASES.iter().map(|case| (case, false));
+    waiting.chain(BUSY.iter().map(|case| (case, true)))
+}
+
+fn storm(case: &'static Case, is_busy: bool, end: fn(&World, i32)) -> &'static str {
     let world = World::new();
+    let is_there = move || !is_busy || sys::peek(world.page + IS_THERE) != 0;
+    let body = move || (case.body)(&world);
+    let answer = storm_of(body, !is_busy, is_there, |tid| end(&world, tid));
+    world.end();
+    answer
+}
+
+/// Signals to a thread in a call, before and after what ends the call for good.
+/// The thread is there once `is_there`, and asleep if it `sleeps`.
+pub(super) fn storm_of(
+    body: impl Fn() -> Ret + Send + 'static,
+    sleeps: bool,
+    is_there: impl Fn() -> bool,
+    end: impl FnOnce(i32),
+) -> &'static str {
     let sleeper = Sleeper::start(move || {
         loop {
-            match (case.body)(&world) {
+            match body() {
                 Err(Errno(libc::EINTR)) => {}
                 answer => return answer,
             }
         }
     });
-    sleeper.until_waiting();
+    while !is_there() && !sleeper.has_ended() {
+        std::thread::yield_now();
+    }
+    if sleeps {
+        sleeper.until_waiting();
+    }
     let me = call!(SYS_getpid).unwrap_or(0);
     for _ in 0..SIGNALS {
         let _ = call!(SYS_tgkill, me, sleeper.tid, libc::SIGUSR1);
         std::thread::yield_now();
     }
-    end(&world, sleeper.tid);
+    end(sleeper.tid);
     while !sleeper.has_ended() {
         let _ = call!(SYS_tgkill, me, sleeper.tid, libc::SIGUSR1);
         std::thread::yield_now();
     }
-    let answer = sleeper.answer();
-    world.end();
-    match answer {
+    match sleeper.answer() {
         Ok(_) | Err(Errno(libc::EAGAIN)) => "ended",
         Err(error) => error.name(),
     }
@@ -67,12 +92,14 @@ fn storm(case: &'static Case, end: fn(&World, i32)) -> &'static str {
 
 /// A process that is killed in each call, as its only thread and as another.
 pub(crate) fn kills() {
-    for case in &CASES {
-        check(case.name, (kill(case, false), kill(case, true)));
+    for (case, is_busy) in all() {
+        let ends = (kill(case, is_busy, false), kill(case, is_busy, true));
+        check(case.name, ends);
     }
+    killed_execs();
 }
 
-fn kill(case: &'static Case, in_thread: bool) -> String {
+fn kill(case: &'static Case, is_busy: bool, in_thread: bool) -> String {
     let world = World::new();
     let pid = sys::fork(move || {
         let parent = call!(SYS_getpid);
@@ -93,7 +120,9 @@ fn kill(case: &'static Case, in_thread: bool) -> String {
         };
         if in_thread {
             let sleeper = Sleeper::start(move || (case.body)(&world));
-            sleeper.until_waiting();
+            if !is_busy {
+                sleeper.until_waiting();
+            }
             sys::poke(world.page + 128, 1);
             let _ = call!(SYS_pause);
         } else {
@@ -102,13 +131,127 @@ fn kill(case: &'static Case, in_thread: bool) -> String {
         }
         77
     });
-    while sys::peek(world.page + 128) == 0 || state_of(pid) == Some('R') {
+    let awaited = if is_busy { IS_THERE } else { 128 };
+    let may_run = is_busy && !in_thread;
+    while sys::peek(world.page + awaited) == 0 || !may_run && state_of(pid) == Some('R') {
         std::thread::yield_now();
     }
     let _ = call!(SYS_kill, pid, libc::SIGKILL);
     let answer = wait(pid);
     world.end();
     answer
+}
+
+/// Processes that become another program while their threads wait, and signals
+/// come all the time: who executes waits for the end of the others.
+const EXECS: usize = 12;
+
+/// Threads of each, and what they wait in.
+const OTHERS: usize = 12;
+
+/// A process with threads that wait, which executes in its first thread or in
+/// another as soon as they are there.
+fn executing(in_first: bool, page: usize) -> i32 {
+    let ready = |more: i64| {
+        while sys::peek32(page) < more as u32 {
+            std::thread::yield_now();
+        }
+    };
+    sys::poke32(page, 0);
+    let pid = sys::fork(|| {
+        sys::on_signal(libc::SIGWINCH, 0, take);
+        let mut ends = [0_i32; 2];
+        let _ = call!(SYS_pipe2, &mut ends, libc::O_CLOEXEC);
+        let begun = std::sync::Arc::new(AtomicU32::new(0));
+        for number in 0..OTHERS {
+            let own = std::sync::Arc::clone(&begun);
+            let builder = std::thread::Builder::new().stack_size(16 << 10);
+            let _ = builder.spawn(move || {
+                own.fetch_add(1, Ordering::SeqCst);
+                loop {
+                    let _ = match number % 3 {
+                        0 => call!(SYS_pause),
+                        1 => call!(SYS_read, ends[0], &mut [0_u8][..], 1),
+                        _ => call!(SYS_futex, page + 64, libc::FUTEX_WAIT, 0, 0),
+                    };
+                }
+            });
+        }
+        while begun.load(Ordering::SeqCst) < OTHERS as u32 {
+            std::thread::yield_now();
+        }
+        sys::poke32(page, 1);
+        let exe = c"/proc/self/exe";
+        let exec = || super::exec::exec(exe, &[c"self", c"--exit", c"5"], &[]);
+        if in_first {
+            return exec();
+        }
+        let _ = std::thread::spawn(exec).join();
+        1
+    });
+    ready(1);
+    pid
+}
+
+/// A page that children share.
+fn shared_page() -> usize {
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    call!(SYS_mmap, 0, sys::PAGE, sys::RW, flags, -1, 0).unwrap_or(0) as usize
+}
+
+/// Has processes execute, each with `trouble` from outside until it has ended;
+/// how they ended.
+fn executed(in_first: bool, trouble: fn(i32, usize)) -> Vec<String> {
+    let page = shared_page();
+    let ends = (0..EXECS).map(|round| {
+        let pid = executing(in_first, page);
+        trouble(pid, round);
+        wait(pid)
+    });
+    let mut ends: Vec<String> = ends.collect();
+    let _ = call!(SYS_munmap, page, sys::PAGE);
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+/// Signals to the process until it has ended.
+fn signals_to(pid: i32, _: usize) {
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    loop {
+        // `si_signo` is set once there is something to ask after.
+        let mut info: [u32; 32] = [0; 32];
+        let _ = call!(SYS_waitid, libc::P_PID, pid, &mut info, options, 0);
+        if info[0] != 0 {
+            return;
+        }
+        let _ = call!(SYS_kill, pid, libc::SIGWINCH);
+        let _ = call!(SYS_sched_yield);
+    }
+}
+
+/// A kill, somewhere on the way.
+fn kill_at(pid: i32, round: usize) {
+    for _ in 0..round {
+        let _ = call!(SYS_sched_yield);
+    }
+    let _ = call!(SYS_kill, pid, libc::SIGKILL);
+}
+
+fn execs() {
+    for (name, in_first) in [("execve", true), ("execve in another thread", false)] {
+        let ends = executed(in_first, signals_to);
+        check(&format!("{name}, signals"), format!("{ends:?}"));
+    }
+}
+
+fn killed_execs() {
+    for (name, in_first) in [("execve", true), ("execve in another thread", false)] {
+        let mut ends = executed(in_first, kill_at);
+        // Which of the two comes first differs.
+        ends.retain(|end| !["exit 5", "killed by SIGKILL"].contains(&end.as_str()));
+        check(name, format!("{ends:?}"));
+    }
 }
 
 /// The state of a process's first thread as `/proc` has it.
@@ -127,12 +270,16 @@ pub(crate) fn role() -> i32 {
     let mut alive = Vec::new();
     for _ in 0..4 {
         sys::on_signal(libc::SIGUSR1, 0, take);
-        for case in &CASES {
+        for (case, is_busy) in all() {
             if let Some(end) = case.end {
-                let _ = storm(case, end);
+                let _ = storm(case, is_busy, end);
             }
-            let _ = kill(case, false);
-            let _ = kill(case, true);
+            let _ = kill(case, is_busy, false);
+            let _ = kill(case, is_busy, true);
+        }
+        for in_first in [true, false] {
+            let _ = executed(in_first, signals_to);
+            let _ = executed(in_first, kill_at);
         }
         forks();
         super::thread_ends::each_once();

@@ -14,6 +14,7 @@ mod input;
 mod jobs;
 mod output;
 mod signals;
+mod storms;
 
 use crate::call;
 use crate::report::{check, line, wait};
@@ -23,6 +24,7 @@ pub(crate) use input::{canonical, editing, raw};
 pub(crate) use jobs::run as jobs;
 pub(crate) use output::run as output;
 pub(crate) use signals::run as signals;
+pub(crate) use storms::run as storms;
 
 /// The kernel's `struct termios`.
 #[derive(Clone, Copy, PartialEq, Eq)]

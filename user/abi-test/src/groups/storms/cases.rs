@@ -7,6 +7,9 @@ use crate::sys::{self, Ret};
 
 const FUTEX_WAITV: i64 = libc::SYS_futex_waitv;
 
+/// `futex_wait`, for which C has no name yet.
+const FUTEX_WAIT: i64 = 455;
+
 /// A call that waits, and what ends it for good.
 pub(super) struct Case {
     pub(super) name: &'static str,
@@ -37,14 +40,15 @@ fn set_and_wake(address: usize) {
     let _ = call!(SYS_futex, address, libc::FUTEX_WAKE, i32::MAX);
 }
 
-/// A child of a `vfork` may go on, and one is there.
+/// A child of a `vfork` may go on, or who calls again and again is told to stop.
 const GO_ON: usize = 132;
-const IS_THERE: usize = 133;
+/// One is there.
+pub(super) const IS_THERE: usize = 133;
 
 /// Waits as the parent of a `vfork` does; the child ends with its parent.
-fn await_vfork(world: &World) -> Ret {
+fn await_vfork(world: &World, clone: impl Fn() -> Ret) -> Ret {
     let parent = call!(SYS_getpid);
-    match call!(SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0)? {
+    match clone()? {
         0 => {
             sys::poke(world.page + IS_THERE, 1);
             while sys::peek(world.page + GO_ON) == 0 && call!(SYS_getppid) == parent {
@@ -65,8 +69,14 @@ const FAR: libc::timespec = libc::timespec {
     tv_nsec: 0,
 };
 
+/// A thousand years, at which nobody arrives.
+const NEVER: libc::timespec = libc::timespec {
+    tv_sec: 1 << 40,
+    tv_nsec: 0,
+};
+
 /// Calls that wait until something happens.
-pub(super) static CASES: [Case; 40] = [
+pub(super) static CASES: [Case; 46] = [
     Case {
         name: "futex",
         body: |world| call!(SYS_futex, world.page, libc::FUTEX_WAIT, 0, 0),
@@ -95,11 +105,20 @@ pub(super) static CASES: [Case; 40] = [
         name: "futex until a time",
         body: |world| {
             let operation = libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME;
-            let end = libc::timespec {
-                tv_sec: 1 << 40,
-                tv_nsec: 0,
-            };
-            call!(SYS_futex, world.page, operation, 0, &end, 0, u32::MAX)
+            call!(SYS_futex, world.page, operation, 0, &NEVER, 0, u32::MAX)
+        },
+        end: Some(|world, _| set_and_wake(world.page)),
+    },
+    Case {
+        name: "futex_wait",
+        body: |world| sys::raw(FUTEX_WAIT, &[world.page, 0, u32::MAX as usize, 2, 0, 0]),
+        end: Some(|world, _| set_and_wake(world.page)),
+    },
+    Case {
+        name: "futex_wait until a time",
+        body: |world| {
+            let end = core::ptr::from_ref(&NEVER).expose_provenance();
+            sys::raw(FUTEX_WAIT, &[world.page, 0, 1, 2, end, 0])
         },
         end: Some(|world, _| set_and_wake(world.page)),
     },
@@ -172,6 +191,24 @@ pub(super) static CASES: [Case; 40] = [
             let bytes = [1_u8; 4096];
             let vector = [bytes.as_ptr().expose_provenance(), 4096];
             call!(SYS_writev, world.full[1], &vector, 1)
+        },
+        end: Some(drain_pipe),
+    },
+    Case {
+        name: "preadv2 of a pipe",
+        body: |world| {
+            let mut byte = [0_u8; 1];
+            let vector = [byte.as_mut_ptr().expose_provenance(), 1];
+            call!(SYS_preadv2, world.empty[0], &vector, 1, -1, -1, 0)
+        },
+        end: Some(fill_pipe),
+    },
+    Case {
+        name: "pwritev2 to a pipe",
+        body: |world| {
+            let bytes = [1_u8; 4096];
+            let vector = [bytes.as_ptr().expose_provenance(), 4096];
+            call!(SYS_pwritev2, world.full[1], &vector, 1, -1, -1, 0)
         },
         end: Some(drain_pipe),
     },
@@ -360,7 +397,22 @@ pub(super) static CASES: [Case; 40] = [
     },
     Case {
         name: "vfork",
-        body: await_vfork,
+        body: |world| {
+            let flags = libc::CLONE_VFORK | libc::SIGCHLD;
+            await_vfork(world, || call!(SYS_clone, flags, 0, 0, 0, 0))
+        },
+        end: Some(|world, _| sys::poke(world.page + GO_ON, 1)),
+    },
+    Case {
+        name: "vfork by clone3",
+        body: |world| {
+            await_vfork(world, || {
+                // Flags, and the signal for the parent.
+                let flags = libc::CLONE_VFORK as u64;
+                let arguments = [flags, 0, 0, 0, libc::SIGCHLD as u64, 0, 0, 0];
+                call!(SYS_clone3, &arguments, 64)
+            })
+        },
         end: Some(|world, _| sys::poke(world.page + GO_ON, 1)),
     },
     Case {
@@ -387,14 +439,20 @@ pub(super) static CASES: [Case; 40] = [
     Case {
         name: "clock_nanosleep until a time",
         body: |_| {
-            let end = libc::timespec {
-                tv_sec: 1 << 40,
-                tv_nsec: 0,
-            };
             let clock = libc::CLOCK_REALTIME;
-            call!(SYS_clock_nanosleep, clock, libc::TIMER_ABSTIME, &end, 0)
+            call!(SYS_clock_nanosleep, clock, libc::TIMER_ABSTIME, &NEVER, 0)
         },
         end: None,
+    },
+    Case {
+        name: "clock_nanosleep until time is used",
+        body: |world| {
+            let clock = libc::CLOCK_PROCESS_CPUTIME_ID;
+            let flags = libc::TIMER_ABSTIME;
+            call!(SYS_clock_nanosleep, clock, flags, &world.used, 0)
+        },
+        // Who sends the signals uses it.
+        end: Some(|_, _| {}),
     },
     Case {
         name: "pause",
@@ -405,5 +463,109 @@ pub(super) static CASES: [Case; 40] = [
         name: "rt_sigsuspend",
         body: |_| call!(SYS_rt_sigsuspend, &USR2, 8),
         end: None,
+    },
+];
+
+/// Calls again and again until told to stop.
+fn again(world: &World, call: impl Fn() -> Ret) -> Ret {
+    sys::poke(world.page + IS_THERE, 1);
+    while sys::peek(world.page + GO_ON) == 0 {
+        match call() {
+            Ok(_) | Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(0)
+}
+
+fn tell_to_stop(world: &World, _: i32) {
+    sys::poke(world.page + GO_ON, 1);
+}
+
+/// Bytes that a call handles which gives way to others meanwhile.
+const MUCH: usize = 4 << 20;
+
+fn much() -> Ret {
+    call!(SYS_mmap, 0, MUCH, sys::RW, sys::ANON, -1, 0)
+}
+
+/// Calls that come back by themselves, but may wait or give way in between.
+pub(super) static BUSY: [Case; 7] = [
+    Case {
+        name: "membarrier of all",
+        body: |world| {
+            again(world, || {
+                let command = libc::MEMBARRIER_CMD_GLOBAL;
+                call!(SYS_membarrier, command, 0, 0)
+            })
+        },
+        end: Some(tell_to_stop),
+    },
+    Case {
+        name: "membarrier of all, at once",
+        body: |world| {
+            again(world, || {
+                let command = libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED;
+                call!(SYS_membarrier, command, 0, 0)
+            })
+        },
+        end: Some(tell_to_stop),
+    },
+    Case {
+        name: "membarrier of one's own",
+        body: |world| {
+            let command = libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+            call!(SYS_membarrier, command, 0, 0)?;
+            again(world, || {
+                let command = libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED;
+                call!(SYS_membarrier, command, 0, 0)
+            })
+        },
+        end: Some(tell_to_stop),
+    },
+    Case {
+        name: "getrandom of much",
+        body: |world| {
+            let at = much()?;
+            again(world, || call!(SYS_getrandom, at, MUCH, 0))
+        },
+        end: Some(tell_to_stop),
+    },
+    Case {
+        name: "reading one's own memory from outside",
+        body: |world| {
+            let (from, to) = (much()?, much()?);
+            let me = call!(SYS_getpid)?;
+            again(world, || {
+                let (from, to) = ([from, MUCH as i64], [to, MUCH as i64]);
+                call!(SYS_process_vm_readv, me, &to, 1, &from, 1, 0)
+            })
+        },
+        end: Some(tell_to_stop),
+    },
+    Case {
+        name: "copy_file_range of much",
+        body: |world| {
+            let files = [c"from", c"to"].map(|name| call!(SYS_memfd_create, name, 0));
+            let [from, to] = files;
+            let (from, to) = (from?, to?);
+            call!(SYS_ftruncate, from, MUCH)?;
+            again(world, || {
+                let (mut at, mut onto) = (0_i64, 0_i64);
+                call!(SYS_copy_file_range, from, &mut at, to, &mut onto, MUCH, 0)
+            })
+        },
+        end: Some(tell_to_stop),
+    },
+    Case {
+        name: "munmap of much",
+        body: |world| {
+            again(world, || {
+                let flags = sys::ANON | libc::MAP_POPULATE;
+                let at = call!(SYS_mmap, 0, MUCH, sys::RW, flags, -1, 0)?;
+                call!(SYS_munmap, at, MUCH)
+            })
+        },
+        end: Some(tell_to_stop),
     },
 ];
