@@ -37,7 +37,7 @@ mod heap;
 pub mod host;
 pub(crate) mod kernel_map;
 #[cfg(feature = "ktest")]
-mod ktests;
+pub(crate) mod ktests;
 pub(crate) mod mmio;
 pub(crate) mod numbers;
 mod page_table;

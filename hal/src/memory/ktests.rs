@@ -2,6 +2,7 @@
 
 mod bytes;
 mod heap;
+pub(crate) mod masks;
 mod numbers;
 mod rights;
 mod translate;

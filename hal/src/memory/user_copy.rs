@@ -3,9 +3,15 @@
 //! Every copy makes its space the active one (usually it is), checks that the
 //! range lies below [`USER_END`], and stops at the first byte that is not mapped
 //! for it. Nothing here waits, allocates or takes a lock.
+//!
+//! The check is a comparison, whose outcome a processor may guess. So the pointer
+//! that the copies get is made by [`SpaceRef::enter`] alone, behind a mask
+//! (`speculation::user_address`): with a wrong guess, too, a copy of what a
+//! program points to is one of the program's half.
 
 use ochre_paging::is_user_range;
 
+use crate::arch::machine::speculation;
 use crate::arch::machine::usercopy::{self, StringEnd, UserAccess};
 
 use super::{SpaceRef, USER_END, UserFrame};
@@ -28,11 +34,11 @@ impl SpaceRef {
     #[inline]
     pub fn copy_in(&self, from: u64, to: &mut [u8]) -> Result<(), CopyFault> {
         let len = to.len();
-        let access = self.enter(from, len)?;
+        let (access, user) = self.enter(from, len)?;
         // SAFETY: `to` is a slice of the kernel's, borrowed for the call;
         // `enter` checked that the other range lies in the user half.
-        let left = unsafe { usercopy::copy(&access, to.as_mut_ptr(), user(from), len) };
-        outcome(from, len, left)
+        let left = unsafe { usercopy::copy(&access, to.as_mut_ptr(), user, len) };
+        outcome(user, len, left)
     }
 
     /// Copies to user memory; see [`copy_in`](SpaceRef::copy_in).
@@ -42,10 +48,10 @@ impl SpaceRef {
     #[inline]
     pub fn copy_out(&self, to: u64, from: &[u8]) -> Result<(), CopyFault> {
         let len = from.len();
-        let access = self.enter(to, len)?;
+        let (access, user) = self.enter(to, len)?;
         // SAFETY: as in `copy_in`.
-        let left = unsafe { usercopy::copy(&access, user(to), from.as_ptr(), len) };
-        outcome(to, len, left)
+        let left = unsafe { usercopy::copy(&access, user, from.as_ptr(), len) };
+        outcome(user, len, left)
     }
 
     /// Copies `len` bytes of a frame, from `offset` on, to user memory; see
@@ -65,11 +71,11 @@ impl SpaceRef {
         len: usize,
     ) -> Result<(), CopyFault> {
         let from = frame.at(offset, len);
-        let access = self.enter(to, len)?;
+        let (access, user) = self.enter(to, len)?;
         // SAFETY: `at` checked the range, in a frame that the handle keeps;
         // `enter` checked that the other one lies in the user half.
-        let left = unsafe { usercopy::copy(&access, user(to), from, len) };
-        outcome(to, len, left)
+        let left = unsafe { usercopy::copy(&access, user, from, len) };
+        outcome(user, len, left)
     }
 
     /// Copies `len` bytes of user memory to a frame, from `offset` on; see
@@ -89,10 +95,10 @@ impl SpaceRef {
         len: usize,
     ) -> Result<(), CopyFault> {
         let to = frame.at(offset, len);
-        let access = self.enter(from, len)?;
+        let (access, user) = self.enter(from, len)?;
         // SAFETY: as in `copy_out_frame`.
-        let left = unsafe { usercopy::copy(&access, to, user(from), len) };
-        outcome(from, len, left)
+        let left = unsafe { usercopy::copy(&access, to, user, len) };
+        outcome(user, len, left)
     }
 
     /// Writes zeroes to user memory.
@@ -100,10 +106,10 @@ impl SpaceRef {
     /// # Errors
     /// Where it stopped.
     pub fn zero_out(&self, to: u64, len: usize) -> Result<(), CopyFault> {
-        let access = self.enter(to, len)?;
+        let (access, user) = self.enter(to, len)?;
         // SAFETY: `enter` checked that the range lies in the user half.
-        let left = unsafe { usercopy::zero(&access, user(to), len) };
-        outcome(to, len, left)
+        let left = unsafe { usercopy::zero(&access, user, len) };
+        outcome(user, len, left)
     }
 
     /// Copies a NUL-terminated string from user memory up to and without the
@@ -117,12 +123,12 @@ impl SpaceRef {
         let room = usize::try_from(USER_END.saturating_sub(from)).unwrap_or(usize::MAX);
         let len = to.len().min(room);
         let cut = len < to.len();
-        let access = self.enter(from, len)?;
+        let (access, user) = self.enter(from, len)?;
         let Some(to) = to.get_mut(..len) else {
             return Ok(None);
         };
         // SAFETY: `enter` checked that the range lies in the user half.
-        match unsafe { usercopy::copy_string(&access, user(from), to) } {
+        match unsafe { usercopy::copy_string(&access, user, to) } {
             StringEnd::Nul(count) => Ok(Some(count)),
             StringEnd::Full if cut => Err(CopyFault {
                 copied: len,
@@ -142,9 +148,9 @@ impl SpaceRef {
     /// A misaligned or unmapped address.
     #[inline]
     pub fn load_u32(&self, at: u64) -> Result<u32, CopyFault> {
-        let access = self.enter_word(at)?;
+        let (access, user) = self.enter_word(at)?;
         // SAFETY: `enter_word` checked that the word lies in the user half.
-        unsafe { usercopy::load_u32(&access, user(at).cast()) }.ok_or(CopyFault {
+        unsafe { usercopy::load_u32(&access, user.cast()) }.ok_or(CopyFault {
             copied: 0,
             address: at,
         })
@@ -156,9 +162,9 @@ impl SpaceRef {
     /// # Errors
     /// A misaligned or unmapped address, or one without the store right.
     pub fn compare_exchange_u32(&self, at: u64, current: u32, new: u32) -> Result<u32, CopyFault> {
-        let access = self.enter_word(at)?;
+        let (access, user) = self.enter_word(at)?;
         // SAFETY: `enter_word` checked that the word lies in the user half.
-        unsafe { usercopy::compare_exchange_u32(&access, user(at).cast(), current, new) }.ok_or(
+        unsafe { usercopy::compare_exchange_u32(&access, user.cast(), current, new) }.ok_or(
             CopyFault {
                 copied: 0,
                 address: at,
@@ -166,16 +172,22 @@ impl SpaceRef {
         )
     }
 
-    #[inline]
-    fn enter(&self, start: u64, len: usize) -> Result<UserAccess, CopyFault> {
+    /// Begins a copy of `len` bytes of user memory, to be made by the copy
+    /// routines: with the pointer to them.
+    #[inline(always)]
+    fn enter(&self, start: u64, len: usize) -> Result<(UserAccess, *mut u8), CopyFault> {
         if !is_user_range(start, len as u64, USER_END) {
             return Err(outside(start));
         }
-        Ok(UserAccess::begin(self))
+        let last = USER_END.wrapping_sub(len as u64);
+        // CAST: addresses have 64 bits here.
+        let start = speculation::user_address(start, last) as usize;
+        let user = core::ptr::with_exposed_provenance_mut(start);
+        Ok((UserAccess::begin(self), user))
     }
 
-    #[inline]
-    fn enter_word(&self, at: u64) -> Result<UserAccess, CopyFault> {
+    #[inline(always)]
+    fn enter_word(&self, at: u64) -> Result<(UserAccess, *mut u8), CopyFault> {
         if !at.is_multiple_of(4) {
             return Err(CopyFault {
                 copied: 0,
@@ -196,20 +208,13 @@ fn outside(start: u64) -> CopyFault {
 }
 
 #[inline]
-fn outcome(start: u64, len: usize, left: usize) -> Result<(), CopyFault> {
+fn outcome(start: *mut u8, len: usize, left: usize) -> Result<(), CopyFault> {
     if left == 0 {
         return Ok(());
     }
     let copied = len - left.min(len);
     Err(CopyFault {
         copied,
-        address: start + copied as u64,
+        address: start.addr() as u64 + copied as u64,
     })
-}
-
-/// A pointer to user memory: to be used by the copy routines only.
-#[inline]
-fn user(address: u64) -> *mut u8 {
-    // CAST: addresses have 64 bits here.
-    core::ptr::with_exposed_provenance_mut(address as usize)
 }

@@ -23,3 +23,32 @@ pub(crate) fn clamp(index: usize, len: usize) -> usize {
     }
     clamped
 }
+
+/// `address` without the bits that no address of a program's has, also in what is
+/// done ahead of time: one that is at most `last`, which is in the program's half,
+/// is as it was, and what is loaded or stored at any other does not reach the
+/// kernel's half. One instruction, and no guess: it depends on no comparison.
+#[inline(always)]
+pub(crate) fn user_address(address: u64, last: u64) -> u64 {
+    let _ = last;
+    let masked;
+    // SAFETY: arithmetic on registers. What the compiler could see it would leave
+    // out behind the comparison that was made before.
+    unsafe {
+        asm!(
+            "and {address}, {address}, #{bits}",
+            address = inlateout(reg) address => masked,
+            bits = const USER_BITS,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    masked
+}
+
+/// The bits that addresses of programs have.
+const USER_BITS: u64 = crate::memory::USER_END.next_power_of_two() - 1;
+
+#[cfg(feature = "ktest")]
+mod ktests;
+#[cfg(feature = "ktest")]
+pub(crate) use ktests::has_mask;

@@ -26,6 +26,14 @@
 //! between a mode switch and its `swapgs`. Their stub looks at the GS base
 //! itself: the kernel's is negative, a program's never is.
 //!
+//! # Which GS base it is, ahead of time
+//! Where a comparison says whether there is a `swapgs`, a processor that guesses
+//! it wrongly goes on with the other base: the program's, which the program
+//! chose. An `lfence` on either side of the comparison, before anything is found
+//! through GS, waits until it is decided (CVE-2019-1125). The system call's entry
+//! has nothing to compare and needs none; where CR3 is written in between, that
+//! waits as well (`apart/entry.rs`).
+//!
 //! # Programs on tables of their own
 //! Where the processor needs that, other code comes before and behind this
 //! (`apart/entry.rs`): the first instructions of `ochre_trap` and of the two
@@ -164,6 +172,7 @@ core::arch::global_asm!(
 
     // From user mode; the stack is the thread's `Registers`.
     "swapgs",
+    "lfence",
     push_registers!(),
     ".global ochre_trap_from_user",
     "ochre_trap_from_user:",
@@ -185,6 +194,7 @@ core::arch::global_asm!(
     "cmp [rsp + 24], rax",
     "pop rax",
     "je 4f",
+    "lfence",
     push_registers!(),
     "cld",
     "mov rdi, rsp",
@@ -216,12 +226,14 @@ core::arch::global_asm!(
     ".global ochre_trap_refused",
     "ochre_trap_refused:",
     "swapgs",
+    "lfence",
     "mov rax, gs:[{registers}]",
     "mov qword ptr [rax + {vector}], 13",
     "mov qword ptr [rax + {error}], 0",
     "jmp ochre_trap_from_user",
 
     ".balign 16",
+    ".global ochre_trap_paranoid",
     "ochre_trap_paranoid:",
     push_registers!(),
     "cld",
@@ -233,6 +245,7 @@ core::arch::global_asm!(
     "swapgs",
     "inc ebx",
     "6:",
+    "lfence",
     "mov rdi, rsp",
     "call {paranoid_trap}",
     "test ebx, ebx",

@@ -236,8 +236,10 @@ core::arch::global_asm!(
     "js 4f",
     "swapgs",
     "inc ebx",
-    // The large stack of this vector.
+    // Not before it is decided which base it is.
     "4:",
+    "lfence",
+    // The large stack of this vector.
     "mov rsp, gs:[{stacks}]",
     "cmp qword ptr [r13 + 48], 8",
     "je 5f",
