@@ -78,7 +78,7 @@ pub fn check_headroom() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Takes what programs can spare, or has the kernel give back what it keeps ready; when that was not enough, kills
+/// Takes what programs can spare, or has the kernel give back what it keeps ready; when that was not enough, and there is still nothing, kills
 /// the process with the most memory, unless one that was killed before still has
 /// to give its memory back. Whether there is hope: not if nobody may be killed.
 pub fn relieve() -> bool {
@@ -86,6 +86,11 @@ pub fn relieve() -> bool {
         return true;
     }
     if memory::give(0) != Given::Nothing {
+        return true;
+    }
+    // Others may have given something back since it was asked for: then nobody
+    // has to go for it.
+    if memory::has_headroom(HEADROOM) {
         return true;
     }
     let mut largest: Option<(i64, Arc<Process>)> = None;

@@ -1,4 +1,5 @@
-//! What a thread ordered: that an allocation of its next system call fails.
+//! What a thread ordered: that an allocation of its next system call fails, or of
+//! what is next done for it outside of calls: a page fault, or a handler's frame.
 //!
 //! | state | `next` | `now` | `left` |
 //! | --- | --- | --- | --- |
@@ -8,7 +9,9 @@
 //!
 //! The order is for one call, whether it comes to n allocations or not, so that
 //! what surrounds it (the order itself, the look at what came of it) is not
-//! counted. A kernel without the feature `shortage` takes no orders.
+//! counted. An order for outside of calls (`fail_nth_outside`) is `outside` until a
+//! fault or a signal takes it, and `left` says from the start what is left of it,
+//! so that one that nothing took has not struck. A kernel without the feature `shortage` takes no orders.
 
 use ochre_hal::memory::shortage as machine;
 use ochre_sync::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -24,6 +27,7 @@ pub struct Order([Words; AVAILABLE as usize]);
 #[derive(Debug, Default)]
 struct Words {
     next: AtomicU32,
+    outside: AtomicU32,
     now: AtomicBool,
     left: AtomicU32,
 }
@@ -39,6 +43,30 @@ impl Order {
         if let Some(words) = self.words() {
             words.next.store(nth, Ordering::Relaxed);
         }
+    }
+
+    /// The `nth` allocation of the next page fault or signal fails; none if that is 0.
+    pub fn set_outside(&self, nth: u32) {
+        if let Some(words) = self.words() {
+            words.outside.store(nth, Ordering::Relaxed);
+            words.left.store(nth, Ordering::Relaxed);
+        }
+    }
+
+    /// Does what a page fault or a signal of the thread takes.
+    #[inline(always)]
+    pub fn outside<R>(&self, work: impl FnOnce() -> R) -> R {
+        let Some(words) = self.words() else {
+            return work();
+        };
+        let nth = words.outside.swap(0, Ordering::Relaxed);
+        if nth == 0 {
+            return work();
+        }
+        machine::begin(nth);
+        let result = work();
+        words.left.store(machine::end(), Ordering::Relaxed);
+        result
     }
 
     /// How many allocations the call that was meant had left; 0 if one failed.

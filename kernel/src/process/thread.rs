@@ -50,6 +50,9 @@ bitflags! {
         /// See to the area of rseq(2). Never set while a call waits, so it
         /// interrupts none.
         const RSEQ = 8;
+        /// Enter the handler that there was no memory for. Never set while a call
+        /// waits either.
+        const FRAME = 16;
     }
 }
 
@@ -476,7 +479,11 @@ impl Thread {
     #[inline(never)]
     fn prepare(self: &Arc<Self>, state: &mut ThreadState) -> Option<Step> {
         while self.has_work() {
-            match signal::handle_work(self, state) {
+            let next = match self.work().contains(Work::SIGNAL) {
+                true => self.shortage.outside(|| signal::handle_work(self, state)),
+                false => signal::handle_work(self, state),
+            };
+            match next {
                 Next::Run => {}
                 Next::Sleep => return Some(Step::Wait),
                 Next::Again => return Some(Step::Again),
@@ -502,7 +509,9 @@ impl Thread {
         match trap {
             Trap::Syscall => {}
             Trap::PageFault { address, access } => {
-                match state.space.fault_of_thread(address, access) {
+                let space = &state.space;
+                let fault = || space.fault_of_thread(address, access);
+                match self.shortage.outside(fault) {
                     Ok(()) => {}
                     Err(fault) if fault.is_out_of_memory() => {
                         if pressure::is_still_short(&mut state.gone) {

@@ -37,6 +37,9 @@ pub fn handle_work(thread: &Arc<Thread>, state: &mut ThreadState) -> Next {
             }
             continue;
         }
+        if work.contains(Work::FRAME) {
+            thread.clear_work(Work::FRAME);
+        }
         if let Some((signal, info, action)) = state.delivery.pop()
             && enter_handler(thread, state, signal, &info, &action) == Entered::Later
         {
@@ -90,6 +93,8 @@ fn wait_for_memory(
 ) -> Next {
     if state.delivery.make_room(1).is_ok() {
         state.delivery.push(delivery);
+        // Taking the signal may have left nothing else to do.
+        thread.add_work(Work::FRAME);
     } else {
         frame_failed(thread, delivery.0);
     }

@@ -11,6 +11,7 @@
 mod calls;
 mod files;
 mod memory;
+mod outside;
 mod processes;
 
 use core::ffi::CStr;
@@ -26,6 +27,9 @@ const FOLDER: &str = "/tmp/shortage";
 
 /// Where the order goes.
 const ORDER: &CStr = c"/proc/ochre/shortage/fail_nth";
+
+/// The same for what is not in a call.
+const ORDER_OUTSIDE: &CStr = c"/proc/ochre/shortage/fail_nth_outside";
 
 /// Where the kernel tells where it could not have been refused.
 const LIST: &CStr = c"/proc/ochre/shortage/infallible";
@@ -53,6 +57,8 @@ struct Step {
 struct Lab {
     /// The file that takes orders.
     order: i32,
+    /// The file that takes those for what is not in a call.
+    outside: i32,
     /// Which allocation is to fail; 0 for none.
     nth: u32,
     /// Whether it did, where the step knows better than the file.
@@ -61,8 +67,12 @@ struct Lab {
 
 impl Lab {
     fn new() -> Lab {
+        let open = |name: &CStr| {
+            call!(SYS_open, name, libc::O_RDWR | libc::O_CLOEXEC, 0).unwrap_or(-1) as i32
+        };
         Lab {
-            order: call!(SYS_open, ORDER, libc::O_RDWR | libc::O_CLOEXEC, 0).unwrap_or(-1) as i32,
+            order: open(ORDER),
+            outside: open(ORDER_OUTSIDE),
             nth: 0,
             struck: None,
         }
@@ -73,6 +83,14 @@ impl Lab {
         let text = format!("{}", self.nth);
         let _ = call!(SYS_pwrite64, self.order, text.as_bytes(), text.len(), 0);
         call()
+    }
+
+    /// Does what the order is for outside of calls: it must be the first such
+    /// thing in `body`.
+    fn meant_outside<R>(&self, body: impl FnOnce() -> R) -> R {
+        let text = format!("{}", self.nth);
+        let _ = call!(SYS_pwrite64, self.outside, text.as_bytes(), text.len(), 0);
+        body()
     }
 
     /// Whether an allocation of the last order failed.
@@ -165,7 +183,7 @@ pub(crate) fn role(words: &[String]) -> i32 {
     let _ = std::env::set_current_dir(FOLDER);
     sys::set_disposition(libc::SIGPIPE, libc::SIG_IGN);
     let mut lab = Lab::new();
-    check("orders are taken", lab.order >= 0);
+    check("orders are taken", lab.order >= 0 && lab.outside >= 0);
     let mut alive = Vec::new();
     let mut free = Vec::new();
     let mut short = 0;
@@ -236,6 +254,7 @@ pub(crate) fn infallible() -> i32 {
 /// Every step.
 fn steps() -> impl Iterator<Item = &'static Step> {
     let of_files = files::STEPS.iter().chain(memory::STEPS);
+    let of_files = of_files.chain(outside::STEPS);
     of_files.chain(processes::STEPS).chain(calls::STEPS)
 }
 

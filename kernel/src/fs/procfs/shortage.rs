@@ -13,6 +13,7 @@ use crate::process::{Thread, table};
 
 pub(super) const FILES: &[Entry] = &[
     Entry::setting("fail_nth", left, order),
+    Entry::setting("fail_nth_outside", left, order_outside),
     Entry::setting("infallible", infallible, forget),
 ];
 
@@ -30,6 +31,12 @@ fn left(text: &mut Text) -> Made {
 /// Orders that an allocation of the writer's next call fails.
 fn order(bytes: &[u8]) -> Result<(), Errno> {
     current()?.shortage.set(sys::number(bytes)?);
+    Ok(())
+}
+
+/// Orders that an allocation of the writer's next page fault or signal fails.
+fn order_outside(bytes: &[u8]) -> Result<(), Errno> {
+    current()?.shortage.set_outside(sys::number(bytes)?);
     Ok(())
 }
 

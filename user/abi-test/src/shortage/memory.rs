@@ -1,8 +1,13 @@
 //! Mappings.
 
 use super::Step;
+use super::processes::in_child;
 use crate::call;
+use crate::errno::Errno;
 use crate::sys::{self, ANON, PAGE, RW, Ret};
+
+/// Newer than some C libraries.
+const MADV_COLLAPSE: i32 = 25;
 
 const SHARED: i32 = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
 
@@ -200,7 +205,7 @@ pub(super) const STEPS: &[Step] = &[
             sys::program_break(old);
             // It has no error to answer; it does not move.
             answer.and(if now == old {
-                Err(crate::errno::Errno(libc::ENOMEM))
+                Err(Errno(libc::ENOMEM))
             } else {
                 Ok(0)
             })
@@ -246,6 +251,258 @@ pub(super) const STEPS: &[Step] = &[
             })
         },
     },
+    Step {
+        name: "madvise FREE",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_FREE))
+            })
+        },
+    },
+    Step {
+        name: "madvise FREE in the middle",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_FREE))
+            })
+        },
+    },
+    Step {
+        name: "madvise COLD",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_COLD))
+            })
+        },
+    },
+    Step {
+        name: "madvise COLD in the middle",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_COLD))
+            })
+        },
+    },
+    Step {
+        name: "madvise PAGEOUT",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_PAGEOUT))
+            })
+        },
+    },
+    Step {
+        name: "madvise PAGEOUT in the middle",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_PAGEOUT))
+            })
+        },
+    },
+    Step {
+        name: "madvise WILLNEED",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_WILLNEED))
+            })
+        },
+    },
+    Step {
+        name: "madvise WILLNEED in the middle",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_WILLNEED))
+            })
+        },
+    },
+    Step {
+        name: "madvise HUGEPAGE",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_HUGEPAGE))
+            })
+        },
+    },
+    Step {
+        name: "madvise HUGEPAGE in the middle",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_HUGEPAGE))
+            })
+        },
+    },
+    Step {
+        name: "madvise MERGEABLE",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_MERGEABLE))
+            })
+        },
+    },
+    Step {
+        name: "madvise MERGEABLE in the middle",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_MERGEABLE))
+            })
+        },
+    },
+    Step {
+        name: "madvise WIPEONFORK",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_WIPEONFORK))
+            })
+        },
+    },
+    Step {
+        name: "madvise WIPEONFORK in the middle",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_WIPEONFORK))
+            })
+        },
+    },
+    Step {
+        name: "madvise COLLAPSE",
+        body: |lab| {
+            const HUGE: usize = 2 << 20;
+            let room = call!(SYS_mmap, 0, 2 * HUGE, RW, ANON, -1, 0)? as usize;
+            let at = room.next_multiple_of(HUGE);
+            for page in [0, 1, 9, 511] {
+                sys::poke(at + page * PAGE, 1);
+            }
+            let answer = lab.meant(|| call!(SYS_madvise, at, HUGE, MADV_COLLAPSE));
+            let kept = [0, 1, 9, 511]
+                .iter()
+                .all(|page| sys::peek(at + page * PAGE) == 1);
+            let _ = call!(SYS_munmap, room, 2 * HUGE);
+            answer.and(if kept { Ok(0) } else { Err(Errno(libc::EIO)) })
+        },
+    },
+    Step {
+        name: "mlock2 on fault",
+        body: |lab| {
+            mapped(ANON, |at| {
+                lab.meant(|| call!(SYS_mlock2, at + PAGE, PAGE, libc::MLOCK_ONFAULT))
+            })
+        },
+    },
+    Step {
+        name: "mlockall",
+        body: |lab| {
+            in_child(lab, |lab| {
+                let flags = libc::MCL_CURRENT | libc::MCL_FUTURE;
+                mapped(ANON, |_| lab.meant(|| call!(SYS_mlockall, flags)))
+            })
+        },
+    },
+    Step {
+        name: "munlockall",
+        body: |lab| {
+            in_child(lab, |lab| {
+                let _ = call!(SYS_mlockall, libc::MCL_CURRENT);
+                lab.meant(|| call!(SYS_munlockall))
+            })
+        },
+    },
+    Step {
+        name: "mmap where all is locked",
+        body: |lab| {
+            in_child(lab, |lab| {
+                let _ = call!(SYS_mlockall, libc::MCL_FUTURE);
+                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, ANON, -1, 0))
+            })
+        },
+    },
+    Step {
+        name: "shmget",
+        body: |lab| {
+            let made = lab.meant(|| call!(SYS_shmget, libc::IPC_PRIVATE, 8 * PAGE, 0o600));
+            if let Ok(id) = made {
+                let _ = call!(SYS_shmctl, id, libc::IPC_RMID, 0);
+            }
+            made
+        },
+    },
+    Step {
+        name: "shmat",
+        body: |lab| {
+            segment(|id| {
+                let answer = lab.meant(|| call!(SYS_shmat, id, 0, 0));
+                if let Ok(at) = answer {
+                    let _ = call!(SYS_shmdt, at);
+                }
+                answer
+            })
+        },
+    },
+    Step {
+        name: "shmat over another",
+        body: |lab| {
+            mapped(ANON, |at| {
+                segment(|id| {
+                    // SHM_REMAP
+                    lab.meant(|| call!(SYS_shmat, id, at + PAGE, 0o40000))
+                })
+            })
+        },
+    },
+    Step {
+        name: "shmdt",
+        body: |lab| {
+            segment(|id| {
+                let at = call!(SYS_shmat, id, 0, 0)?;
+                sys::poke(at as usize, 1);
+                lab.meant(|| call!(SYS_shmdt, at))
+            })
+        },
+    },
+    Step {
+        name: "shmctl",
+        body: |lab| {
+            segment(|id| {
+                let mut status: libc::shmid_ds = sys::zeroed();
+                lab.meant(|| call!(SYS_shmctl, id, libc::IPC_STAT, &mut status))
+            })
+        },
+    },
+    Step {
+        name: "the end of a segment",
+        body: |lab| {
+            let id = call!(SYS_shmget, libc::IPC_PRIVATE, 8 * PAGE, 0o600)?;
+            let answer = lab.meant(|| call!(SYS_shmctl, id, libc::IPC_RMID, 0));
+            if answer.is_err() {
+                let _ = call!(SYS_shmctl, id, libc::IPC_RMID, 0);
+            }
+            answer
+        },
+    },
+    Step {
+        name: "process_vm_writev",
+        body: |lab| {
+            mapped(ANON, |at| {
+                fresh(|to| {
+                    let part = |at: usize| libc::iovec {
+                        iov_base: core::ptr::with_exposed_provenance_mut(at),
+                        iov_len: 2 * PAGE,
+                    };
+                    let (me, here, there) = (call!(SYS_getpid)?, [part(at); 12], [part(to); 12]);
+                    lab.meant(|| {
+                        call!(
+                            SYS_process_vm_writev,
+                            me,
+                            here.as_slice(),
+                            12,
+                            there.as_slice(),
+                            12,
+                            0
+                        )
+                    })
+                })
+            })
+        },
+    },
 ];
 
 /// Eight pages, some of them touched.
@@ -266,10 +523,18 @@ pub(super) fn mapped(flags: i32, body: impl FnOnce(usize) -> Ret) -> Ret {
 }
 
 /// The same with pages that were never touched.
-fn fresh(body: impl FnOnce(usize) -> Ret) -> Ret {
+pub(super) fn fresh(body: impl FnOnce(usize) -> Ret) -> Ret {
     let at = call!(SYS_mmap, 0, 8 * PAGE, RW, ANON, -1, 0)? as usize;
     let answer = body(at);
     let _ = call!(SYS_munmap, at, 8 * PAGE);
+    answer
+}
+
+/// Does something with a segment of shared memory.
+fn segment(body: impl FnOnce(i64) -> Ret) -> Ret {
+    let id = call!(SYS_shmget, libc::IPC_PRIVATE, 4 * PAGE, 0o600)?;
+    let answer = body(id);
+    let _ = call!(SYS_shmctl, id, libc::IPC_RMID, 0);
     answer
 }
 

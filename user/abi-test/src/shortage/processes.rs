@@ -27,6 +27,25 @@ pub(super) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "clone3",
+        body: |lab| {
+            // `struct clone_args`: no flag but that a descriptor is wanted.
+            let mut descriptor = -1_i32;
+            let mut words = [0_u64; 11];
+            words[0] = libc::CLONE_PIDFD as u64;
+            words[1] = core::ptr::from_mut(&mut descriptor).expose_provenance() as u64;
+            words[4] = libc::SIGCHLD as u64;
+            let made = reaped(lab.meant(|| match call!(SYS_clone3, &words, 88) {
+                Ok(0) => sys::exit(0),
+                other => other,
+            }));
+            if made.is_ok() {
+                let _ = call!(SYS_close, descriptor);
+            }
+            made
+        },
+    },
+    Step {
         name: "a thread",
         body: |lab| {
             let flags = libc::CLONE_VM
@@ -261,10 +280,61 @@ pub(super) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "seccomp",
+        body: |lab| {
+            in_child(lab, |lab| {
+                install(|program| {
+                    lab.meant(|| call!(SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, program))
+                })
+            })
+        },
+    },
+    Step {
+        name: "seccomp for all threads",
+        body: |lab| {
+            in_child(lab, |lab| {
+                install(|program| {
+                    let _ = call!(SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, program);
+                    let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
+                    lab.meant(|| call!(SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, program))
+                })
+            })
+        },
+    },
+    Step {
+        name: "fork under a filter",
+        body: |lab| {
+            in_child(lab, |lab| {
+                install(|program| {
+                    let _ = call!(SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, program);
+                    reaped(lab.meant(|| match call!(SYS_fork) {
+                        Ok(0) => sys::exit(0),
+                        other => other,
+                    }))
+                })
+            })
+        },
+    },
+    Step {
         name: "membarrier",
         body: |lab| lab.meant(|| call!(SYS_membarrier, 1, 0, 0)),
     },
 ];
+
+/// Does something with a filter that lets every call pass.
+fn install(body: impl FnOnce(&libc::sock_fprog) -> Ret) -> Ret {
+    let _ = call!(SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    let mut filter = [libc::sock_filter {
+        code: 6,
+        jt: 0,
+        jf: 0,
+        k: libc::SECCOMP_RET_ALLOW,
+    }; 9];
+    body(&libc::sock_fprog {
+        len: 9,
+        filter: filter.as_mut_ptr(),
+    })
+}
 
 extern "C" fn nothing(_: *mut libc::c_void) -> i32 {
     0
@@ -287,7 +357,7 @@ fn expected(answer: Ret, error: i32) -> Ret {
 }
 
 /// Makes the call in a child, which says by its end what came of it.
-fn in_child(lab: &mut Lab, body: fn(&Lab) -> Ret) -> Ret {
+pub(super) fn in_child(lab: &mut Lab, body: fn(&Lab) -> Ret) -> Ret {
     let nth = lab.nth;
     let child = sys::fork(move || {
         let lab = Lab { nth, ..Lab::new() };
