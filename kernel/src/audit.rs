@@ -3,7 +3,8 @@
 //! A machine that was asked for it does not end with process 1: it ends all
 //! other processes then, and compares what is held with what was held without
 //! programs. What came of it is one line on the log, which begins with
-//! `audit: `; suites that ask for it let no guest pass without.
+//! `audit: `; suites that ask for it let no guest pass without. A program that
+//! ends the machine (reboot(2)) ends process 1 then, and the machine with it.
 //!
 //! Compared are frames by use, promises of memory and the objects that are
 //! counted ([`objects`]). What is in files and segments of shared memory stays
@@ -18,6 +19,7 @@ use ochre_abi::signal::Signal;
 use ochre_hal::clock;
 use ochre_hal::memory;
 use ochre_sync::SpinLock;
+use ochre_sync::primitive::atomic::{AtomicI64, Ordering};
 
 use crate::fs::tmpfs;
 use crate::ipc::sysv::shm;
@@ -34,13 +36,15 @@ const TOLD: &str = "audit: ";
 const PATIENCE_NS: u64 = 30_000_000_000;
 
 /// What is compared.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 8] = [
     "frames",
     "page tables",
     "promised pages",
     "processes",
     "threads",
     "open files",
+    "waiters",
+    "timers",
 ];
 
 /// How much there is of each of [`NAMES`].
@@ -64,6 +68,8 @@ impl Held {
             alive(Kind::Process),
             alive(Kind::Thread),
             alive(Kind::OpenFile),
+            alive(Kind::Waiter),
+            alive(Kind::Timer),
         ])
     }
 
@@ -83,14 +89,61 @@ enum Audit {
     Until(Held, u64),
 }
 
+/// How a program wanted the machine to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ordered {
+    /// Power off.
+    Off,
+    /// Restart.
+    Restart,
+}
+
+static ORDERED: SpinLock<Option<Ordered>> = SpinLock::new(None);
+
+/// How the machine ends when process 1 has, if a program said so.
+pub fn ordered() -> Option<Ordered> {
+    *ORDERED.lock()
+}
+
+/// A program ends the machine: whether it does so with process 1, which ends now,
+/// for there is something to be compared then.
+pub fn puts_off(how: Ordered) -> bool {
+    if matches!(*AUDIT.lock(), Audit::Off) {
+        return false;
+    }
+    let Some(init) = table::process(Pid::INIT) else {
+        leave_out();
+        return false;
+    };
+    *ORDERED.lock() = Some(how);
+    init.begin_group_exit(ExitStatus::exited(0));
+    true
+}
+
 /// What process 1 still has when it asks.
-const OF_INIT: Held = Held([0, 0, 0, 1, 1, 0]);
+const OF_INIT: Held = Held([0, 0, 0, 1, 1, 0, 0, 0]);
 
 static AUDIT: SpinLock<Audit> = SpinLock::new(Audit::Off);
 
-/// Asks for it. What is held now is nobody's who can end.
-pub fn start() {
-    *AUDIT.lock() = Audit::Before(Held::now());
+/// Frames that are nobody's who can end.
+///
+/// ORDERING: Relaxed; written while the machine starts.
+static OWN: AtomicI64 = AtomicI64::new(0);
+
+/// Frames that the kernel has for itself, besides its heap and tables of pages.
+#[must_use]
+pub fn own_frames() -> u64 {
+    u64::try_from(OWN.load(Ordering::Relaxed)).unwrap_or(0)
+}
+
+/// Notes what is held now, which is nobody's who can end, and asks for the
+/// comparison if that `is_wanted`.
+pub fn start(is_wanted: bool) {
+    let held = Held::now();
+    OWN.store(held.0[0], Ordering::Relaxed);
+    if is_wanted {
+        *AUDIT.lock() = Audit::Before(held);
+    }
 }
 
 /// Does what takes something for as long as the machine runs, while programs
@@ -99,6 +152,7 @@ pub fn for_ever(work: impl FnOnce()) {
     let before = Held::now();
     work();
     let more = Held::now().with(before, i64::wrapping_sub);
+    OWN.fetch_add(more.0[0], Ordering::Relaxed);
     if let Audit::Before(held) = &mut *AUDIT.lock() {
         *held = held.with(more, i64::wrapping_add);
     }
@@ -190,8 +244,8 @@ mod tests {
     #[test]
     fn what_differs_is_named() {
         assert_eq!(line(Held::default()), "audit: all is given back\n");
-        let differing = Held([3, 0, -2, 0, 0, 1]);
-        let told = "audit: +3 frames, -2 promised pages, +1 open files\n";
+        let differing = Held([3, 0, -2, 0, 0, 1, 0, 1]);
+        let told = "audit: +3 frames, -2 promised pages, +1 open files, +1 timers\n";
         assert_eq!(line(differing), told);
     }
 }

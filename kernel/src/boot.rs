@@ -176,9 +176,7 @@ fn start(config: &Config, archive: Option<Initramfs>) -> Result<Arc<Thread>, Str
             format!("the working directory `{directory}`: {errno}")
         })?;
     sched::load::start().map_err(|errno| format!("the load average: {errno}"))?;
-    if config.audit {
-        audit::start();
-    }
+    audit::start(config.audit);
     let program = find_program(config, &root, &working)?;
     system::set_host_name(&config.hostname);
     let thread = make_process(program).map_err(|errno| format!("process 1: {errno}"))?;

@@ -23,7 +23,7 @@ use ochre_abi::Errno;
 use ochre_sync::SpinLock;
 
 use crate::memory::MakeRoom;
-use crate::objects::CountedWaiter;
+use crate::objects::{self, CountedWaiter, Kind};
 use crate::process::{Thread, Work};
 use crate::sched;
 
@@ -77,6 +77,17 @@ impl WaitQueue {
             key,
             _counted: CountedWaiter::new(),
         })
+    }
+
+    /// [`register`](WaitQueue::register) of a task of the kernel's, which waits for
+    /// ever.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn register_own(&self, waker: &Waker) -> Result<Registration, Errno> {
+        let registration = self.register(waker)?;
+        objects::is_own(Kind::Waiter);
+        Ok(registration)
     }
 }
 

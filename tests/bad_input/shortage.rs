@@ -36,6 +36,7 @@ fn check(arch: Arch, processors: u32) -> Result<()> {
     let root = archive(&name_on(arch, "abi-test"), || abi_test_tree(arch))?;
     let outcome = Guest::with_kernel(test_kernel(arch)?)
         .machine(Machine::usual(arch))
+        .audited()
         .archive(root)
         .memory(Size::from_mib(96))
         .processors(processors)

@@ -149,8 +149,8 @@ pub fn start(settings: Settings) -> Result<(), Errno> {
         if registered.is_none() {
             let waker = context.waker();
             registered = fired
-                .register(waker)
-                .and_then(|line| Ok([line, room.register(waker)?]))
+                .register_own(waker)
+                .and_then(|line| Ok([line, room.register_own(waker)?]))
                 .ok();
         }
         let more = keyboard.serve();

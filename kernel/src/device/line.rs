@@ -78,7 +78,7 @@ pub fn attend(device: Arc<dyn Serviced>) -> Result<(), Errno> {
     let mut timer: Option<sched::Timer> = None;
     sched::spawn(poll_fn(move |context| {
         if registration.is_none() {
-            registration = attention.register(context.waker()).ok();
+            registration = attention.register_own(context.waker()).ok();
         }
         let answer = device.service();
         match answer.by_ns {

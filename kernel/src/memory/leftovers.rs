@@ -111,7 +111,7 @@ pub fn start() -> Result<(), Errno> {
     let mut registration = None;
     sched::spawn(poll_fn(move |context| {
         if registration.is_none() {
-            registration = wake.register(context.waker()).ok();
+            registration = wake.register_own(context.waker()).ok();
         }
         for _ in 0..PARTS {
             give_some();

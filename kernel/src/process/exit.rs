@@ -16,7 +16,7 @@ use ochre_sync::primitive::atomic::Ordering;
 
 use super::table::{self, Table};
 use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState};
-use crate::audit;
+use crate::audit::{self, Ordered};
 use crate::device;
 use crate::ipc::futex::{self, Key, Scope};
 use crate::memory::AddressSpace;
@@ -72,7 +72,8 @@ fn end_process_by_parts(thread: &Thread) -> Next {
     if !process.wind_down() {
         return Next::Again;
     }
-    if process.pid == Pid::INIT && !process.signals.is_of_init() {
+    let ends_in_order = !process.signals.is_of_init() || audit::ordered().is_some();
+    if process.pid == Pid::INIT && ends_in_order {
         process.release_resources();
         if !audit::is_over() {
             return Next::Again;
@@ -229,6 +230,13 @@ fn end_machine(status: ExitStatus, is_system: bool) -> ! {
         Some(signal) => write!(f, "was killed by signal {signal}"),
         None => write!(f, "exited with {}", status.as_shell()),
     });
+    if let Some(ordered) = audit::ordered() {
+        device::flush();
+        match ordered {
+            Ordered::Off => power::power_off(0),
+            Ordered::Restart => power::reboot(),
+        }
+    }
     if !is_system {
         log::info!("process 1 {how}: power off");
         device::flush();

@@ -10,6 +10,7 @@ use ochre_hal::clock;
 use ochre_sync::SpinLock;
 
 use super::{TaskRef, Timer, active, spawn};
+use crate::objects::{self, Kind};
 
 /// Time between two looks.
 const PERIOD_NS: u64 = 5_000_000_000;
@@ -71,6 +72,8 @@ async fn sleep_until(deadline_ns: u64) {
 /// ENOMEM.
 pub fn start() -> Result<TaskRef, Errno> {
     spawn(async {
+        // There is always one of its timers from here on.
+        objects::is_own(Kind::Timer);
         loop {
             sleep_until(clock::now_ns().saturating_add(PERIOD_NS)).await;
             look();

@@ -8,6 +8,7 @@ use ochre_sync::SpinLock;
 use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, FromArgument, Ptr, SysResult};
+use crate::audit::{self, Ordered};
 use crate::process::{Capability, table};
 use crate::{log_sink, time};
 
@@ -186,13 +187,17 @@ pub fn reboot(
         CAD_ON | CAD_OFF => Ok(()),
         HALT | POWER_OFF => {
             log::info!("power off");
-            crate::audit::leave_out();
+            if audit::puts_off(Ordered::Off) {
+                return Ok(());
+            }
             crate::device::flush();
             power::power_off(0)
         }
         RESTART | RESTART2 => {
             log::info!("restart");
-            crate::audit::leave_out();
+            if audit::puts_off(Ordered::Restart) {
+                return Ok(());
+            }
             crate::device::flush();
             power::reboot()
         }

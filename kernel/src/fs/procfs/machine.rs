@@ -289,7 +289,7 @@ pub(super) fn boot(text: &mut Text) -> Made {
 /// `/proc/ochre/objects`: kernel objects alive.
 pub(super) fn objects(text: &mut Text) -> Made {
     for (kind, name) in Kind::ALL {
-        writeln!(text, "{name} {}", objects::alive(kind))?;
+        writeln!(text, "{name} {}", objects::alive(kind).cast_signed().max(0))?;
     }
     Ok(())
 }

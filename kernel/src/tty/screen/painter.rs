@@ -128,7 +128,7 @@ pub(super) fn start() -> Result<(), Errno> {
     let mut not_before_ns = 0;
     sched::spawn(poll_fn(move |context| {
         if registration.is_none() {
-            registration = screen.changed.register(context.waker()).ok();
+            registration = screen.changed.register_own(context.waker()).ok();
         }
         let begun = clock::now_ns();
         if begun < not_before_ns {
