@@ -117,6 +117,13 @@ pub fn stats() -> Stats {
     frames::stats()
 }
 
+/// Frames of the stacks that processors got when they started; those of the first
+/// are in the kernel's image.
+#[must_use]
+pub fn stack_frames() -> u64 {
+    stacks::frames()
+}
+
 /// Free blocks of `1 << order` frames, by order; frames that a processor keeps
 /// for its next allocation are in none.
 #[must_use]

@@ -103,6 +103,26 @@ impl PageTable {
         self.resident
     }
 
+    /// Tables below the root, those among them that other spaces have, too.
+    #[must_use]
+    pub fn tables(&self) -> usize {
+        let below = |table: Table, most: usize| {
+            let entries = table.entries().iter().take(most);
+            // ORDERING: Relaxed; tables above the leaves change by our hand only.
+            let entries = entries.map(|entry| entry.load(Ordering::Relaxed));
+            let entries = entries.filter(|entry| *entry != 0);
+            // SAFETY: invariant 1; none of them is right above the leaves.
+            entries.map(|entry| unsafe { Table::at(paging::frame(entry)) })
+        };
+        let of_root = below(self.space.table(), paging::USER_ROOT_ENTRIES);
+        of_root
+            .map(|table| {
+                let next = below(table, ochre_paging::ENTRIES);
+                1 + next.map(|table| 1 + table.used() as usize).sum::<usize>()
+            })
+            .sum()
+    }
+
     /// Maps `frame` at `address`, which must not be mapped.
     ///
     /// # Errors

@@ -53,6 +53,14 @@ pub(crate) struct KernelStack {
     pub(crate) top: u64,
 }
 
+/// Frames of all of them.
+static FRAMES: AtomicU64 = AtomicU64::new(0);
+
+/// See [`super::stack_frames`].
+pub(super) fn frames() -> u64 {
+    FRAMES.load(Ordering::Relaxed)
+}
+
 /// Maps a new stack of `pages` pages.
 ///
 /// # Errors
@@ -78,6 +86,8 @@ pub(crate) fn allocate(pages: usize) -> Result<KernelStack, OutOfMemory> {
         kernel_map::add(at..at + PAGE, u64::from(frame) * PAGE, kernel_map::data())?;
         at += PAGE;
     }
+    // ORDERING: Relaxed; a statistic.
+    FRAMES.fetch_add(pages as u64, Ordering::Relaxed);
     Ok(KernelStack { guard, bottom, top })
 }
 

@@ -24,6 +24,9 @@ pub struct AreaMap {
     changes: u64,
     /// Bytes of areas that are counted against what memory there is.
     accounted: u64,
+    /// Bytes of all areas, and the most there ever were.
+    total: u64,
+    peak: u64,
 }
 
 /// What an area counts against what memory there is, in bytes.
@@ -66,7 +69,21 @@ impl AreaMap {
             },
             changes: 0,
             accounted: 0,
+            total: 0,
+            peak: 0,
         }
+    }
+
+    /// The most bytes that all areas ever had together.
+    #[must_use]
+    pub fn peak_bytes(&self) -> u64 {
+        self.peak
+    }
+
+    /// There are so many bytes more.
+    fn grows(&mut self, bytes: u64) {
+        self.total += bytes;
+        self.peak = self.peak.max(self.total);
     }
 
     /// Pages that are counted against what memory there is.
@@ -250,6 +267,7 @@ impl AreaMap {
         self.changed();
         debug_assert!(self.is_free(area.range()));
         self.accounted += weight(&area);
+        self.grows(area.bytes());
         if let Some((_, below)) = self.areas.range_mut(..area.start).next_back()
             && below.continues_into(&area)
         {
@@ -284,6 +302,7 @@ impl AreaMap {
         self.split(range.end);
         while let Some((&start, area)) = self.areas.range(range.clone()).next() {
             self.accounted -= weight(area);
+            self.total -= area.bytes();
             self.areas.remove(&start);
         }
     }
@@ -339,6 +358,7 @@ impl AreaMap {
             self.accounted -= weight(&area);
             area.start = new_start;
             self.accounted += weight(&area);
+            self.grows(start - new_start);
             // As on Linux, it does not become one with what is below it now.
             self.areas.insert(new_start, area);
         }
@@ -384,6 +404,7 @@ impl AreaMap {
         for area in self.iter().filter(|area| !area.is_inherited()) {
             child.remove(area.range());
         }
+        child.peak = child.total;
         child
     }
 
@@ -395,6 +416,7 @@ impl AreaMap {
             area.pass_on(next_set);
             self.changed();
             self.accounted += weight(&area);
+            self.grows(area.bytes());
             self.areas.insert(area.start, area);
         }
     }

@@ -96,6 +96,12 @@ pub trait Backing: Send + Sync {
     fn is_anonymous(&self) -> bool {
         false
     }
+
+    /// Whether it is nothing but memory, as what is in tmpfs and in segments: all
+    /// files are, for the time being.
+    fn is_memory(&self) -> bool {
+        true
+    }
 }
 
 /// The backing of `/dev/zero`: mapping it is mapping no file at all.

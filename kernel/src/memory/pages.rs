@@ -78,7 +78,12 @@ fn view(area: &Area, address: u64, mapping: &Mapping) -> PageView {
 
 /// Whether the object that an area shows has this frame at this place, so that
 /// it is no copy of the program's own.
-fn is_objects_own(area: &Area, source: &Source, address: u64, frame: &UserFrame) -> bool {
+pub(super) fn is_objects_own(
+    area: &Area,
+    source: &Source,
+    address: u64,
+    frame: &UserFrame,
+) -> bool {
     let index = area.index_of(source, address);
     let mut is_own = area.is_shared();
     if !is_own {

@@ -10,6 +10,7 @@ use ochre_hal::user::Access;
 
 use super::MakeRoom;
 use super::area::PAGE;
+use super::pages::is_objects_own;
 use super::space::Inner;
 use super::{AddressSpace, Area, AreaFlags, Facts, Usage};
 
@@ -18,10 +19,12 @@ use super::{AddressSpace, Area, AreaFlags, Facts, Usage};
 pub struct Sizes {
     /// Mapped.
     pub total: u64,
+    /// The most that ever was mapped.
+    pub peak: u64,
     /// In memory.
     pub resident: u64,
-    /// In memory and shared with a file or other programs' areas.
-    pub shared: u64,
+    /// In tables of pages.
+    pub tables: u64,
     /// Private and writable, stacks apart.
     pub data: u64,
     /// Stacks.
@@ -30,6 +33,16 @@ pub struct Sizes {
     pub code: u64,
     /// Locked.
     pub locked: u64,
+}
+
+/// Whose pages are in memory, in bytes; all others are the program's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Of files.
+    pub files: u64,
+    /// Of files that are nothing but memory, of segments and of what is shared
+    /// without a name.
+    pub memory: u64,
 }
 
 /// What is in memory of one area, in bytes.
@@ -133,7 +146,9 @@ impl AddressSpace {
     pub fn sizes(&self) -> Sizes {
         let inner = self.inner();
         let mut sizes = Sizes {
+            peak: inner.areas.peak_bytes(),
             resident: inner.table.resident_pages() as u64 * PAGE,
+            tables: inner.table.tables() as u64 * PAGE,
             locked: inner.locked(),
             ..Sizes::default()
         };
@@ -148,13 +163,31 @@ impl AddressSpace {
             if area.protection & (Protection::EXECUTE | Protection::WRITE) == Protection::EXECUTE {
                 sizes.code += bytes;
             }
-            if area.source.is_some() {
-                // An estimate from above that needs no look at pages.
-                sizes.shared += bytes;
-            }
         }
-        sizes.shared = sizes.shared.min(sizes.resident);
         sizes
+    }
+
+    /// Whose pages are in memory: looks at all that areas of objects have, an
+    /// area at a time.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        let mut shown = Shown::default();
+        for area in self.areas() {
+            let Some(source) = &area.source else {
+                continue;
+            };
+            let of = match source.backing.is_memory() {
+                true => &mut shown.memory,
+                false => &mut shown.files,
+            };
+            let inner = self.inner();
+            inner.table.visit(area.range(), |at, mapping| {
+                if is_objects_own(&area, source, at, &mapping.frame) {
+                    *of += PAGE;
+                }
+            });
+        }
+        shown
     }
 
     /// What is in memory of one area, page by page.
@@ -194,13 +227,22 @@ impl AddressSpace {
     /// # Errors
     /// EFAULT.
     pub fn frame_to_read(&self, at: u64) -> Result<UserFrame, Errno> {
+        self.frame_where(at, |area| area.allows(Access::Read))
+    }
+
+    /// The same for another program (process_vm_readv(2)): what may be executed or
+    /// written and is not said to be read is not, as on Linux.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn frame_to_lend(&self, at: u64) -> Result<UserFrame, Errno> {
+        self.frame_where(at, |area| area.protection.contains(Protection::READ))
+    }
+
+    fn frame_where(&self, at: u64, fits: fn(&Area) -> bool) -> Result<UserFrame, Errno> {
         let mut inner = self.inner();
         let page = at & !(PAGE - 1);
-        let usable = inner
-            .areas
-            .get(at)
-            .is_some_and(|area| area.allows(Access::Read));
-        if !usable {
+        if !inner.areas.get(at).is_some_and(fits) {
             return Err(Errno::EFAULT);
         }
         if let Some(mapping) = inner.table.query(page) {

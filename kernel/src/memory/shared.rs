@@ -23,6 +23,17 @@ const LOOKED_AT: u64 = 16384;
 
 static NEXT_INODE: AtomicU64 = AtomicU64::new(1);
 
+/// Pages of all such objects.
+///
+/// ORDERING: Relaxed; a statistic.
+static PAGES: AtomicU64 = AtomicU64::new(0);
+
+/// Frames that hold such memory, segments among it.
+#[must_use]
+pub fn frames() -> u64 {
+    PAGES.load(Ordering::Relaxed)
+}
+
 /// Pages shared by everyone who maps the object, zero to begin with.
 pub struct SharedMemory {
     identity: Identity,
@@ -81,7 +92,9 @@ impl SharedMemory {
 
 impl Drop for SharedMemory {
     fn drop(&mut self) {
-        leftovers::give_back(core::mem::take(self.present.get_mut()));
+        let pages = core::mem::take(self.present.get_mut());
+        PAGES.fetch_sub(pages.len() as u64, Ordering::Relaxed);
+        leftovers::give_back(pages);
     }
 }
 
@@ -95,7 +108,12 @@ impl Backing for SharedMemory {
         }
         // Others make their pages meanwhile; perhaps this one.
         let frame = UserFrame::zeroed().map_err(|OutOfMemory| Errno::ENOMEM)?;
-        Ok(self.present.lock().entry(index).or_insert(frame).clone())
+        let mut present = self.present.lock();
+        let page = present.entry(index).or_insert_with(|| {
+            PAGES.fetch_add(1, Ordering::Relaxed);
+            frame
+        });
+        Ok(page.clone())
     }
 
     fn page_at_hand(&self, index: u64) -> Option<Result<UserFrame, Errno>> {
@@ -152,6 +170,7 @@ impl Backing for SharedMemory {
                 *place = present.remove(&index);
             }
         }
+        PAGES.fetch_sub(out.iter().flatten().count() as u64, Ordering::Relaxed);
         if let Some(first) = first {
             // It is never mapped privately, so all that show it lose it.
             self.mappers

@@ -63,6 +63,10 @@ impl Backing for Part {
     fn path(&self) -> Vec<u8> {
         self.name.to_vec()
     }
+
+    fn is_memory(&self) -> bool {
+        false
+    }
 }
 
 struct Vdso {

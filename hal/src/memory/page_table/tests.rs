@@ -76,11 +76,13 @@ fn tables_go_when_their_last_page_goes() {
             table.map(address, frame(1), rw()).expect("room");
         }
         assert_eq!(frames::stats().page_tables, before + 7);
+        assert_eq!(table.tables(), 7);
         table
             .unmap(PAGE * 6..(1 << 30) + 0x6000)
             .expect("room")
             .flush();
         assert_eq!(frames::stats().page_tables, before + 5);
+        assert_eq!(table.tables(), 5);
         table.unmap(0..USER_END).expect("room").flush();
         assert_eq!(frames::stats().page_tables, before);
     });

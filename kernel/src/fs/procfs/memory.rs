@@ -6,10 +6,12 @@ use ochre_abi::ipc::ShmIdDs;
 use ochre_hal::memory::{self, HUGE_SIZE, PAGE_SIZE, Stats};
 
 use super::text::{Made, Text};
+use crate::audit;
 use crate::fs::tmpfs;
 use crate::ipc::sysv::shm;
 use crate::memory::commit;
 use crate::memory::huge::fallbacks;
+use crate::memory::shared_frames;
 use crate::memory::spare;
 
 /// KiB in a frame.
@@ -17,38 +19,98 @@ const FRAME_KIB: u64 = 4;
 
 /// `/proc/meminfo`.
 pub(super) fn information(text: &mut Text) -> Made {
-    let huge = memory::huge_pages().mapped;
-    write_information(text, &memory::stats(), tmpfs::frames(), huge)?;
+    let used = Used {
+        stats: memory::stats(),
+        files: tmpfs::frames(),
+        shared: shared_frames(),
+        own: audit::own_frames(),
+        huge: memory::huge_pages().mapped,
+        stacks: memory::stack_frames(),
+    };
+    write_information(text, &used)?;
     Ok(())
+}
+
+/// What memory is used for, in frames.
+#[derive(Default)]
+struct Used {
+    stats: Stats,
+    /// Files.
+    files: u64,
+    /// Memory that programs share without a file, segments among it.
+    shared: u64,
+    /// What the kernel took for ever.
+    own: u64,
+    /// Huge pages, each of many frames.
+    huge: u64,
+    /// Stacks of processors, of what the kernel took.
+    stacks: u64,
+}
+
+impl Used {
+    /// What programs have for themselves: all that is used and nothing else.
+    fn private(&self) -> u64 {
+        let Stats {
+            total,
+            free,
+            page_tables,
+            heap,
+            ..
+        } = self.stats;
+        let others = [page_tables as u64, heap as u64, self.files, self.shared];
+        let others = others.into_iter().fold(self.own, u64::saturating_add);
+        (total.saturating_sub(free) as u64).saturating_sub(others)
+    }
 }
 
 /// What a program may have is what is free above the kernel's reserve: files
 /// are in memory alone and cannot make room.
-fn write_information(text: &mut Text, stats: &Stats, files: u64, huge: u64) -> fmt::Result {
-    let huge_frames = huge.saturating_mul((HUGE_SIZE / PAGE_SIZE) as u64);
+///
+/// What Linux tells besides and nobody counts here is left out: which pages were
+/// used lately (`Active`, `Inactive`), are locked, or are of files and mapped.
+fn write_information(text: &mut Text, used: &Used) -> fmt::Result {
+    let huge_frames = used.huge.saturating_mul((HUGE_SIZE / PAGE_SIZE) as u64);
+    let stats = &used.stats;
     let available = stats.free.saturating_sub(stats.reserve) as u64;
     let heap = stats.heap as u64;
+    let in_memory = used.files.saturating_add(used.shared);
     for (name, frames) in [
         ("MemTotal:", stats.total as u64),
         ("MemFree:", stats.free as u64),
         ("MemAvailable:", available),
         ("Buffers:", 0),
-        ("Cached:", files),
+        ("Cached:", in_memory),
         ("SwapCached:", 0),
-        ("Unevictable:", files),
+        ("Unevictable:", in_memory),
         ("SwapTotal:", 0),
         ("SwapFree:", 0),
         ("Dirty:", 0),
         ("Writeback:", 0),
-        ("Shmem:", files),
+        ("AnonPages:", used.private()),
+        ("Shmem:", in_memory),
         ("KReclaimable:", 0),
         ("Slab:", heap),
         ("SReclaimable:", 0),
         ("SUnreclaim:", heap),
+        ("KernelStack:", used.stacks),
         ("PageTables:", stats.page_tables as u64),
+        // There are no other machines inside, no disks and no devices that reach
+        // a part of memory only; the kernel maps no memory of its own in pieces.
+        ("SecPageTables:", 0),
+        ("NFS_Unstable:", 0),
+        ("Bounce:", 0),
+        ("WritebackTmp:", 0),
         ("CommitLimit:", commit::limit()),
         ("Committed_AS:", commit::promised()),
+        ("VmallocTotal:", 0),
+        ("VmallocUsed:", 0),
+        ("VmallocChunk:", 0),
         ("AnonHugePages:", huge_frames),
+        // Only what is private comes in huge pages.
+        ("ShmemHugePages:", 0),
+        ("ShmemPmdMapped:", 0),
+        ("FileHugePages:", 0),
+        ("FilePmdMapped:", 0),
     ] {
         writeln!(text, "{name:<16}{:8} kB", frames.saturating_mul(FRAME_KIB))?;
     }
@@ -57,13 +119,13 @@ fn write_information(text: &mut Text, stats: &Stats, files: u64, huge: u64) -> f
         writeln!(text, "HugePages_{name} {:7}", 0)?;
     }
     writeln!(text, "{:<16}{:8} kB", "Hugepagesize:", HUGE_SIZE / 1024)?;
-    Ok(())
+    writeln!(text, "{:<16}{:8} kB", "Hugetlb:", 0)
 }
 
 /// `/proc/vmstat`: what is known of it.
 pub(super) fn counters(text: &mut Text) -> Made {
     let stats = memory::stats();
-    let files = tmpfs::frames();
+    let files = tmpfs::frames().saturating_add(shared_frames());
     writeln!(text, "nr_free_pages {}", stats.free)?;
     writeln!(text, "nr_file_pages {files}")?;
     writeln!(text, "nr_shmem {files}")?;
@@ -188,7 +250,7 @@ pub(super) fn frames(text: &mut Text) -> Made {
 #[cfg(test)]
 mod tests {
     use super::{
-        ShmIdDs, Stats, Text, write_blocks, write_information, write_objects, write_segment,
+        ShmIdDs, Stats, Text, Used, write_blocks, write_information, write_objects, write_segment,
     };
 
     fn made(make: impl FnOnce(&mut Text) -> core::fmt::Result) -> String {
@@ -234,24 +296,32 @@ mod tests {
 
     #[test]
     fn lines_have_the_columns_of_linux() {
-        let stats = Stats {
-            total: 1000,
-            free: 500,
-            reserve: 100,
-            page_tables: 3,
-            heap: 7,
+        let used = Used {
+            stats: Stats {
+                total: 1000,
+                free: 500,
+                reserve: 100,
+                page_tables: 3,
+                heap: 7,
+            },
+            files: 15,
+            shared: 5,
+            own: 70,
+            huge: 3,
+            stacks: 48,
         };
         let mut text = Text::default();
-        write_information(&mut text, &stats, 20, 3).unwrap();
+        write_information(&mut text, &used).unwrap();
         let text = String::from_utf8(text.into_bytes()).unwrap();
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("MemTotal:           4000 kB"));
         assert_eq!(lines.next(), Some("MemFree:            2000 kB"));
         assert_eq!(lines.next(), Some("MemAvailable:       1600 kB"));
         assert!(text.contains("\nCached:               80 kB\n"));
-        assert!(text.contains("\nPageTables:           12 kB\n"));
+        assert!(text.contains("\nAnonPages:          1600 kB\nShmem:                80 kB\n"));
+        assert!(text.contains("\nKernelStack:         192 kB\nPageTables:           12 kB\n"));
         assert!(text.contains("\nAnonHugePages:      6144 kB\n"));
         assert!(text.contains("\nHugePages_Total:       0\nHugePages_Free:        0\n"));
-        assert!(text.ends_with("\nHugepagesize:       2048 kB\n"));
+        assert!(text.ends_with("\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n"));
     }
 }

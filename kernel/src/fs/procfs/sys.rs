@@ -96,6 +96,8 @@ const VM: &[Entry] = &[
     },
     Entry::text("max_map_count", |text| line(text, memory::MAX_AREAS)),
     Entry::text("mmap_min_addr", |text| line(text, memory::LOWEST)),
+    // None are kept for those who ask for them by name, and none can be.
+    Entry::text("nr_hugepages", |text| line(text, 0)),
     Entry::setting(
         "overcommit_kbytes",
         |text| line(text, commit::kib()),

@@ -103,6 +103,9 @@ fn check(map: &mut AreaMap, model: &BTreeMap<u64, Page>) {
         .map(Area::bytes)
         .sum::<u64>();
     assert_eq!(map.accounted_pages(), counted / PAGE);
+    let total = map.iter().map(Area::bytes).sum::<u64>();
+    assert_eq!(map.total, total);
+    assert!(map.peak_bytes() >= total);
     for start in (0..PAGES).step_by(5) {
         for end in (start + 1..PAGES).step_by(3) {
             let pages = start..end;

@@ -326,16 +326,25 @@ impl Line<'_> {
     }
 }
 
+/// Bytes of the pages that have the program's own code in them.
+pub(super) fn program_code(facts: &Facts) -> u64 {
+    const IN_PAGE: u64 = 4095;
+    let end = facts.code.end.saturating_add(IN_PAGE) & !IN_PAGE;
+    end.saturating_sub(facts.code.start & !IN_PAGE)
+}
+
 /// `/proc/PID/statm`.
 pub(super) fn sizes(subject: &Subject, text: &mut Text) -> Made {
-    let sizes = Standing::of(subject)?.space().sizes();
+    let space = Standing::of(subject)?.space();
+    let (sizes, shown) = (space.sizes(), space.shown());
+    let shown = shown.files.saturating_add(shown.memory);
     writeln!(
         text,
         "{} {} {} {} 0 {} 0",
         sizes.total / 4096,
         sizes.resident / 4096,
-        sizes.shared / 4096,
-        sizes.code / 4096,
+        shown.min(sizes.resident) / 4096,
+        program_code(&space.facts()) / 4096,
         sizes.data.saturating_add(sizes.stack) / 4096
     )?;
     Ok(())

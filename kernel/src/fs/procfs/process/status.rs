@@ -5,9 +5,9 @@ use core::fmt::Write;
 use ochre_abi::system::trimmed;
 
 use super::Subject;
-use super::stat::Standing;
+use super::stat::{Standing, program_code};
 use crate::fs::procfs::text::{Made, Text};
-use crate::memory::Sizes;
+use crate::memory::{Shown, Sizes};
 use crate::process::{Capabilities, Credentials, Ids, Resource};
 use crate::sched;
 
@@ -17,8 +17,20 @@ pub(super) fn status(subject: &Subject, text: &mut Text) -> Made {
     write_identity(subject, &standing, text)?;
     if standing.state() != 'Z' {
         let space = standing.space();
-        let peak = space.usage().peak_pages.saturating_mul(4096);
-        write_sizes(text, &space.sizes(), peak)?;
+        let held = Held {
+            sizes: space.sizes(),
+            peak: space.usage().peak_pages.saturating_mul(4096),
+            shown: space.shown(),
+            own_code: program_code(&space.facts()),
+        };
+        write_sizes(text, &held)?;
+        // None is ever written.
+        writeln!(text, "CoreDumping:\t0")?;
+        writeln!(
+            text,
+            "THP_enabled:\t{}",
+            u8::from(!space.refuses_huge_pages())
+        )?;
     }
     writeln!(text, "Threads:\t{}", standing.threads())?;
     write_signals(&standing, text)?;
@@ -87,17 +99,40 @@ fn write_users(text: &mut Text, credentials: &Credentials, slots: usize) -> Made
     text.push(b"\n")
 }
 
-fn write_sizes(text: &mut Text, sizes: &Sizes, peak: u64) -> Made {
+/// What a program holds of memory.
+#[derive(Default)]
+struct Held {
+    sizes: Sizes,
+    /// The most that was in memory.
+    peak: u64,
+    shown: Shown,
+    /// Bytes of the program's own code, libraries' apart.
+    own_code: u64,
+}
+
+/// Pages are neither pinned nor moved to a disk, and none is of a reserve of huge
+/// ones.
+fn write_sizes(text: &mut Text, held: &Held) -> Made {
+    let Held { sizes, shown, .. } = held;
+    let objects = shown.files.saturating_add(shown.memory);
+    let own_code = held.own_code.min(sizes.code);
     for (name, bytes) in [
+        ("VmPeak:", sizes.peak),
         ("VmSize:", sizes.total),
         ("VmLck:", sizes.locked),
         ("VmPin:", 0),
-        ("VmHWM:", peak),
+        ("VmHWM:", held.peak),
         ("VmRSS:", sizes.resident),
+        ("RssAnon:", sizes.resident.saturating_sub(objects)),
+        ("RssFile:", shown.files),
+        ("RssShmem:", shown.memory),
         ("VmData:", sizes.data),
         ("VmStk:", sizes.stack),
-        ("VmExe:", sizes.code),
+        ("VmExe:", own_code),
+        ("VmLib:", sizes.code - own_code),
+        ("VmPTE:", sizes.tables),
         ("VmSwap:", 0),
+        ("HugetlbPages:", 0),
     ] {
         writeln!(text, "{name}\t{:8} kB", bytes / 1024)?;
     }
@@ -188,7 +223,9 @@ fn write_list(text: &mut Text, mask: u64) -> Made {
 
 #[cfg(test)]
 mod tests {
-    use super::{Credentials, Sizes, Text, write_processors, write_sizes, write_users};
+    use super::{
+        Credentials, Held, Shown, Sizes, Text, write_processors, write_sizes, write_users,
+    };
 
     fn made(make: impl FnOnce(&mut Text)) -> String {
         let mut text = Text::default();
@@ -211,12 +248,24 @@ mod tests {
 
     #[test]
     fn sizes_are_in_columns() {
-        let sizes = Sizes {
-            total: 5_242_880,
-            ..Sizes::default()
+        let held = Held {
+            sizes: Sizes {
+                total: 5_242_880,
+                resident: 40_960,
+                code: 12_288,
+                ..Sizes::default()
+            },
+            shown: Shown {
+                files: 4096,
+                memory: 8192,
+            },
+            own_code: 8192,
+            ..Held::default()
         };
-        let text = made(|text| write_sizes(text, &sizes, 0).unwrap());
-        assert!(text.starts_with("VmSize:\t    5120 kB\nVmLck:\t       0 kB\n"));
+        let text = made(|text| write_sizes(text, &held).unwrap());
+        assert!(text.contains("\nVmSize:\t    5120 kB\nVmLck:\t       0 kB\n"));
+        assert!(text.contains("\nRssAnon:\t      28 kB\nRssFile:\t       4 kB\n"));
+        assert!(text.contains("\nVmExe:\t       8 kB\nVmLib:\t       4 kB\n"));
     }
 
     #[test]
