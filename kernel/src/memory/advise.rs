@@ -72,6 +72,12 @@ impl Meaning {
             _ => false,
         }
     }
+
+    /// Whether an advice is none about such an area, and no error either.
+    fn passes_over(advice: Advice, area: &Area) -> bool {
+        advice == Advice::Mergeable
+            && (area.is_shared() || area.flags.contains(AreaFlags::DROPPABLE))
+    }
 }
 
 impl AddressSpace {
@@ -137,11 +143,24 @@ impl AddressSpace {
                 return Ok((!is_over).then(|| removal.into()));
             }
             Meaning::Change(come, go) => {
-                // As on Linux, what is so already needs no room, and nothing joins.
-                let after = |flags: AreaFlags| flags.difference(go).union(come);
-                let changes = |area: &Area| after(area.flags) != area.flags;
-                if inner.areas.overlapping(range.clone()).any(changes) {
-                    inner.change_flags(range, |area| area.flags = after(area.flags))?;
+                // As on Linux, what is so already, or what the advice is not about,
+                // needs no room, and nothing joins.
+                let after = |area: &Area| match Meaning::passes_over(advice, area) {
+                    true => area.flags,
+                    false => area.flags.difference(go).union(come),
+                };
+                let mut at = range.start;
+                while at < range.end {
+                    let changed = inner
+                        .areas
+                        .overlapping(at..range.end)
+                        .find(|area| after(area) != area.flags)
+                        .map(|area| (area.start.max(at), area.end.min(range.end)));
+                    let Some((start, end)) = changed else {
+                        break;
+                    };
+                    at = end;
+                    inner.change_flags(start..end, |area| area.flags = after(area))?;
                 }
             }
         }
@@ -176,6 +195,7 @@ impl AddressSpace {
                 return Err(Errno::ENOMEM);
             }
         }
+        inner.locks_freely = unlimited;
         inner.change_lock(&range, |area| set_locked(area, on_fault))?;
         Ok(Population::locked(range))
     }
@@ -212,6 +232,7 @@ impl AddressSpace {
         if !unlimited && current && inner.total() > inner.limits.locked {
             return Err(Errno::ENOMEM);
         }
+        inner.locks_freely = unlimited;
         inner.future.set(AreaFlags::LOCKED, future);
         inner
             .future

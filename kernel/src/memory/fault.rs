@@ -210,6 +210,10 @@ impl Inner {
         if page < gap || limit != UNLIMITED && is_beyond() {
             return Err(Refusal::NotMapped);
         }
+        let is_locked = stack.flags.contains(AreaFlags::LOCKED);
+        if is_locked && !self.locks_freely && self.check_locked(start - page).is_err() {
+            return Err(Refusal::NotMapped);
+        }
         if !may_promise((start - page) / PAGE) {
             return Err(Refusal::NotMapped);
         }

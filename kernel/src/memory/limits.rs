@@ -9,8 +9,11 @@ pub const UNLIMITED: u64 = u64::MAX;
 pub struct Limits {
     /// `RLIMIT_STACK`.
     pub stack: u64,
-    /// `RLIMIT_DATA`.
+    /// `RLIMIT_DATA`, as brk(2) counts it.
     pub data: u64,
+    /// The same for all private memory that can be written. With a soft limit of
+    /// nothing the hard one counts, as on Linux: such programs mean their heap.
+    pub mapped_data: u64,
     /// `RLIMIT_AS`.
     pub address_space: u64,
     /// `RLIMIT_MEMLOCK`.
@@ -23,6 +26,7 @@ impl Default for Limits {
         Limits {
             stack: 8 << 20,
             data: UNLIMITED,
+            mapped_data: UNLIMITED,
             address_space: UNLIMITED,
             locked: 8 << 20,
         }

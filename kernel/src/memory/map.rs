@@ -129,6 +129,9 @@ impl AddressSpace {
             }
             inner.check_locked(len)?;
         }
+        if flags.contains(AreaFlags::LOCKED) {
+            inner.locks_freely = request.may_lock;
+        }
         if let Some(errno) = request.refusal {
             return Err(errno);
         }
@@ -233,6 +236,7 @@ impl AddressSpace {
         }
         let mut result = Ok(());
         let mut reached = range.start;
+        let mut becomes = Becomes::default();
         let mut flush = None;
         let mut became_writable: Option<Range<u64>> = None;
         for area in inner.areas.overlapping(range.clone()) {
@@ -249,7 +253,11 @@ impl AddressSpace {
             }
             let end = area.end.min(range.end);
             if area.protection != protection {
-                inner.limits_allow(area, protection)?;
+                let part = reached..end;
+                if let Err(errno) = inner.limits_allow(area, part, protection, &mut becomes) {
+                    result = Err(errno);
+                    break;
+                }
                 if area.flags.contains(AreaFlags::LOCKED)
                     && !area.protection.contains(Protection::WRITE)
                 {
@@ -295,15 +303,26 @@ impl AddressSpace {
 
     /// Moves the end of the heap as brk(2) does. An end far below comes nearer
     /// only: call it again, with other threads' turns between.
-    pub fn set_heap_end(&self, end: u64) -> HeapEnd {
+    pub fn set_heap_end(&self, end: u64, may_lock: bool) -> HeapEnd {
         let mut inner = self.inner();
         let old = inner.heap.end;
         // What is no end at all is refused as it is.
-        let near = match end < inner.heap.start {
+        let mut near = match end < inner.heap.start {
             true => end,
             false => end.max(old.saturating_sub(LOWERED_AT_ONCE)),
         };
-        if inner.move_heap_end(near).is_err() {
+        let is_vacant = |to: u64| match (page_up(end), page_up(to)) {
+            (Some(low), Some(high)) if low < high => {
+                inner.areas.overlapping(low..high).next().is_none()
+            }
+            _ => false,
+        };
+        // As on Linux, an end does not come down over nothing at all.
+        let is_refused = end >= inner.heap.start && is_vacant(old);
+        if near > end && is_vacant(near) {
+            near = end;
+        }
+        if is_refused || inner.move_heap_end(near, may_lock).is_err() {
             return HeapEnd {
                 at: old,
                 grown: None,
@@ -367,6 +386,15 @@ impl AddressSpace {
     }
 }
 
+/// What parts of areas become by a change of what they may.
+#[derive(Default)]
+struct Becomes {
+    /// Bytes that count as data.
+    data: u64,
+    /// Pages that are promised.
+    promised: u64,
+}
+
 impl Inner {
     /// Bytes mapped.
     pub(super) fn total(&self) -> u64 {
@@ -397,24 +425,40 @@ impl Inner {
             .sum()
     }
 
-    /// Whether an area may become data by a change of what it may.
-    fn limits_allow(&self, area: &Area, protection: Protection) -> Result<(), Errno> {
+    /// Whether so much more may be data.
+    fn may_be_data(&self, more: u64) -> bool {
+        let limit = self.limits.mapped_data;
+        limit == super::limits::UNLIMITED || self.data().saturating_add(more) <= limit
+    }
+
+    /// Whether a part of an area may become data by a change of what it may, beside
+    /// what becomes so with it.
+    fn limits_allow(
+        &self,
+        area: &Area,
+        part: Range<u64>,
+        protection: Protection,
+        becomes: &mut Becomes,
+    ) -> Result<(), Errno> {
+        let bytes = part.end - part.start;
         let mut changed = area.clone();
         changed.protection = protection;
-        let is_new = changed.is_data() && !area.is_data();
-        if is_new
-            && self.limits.data != super::limits::UNLIMITED
-            && self.data().saturating_add(area.bytes()) > self.limits.data
-        {
-            return Err(Errno::ENOMEM);
+        if changed.is_data() && !area.is_data() {
+            becomes.data += bytes;
+            if !self.may_be_data(becomes.data) {
+                return Err(Errno::ENOMEM);
+            }
         }
         changed.flags.remove(AreaFlags::ACCOUNTED);
         changed.protection = area.protection;
         changed.protect(protection);
         let is_promised = area.flags.contains(AreaFlags::ACCOUNTED)
             || !changed.flags.contains(AreaFlags::ACCOUNTED);
-        if !is_promised && !may_promise(area.bytes() / PAGE) {
-            return Err(Errno::ENOMEM);
+        if !is_promised {
+            becomes.promised += bytes / PAGE;
+            if !may_promise(becomes.promised) {
+                return Err(Errno::ENOMEM);
+            }
         }
         Ok(())
     }
@@ -513,10 +557,7 @@ impl Inner {
             }
         }
         if area.is_private_writable() {
-            if area.is_data()
-                && self.limits.data != super::limits::UNLIMITED
-                && self.data().saturating_add(area.bytes()) > self.limits.data
-            {
+            if area.is_data() && !self.may_be_data(area.bytes()) {
                 return Err(Errno::ENOMEM);
             }
             // What it replaces was promised before.
@@ -540,7 +581,7 @@ impl Inner {
         bytes.sum::<u64>() / PAGE
     }
 
-    fn move_heap_end(&mut self, end: u64) -> Result<(), Errno> {
+    fn move_heap_end(&mut self, end: u64, may_lock: bool) -> Result<(), Errno> {
         if end < self.heap.start || end > USER_END {
             return Err(Errno::ENOMEM);
         }
@@ -556,7 +597,9 @@ impl Inner {
                 || !memory::has_headroom(HEADROOM)
                 // One page more stays free, as Linux has it.
                 || !self.areas.is_free_with_guard(old..new.saturating_add(PAGE))
-                || self.future.contains(AreaFlags::LOCKED) && self.check_locked(new - old).is_err()
+                || self.future.contains(AreaFlags::LOCKED)
+                    && !may_lock
+                    && self.check_locked(new - old).is_err()
             {
                 return Err(Errno::ENOMEM);
             }

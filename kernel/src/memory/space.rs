@@ -69,6 +69,9 @@ pub(super) struct Inner {
     pub(super) usage: Usage,
     /// What is promised of the areas.
     pub(super) promise: Promise,
+    /// Whether who locked memory last may lock what it likes: a stack that grows
+    /// asks nobody.
+    pub(super) locks_freely: bool,
     /// Whether the program wants no huge pages.
     pub(super) refuses_huge: bool,
     /// Where pages may be that the program can spare.
@@ -222,6 +225,7 @@ impl AddressSpace {
                 next_set: 1,
                 usage: Usage::default(),
                 promise: Promise::default(),
+                locks_freely: false,
                 refuses_huge: false,
                 spares: Spares::default(),
                 recent: Recent::default(),

@@ -6,6 +6,7 @@
 
 use ochre_abi::Errno;
 use ochre_abi::resource::{RLIM_INFINITY, RLimit};
+use ochre_hal::cpu;
 use ochre_sync::SpinLock;
 
 use crate::memory;
@@ -57,7 +58,8 @@ impl Resource {
     /// The resource of a number.
     #[must_use]
     pub fn new(number: u32) -> Option<Resource> {
-        Resource::ALL.get(number as usize).copied()
+        // What comes of it is an index, too.
+        cpu::lookup(&Resource::ALL, number as usize).copied()
     }
 
     /// What `/proc/PID/limits` calls it, and the unit.
@@ -177,9 +179,11 @@ impl LimitTable {
     #[must_use]
     pub fn of_memory(&self) -> memory::Limits {
         let table = self.table.lock();
+        let data = table[Resource::Data as usize];
         memory::Limits {
             stack: table[Resource::Stack as usize].soft,
-            data: table[Resource::Data as usize].soft,
+            data: data.soft,
+            mapped_data: if data.soft == 0 { data.hard } else { data.soft },
             address_space: table[Resource::AddressSpace as usize].soft,
             locked: table[Resource::MemLock as usize].soft,
         }

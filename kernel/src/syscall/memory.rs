@@ -323,10 +323,11 @@ pub fn mremap(
 
 /// `brk(2)`: the new end of the heap, or the old one if it cannot be moved.
 pub fn brk(call: &mut Call<'_>, end: u64) -> Outcome {
-    let mut heap = call.space.set_heap_end(end);
+    let may_lock = may_lock_all(call);
+    let mut heap = call.space.set_heap_end(end, may_lock);
     // Nobody waits for memory to give memory back.
     while !heap.is_over && check_headroom().is_err() {
-        heap = call.space.set_heap_end(end);
+        heap = call.space.set_heap_end(end, may_lock);
     }
     if heap.is_over {
         // CAST: a user address.
@@ -337,7 +338,7 @@ pub fn brk(call: &mut Call<'_>, end: u64) -> Outcome {
         // Who is told to end leaves the rest to its end.
         while !heap.is_over && !thread.work().contains(Work::EXIT) {
             sched::yield_now().await;
-            heap = space.set_heap_end(end);
+            heap = space.set_heap_end(end, may_lock);
         }
         // CAST: a user address.
         Ok(heap.at as usize)

@@ -86,7 +86,7 @@ impl Copy {
                 let offset = (to % PAGE_SIZE as u64) as usize;
                 self.remote
                     .space
-                    .frame_to_read(to)
+                    .frame_to_lend(to)
                     .and_then(|frame| self.local.space.write_frame(from, &frame, offset, len))
             };
             match moved {

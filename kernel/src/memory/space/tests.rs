@@ -325,17 +325,36 @@ fn the_heap_moves_its_end() {
     let _memory = host::start();
     let space = new_space();
     space.set_heap_start(BASE);
-    assert_eq!(space.set_heap_end(0).at, BASE);
-    assert_eq!(space.set_heap_end(BASE + 5000).at, BASE + 5000);
+    assert_eq!(space.set_heap_end(0, false).at, BASE);
+    assert_eq!(space.set_heap_end(BASE + 5000, false).at, BASE + 5000);
     assert_eq!(store(&space, 1, 1), Ok(()));
     assert_eq!(signal(store(&space, 2, 1)), (11, 1));
-    assert_eq!(space.set_heap_end(BASE + 100).at, BASE + 100);
+    assert_eq!(space.set_heap_end(BASE + 100, false).at, BASE + 100);
     assert_eq!(signal(load(&space, 1)), (11, 1));
-    assert_eq!(space.set_heap_end(BASE + 5000).at, BASE + 5000);
+    assert_eq!(space.set_heap_end(BASE + 5000, false).at, BASE + 5000);
     assert_eq!(load(&space, 1), Ok(0), "what comes back is zero");
     space.map(fixed(4..5, RW)).expect("there is room");
-    assert_eq!(space.set_heap_end(BASE + 5 * PAGE).at, BASE + 5000);
-    assert_eq!(space.set_heap_end(u64::MAX).at, BASE + 5000);
+    assert_eq!(space.set_heap_end(BASE + 5 * PAGE, false).at, BASE + 5000);
+    assert_eq!(space.set_heap_end(u64::MAX, false).at, BASE + 5000);
+}
+
+#[test]
+fn the_heaps_end_does_not_come_down_over_nothing() {
+    let _memory = host::start();
+    let space = new_space();
+    space.set_heap_start(BASE);
+    let end = BASE + 6 * PAGE;
+    assert_eq!(space.set_heap_end(end, false).at, end);
+    space
+        .unmap(BASE + 3 * PAGE, 3 * PAGE)
+        .expect("it is a range");
+    assert_eq!(
+        space.set_heap_end(BASE + 4 * PAGE, false).at,
+        end,
+        "as on Linux"
+    );
+    assert_eq!(space.set_heap_end(BASE + PAGE, false).at, BASE + PAGE);
+    assert_eq!(signal(load(&space, 2)), (11, 1));
 }
 
 fn remap(

@@ -37,6 +37,10 @@ pub struct Arguments {
     limit: u64,
     /// What they have.
     used: u64,
+    /// What the strings have.
+    strings: u64,
+    /// What the stack may have.
+    stack_limit: u64,
 }
 
 /// Strings one after the other, each with its NUL.
@@ -70,9 +74,10 @@ impl Arguments {
         let limit = (stack_limit / 4).clamp(TOTAL_LEAST, TOTAL_MOST);
         let mut arguments = Arguments {
             limit,
+            stack_limit,
             ..Arguments::default()
         };
-        arguments.charge(path.len() + 1)?;
+        arguments.charge(0, path.len() + 1)?;
         Ok(arguments)
     }
 
@@ -101,7 +106,7 @@ impl Arguments {
             space.append_string(*pointer, STRING_LIMIT, Errno::E2BIG, &mut self.given.bytes)?;
             self.given.bytes.make_room(1)?;
             self.given.bytes.push(0);
-            self.charge(self.given.bytes.len() - start)?;
+            self.charge(0, self.given.bytes.len() - start)?;
             // CAST: the limit on all strings is far below 4 GiB.
             self.given.starts.push(start as u32);
             if index < count {
@@ -130,7 +135,7 @@ impl Arguments {
     }
 
     fn push(&mut self, string: &[u8]) -> Result<(), Errno> {
-        self.charge(POINTER + string.len() + 1)?;
+        self.charge(POINTER, string.len() + 1)?;
         push_to(&mut self.given, string)
     }
 
@@ -141,7 +146,7 @@ impl Arguments {
     pub fn replace_first(&mut self, words: &[&[u8]]) -> Result<(), Errno> {
         let mut front = Strings::default();
         for word in words {
-            self.charge(POINTER + word.len() + 1)?;
+            self.charge(POINTER, word.len() + 1)?;
             push_to(&mut front, word)?;
         }
         for index in 1..self.front.starts.len() {
@@ -156,10 +161,15 @@ impl Arguments {
         Ok(())
     }
 
-    /// Counts bytes against the limit.
-    fn charge(&mut self, bytes: usize) -> Result<(), Errno> {
-        self.used = self.used.saturating_add(bytes as u64);
-        if self.used > self.limit {
+    /// Counts bytes of pointers and of strings against the limits.
+    fn charge(&mut self, pointers: usize, strings: usize) -> Result<(), Errno> {
+        self.used = self.used.saturating_add((pointers + strings) as u64);
+        self.strings = self.strings.saturating_add(strings as u64);
+        // Below the word that ends the stack, in whole pages.
+        let on_stack = (self.strings.saturating_add(POINTER as u64))
+            .checked_next_multiple_of(PAGE_SIZE as u64)
+            .unwrap_or(u64::MAX);
+        if self.used > self.limit || on_stack > self.stack_limit {
             return Err(Errno::E2BIG);
         }
         Ok(())
@@ -189,7 +199,7 @@ impl Arguments {
                 if pointer == 0 {
                     return Ok(());
                 }
-                self.charge(POINTER)?;
+                self.charge(POINTER, 0)?;
                 to.make_room(1)?;
                 to.push(pointer);
             }
@@ -341,7 +351,9 @@ mod tests {
             .take_while(|_| arguments.push_environment(&long).is_ok())
             .count();
         assert_eq!(pushed, 15, "2 MiB, the path and the pointers included");
-        let mut least = Arguments::new(0, b"/x").expect("it fits");
+        let mut least = Arguments::new(128 << 10, b"/x").expect("it fits");
         assert_eq!(least.push_argument(&[b'a'; 100_000]), Ok(()));
+        let mut no_room = Arguments::new(96 << 10, b"/x").expect("it fits");
+        assert_eq!(no_room.push_argument(&[b'a'; 100_000]), Err(Errno::E2BIG));
     }
 }

@@ -219,7 +219,7 @@ fn segments_stand_where_they_belong() {
     assert_eq!(peek(space, 0x40_500f), Some([0]));
     assert_eq!(peek::<1>(space, 0x40_6000), None);
     assert_eq!(space.install(0x40_1000, b"x"), Err(Errno::EFAULT));
-    assert_eq!(space.set_heap_end(0).at, 0x40_6000);
+    assert_eq!(space.set_heap_end(0, false).at, 0x40_6000);
     assert_eq!(words_of(&prepared), ["x", "y"]);
     assert_eq!(auxiliary(&prepared, 3), 0x40_0040);
     assert_eq!(auxiliary(&prepared, 5), 2);

@@ -62,7 +62,7 @@ fn a_large_range_is_faulted_in_by_parts() {
         .lock_all(false, true, false, true)
         .expect("no limit counts");
     space.set_heap_start(BASE);
-    let heap = space.set_heap_end(BASE + len);
+    let heap = space.set_heap_end(BASE + len, false);
     assert_eq!(
         parts(&space, heap.grown.expect("the heap is locked")),
         [512, 1024, 1100]
@@ -286,17 +286,17 @@ fn a_large_heap_comes_down_by_parts() {
     space.set_heap_start(BASE);
     for pages in [5_000, 10_000] {
         let end = BASE + pages * PAGE;
-        assert_eq!(space.set_heap_end(end).at, end);
+        assert_eq!(space.set_heap_end(end, false).at, end);
     }
     for page in 0..10_000 {
         assert_eq!(load(&space, page), Ok(0));
     }
     // What is no end is refused at once, and nothing moves.
-    let heap = space.set_heap_end(BASE - 1);
+    let heap = space.set_heap_end(BASE - 1, false);
     assert_eq!((heap.at, heap.is_over), (BASE + 10_000 * PAGE, true));
     let mut ends = Vec::new();
     loop {
-        let heap = space.set_heap_end(BASE + 100);
+        let heap = space.set_heap_end(BASE + 100, false);
         ends.push((heap.at - BASE, space.resident_pages()));
         if heap.is_over {
             break;
