@@ -1,7 +1,7 @@
 //! Memory calls at random: the same sequences on Linux and on Ochre.
 //!
 //! `user/memory-fuzz` makes a sequence of each seed and prints the hash of what
-//! came of it. Where the hashes differ, both tell the whole trace of the seed,
+//! came of it; seeds from [`LATER`] on know some steps more. Where the hashes differ, both tell the whole trace of the seed,
 //! and what differs is shown. Seeds that found something once are kept in
 //! `seeds.txt`. `cargo xtask fuzz memory` runs more of them.
 //!
@@ -30,6 +30,9 @@ const KEPT: &str = include_str!("seeds.txt");
 const SEQUENCES: u64 = 4_000;
 const SHARE: u64 = 500;
 
+/// The first seed of those that know more steps, of which half are.
+const LATER: u64 = 1_000_000;
+
 /// How many are tried in one guest.
 const AT_ONCE: u64 = 20_000;
 
@@ -42,9 +45,13 @@ const TIMEOUT: Duration = Duration::from_secs(1_200);
 fn main() -> ExitCode {
     let mut cases = Vec::new();
     for arch in architectures() {
-        let title = |name| format!("{}{name}", prefix(arch));
-        cases.push(Case::new(title("kept seeds"), move || kept(arch)));
-        cases.push(Case::new(title("sequences"), move || sequences(arch)));
+        let title = |name: &str| format!("{}{name}", prefix(arch));
+        for (processors, of) in [(1, ""), (2, " on 2")] {
+            let kept_title = title(&format!("kept seeds{of}"));
+            cases.push(Case::new(kept_title, move || kept(arch, processors)));
+            let title = title(&format!("sequences{of}"));
+            cases.push(Case::new(title, move || sequences(arch, processors)));
+        }
     }
     run(cases)
 }
@@ -57,7 +64,7 @@ fn number(name: &str, otherwise: u64) -> Result<u64> {
     }
 }
 
-fn kept(arch: Arch) -> Result<()> {
+fn kept(arch: Arch, processors: u32) -> Result<()> {
     let seeds = KEPT.lines().filter(|line| !line.starts_with('#'));
     let seeds: Vec<u64> = seeds
         .map(|line| line.trim().parse().with_context(|| line.to_owned()))
@@ -67,17 +74,28 @@ fn kept(arch: Arch) -> Result<()> {
         .into_iter()
         .chain(words.iter().map(String::as_str))
         .collect();
-    let differing = compare(arch, &words, &seeds)?;
-    judge(arch, None, &differing)
+    let differing = compare(arch, processors, &words, &seeds)?;
+    judge(arch, processors, None, &differing)
 }
 
-fn sequences(arch: Arch) -> Result<()> {
+/// Half of what is asked for from the first seed on, half of those that know more,
+/// unless the first is one.
+fn sequences(arch: Arch, processors: u32) -> Result<()> {
     let of_itself = match extent(arch) {
         Extent::All => SEQUENCES,
         Extent::Share | Extent::Nothing => SHARE,
     };
     let first = number("OCHRE_FUZZ_FIRST", 1)?;
     let count = number("OCHRE_FUZZ_SEQUENCES", of_itself)?;
+    if first >= LATER {
+        return all_of(arch, processors, first, count);
+    }
+    all_of(arch, processors, first, count.div_ceil(2))?;
+    all_of(arch, processors, first + LATER, count / 2)
+}
+
+/// So many seeds.
+fn all_of(arch: Arch, processors: u32, first: u64, count: u64) -> Result<()> {
     let mut differing = Vec::new();
     let mut done = 0;
     while done < count && differing.len() < SHOWN {
@@ -85,15 +103,15 @@ fn sequences(arch: Arch) -> Result<()> {
         let seeds: Vec<u64> = (first + done..first + done + part).collect();
         let words = [(first + done).to_string(), part.to_string()];
         let words = words.each_ref().map(String::as_str);
-        differing.extend(compare(arch, &words, &seeds)?);
+        differing.extend(compare(arch, processors, &words, &seeds)?);
         done += part;
     }
-    judge(arch, Some(first), &differing)
+    judge(arch, processors, Some(first), &differing)
 }
 
 /// Those of `seeds`, which `words` ask for, whose hashes differ.
-fn compare(arch: Arch, words: &[&str], seeds: &[u64]) -> Result<Vec<u64>> {
-    let (theirs, ours) = (linux(arch, words)?, ochre(arch, words)?);
+fn compare(arch: Arch, processors: u32, words: &[&str], seeds: &[u64]) -> Result<Vec<u64>> {
+    let (theirs, ours) = (linux(arch, words)?, ochre(arch, processors, words)?);
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (theirs, ours) = (lines(&theirs), lines(&ours));
     ensure!(
@@ -116,18 +134,18 @@ fn compare(arch: Arch, words: &[&str], seeds: &[u64]) -> Result<Vec<u64>> {
 
 /// Shows what differs; after the sequences that came before in its batch, where
 /// a seed alone shows nothing.
-fn judge(arch: Arch, first: Option<u64>, seeds: &[u64]) -> Result<()> {
+fn judge(arch: Arch, processors: u32, first: Option<u64>, seeds: &[u64]) -> Result<()> {
     let mut text = String::new();
     for seed in seeds.iter().take(SHOWN) {
         let text_of = seed.to_string();
         let words = ["trace", text_of.as_str()];
-        let (mut theirs, ours) = (linux(arch, &words)?, ochre(arch, &words)?);
+        let (mut theirs, ours) = (linux(arch, &words)?, ochre(arch, processors, &words)?);
         let mut difference = diff(&theirs, &ours);
         if let (None, Some(first)) = (&difference, first) {
             let batch = (seed - (seed - first) % AT_ONCE).to_string();
             let words = ["after", batch.as_str(), text_of.as_str()];
             let ours;
-            (theirs, ours) = (linux(arch, &words)?, ochre(arch, &words)?);
+            (theirs, ours) = (linux(arch, &words)?, ochre(arch, processors, &words)?);
             difference = diff(&theirs, &ours);
         }
         let difference = difference.unwrap_or_else(|| "now it does not differ\n".to_owned());
@@ -175,8 +193,8 @@ fn on_the_host(words: &[&str]) -> Result<String> {
 }
 
 /// What Ochre prints.
-fn ochre(arch: Arch, words: &[&str]) -> Result<String> {
-    let outcome = in_ochre(arch, words)?.run()?;
+fn ochre(arch: Arch, processors: u32, words: &[&str]) -> Result<String> {
+    let outcome = in_ochre(arch, words)?.processors(processors).run()?;
     ensure!(outcome.status == Some(0), "{}", describe(&outcome));
     Ok(String::from_utf8_lossy(&outcome.stdout).into_owned())
 }

@@ -10,6 +10,6 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use aarch64::{END, MORE, fork, place, resume};
+pub(crate) use aarch64::{END, MAP_32BIT, MORE, fork, place, resume};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{END, MORE, fork, place, resume};
+pub(crate) use x86_64::{END, MAP_32BIT, MORE, fork, place, resume};

@@ -19,6 +19,9 @@ pub(crate) const WINDOW_PAGES: usize = 20;
 /// Pages of the file to begin with.
 pub(crate) const FILE_PAGES: usize = 6;
 
+/// Pages that the heap may have (brk(2)).
+pub(crate) const HEAP_PAGES: usize = 24;
+
 /// How far below its upper end the place for anything goes.
 const ANYWHERE: usize = 64 << 20;
 
@@ -33,6 +36,10 @@ const NOBODY: usize = 65534;
 pub(crate) struct Arena {
     /// The file.
     pub(crate) fd: usize,
+    /// Where the heap ended first: what is below is none of ours.
+    pub(crate) heap: usize,
+    /// Whether this is a child that sees what its parent left it.
+    pub(crate) is_child: bool,
     /// Whether nothing is asked that older Linuxes answer otherwise.
     pub(crate) is_older: bool,
     /// Where it ends, what the kernel puts anywhere goes below.
@@ -97,6 +104,8 @@ impl Arena {
         let fd = call(libc::SYS_memfd_create, &[address(c"fuzz"), 0]).expect("a file");
         let mut arena = Arena {
             fd,
+            heap: heap_end(),
+            is_child: false,
             is_older,
             top: 0,
             maps: open_maps(),
@@ -155,8 +164,23 @@ impl Arena {
         }
     }
 
+    /// A child looks at what is its own.
+    pub(crate) fn look_at_own(&mut self) {
+        let _ = call(libc::SYS_close, &[self.maps]);
+        self.maps = open_maps();
+        self.is_child = true;
+    }
+
+    /// From the first end of the heap to where it never ends.
+    fn heap_range(&self) -> core::ops::Range<usize> {
+        self.heap..self.heap + 4 * HEAP_PAGES * PAGE
+    }
+
     /// An address as traces tell it.
     pub(crate) fn name(&self, address: usize) -> String {
+        if self.heap_range().contains(&address) {
+            return format!("h{}", in_pages((address - self.heap).cast_signed()));
+        }
         let window = WINDOW - 16 * PAGE..WINDOW + 2 * WINDOW_PAGES * PAGE;
         if window.contains(&address) {
             let offset = address.wrapping_sub(WINDOW).cast_signed();
@@ -196,12 +220,21 @@ impl Arena {
         let _ = call(libc::SYS_munlockall, &[]);
         let low = WINDOW - 1024 * PAGE;
         let _ = call(libc::SYS_munmap, &[low, 2048 * PAGE]);
+        // The heap's end comes down over what is mapped only.
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        let len = 4 * HEAP_PAGES * PAGE;
+        let words = [self.heap, len, 0, flags as usize, usize::MAX, 0];
+        let _ = call(libc::SYS_mmap, &words);
+        let _ = call(libc::SYS_brk, &[self.heap]);
+        let _ = call(libc::SYS_munmap, &[self.heap, len]);
         let _ = call(libc::SYS_munmap, &[self.top - ANYWHERE, ANYWHERE]);
     }
 
     fn is_ours(&self, line: &Line<'_>) -> bool {
         let window = WINDOW - 1024 * PAGE..WINDOW + 1024 * PAGE;
-        window.contains(&line.start) || (self.top - ANYWHERE..self.top).contains(&line.start)
+        window.contains(&line.start)
+            || self.heap_range().contains(&line.start)
+            || (self.top - ANYWHERE..self.top).contains(&line.start)
     }
 
     /// Reads `/proc/self/maps`; calls `see` for each line of ours. Lines that
@@ -222,6 +255,12 @@ impl Arena {
         let mut lines = whole
             .lines()
             .filter_map(Line::parse)
+            .map(|mut line| {
+                if (line.start..line.end).contains(&self.heap) {
+                    line.start = self.heap;
+                }
+                line
+            })
             .filter(|line| self.is_ours(line))
             .peekable();
         while let Some(mut line) = lines.next() {
@@ -305,6 +344,14 @@ impl Arena {
         }
         trace.push('\n');
     }
+}
+
+/// Where the heap ends, at a page: what the C library has of it is below.
+fn heap_end() -> usize {
+    let end = call(libc::SYS_brk, &[0]).expect("a heap");
+    let whole = end.next_multiple_of(PAGE);
+    call(libc::SYS_brk, &[whole]).expect("a heap");
+    whole
 }
 
 /// Opens `/proc/self/maps`.

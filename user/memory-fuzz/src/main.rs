@@ -22,6 +22,7 @@
 mod arch;
 mod arena;
 mod heap;
+mod later;
 mod random;
 mod steps;
 mod sys;
@@ -137,7 +138,11 @@ fn sequence(arena: &mut Arena, seed: u64, skipped: &[u64], each: bool) -> String
         }
         let mut random = Random::new(seed ^ (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let _ = write!(trace, "{number}: ");
-        steps::one(arena, &mut random, number, &mut trace);
+        if seed < later::FIRST {
+            steps::one(arena, &mut random, number, &mut trace);
+        } else {
+            later::one(arena, &mut random, number, 0, &mut trace);
+        }
         trace.push('\n');
         if each {
             let before = trace.len();

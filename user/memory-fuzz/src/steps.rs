@@ -54,7 +54,7 @@ pub(crate) fn huge(arena: &mut Arena, trace: &mut String) {
 }
 
 /// An address in the window, rarely one that is wrong.
-fn place(random: &mut Random) -> usize {
+pub(crate) fn place(random: &mut Random) -> usize {
     match random.below(60) {
         0 => WINDOW + 5,
         1 => arch::END,
@@ -67,7 +67,7 @@ fn place(random: &mut Random) -> usize {
 
 /// A length, rarely one that reaches beyond everything in the window, but to
 /// nothing else that is mapped.
-fn length(random: &mut Random) -> usize {
+pub(crate) fn length(random: &mut Random) -> usize {
     length_or(random, 1 << 40)
 }
 
@@ -297,7 +297,7 @@ fn advise(arena: &mut Arena, random: &mut Random, trace: &mut String) {
 
 /// Gathers pages to huge ones: of a range, and of the 2 MiB around the window,
 /// which are one area where [`huge`] made them and nothing has changed a part.
-fn collapse(arena: &mut Arena, at: usize, len: usize, trace: &mut String) {
+pub(crate) fn collapse(arena: &mut Arena, at: usize, len: usize, trace: &mut String) {
     const COLLAPSE: usize = 25;
     if arena.is_older {
         // Linux 6.1 refuses what cannot be written.
@@ -373,7 +373,8 @@ fn residence(arena: &mut Arena, random: &mut Random, trace: &mut String) {
         arena.name(at),
         arena.answer(answer)
     );
-    if answer.is_ok() {
+    // Linux leaves out of a child what it can find again, pages of zeroes too.
+    if answer.is_ok() && !arena.is_child {
         let pages = len.div_ceil(PAGE).min(16);
         let _ = write!(trace, " {:x?}", &vector[..pages + 1]);
     }

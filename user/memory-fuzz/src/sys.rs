@@ -107,9 +107,14 @@ pub(crate) fn catch_faults() {
 
 /// Writes to standard output.
 pub(crate) fn print(text: &str) {
+    write(1, text);
+}
+
+/// Writes all of a text.
+pub(crate) fn write(fd: usize, text: &str) {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
-        match call(libc::SYS_write, &[1, address(rest), rest.len()]) {
+        match call(libc::SYS_write, &[fd, address(rest), rest.len()]) {
             Ok(count) => rest = rest.get(count..).unwrap_or_default(),
             Err(libc::EINTR) => {}
             Err(_) => return,

@@ -24,6 +24,9 @@ pub(crate) const END: usize = 1 << 48;
 /// More bytes than programs have addresses.
 pub(crate) const MORE: usize = 1 << 48;
 
+/// The flag for addresses below 2 GiB: there is none.
+pub(crate) const MAP_32BIT: Option<i32> = None;
+
 /// Where the program was.
 pub(crate) fn place(context: &libc::ucontext_t) -> usize {
     context.uc_mcontext.pc as usize

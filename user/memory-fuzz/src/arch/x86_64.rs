@@ -24,6 +24,9 @@ pub(crate) const END: usize = (1 << 47) - 4096;
 /// More bytes than programs have addresses.
 pub(crate) const MORE: usize = 1 << 47;
 
+/// The flag for addresses below 2 GiB.
+pub(crate) const MAP_32BIT: Option<i32> = Some(libc::MAP_32BIT);
+
 /// Where the program was.
 pub(crate) fn place(context: &libc::ucontext_t) -> usize {
     context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
