@@ -26,7 +26,7 @@ macro_rules! syscall_table {
             lstat = 6, -: stat(path: Ptr<u8>, to: Ptr<ochre_abi::stat::Stat>) "complete";
             poll = 7, -: poll(fds: Ptr<PollFd>, count: u32, timeout_ms: i32) "complete";
             lseek = 8, 62: file(fd: Fd, offset: i64, whence: u32) "complete";
-            mmap = 9, 222: memory(address: u64, len: u64, protection: u32, flags: u32, fd: Fd, offset: u64) "no MAP_HUGETLB";
+            mmap = 9, 222: memory(address: u64, len: u64, protection: u32, flags: u32, fd: Fd, offset: u64) "MAP_HUGETLB finds no reserve of huge pages (ENOMEM)";
             mprotect = 10, 226: memory(address: u64, len: u64, protection: u32) "complete";
             munmap = 11, 215: memory(address: u64, len: u64) "complete";
             brk = 12, 214: memory(end: u64) "complete";
@@ -45,7 +45,7 @@ macro_rules! syscall_table {
             mremap = 25, 216: memory(address: u64, old_len: u64, new_len: u64, flags: u32, new_address: u64) "complete";
             msync = 26, 227: memory(address: u64, len: u64, flags: u32) "complete";
             mincore = 27, 232: memory(address: u64, len: u64, vector: Ptr<u8>) "complete";
-            madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "no MADV_HWPOISON";
+            madvise = 28, 233: memory(address: u64, len: u64, advice: i32) "no MADV_GUARD_INSTALL and MADV_GUARD_REMOVE (as before Linux 6.13), MADV_HWPOISON and MADV_SOFT_OFFLINE (EINVAL)";
             shmget = 29, 194: shm(key: i32, size: u64, flags: u32) "no huge pages";
             shmat = 30, 196: shm(number: i32, address: u64, flags: u32) "complete";
             shmctl = 31, 195: shm(number: i32, command: i32, to: u64) "complete";

@@ -31,6 +31,8 @@ mod limits;
 mod links;
 mod locks;
 mod memory;
+mod memory_limits;
+mod memory_told;
 mod mounts;
 mod names;
 mod pagemap;
@@ -112,6 +114,7 @@ pub(crate) const ALL: &[Group] = groups![
     "attack-races" => attacks::races,
     "seccomp" => seccomp::run,
     "placement" => placement::run,
+    "placement-low" => placement::low_ones,
     "jobcontrol" => jobcontrol::run,
     "brk" => memory::brk,
     "mmap" => memory::mmap,
@@ -120,6 +123,9 @@ pub(crate) const ALL: &[Group] = groups![
     "mremap" => memory::mremap,
     "madvise" => memory::madvise,
     "lazy-free" => lazy_free::run,
+    "memory-limits" => memory_limits::run,
+    "memory-limits-root"(root) => memory_limits::as_root,
+    "memory-told" => memory_told::run,
     "mmap-truncate" => truncated::run,
     "memfd-seals" => shared::sealed,
     "process-vm" => shared::other_memory,

@@ -65,6 +65,9 @@ pub(crate) const VDSO_TIMES: [&str; 2] = ["__kernel_clock_gettime", "__kernel_ge
 /// The other ones.
 pub(crate) const VDSO_OTHERS: [&str; 2] = ["__kernel_clock_getres", "__kernel_rt_sigreturn"];
 
+/// Whether this program is built to be anywhere: musl's static ones are not.
+pub(crate) const IS_ANYWHERE: bool = false;
+
 /// Whether Linux ends programs' addresses where Ochre does. (It has 48 bits.)
 pub(crate) const ENDS_AT_47_BITS: bool = false;
 

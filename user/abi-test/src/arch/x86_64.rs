@@ -15,6 +15,9 @@ pub(crate) mod numbers {
 /// Whether Linux ends programs' addresses where Ochre does.
 pub(crate) const ENDS_AT_47_BITS: bool = true;
 
+/// Whether this program is built to be anywhere.
+pub(crate) const IS_ANYWHERE: bool = true;
+
 /// The call that sets the base registers, `arch_prctl`.
 pub(crate) const SET_BASE: Option<i64> = Some(libc::SYS_arch_prctl);
 

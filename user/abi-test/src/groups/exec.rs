@@ -33,7 +33,7 @@ pub(crate) fn role(role: &str, words: &[String]) -> i32 {
             }
             0
         }
-        "--limits" => super::memory_limits::role(),
+        "--memory-limits" => super::memory_limits::role(),
         "--places" => super::placement::role(),
         "--keys" => super::landing::role(),
         "--rseq" => super::rseq::role(),

@@ -149,7 +149,7 @@ fn inherited(name: &str, resource: Resource) {
             check("    found", (limit.rlim_cur, limit.rlim_max));
             0
         });
-        super::exec::exec(SELF, &[c"self", c"--limits"], &[])
+        super::exec::exec(SELF, &[c"self", c"--memory-limits"], &[])
     });
 }
 

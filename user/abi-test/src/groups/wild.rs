@@ -2,9 +2,11 @@
 //! matter, only that the kernel and this process's parent live.
 //!
 //! Each call runs in a child, so one that changes the child (closes its
-//! output, unmaps its memory, raises a signal) harms nothing else. Calls that
-//! end, stop or pause the caller, or that act on the whole machine, are left
-//! out. A number the kernel does not know answers ENOSYS, which is fine too.
+//! output, unmaps its memory, raises a signal) harms nothing else, in a session of
+//! its own and without root's rights, so that what is about a group or about the
+//! machine is about itself or refused. Calls that end the caller, or name others,
+//! have a child for each try ([`apart`]). A number the kernel does not know answers
+//! ENOSYS, which is fine too.
 
 use crate::arch::numbers as n;
 use crate::call;
@@ -14,35 +16,29 @@ use crate::sys::{self, BAD, KERNEL, NONCANONICAL};
 /// The highest number of the table, and some more.
 const LAST: i64 = 470;
 
-/// Numbers that are not tried, with the reason.
+/// Numbers that are tried by [`apart`], with some words that are not wild, or not
+/// at all, with the reason.
 const SKIPPED: &[i64] = &[
-    // They end, stop or pause the caller by design.
-    n::SYS_exit,
-    n::SYS_exit_group,
+    // They have no arguments: `process`, `signals` and others make them.
     n::SYS_pause,
-    n::SYS_rt_sigsuspend,
-    n::SYS_rt_sigreturn,
-    // Another process answers for what they start.
     n::SYS_fork,
     n::SYS_vfork,
+    n::SYS_sync,
+    // It reads the stack alone: `attacks` forges what is there.
+    n::SYS_rt_sigreturn,
+    // They end the caller: each time is the last of a child.
+    n::SYS_exit,
+    n::SYS_exit_group,
+    // What they start goes on with any word for a stack.
     n::SYS_clone,
-    n::SYS_clone3,
     // -1 and small numbers are processes: everybody's.
     n::SYS_kill,
     n::SYS_tkill,
     n::SYS_tgkill,
     n::SYS_rt_sigqueueinfo,
     n::SYS_rt_tgsigqueueinfo,
-    n::SYS_pidfd_send_signal,
+    // What may be asked of others is asked of nobody.
     n::SYS_ptrace,
-    // The whole machine's.
-    n::SYS_reboot,
-    n::SYS_vhangup,
-    n::SYS_sync,
-    n::SYS_syslog,
-    n::SYS_setpriority,
-    n::SYS_ioprio_set,
-    n::SYS_sched_setaffinity,
 ];
 
 const WORDS: &[usize] = &[
@@ -65,6 +61,10 @@ pub(crate) fn run() {
         rlim_max: 0,
     };
     let _ = call!(SYS_setrlimit, libc::RLIMIT_CORE, &zero);
+    // What root may do to the machine is not tried on one.
+    if call!(SYS_geteuid) == Ok(0) {
+        return check("tried", false);
+    }
     let mut strange = 0;
     for number in 0..LAST {
         if SKIPPED.contains(&number) {
@@ -79,12 +79,94 @@ pub(crate) fn run() {
     }
     check("calls that hang", strange);
     check("still here", wait_with(sys::fork(|| 0), 0));
+    let hanging = apart();
+    check("calls apart that hang", hanging);
+    check("still here", wait_with(sys::fork(|| 0), 0));
     names();
 }
+
+/// The arguments, of a process's own number and a word.
+type Words = fn(usize, usize) -> [usize; 6];
+
+/// Calls that end the caller or name others, each try in a child of its own; how
+/// many hang.
+fn apart() -> usize {
+    let mut tries: Vec<(i64, Words)> = vec![
+        (n::SYS_exit, |_, word| [word; 6]),
+        (n::SYS_exit_group, |_, word| [word; 6]),
+        // Whom a word names is only asked for.
+        (n::SYS_kill, |_, word| [word, 0, 0, 0, 0, 0]),
+        (n::SYS_kill, |own, word| [own, word, word, 0, 0, 0]),
+        (n::SYS_tkill, |_, word| [word, 0, 0, 0, 0, 0]),
+        (n::SYS_tkill, |own, word| [own, word, word, 0, 0, 0]),
+        (n::SYS_tgkill, |own, word| [own, word, 0, 0, 0, 0]),
+        (n::SYS_tgkill, |own, word| [word, own, 0, 0, 0, 0]),
+        (n::SYS_tgkill, |own, word| [own, own, word, 0, 0, 0]),
+        (n::SYS_rt_sigqueueinfo, |own, word| [own, 40, word, 0, 0, 0]),
+        (n::SYS_rt_sigqueueinfo, |own, word| {
+            [own, word, word, 0, 0, 0]
+        }),
+        (n::SYS_rt_tgsigqueueinfo, |own, word| {
+            [own, own, 40, word, 0, 0]
+        }),
+        (n::SYS_rt_tgsigqueueinfo, |own, word| {
+            [own, own, word, word, 0, 0]
+        }),
+        (n::SYS_ptrace, |_, word| {
+            [word, usize::MAX, word, word, 0, 0]
+        }),
+        (n::SYS_ptrace, |_, word| [3, usize::MAX, word, word, 0, 0]),
+    ];
+    for place in 0..5 {
+        tries.push((
+            n::SYS_clone,
+            [
+                |_, word| [word, 0, 0, 0, 0, 0],
+                |_, word| [libc::SIGCHLD as usize, word, 0, 0, 0, 0],
+                |_, word| [THREAD, word | 16, word, word, word, 0],
+                |_, word| [TIDS, 0, word, 0, 0, 0],
+                |_, word| [TIDS, 0, word, word, word, 0],
+            ][place],
+        ));
+    }
+    let mut hanging = 0;
+    for (number, words) in tries {
+        for word in WORDS {
+            let child = sys::fork(|| {
+                let _ = call!(SYS_setsid);
+                let own = call!(SYS_getpid).unwrap_or(0) as usize;
+                // What has two ends goes on in neither of them.
+                let _ = sys::raw(number, &words(own, *word));
+                0
+            });
+            hanging += usize::from(ended(child).is_none());
+        }
+    }
+    hanging
+}
+
+/// Flags of a thread whose stack and words are wild.
+const THREAD: usize = (libc::CLONE_VM
+    | libc::CLONE_FS
+    | libc::CLONE_FILES
+    | libc::CLONE_SIGHAND
+    | libc::CLONE_THREAD
+    | libc::CLONE_SETTLS
+    | libc::CLONE_PARENT_SETTID
+    | libc::CLONE_CHILD_SETTID
+    | libc::CLONE_CHILD_CLEARTID) as usize;
+
+/// Flags of a child whose number is written to wild places.
+const TIDS: usize = (libc::CLONE_PARENT_SETTID
+    | libc::CLONE_CHILD_SETTID
+    | libc::CLONE_CHILD_CLEARTID
+    | libc::CLONE_SETTLS
+    | libc::SIGCHLD) as usize;
 
 /// Tries one call with the same wild word everywhere, then with each word in
 /// each place among zeroes and among large numbers.
 fn one(number: i64) -> i32 {
+    let _ = call!(SYS_setsid);
     // Whatever waits is ended by the alarm's default action.
     sys::set_disposition(libc::SIGALRM, libc::SIG_DFL);
     let alarm = || {
