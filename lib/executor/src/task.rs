@@ -169,6 +169,7 @@ impl<B: Body> Task<B> {
                 DONE => return,
                 other => other,
             };
+            // ORDERING: as said above, also where the value stays the same.
             match self.state.compare_exchange_weak(
                 state,
                 next,
@@ -217,18 +218,21 @@ impl<B: Body> Task<B> {
         match B::poll(&self) {
             Step::Wait => {
                 // ORDERING: Release publishes the body's state to the processor
-                // that polls next; Acquire on failure sees what the waker wrote.
+                // that polls next. Relaxed on failure: what wakers released stays
+                // released (below), for the poll that comes.
                 let slept = self.state.compare_exchange(
                     RUNNING,
                     IDLE,
                     Ordering::Release,
-                    Ordering::Acquire,
+                    Ordering::Relaxed,
                 );
                 if slept.is_ok() {
                     return Polled::Waiting;
                 }
-                // ORDERING: Release as above; nobody else leaves NOTIFIED.
-                self.state.store(QUEUED, Ordering::Release);
+                // ORDERING: Release as above; nobody else leaves NOTIFIED. A swap,
+                // not a store: one who wakes the task again in between leaves
+                // NOTIFIED as it is, and what he released stays released.
+                self.state.swap(QUEUED, Ordering::Release);
                 Polled::Again(self)
             }
             Step::Again => {
@@ -552,6 +556,63 @@ mod loom_tests {
             thread.join().expect("the waker finishes");
             drain();
             assert!(task.body().seen.load(Ordering::Relaxed));
+        });
+    }
+
+    /// Two who each leave something and wake: notes what it finds, and waits.
+    struct Collecting {
+        left: [AtomicBool; 2],
+        found: [AtomicBool; 2],
+        queued: AtomicBool,
+    }
+
+    impl Body for Collecting {
+        fn poll(task: &Arc<Task<Self>>) -> Step {
+            let body = task.body();
+            for (left, found) in body.left.iter().zip(&body.found) {
+                found.store(left.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            Step::Wait
+        }
+
+        fn enqueue(task: Arc<Task<Self>>) {
+            task.body().queued.swap(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_second_wake_of_one_that_runs_is_not_lost() {
+        loom::model(|| {
+            let task = Task::new(Collecting {
+                left: [AtomicBool::new(false), AtomicBool::new(false)],
+                found: [AtomicBool::new(false), AtomicBool::new(false)],
+                queued: AtomicBool::new(false),
+            });
+            task.wake();
+            let leave = |which: usize| {
+                let task = Arc::clone(&task);
+                loom::thread::spawn(move || {
+                    task.body().left[which].store(true, Ordering::Relaxed);
+                    task.wake();
+                })
+            };
+            let threads = [leave(0), leave(1)];
+            let drain = || {
+                while task.body().queued.swap(false, Ordering::Relaxed) {
+                    let mut next = Arc::clone(&task).run();
+                    while let Polled::Again(again) = next {
+                        next = again.run();
+                    }
+                }
+            };
+            drain();
+            for thread in threads {
+                thread.join().expect("the waker finishes");
+            }
+            drain();
+            for found in &task.body().found {
+                assert!(found.load(Ordering::Relaxed), "a wake-up is lost");
+            }
         });
     }
 
