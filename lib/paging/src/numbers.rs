@@ -116,11 +116,17 @@ impl<const CPUS: usize> SpaceNumbers<CPUS> {
         forget: impl FnOnce(),
     ) -> u16 {
         let active = &self.active[cpu].0;
-        // ORDERING: Relaxed for all three: that the processor's own word is
+        // ORDERING: Acquire pairs with the Release in `enter_slowly`: a ticket of
+        // a new generation was stored after that swapped this processor's word
+        // for 0, with the lock held throughout, so the exchange below comes
+        // after the swap, and fails.
+        // UNMODELLED: loom has each thread store in its order; what this keeps
+        // away is a ticket that is seen before the swap that came first.
+        let ticket = slot.load(Ordering::Acquire);
+        // ORDERING: Relaxed for the rest: that the processor's own word is
         // exchanged before or after the swap of a new generation is all that
-        // counts (see the module); whatever is read too old here, the exchange
-        // fails, for the lock is held from the swaps to the new slots.
-        let ticket = slot.load(Ordering::Relaxed);
+        // counts (see the module). An older ticket is good if the exchange
+        // came first, and if not that fails.
         let before = active.load(Ordering::Relaxed);
         if before != 0
             && ticket >> GENERATION == self.generation.load(Ordering::Relaxed)
@@ -140,7 +146,9 @@ impl<const CPUS: usize> SpaceNumbers<CPUS> {
         let mut ticket = slot.load(Ordering::Relaxed);
         if ticket >> GENERATION != self.generation.load(Ordering::Relaxed) {
             ticket = self.renew(&mut shared, ticket, u32::from(last));
-            slot.store(ticket, Ordering::Relaxed);
+            // ORDERING: Release; see `enter`.
+            // UNMODELLED: as there.
+            slot.store(ticket, Ordering::Release);
         }
         if core::mem::take(&mut shared.stale[cpu]) {
             forget();
