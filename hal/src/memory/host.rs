@@ -3,12 +3,18 @@
 //! There is one processor in the arena's world, so tests that use it take
 //! turns: [`start`] returns the guard.
 
+#[cfg(test)]
+use core::cell::RefCell;
 use core::cell::UnsafeCell;
+#[cfg(test)]
+use std::{thread_local, vec::Vec};
 
 use ochre_alloc::Record;
 use ochre_sync::{SpinLock, SpinLockGuard};
 
 use super::{PAGE_SIZE, frames};
+#[cfg(test)]
+use super::{table::Table, walk};
 
 /// Frames of the arena.
 const FRAMES: usize = 8192;
@@ -42,4 +48,25 @@ pub fn start() -> SpinLockGuard<'static, bool> {
         *started = frames::finish().is_ok();
     }
     started
+}
+
+#[cfg(test)]
+thread_local! {
+    static FORGOTTEN: RefCell<Vec<(u64, u64)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Processors would be made to forget from an address on: notes the entry that
+/// they would find for it then.
+#[cfg(test)]
+pub(super) fn note_forgotten(root: Table, address: u64) {
+    let mut found = 0;
+    walk::walk(root, address, |step| found = step.raw);
+    FORGOTTEN.with_borrow_mut(|all| all.push((address, found)));
+}
+
+/// What was noted since the last time, on this thread: addresses, and the
+/// entries that were there.
+#[cfg(test)]
+pub(super) fn forgotten() -> Vec<(u64, u64)> {
+    FORGOTTEN.take()
 }

@@ -165,10 +165,20 @@ impl PageTable {
             leaf.set(at, new);
             self.resident += 1;
         } else {
-            let old = leaf.swap(at, new);
+            let place = &leaf.entries()[at];
+            // Nothing for a moment: else one processor would find the new page
+            // and store to it while another one, that was told of it, still
+            // loads from the old one. (AArch64 wants that of every change of
+            // where an entry leads, break-before-make.) Who faults on it waits
+            // for the owner of this.
+            // ORDERING: Relaxed; the flush orders it against the processors.
+            let old = place.swap(0, Ordering::Relaxed);
             if paging::is_mapped(old) {
                 flush.cover(address, address + PAGE);
+                flush.forget();
             }
+            // ORDERING: Release, as in `Table::set`.
+            place.store(new, Ordering::Release);
             flush.hold_shared(UserFrame::from_raw(paging::frame(old)));
         }
         Ok(flush)

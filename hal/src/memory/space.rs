@@ -214,6 +214,9 @@ pub(super) fn forget(root: u32, start: u64, end: u64) {
     if start >= end {
         return;
     }
+    #[cfg(test)]
+    // SAFETY: the caller changed its entries, so it is a table.
+    super::host::note_forgotten(unsafe { Table::at(root) }, start);
     if tlb::BROADCASTS {
         // SAFETY: the caller changed its entries, so it is a table.
         return numbers::forget(unsafe { Table::at(root) }, start, end);

@@ -153,14 +153,6 @@ impl Table {
         record.set(frames::TABLE, payload);
     }
 
-    /// Replaces an entry by another that is not zero; what it was, with the
-    /// bits that the processor added.
-    #[inline]
-    pub(super) fn swap(self, index: usize, entry: u64) -> u64 {
-        // ORDERING: Release, as in `set`.
-        self.entries()[index % ENTRIES].swap(entry, Ordering::Release)
-    }
-
     /// Empties an entry that is used; what it was.
     #[inline]
     pub(super) fn clear(self, index: usize) -> u64 {

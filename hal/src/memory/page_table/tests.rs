@@ -44,6 +44,40 @@ fn check(test: impl FnOnce()) {
     assert_eq!(after.page_tables, before.page_tables, "tables are lost");
 }
 
+/// Where an entry leads may not change under a processor that remembers it: one
+/// would use the old page while another has stored to the new one.
+#[test]
+fn a_page_is_forgotten_before_another_takes_its_place() {
+    check(|| {
+        let mut table = space();
+        table.map(PAGE, frame(1), rw()).expect("room");
+        let _ = host::forgotten();
+        let new = frame(2);
+        let flush = table.replace(PAGE, new.clone(), rw()).expect("room");
+        assert_eq!(host::forgotten(), [(PAGE, 0)], "nothing is there meanwhile");
+        assert!(table.query(PAGE).expect("a page").frame.same_as(&new));
+        flush.flush();
+        assert_eq!(host::forgotten(), [], "once is enough");
+    });
+}
+
+/// Neither may its size.
+#[test]
+fn a_huge_page_is_forgotten_before_its_pages_take_its_place() {
+    check(|| {
+        let (mut table, huge) = (space(), 2 << 20);
+        let block = UserBlock::zeroed().expect("the arena has blocks");
+        table.map_huge(huge, block, rw()).expect("room");
+        let _ = host::forgotten();
+        let page = huge + 5 * PAGE;
+        table.unmap(page..page + PAGE).expect("room").flush();
+        let [(opened, found), (unmapped, _)] = host::forgotten()[..] else {
+            panic!("forgotten twice: as a block, and the page");
+        };
+        assert_eq!((opened, found, unmapped), (huge, 0, page));
+    });
+}
+
 #[test]
 fn a_mapped_page_is_found_and_goes() {
     check(|| {
