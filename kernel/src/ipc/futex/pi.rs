@@ -21,7 +21,7 @@ use alloc::sync::Arc;
 
 use ochre_abi::Errno;
 use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{AtomicU32, AtomicUsize, Ordering};
+use ochre_sync::primitive::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 
 use super::graph::{Graph, Schedule};
 use super::key::Key;
@@ -259,13 +259,19 @@ pub(super) fn attempt(
     };
     let owner = (owner.0, Runner(owner.1));
     let waiter = (candidate.tid(), Runner(candidate.task.clone()));
+    // Before its priority is looked at: see `priority_changed`.
+    WAITERS.fetch_add(1, Ordering::Relaxed);
+    // ORDERING: SeqCst pairs with the fence there.
+    fence(Ordering::SeqCst);
     match graph.wait(mutex.key, owner, waiter, Arc::clone(grant)) {
         Ok(()) => {
-            WAITERS.fetch_add(1, Ordering::Relaxed);
             table::announce(&mutex.key);
             Ok(Taken::Later)
         }
-        Err(errno) => refused(errno),
+        Err(errno) => {
+            WAITERS.fetch_sub(1, Ordering::Relaxed);
+            refused(errno)
+        }
     }
 }
 
@@ -432,6 +438,9 @@ pub(super) fn leave(thread: &Thread, for_good: bool) {
 
 /// A thread's own priority was changed: whoever it waits for is told.
 pub fn priority_changed(thread: &Thread) {
+    // ORDERING: SeqCst: the change comes before the look. Either it finds who
+    // waits, or who begins to wait finds the new priority (`attempt`).
+    fence(Ordering::SeqCst);
     if WAITERS.load(Ordering::Relaxed) != 0 {
         GRAPH.lock().priority_changed(thread.tid());
     }
