@@ -129,14 +129,24 @@ impl Bucket {
 
     /// Says that somebody is about to look at a word and join.
     fn announce(&self) {
-        // ORDERING: SeqCst, a full barrier before the look at the word; pairs
-        // with the fence of `may_skip`.
+        // ORDERING: SeqCst pairs with the fence of `may_skip`. It keeps no load
+        // behind it by itself but one that is SeqCst as well: the look at the
+        // word is one, whose barriers come with it (`SpaceRef::load_u32`).
         self.waiting.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// One more is in the list than before, while somebody who [announced]
+    /// himself has not withdrawn yet.
+    ///
+    /// [announced]: Bucket::announce
+    fn count_one(&self) {
+        // ORDERING: Relaxed; the announcement is what others see.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn withdraw(&self, count: u32) {
-        // ORDERING: Relaxed; too high a count costs a look, and this happens
-        // under the lock.
+        // ORDERING: Relaxed; too high a count costs a look, and who is in the
+        // list is taken out of it and of the count under the lock.
         self.waiting.fetch_sub(count, Ordering::Relaxed);
     }
 
@@ -415,6 +425,17 @@ fn expect(space: &AddressSpace, expected: Option<(u64, u32)>) -> Result<Option<u
 /// # Errors
 /// EAGAIN if the word does not hold what it must; EFAULT; ENOMEM.
 pub fn requeue(space: &AddressSpace, request: &Move) -> Result<usize, Errno> {
+    // Before the look at the word, as for one that waits: who changes it, finds
+    // nobody where they go and wakes there has either come first, and the word
+    // is another one, or finds this.
+    let bucket = bucket(index(&request.to));
+    bucket.announce();
+    let moved = requeue_announced(space, request);
+    bucket.withdraw(1);
+    moved
+}
+
+fn requeue_announced(space: &AddressSpace, request: &Move) -> Result<usize, Errno> {
     let (from, to) = (index(&request.from), index(&request.to));
     let mut woken = Woken::new();
     let moved = loop {
@@ -470,7 +491,7 @@ fn shift(
     list.sift(judge, |place, entry| {
         if let Some(other) = other.as_deref_mut() {
             bucket(from).withdraw(1);
-            bucket(to).announce();
+            bucket(to).count_one();
             // ORDERING: Relaxed; under both buckets' locks.
             place.shared().bucket.store(to, Ordering::Relaxed);
             other.push_back(&place, entry);
