@@ -1,10 +1,10 @@
 //! What each interrupt event sets going.
 
+use ochre_executor::Passes;
 use ochre_hal::cpu::{self as machine, MAX_CPUS};
 use ochre_hal::irq::{self, Event, Line};
 use ochre_hal::memory;
 use ochre_sync::SpinLock;
-use ochre_sync::primitive::atomic::{AtomicU32, Ordering};
 
 use super::{cpu, profile};
 use crate::wait::WaitQueue;
@@ -17,15 +17,14 @@ const LINES: usize = 32;
 static QUEUES: SpinLock<[Option<(Line, WaitQueue)>; LINES]> =
     SpinLock::new([const { None }; LINES]);
 
-/// Kicks that each processor took; they may wrap.
-static KICKS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
+/// Kicks that each processor took.
+static KICKS: Passes<MAX_CPUS> = Passes::new();
 
-/// How many kicks each processor took so far: one whose count differs from an
-/// earlier one took an interrupt in between.
+/// How many kicks each processor took so far, wrapping: one whose count differs
+/// from an earlier one took an interrupt in between ([`Passes`]).
 #[must_use]
 pub fn kicks() -> [u32; MAX_CPUS] {
-    // ORDERING: SeqCst; see `dispatch`.
-    core::array::from_fn(|cpu| KICKS[cpu].load(Ordering::SeqCst))
+    KICKS.look()
 }
 
 // ANCHOR: dispatch
@@ -49,8 +48,7 @@ pub fn dispatch(event: Event) {
             }
         }
         Event::Reschedule => {
-            // ORDERING: SeqCst; who waits for it wants a full barrier here.
-            KICKS[machine::current().index()].fetch_add(1, Ordering::SeqCst);
+            KICKS.pass(machine::current().index());
             memory::answer();
             // Somebody came who waits for the end of the slice, or who does not.
             cpu::this().limit_slice();

@@ -1,15 +1,16 @@
 //! `membarrier(2)`: a full barrier on every processor where it matters.
 //!
 //! Every other processor is interrupted, and the call waits until each has
-//! taken an interrupt that came after it began. That is a full barrier, and as
-//! the way back from an interrupt fetches instructions anew, one for code that
-//! was changed; and a thread that was interrupted leaves its restartable
-//! section. With one processor every thread has seen it all already.
+//! taken an interrupt since it began. That is a full barrier
+//! ([`Passes`](ochre_executor::Passes)), and as the way back from an interrupt
+//! fetches instructions anew, one for code that was changed; and a thread that
+//! was interrupted leaves its restartable section. With one processor every
+//! thread has seen it all already.
 
 use ochre_abi::Errno;
 use ochre_hal::cpu::{self, CpuId};
 use ochre_hal::irq;
-use ochre_sync::primitive::atomic::{Ordering, fence};
+use ochre_sync::primitive::atomic::Ordering;
 
 use super::{Call, Outcome};
 use crate::sched::{self, interrupt};
@@ -64,8 +65,6 @@ pub fn membarrier(
     if registered.load(Ordering::Relaxed) & needs != needs {
         return Err(Errno::EPERM);
     }
-    // ORDERING: SeqCst; a full barrier here too.
-    fence(Ordering::SeqCst);
     let is_meant = |other: CpuId| {
         other != cpu::current() && (!only_one || usize::try_from(cpu) == Ok(other.index()))
     };
@@ -76,6 +75,7 @@ pub fn membarrier(
     if awaited == 0 {
         return done(0);
     }
+    // A full barrier here, too.
     let before = interrupt::kicks();
     for other in members(awaited) {
         irq::kick(other);

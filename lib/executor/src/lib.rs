@@ -2,7 +2,8 @@
 //!
 //! `no_std`, no unsafe code, knows nothing of Ochre. A [`Task`] is a state word
 //! and a body; its waker puts it on a run queue; [`Processors`] are the queues
-//! of a machine and decide who runs where; a [`TimerQueue`] wakes by time. What
+//! of a machine and decide who runs where; a [`TimerQueue`] wakes by time;
+//! [`Passes`] tell which processors have been between two tasks or programs. What
 //! polling a body means is the user's business.
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@ extern crate alloc;
 
 mod list;
 mod node;
+mod passes;
 mod policy;
 mod processors;
 mod run_queue;
@@ -20,6 +22,7 @@ mod testing;
 mod timer_queue;
 
 pub use node::TURN_NS;
+pub use passes::Passes;
 pub use policy::{Attributes, MAX_PRIORITY, Policy, virtual_time, weight_of_nice};
 pub use processors::{Machine, Next, Processors};
 pub use run_queue::SLICE_NS;
