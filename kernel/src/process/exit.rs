@@ -12,7 +12,7 @@ use ochre_abi::Errno;
 use ochre_abi::signal::Signal;
 use ochre_hal::power;
 use ochre_hal::user::Access;
-use ochre_sync::primitive::atomic::Ordering;
+use ochre_sync::primitive::atomic::{Ordering, fence};
 
 use super::table::{self, Table};
 use super::{ExitStatus, Next, Pid, Process, Thread, ThreadState};
@@ -92,6 +92,10 @@ pub(super) fn release_tid(thread: &Thread, space: &Arc<AddressSpace>, for_good: 
     if address == 0 || Arc::strong_count(space) <= 2 {
         return;
     }
+    // ORDERING: Release: who finds the word empty finds all that the thread did,
+    // whether it waits in the kernel for that or looks by itself. Neither the
+    // way into the kernel nor the copy orders one store behind another.
+    fence(Ordering::Release);
     // As on Linux, who joins has to wait at the word as a shared one.
     let _: Result<(), Errno> = space.write(address, &0_u32.to_ne_bytes());
     if let Ok(key) = Key::new(space, address, Scope::Shared, Access::Read) {
