@@ -187,6 +187,11 @@ impl Context {
             self.live = false;
             if self.is_loaded() {
                 self.thread_pointer = mrs!("tpidr_el0");
+                // What the program has begun with its caches (`dc`, `ic`) ends
+                // here: the barrier by which it waits for that may come on
+                // another processor, which waits for its own only.
+                // SAFETY: a barrier.
+                unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
                 // SAFETY: an area's image is aligned and long enough.
                 unsafe { fpu::save(self.area.image_pointer()) };
             }
