@@ -123,6 +123,18 @@ pub(super) fn map_early_device(address: u64) -> bool {
     true
 }
 
+unsafe extern "C" {
+    /// Changes the root of the upper half.
+    safe static ochre_change_root: u8;
+}
+
+/// Where in memory the code is that goes to other tables of the upper half: it
+/// has to be executed there, with what TTBR1 is to be in `x0`; changes `x1`,
+/// `x2` and the link register.
+pub(super) fn root_changer() -> u64 {
+    layout::to_physical((&raw const ochre_change_root).addr() as u64)
+}
+
 /// Whether the boot code's tables are the ones in use.
 pub(super) fn has_early_tables() -> bool {
     let root = (&raw const OCHRE_EARLY_TABLES).addr() as u64;
@@ -386,6 +398,31 @@ core::arch::global_asm!(
     "7: msr spsel, #0",
     "ldr x0, ={sctlr_off}",
     "msr sctlr_el1, x0",
+    "isb",
+    "ret",
+
+    // From the boot code's tables of the upper half to those whose TTBR1 is x0:
+    // they map the same addresses in other sizes, and no processor may know an
+    // address in two (Arm ARM, on break-before-make). So there are none for a
+    // moment: to be called at the address in memory, which the lower half maps.
+    // Uses x1 and x2.
+    ".global ochre_change_root",
+    "ochre_change_root:",
+    "mrs x1, tcr_el1",
+    // No walks by TTBR1 (EPD1).
+    "orr x2, x1, #1 << 23",
+    "msr tcr_el1, x2",
+    "isb",
+    "tlbi vmalle1",
+    "dsb nsh",
+    "isb",
+    "msr ttbr1_el1, x0",
+    "isb",
+    "msr tcr_el1, x1",
+    "isb",
+    // That there were none may be remembered, too.
+    "tlbi vmalle1",
+    "dsb nsh",
     "isb",
     "ret",
 

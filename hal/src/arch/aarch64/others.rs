@@ -183,7 +183,8 @@ fn wait(slots: &[Slot]) {
     loop {
         let called = slots
             .iter()
-            .filter(|slot| slot.state.load(Ordering::Acquire) == CALLED);
+            // ORDERING: Relaxed; `number` looks again.
+            .filter(|slot| slot.state.load(Ordering::Relaxed) == CALLED);
         let (now, count) = (clock::now_ns(), called.count());
         if count == 0 {
             return;
@@ -204,6 +205,7 @@ fn number(slots: &[Slot]) -> usize {
     let mut online = 1;
     for slot in slots {
         let affinity = slot.affinity.load(Ordering::Relaxed);
+        // ORDERING: Acquire; see `end_call`.
         match slot.state.load(Ordering::Acquire) {
             READY => {
                 // CAST: below `MAX_CPUS`.
@@ -258,15 +260,17 @@ core::arch::global_asm!(
     // The image's place is not where it is linked, and memory as the others see
     // it is there only now.
     "adrp x1, OCHRE_IMAGE_OFFSET",
-    "ldr x1, [x1, :lo12:OCHRE_IMAGE_OFFSET]",
+    "ldr x20, [x1, :lo12:OCHRE_IMAGE_OFFSET]",
+    // The slot where it is in memory: the upper half is not to be used yet.
+    "sub x0, x21, x20",
+    "ldr x22, [x0, #{root}]",
+    "add x0, x22, #0x800",
+    "bl ochre_change_root",
     "adr x0, ochre_other_high",
-    "add x0, x0, x1",
+    "add x0, x0, x20",
     "br x0",
     "ochre_other_high:",
-    "ldr x0, [x21, #{root}]",
-    "add x1, x0, #0x800",
-    "msr ttbr1_el1, x1",
-    "msr ttbr0_el1, x0",
+    "msr ttbr0_el1, x22",
     "isb",
     "tlbi vmalle1",
     "dsb nsh",

@@ -19,8 +19,8 @@ use ochre_sync::primitive::atomic::Ordering;
 #[cfg(feature = "ktest")]
 use crate::memory::numbers::FORGOTTEN;
 
-use super::features;
 use super::system::mrs;
+use super::{entry, features};
 
 /// Bytes of the half of a root that is the programs'.
 const HALF: u64 = 2048;
@@ -61,24 +61,30 @@ pub(crate) unsafe fn load_root(root: u64, number: u16) {
     }
 }
 
-/// Loads the finished kernel root for the first time.
+/// Loads the finished kernel root for the first time, in place of the boot code's.
 ///
 /// # Safety
 /// `root` maps all that the kernel uses, for ever.
 pub(crate) unsafe fn load_kernel_root(root: u64) {
     // SAFETY: the caller says that the kernel's code, stack and data are where
-    // they were; nothing of the boot code's tables is remembered afterwards.
+    // they were. In between there are none of them, but only the boot code's
+    // lower half, in which the called code lies, and which nothing of is
+    // remembered afterwards.
     unsafe {
         asm!(
             "dsb ish",
-            "msr ttbr1_el1, {high}",
+            "blr {changer}",
             "msr ttbr0_el1, {root}",
             "isb",
             "tlbi vmalle1",
             "dsb nsh",
             "isb",
-            high = in(reg) root + HALF,
+            changer = in(reg) entry::root_changer(),
             root = in(reg) root,
+            in("x0") root + HALF,
+            out("x1") _,
+            out("x2") _,
+            out("x30") _,
             options(nostack, preserves_flags),
         );
     }

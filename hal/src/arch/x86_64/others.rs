@@ -210,7 +210,8 @@ fn wait(apic: &LocalApic, slots: &[Slot]) {
         let passed = clock::now_ns().saturating_sub(began);
         let mut waiting = false;
         for slot in slots {
-            match slot.state.load(Ordering::Acquire) {
+            // ORDERING: Relaxed; `number` looks again.
+            match slot.state.load(Ordering::Relaxed) {
                 CALLED if passed > PATIENCE_NS => {
                     // ORDERING: Relaxed; nothing is read on either side.
                     let _ = slot.state.compare_exchange(
@@ -248,6 +249,8 @@ fn number(slots: &[Slot]) -> usize {
     let mut online = 1;
     for slot in slots {
         let id = slot.apic_id.load(Ordering::Relaxed);
+        // ORDERING: Acquire pairs with the Release in `come`: what the processor
+        // did before is done.
         match slot.state.load(Ordering::Acquire) {
             READY if !is_in_time(slot) => {
                 log::error!("the counter of the processor with APIC number {id} is not in step");
@@ -308,6 +311,7 @@ pub(super) extern "C" fn come(slot: &'static Slot) -> ! {
     unsafe { idt::load() };
     let apic = apic::local().filter(|_| features::are_those_here());
     let Some(apic) = apic else {
+        // ORDERING: Release; see `number`.
         slot.state.store(UNFIT, Ordering::Release);
         power::halt()
     };
