@@ -7,10 +7,10 @@
 //! The device is told the page's address (how, each machine knows), does the
 //! transfer, and sets control to 0, or to [`FAILED`].
 
-use ochre_sync::primitive::atomic::{Ordering, fence};
 use ochre_sync::primitive::spin_loop;
 
 use crate::arch::machine::firmware::Doorbell;
+use crate::arch::machine::system::order_with_devices;
 use crate::memory::PAGE_SIZE;
 use crate::memory::shared_page::SharedPage;
 
@@ -100,16 +100,16 @@ impl Firmware {
         self.page.write_u32(LENGTH, len.swap_bytes());
         self.page
             .write_u64(PLACE, (page + DATA as u64).swap_bytes());
-        // ORDERING: SeqCst; the command is in memory before the device is told of it.
-        fence(Ordering::SeqCst);
+        // The command is in memory before the device is told of it.
+        order_with_devices();
         // SAFETY: the command and what it names are inside the page, which is
         // set aside for the device: it is given back only if no transfer is late.
         unsafe { self.doorbell.ring(page) };
         for _ in 0..PATIENCE {
             match self.page.read_u32(CONTROL).swap_bytes() {
                 0 => {
-                    // ORDERING: SeqCst; what is read of the data is read after this.
-                    fence(Ordering::SeqCst);
+                    // What is read of the data is read after this.
+                    order_with_devices();
                     return Some(());
                 }
                 control if control & FAILED != 0 => return None,
