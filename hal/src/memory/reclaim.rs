@@ -52,14 +52,16 @@ static EMPTIED: AtomicBool = AtomicBool::new(false);
 /// until so many frames may be had without touching the reserve.
 #[cold]
 pub fn give(frames: usize) -> Given {
+    // Before the frames are counted: else an answer that comes in between is
+    // neither counted nor waited for.
+    // ORDERING: Acquire pairs with the Release in `hand_over`: the counts of free
+    // frames are as new as the answers.
+    let comes = ASKED.load(Ordering::Acquire) != 0;
     heap::reclaim();
     if frames::has_headroom(frames) {
         EMPTIED.store(false, Ordering::Relaxed);
         return Given::Enough;
     }
-    // ORDERING: Acquire pairs with the Release in `hand_over`: the counts of free
-    // frames are as new as the answers.
-    let comes = ASKED.load(Ordering::Acquire) != 0;
     if comes || !EMPTIED.swap(true, Ordering::Relaxed) && ask_others() {
         Given::Soon
     } else {
