@@ -36,7 +36,8 @@
 //! # Machines that tell all processors at once
 //! There ([`tlb::BROADCASTS`]) nothing is marked but that a space has ended, and
 //! who uses user memory looks for the root only (`numbers`); `mode` is for
-//! whoever looks for processors that are stuck.
+//! whoever looks for processors that are stuck, and [`IDLE`] for whoever sends
+//! processors home.
 //!
 //! # One processor
 //! Then `space` is the bare root, and the way to user memory is a comparison.
@@ -118,8 +119,9 @@ impl Presence {
     /// Says where the processor is going, before it looks at [`needs`](Self::needs).
     #[inline]
     pub(super) fn announce(&self, mode: u32) {
-        if tlb::BROADCASTS {
-            // ORDERING: Relaxed; nobody waits for it.
+        if tlb::BROADCASTS && mode != IDLE {
+            // ORDERING: Relaxed; nobody waits for it. Of one that goes to sleep
+            // a space's end must know, or it keeps the root for as long.
             self.mode.0.store(mode, Ordering::Relaxed);
         } else {
             // ORDERING: SeqCst: a full barrier between this and the look at
@@ -171,6 +173,7 @@ impl Presence {
         } else {
             forget_range(range);
         }
+        // ORDERING: SeqCst: the new root is loaded before it is all there is.
         self.space.fetch_and(!BUSY, Ordering::SeqCst);
         if before & HOLD != 0 {
             quarantine::passed();
