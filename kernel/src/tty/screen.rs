@@ -254,15 +254,19 @@ pub fn key_modes() -> KeyModes {
 
 /// Has the screen painted soon. From anywhere: takes no lock and wakes nobody.
 pub fn note() {
-    NOTED.store(true, Ordering::Relaxed);
+    // ORDERING: Release: who takes the note paints what was there to be noted. A
+    // swap, not a store: what an earlier note released stays released.
+    NOTED.swap(true, Ordering::Release);
 }
 
 /// Wakes the painter if there was something to [`note`]: what the executor does
 /// between two tasks.
 #[inline]
 pub fn look() {
+    // ORDERING: Relaxed for a look between any two tasks; Acquire for who takes
+    // the note, see `note`.
     if NOTED.load(Ordering::Relaxed)
-        && NOTED.swap(false, Ordering::Relaxed)
+        && NOTED.swap(false, Ordering::Acquire)
         && let Some(screen) = SCREEN.get()
     {
         screen.changed.wake();
