@@ -52,6 +52,8 @@ fn wake(word: *const AtomicU32, count: usize) -> usize {
             .position(|sleeper| sleeper.address == address(word))
     {
         let sleeper = sleepers.remove(index);
+        // ORDERING: Release pairs with the Acquire in `wait`; no more than a
+        // system call that comes back would give.
         sleeper.woken.store(true, Ordering::Release);
         sleeper.thread.unpark();
         woken += 1;
@@ -81,6 +83,7 @@ impl Blocking for Model {
                 woken: Arc::clone(&woken),
             });
         }
+        // ORDERING: Acquire; see `wake`.
         while !woken.load(Ordering::Acquire) {
             thread::park();
         }

@@ -296,6 +296,7 @@ impl<T: Ord + Send + Sync + 'static, D: Domain> List<T, D> {
                     };
                 };
                 let entry = node.value();
+                // ORDERING: Acquire, as said above.
                 let next = entry.next.load(Ordering::Acquire);
                 if is_marked(next) {
                     if !self.unlink(before, at, unmarked(next)) {
