@@ -267,15 +267,20 @@ fn edit_and_change(running: &mut Running) -> Result<()> {
     wait(running, "an empty file", |text| text.row(1) == "~")?;
     running.control()?.type_text("ifirst line\nlast\x1b")?;
     wait(running, "what was typed", |text| text.row(1) == "last")?;
-    // An escape soon before another one would be taken for part of it.
-    wait(running, "that vi takes commands", |text| {
-        text.row(24).starts_with("- ")
-    })?;
+    // An escape soon before another key might be taken for part of it.
+    let takes_commands = |running: &mut Running| {
+        wait(running, "that vi takes commands", |text| {
+            text.row(24).starts_with("- ")
+        })
+    };
+    takes_commands(running)?;
     running.control()?.press(&["up"])?;
     wait(running, "the first line as vi's", |text| {
         text.row(24).contains(" 1/2 ")
     })?;
-    running.control()?.type_text("A!\x1b:wq\n")?;
+    running.control()?.type_text("A!\x1b")?;
+    takes_commands(running)?;
+    running.control()?.type_text(":wq\n")?;
     has(running, "ready>")?;
     running.control()?.type_text("clear; nl /tmp/note\n")?;
     has(running, "     1  first line!")?;
