@@ -31,7 +31,7 @@
 //! | `keys` | a task for each key that is pressed; ok |
 //! | `log-storm` | every processor logs from its alarms; most is left out and counted; ok |
 //! | `hang` | nothing for ever: the host has to say so |
-//! | `stuck` | a report of where the second processor is; then a panic |
+//! | `stuck` | a report of where one of the other processors is; then a panic |
 
 mod keys;
 mod storm;
@@ -361,10 +361,21 @@ fn stuck_for_ever() -> ! {
     }
 }
 
-/// The second processor never comes back, and this one sleeps.
+/// One of the others never comes back: of many one in the middle, which another
+/// than the first looks after. The others sleep.
+fn one_is_stuck() -> ! {
+    if cpu::current().index() == (smp::present() / 2).max(1) {
+        stuck_for_ever()
+    }
+    loop {
+        let _ = cpu::wait_for_interrupt();
+    }
+}
+
+/// One of the other processors never comes back, and this one sleeps.
 fn stuck() {
     smp::watch::set_limit(200_000_000);
-    smp::start_others(stuck_for_ever);
+    smp::start_others(one_is_stuck);
     while smp::watch::reports() == 0 {
         let _ = cpu::wait_for_interrupt();
     }

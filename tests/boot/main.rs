@@ -78,7 +78,7 @@ const WITH_OTHERS: [(&str, &[u32]); 5] = [
     ("wake-from-idle", &[2, 4]),
     ("panic-elsewhere", &[2, 4]),
     ("overflow-elsewhere", &[2]),
-    ("stuck", &[2]),
+    ("stuck", &[2, 4, 8]),
 ];
 
 /// What is tried where the machine tells of what is pending.
@@ -174,8 +174,12 @@ fn expected(arch: Arch, name: &str) -> Expected {
         ],
         "overflow-elsewhere" => &["kernel stack overflow", "recurse", "on processor 1"],
         // Where it is only an interrupt that cannot be masked can tell.
-        "stuck" if arm => &["processor 1 is stuck", "on purpose"],
-        "stuck" => &["processor 1 is stuck", "stuck_for_ever", "on purpose"],
+        "stuck" if arm => &[" is stuck: in the kernel for ", "on purpose"],
+        "stuck" => &[
+            " is stuck: in the kernel for ",
+            "stuck_for_ever",
+            "on purpose",
+        ],
         _ => return Holds,
     })
 }

@@ -15,7 +15,10 @@
 //! of a processor that wakes for it while it could sleep. Neither is done.
 //!
 //! Where nothing interrupts a processor in the kernel (AArch64), who watches
-//! tells of it, and the processor itself once it goes on.
+//! tells of it, and the processor itself once it goes on. Interrupts of the
+//! controller's group 0 have a mask of their own there, but belong to the
+//! firmware where there is one; masking by priority would cost an access to the
+//! controller at each entry.
 
 use core::fmt::{self, Write};
 

@@ -9,7 +9,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use ochre_tool::{arch::Arch, user_build::build_for};
+use ochre_tool::{
+    arch::Arch,
+    user_build::{build_dynamic, build_for},
+};
 use rustix::process::{Pid, Signal};
 
 use support::{Terminal, ochre, run, run_with};
@@ -100,6 +103,33 @@ fn what_is_not_there_or_no_program_is_said() {
     let done = run(&["--root", dir.path().to_str().unwrap(), "/text"]);
     assert!(done.status.is_some_and(|status| status != 0));
     assert!(done.stderr().contains("/text"), "{}", done.stderr());
+}
+
+/// Programs of `user/` as they are built for Linux, by their path, linked either
+/// way: what they print here they print in a guest with any number of processors.
+#[test]
+fn our_programs_with_threads_unmodified() {
+    let linked = |name| build_for(Arch::X86_64, name).unwrap();
+    let threads = linked("threads");
+    let [pthreads, dynamic] = [
+        linked("pthreads"),
+        build_dynamic(Arch::X86_64, "pthreads").unwrap(),
+    ];
+    for (program, what, processors) in [
+        (&threads, "philosophers", "1"),
+        (&threads, "tasks", "4"),
+        (&pthreads, "conditions", "2"),
+        (&dynamic, "cancel", "2"),
+        (&dynamic, "mutexes", "4"),
+    ] {
+        let path = program.to_str().unwrap();
+        let here = Command::new(program).arg(what).output().unwrap();
+        assert!(here.status.success() && !here.stdout.is_empty(), "{what}");
+        let done = run(&["--smp", processors, path, what]);
+        assert_eq!(done.status, Some(0), "{path} {what}: {}", done.stderr());
+        let printed = String::from_utf8_lossy(&here.stdout);
+        assert_eq!(done.stdout(), printed, "{path} {what}");
+    }
 }
 
 /// A program that this host cannot run itself, cross-built and linked

@@ -33,9 +33,10 @@ use std::{env, process::ExitCode};
 /// A program: what it is called, and what it does.
 type Program = (&'static str, fn());
 
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 12] = [
     ("mutexes", mutexes::run),
     ("inheriting", mutexes::run_inheriting),
+    ("protecting", mutexes::run_protecting),
     ("rwlocks", rwlocks::run),
     ("conditions", conditions::run),
     ("others", others::run),

@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::{
     name,
-    pthread::{Kind, Mutex, after, reached},
+    pthread::{Kind, Mutex, after, priority, reached, set_priority},
 };
 
 const SHORT: Duration = Duration::from_millis(10);
@@ -60,6 +60,86 @@ pub(crate) fn run_inheriting() {
         ("inheriting, robust, recursive", recursive),
     ]);
     owners_death(robust);
+}
+
+/// Those that lift who has them to a priority of their own; who has none, as it is
+/// no real-time thread, is refused them by glibc.
+pub(crate) fn run_protecting() {
+    /// Above what the threads have here.
+    const CEILING: i32 = 5;
+    println!("a real-time thread {}", name(set_priority(1)));
+    let kind = |kind, ceiling| Kind {
+        protocol: libc::PTHREAD_PRIO_PROTECT,
+        ceiling,
+        ..Kind::plain(kind)
+    };
+    for ceiling in [-1, 0, 1000] {
+        let made = Mutex::new(kind(libc::PTHREAD_MUTEX_NORMAL, ceiling));
+        println!("ceiling {ceiling}: {:?}", made.map(drop).map_err(name));
+    }
+    for (what, of) in [
+        ("protecting", libc::PTHREAD_MUTEX_NORMAL),
+        ("protecting, error-checking", libc::PTHREAD_MUTEX_ERRORCHECK),
+        ("protecting, recursive", libc::PTHREAD_MUTEX_RECURSIVE),
+    ] {
+        println!("-- {what}");
+        match Mutex::new(kind(of, CEILING)) {
+            Ok(mutex) => protecting(&mutex, of),
+            Err(error) => println!("not to be had: {}", name(error)),
+        }
+    }
+    println!("-- ceilings");
+    let plain = Mutex::new(Kind::plain(libc::PTHREAD_MUTEX_NORMAL)).expect("of a usual kind");
+    println!("of another kind {:?}", plain.ceiling().map_err(name));
+    let Ok(mutex) = Mutex::new(kind(libc::PTHREAD_MUTEX_NORMAL, CEILING)) else {
+        println!("not to be had");
+        return;
+    };
+    println!("it is {:?}", mutex.ceiling().map_err(name));
+    println!("raised from {:?}", mutex.set_ceiling(7).map_err(name));
+    println!("it is {:?}", mutex.ceiling().map_err(name));
+    println!("too high {:?}", mutex.set_ceiling(1000).map_err(name));
+    mutex.lock();
+    println!("in it {}", priority());
+    mutex.unlock();
+    println!("after it {}", priority());
+    // Who has a higher priority than the ceiling may not have the mutex.
+    let answers = thread::spawn(move || {
+        let lifted = set_priority(9);
+        (name(lifted), name(mutex.lock()))
+    })
+    .join()
+    .expect("it does not panic");
+    println!("from above it {answers:?}");
+}
+
+/// What is asked of one that protects. The other thread is there before anybody
+/// is lifted: it would be born with that priority.
+fn protecting(mutex: &Mutex, kind: i32) {
+    let steps = std::sync::Barrier::new(2);
+    thread::scope(|scope| {
+        let steps = &steps;
+        let other = scope.spawn(move || {
+            steps.wait();
+            let until = after(libc::CLOCK_REALTIME, SHORT);
+            let answers = [mutex.try_lock(), mutex.lock_until(until)];
+            let late = reached(libc::CLOCK_REALTIME, until);
+            steps.wait();
+            (answers.map(name), late)
+        });
+        println!("lock {}, {}", name(mutex.lock()), priority());
+        if kind != libc::PTHREAD_MUTEX_NORMAL {
+            println!("lock again {}", name(mutex.lock()));
+        }
+        steps.wait();
+        steps.wait();
+        println!("another tries and waits {:?}", other.join().ok());
+        println!("unlock {}, {}", name(mutex.unlock()), priority());
+        if kind != libc::PTHREAD_MUTEX_NORMAL {
+            println!("unlock again {}, {}", name(mutex.unlock()), priority());
+        }
+    });
+    contended(mutex);
 }
 
 fn each(kinds: &[(&str, Kind)]) {

@@ -20,6 +20,29 @@ unsafe extern "C" {
         clock: clockid_t,
         until: *const timespec,
     ) -> c_int;
+    fn pthread_mutexattr_setprioceiling(
+        attributes: *mut libc::pthread_mutexattr_t,
+        ceiling: c_int,
+    ) -> c_int;
+    fn pthread_mutex_getprioceiling(
+        mutex: *const libc::pthread_mutex_t,
+        ceiling: *mut c_int,
+    ) -> c_int;
+    fn pthread_mutex_setprioceiling(
+        mutex: *mut libc::pthread_mutex_t,
+        ceiling: c_int,
+        old: *mut c_int,
+    ) -> c_int;
+    fn pthread_rwlock_clockrdlock(
+        lock: *mut libc::pthread_rwlock_t,
+        clock: clockid_t,
+        until: *const timespec,
+    ) -> c_int;
+    fn pthread_rwlock_clockwrlock(
+        lock: *mut libc::pthread_rwlock_t,
+        clock: clockid_t,
+        until: *const timespec,
+    ) -> c_int;
     fn pthread_cond_clockwait(
         cond: *mut libc::pthread_cond_t,
         mutex: *mut libc::pthread_mutex_t,
@@ -37,9 +60,12 @@ unsafe extern "C" {
 }
 
 /// `PTHREAD_RWLOCK_PREFER_READER_NP`, which the crate `libc` does not have.
-const PREFER_READER: c_int = 0;
+pub(crate) const PREFER_READER: c_int = 0;
+/// `PTHREAD_RWLOCK_PREFER_WRITER_NP`, likewise: glibc lets readers past waiting
+/// writers all the same, as they may have the lock already.
+pub(crate) const PREFER_WRITER_RECURSIVE: c_int = 1;
 /// `PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP`, likewise.
-const PREFER_WRITER: c_int = 2;
+pub(crate) const PREFER_WRITER: c_int = 2;
 
 /// A C object at an address of its own.
 #[derive(Debug)]
@@ -164,6 +190,8 @@ pub(crate) struct Kind {
     pub(crate) protocol: c_int,
     /// Whether the death of its owner is told to the next one.
     pub(crate) robust: bool,
+    /// With `PTHREAD_PRIO_PROTECT`: the priority that who has it is lifted to.
+    pub(crate) ceiling: c_int,
 }
 
 impl Kind {
@@ -173,6 +201,7 @@ impl Kind {
             kind,
             protocol: libc::PTHREAD_PRIO_NONE,
             robust: false,
+            ceiling: 0,
         }
     }
 }
@@ -212,9 +241,29 @@ impl Mutex {
         check(unsafe { libc::pthread_mutexattr_setrobust(attributes, robust) })?;
         // SAFETY: as above.
         check(unsafe { libc::pthread_mutexattr_setpshared(attributes, sharing(shared)) })?;
+        if kind.protocol == libc::PTHREAD_PRIO_PROTECT {
+            // SAFETY: as above.
+            check(unsafe { pthread_mutexattr_setprioceiling(attributes, kind.ceiling) })?;
+        }
         // SAFETY: the place is the caller's promise, the attributes are
         // initialised.
         check(unsafe { libc::pthread_mutex_init(place, attributes) })
+    }
+
+    /// The priority that who has it is lifted to, or the error.
+    pub(crate) fn ceiling(&self) -> Result<c_int, c_int> {
+        let mut ceiling = 0;
+        // SAFETY: initialised; the ceiling is a local.
+        check(unsafe { pthread_mutex_getprioceiling(self.0.get(), &raw mut ceiling) })?;
+        Ok(ceiling)
+    }
+
+    /// Changes it, and gives what it was.
+    pub(crate) fn set_ceiling(&self, ceiling: c_int) -> Result<c_int, c_int> {
+        let mut old = 0;
+        // SAFETY: initialised; the old ceiling is a local.
+        check(unsafe { pthread_mutex_setprioceiling(self.0.get(), ceiling, &raw mut old) })?;
+        Ok(old)
     }
 
     /// Waits for it until a moment of the real-time clock.
@@ -231,23 +280,41 @@ impl Mutex {
 }
 
 impl RwLock {
-    /// A lock that lets readers past waiting writers, or that does not.
-    pub(crate) fn new(writers_first: bool) -> Self {
-        let kind = if writers_first {
-            PREFER_WRITER
-        } else {
-            PREFER_READER
-        };
-        let lock = Pinned::new();
+    /// A lock of this kind, like [`PREFER_READER`].
+    pub(crate) fn new(kind: c_int) -> Self {
+        let place = Pinned::new();
+        // SAFETY: the place is not used yet, and stays where it is.
+        unsafe { Self::init(place.get(), kind, false) };
+        Self(place)
+    }
+
+    /// Initialises one at a place, for several processes if asked.
+    ///
+    /// # Safety
+    /// The place is valid for writes and holds none that is in use.
+    pub(crate) unsafe fn init(place: *mut libc::pthread_rwlock_t, kind: c_int, shared: bool) {
         let mut attributes = MaybeUninit::uninit();
         let attributes = attributes.as_mut_ptr();
         // SAFETY: a local place for the attributes.
         expect(unsafe { libc::pthread_rwlockattr_init(attributes) });
-        // SAFETY: initialised above.
+        // SAFETY: initialised above; here and in the next call.
         expect(unsafe { libc::pthread_rwlockattr_setkind_np(attributes, kind) });
-        // SAFETY: a place of ours and initialised attributes.
-        expect(unsafe { libc::pthread_rwlock_init(lock.get(), attributes) });
-        Self(lock)
+        // SAFETY: as above.
+        expect(unsafe { libc::pthread_rwlockattr_setpshared(attributes, sharing(shared)) });
+        // SAFETY: the place is the caller's promise.
+        expect(unsafe { libc::pthread_rwlock_init(place, attributes) });
+    }
+
+    /// Waits for a share until a moment of this clock.
+    pub(crate) fn read_by(&self, clock: clockid_t, until: timespec) -> c_int {
+        // SAFETY: initialised; the time lives for the call.
+        unsafe { pthread_rwlock_clockrdlock(self.0.get(), clock, &raw const until) }
+    }
+
+    /// Waits for the whole until a moment of this clock.
+    pub(crate) fn write_by(&self, clock: clockid_t, until: timespec) -> c_int {
+        // SAFETY: as above.
+        unsafe { pthread_rwlock_clockwrlock(self.0.get(), clock, &raw const until) }
     }
 
     /// Waits for a share until a moment of the real-time clock.
@@ -316,6 +383,21 @@ impl Barrier {
         check(unsafe { libc::pthread_barrier_init(place.get(), ptr::null(), count) })?;
         Ok(Self(place))
     }
+
+    /// Initialises one at a place, for several processes.
+    ///
+    /// # Safety
+    /// The place is valid for writes and holds none that is in use.
+    pub(crate) unsafe fn init(place: *mut libc::pthread_barrier_t, count: u32) {
+        let mut attributes = MaybeUninit::uninit();
+        let attributes = attributes.as_mut_ptr();
+        // SAFETY: a local place for the attributes.
+        expect(unsafe { libc::pthread_barrierattr_init(attributes) });
+        // SAFETY: initialised above.
+        expect(unsafe { libc::pthread_barrierattr_setpshared(attributes, sharing(true)) });
+        // SAFETY: the place is the caller's promise.
+        expect(unsafe { libc::pthread_barrier_init(place, attributes, count) });
+    }
 }
 
 impl Spin {
@@ -367,6 +449,27 @@ fn check(answer: c_int) -> Result<(), c_int> {
 #[track_caller]
 fn expect(answer: c_int) {
     assert_eq!(answer, 0, "initialising with valid arguments");
+}
+
+/// The kernel's policy and priority of this thread.
+pub(crate) fn priority() -> String {
+    let mut parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: asks about the calling thread.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    // SAFETY: likewise; the parameter is a local.
+    unsafe { libc::sched_getparam(0, &raw mut parameter) };
+    format!("policy {policy}, priority {}", parameter.sched_priority)
+}
+
+/// Makes this thread a real-time one.
+pub(crate) fn set_priority(priority: c_int) -> c_int {
+    let parameter = libc::sched_param {
+        sched_priority: priority,
+    };
+    // SAFETY: takes nothing.
+    let own = unsafe { libc::pthread_self() };
+    // SAFETY: the calling thread; the parameter lives for the call.
+    unsafe { libc::pthread_setschedparam(own, libc::SCHED_FIFO, &raw const parameter) }
 }
 
 /// What a clock shows.

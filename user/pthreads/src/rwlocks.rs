@@ -8,18 +8,23 @@ use std::thread;
 
 use crate::{
     name,
-    pthread::{Barrier, RwLock, after, reached},
+    pthread::{
+        Barrier, PREFER_READER, PREFER_WRITER, PREFER_WRITER_RECURSIVE, RwLock, after, reached,
+    },
 };
 
 const SHORT: Duration = Duration::from_millis(10);
 
 pub(crate) fn run() {
     println!("-- readers preferred");
-    one(&RwLock::new(false));
+    one(&RwLock::new(PREFER_READER));
+    println!("-- writers preferred, readers may have it already");
+    one(&RwLock::new(PREFER_WRITER_RECURSIVE));
     println!("-- writers preferred");
-    let lock = RwLock::new(true);
+    let lock = RwLock::new(PREFER_WRITER);
     one(&lock);
     waiting_writer(&lock);
+    either_clock(&lock);
     together();
 }
 
@@ -63,6 +68,36 @@ fn one(lock: &RwLock) {
     );
     println!("unlock {}", name(lock.unlock()));
     counted(lock);
+}
+
+/// Time runs out on either clock, and not before.
+fn either_clock(lock: &RwLock) {
+    for (what, clock) in [
+        ("real time", libc::CLOCK_REALTIME),
+        ("monotonic", libc::CLOCK_MONOTONIC),
+    ] {
+        lock.write();
+        let until = after(clock, SHORT);
+        let answers = elsewhere(|| [lock.read_by(clock, until), lock.write_by(clock, until)]);
+        println!(
+            "by {what} reads {}, writes {}, not before {}",
+            name(answers[0]),
+            name(answers[1]),
+            reached(clock, until)
+        );
+        lock.unlock();
+        let until = after(clock, SHORT);
+        let free = elsewhere(|| {
+            let answers = [lock.read_by(clock, until), lock.unlock()];
+            [
+                answers[0],
+                answers[1],
+                lock.write_by(clock, until),
+                lock.unlock(),
+            ]
+        });
+        println!("a free one {:?}", free.map(name));
+    }
 }
 
 /// Two words that only the lock keeps equal.
@@ -138,7 +173,7 @@ fn waiting_writer(lock: &RwLock) {
 
 /// Readers are inside at the same time.
 fn together() {
-    let lock = RwLock::new(false);
+    let lock = RwLock::new(PREFER_READER);
     let inside = Barrier::new(3).expect("three is a valid count");
     thread::scope(|scope| {
         for _ in 0..3 {

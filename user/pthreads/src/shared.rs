@@ -12,11 +12,19 @@ use crate::{name, pthread, pthread::Kind};
 struct Common {
     mutex: libc::pthread_mutex_t,
     robust: libc::pthread_mutex_t,
+    inheriting: libc::pthread_mutex_t,
+    rwlock: libc::pthread_rwlock_t,
+    barrier: libc::pthread_barrier_t,
     cond: libc::pthread_cond_t,
     semaphore: libc::sem_t,
     count: AtomicU32,
     turn: AtomicU32,
+    words: [AtomicU32; 2],
+    torn: AtomicU32,
 }
+
+/// Processes that meet at the barrier.
+const MEETING: u32 = 3;
 
 pub(crate) fn run() {
     let Some(common) = map() else {
@@ -26,6 +34,9 @@ pub(crate) fn run() {
     let Places {
         mutex,
         robust,
+        inheriting,
+        rwlock,
+        barrier,
         cond,
         semaphore,
     } = places(common);
@@ -42,18 +53,36 @@ pub(crate) fn run() {
     unsafe { pthread::Cond::init(cond, libc::CLOCK_MONOTONIC, true) };
     // SAFETY: as above.
     unsafe { libc::sem_init(semaphore, 1, 0) };
-    println!("made {made:?} {made_robust:?}");
+    let kind = Kind {
+        protocol: libc::PTHREAD_PRIO_INHERIT,
+        ..kind
+    };
+    // SAFETY: as above.
+    let made_inheriting = unsafe { pthread::Mutex::init(inheriting, kind, true) };
+    // SAFETY: as above.
+    unsafe { pthread::RwLock::init(rwlock, pthread::PREFER_WRITER, true) };
+    // SAFETY: as above.
+    unsafe { pthread::Barrier::init(barrier, MEETING) };
+    println!("made {made:?} {made_robust:?} {made_inheriting:?}");
     // SAFETY: what is initialised in there is only reached through the
     // atomics in it and the C library.
     let common = unsafe { common.as_ref() };
     counting(common, mutex, semaphore);
     turns(common, mutex, cond);
+    println!("-- robust");
     death(robust);
+    println!("-- inheriting and robust");
+    death(inheriting);
+    reading(common, rwlock);
+    meeting(barrier);
 }
 
 struct Places {
     mutex: *mut libc::pthread_mutex_t,
     robust: *mut libc::pthread_mutex_t,
+    inheriting: *mut libc::pthread_mutex_t,
+    rwlock: *mut libc::pthread_rwlock_t,
+    barrier: *mut libc::pthread_barrier_t,
     cond: *mut libc::pthread_cond_t,
     semaphore: *mut libc::sem_t,
 }
@@ -83,12 +112,21 @@ fn places(common: NonNull<Common>) -> Places {
     // SAFETY: inside the mapping.
     let robust = unsafe { &raw mut (*common).robust };
     // SAFETY: inside the mapping.
+    let inheriting = unsafe { &raw mut (*common).inheriting };
+    // SAFETY: inside the mapping.
+    let rwlock = unsafe { &raw mut (*common).rwlock };
+    // SAFETY: inside the mapping.
+    let barrier = unsafe { &raw mut (*common).barrier };
+    // SAFETY: inside the mapping.
     let cond = unsafe { &raw mut (*common).cond };
     // SAFETY: inside the mapping.
     let semaphore = unsafe { &raw mut (*common).semaphore };
     Places {
         mutex,
         robust,
+        inheriting,
+        rwlock,
+        barrier,
         cond,
         semaphore,
     }
@@ -169,6 +207,70 @@ fn turns(common: &Common, mutex: *mut libc::pthread_mutex_t, cond: *mut libc::pt
     play(0);
     wait(child);
     println!("{} turns", common.turn.load(Ordering::Relaxed));
+}
+
+/// Two processes write two words, two see them equal.
+fn reading(common: &Common, rwlock: *mut libc::pthread_rwlock_t) {
+    let write = || {
+        for n in 0..150_u32 {
+            on!(pthread_rwlock_wrlock(rwlock));
+            // ORDERING: the lock orders it.
+            let old = common.words[0].load(Ordering::Relaxed);
+            common.words[0].store(old + 1, Ordering::Relaxed);
+            if n.is_multiple_of(16) {
+                std::thread::yield_now();
+            }
+            common.words[1].store(old + 1, Ordering::Relaxed);
+            on!(pthread_rwlock_unlock(rwlock));
+        }
+    };
+    let read = || {
+        for _ in 0..150 {
+            on!(pthread_rwlock_rdlock(rwlock));
+            let seen = common
+                .words
+                .each_ref()
+                .map(|word| word.load(Ordering::Relaxed));
+            if seen[0] != seen[1] {
+                common.torn.fetch_add(1, Ordering::Relaxed);
+            }
+            on!(pthread_rwlock_unlock(rwlock));
+        }
+    };
+    let children = [process(write), process(write), process(read), process(read)];
+    for child in children {
+        wait(child);
+    }
+    println!(
+        "two processes wrote {}, two saw {} torn",
+        common.words[0].load(Ordering::Relaxed),
+        common.torn.load(Ordering::Relaxed)
+    );
+}
+
+/// Processes meet, again and again; one of them is told each time.
+fn meeting(barrier: *mut libc::pthread_barrier_t) {
+    let children: Vec<_> = (0..MEETING)
+        .map(|_| {
+            // SAFETY: this program has one thread here.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let serial = (0..30)
+                    .filter(|_| {
+                        on!(pthread_barrier_wait(barrier)) == libc::PTHREAD_BARRIER_SERIAL_THREAD
+                    })
+                    .count();
+                // SAFETY: takes a number and does not return.
+                unsafe { libc::_exit(serial as i32) };
+            }
+            child
+        })
+        .collect();
+    let told: i32 = children
+        .into_iter()
+        .map(|child| libc::WEXITSTATUS(wait(child)))
+        .sum();
+    println!("{MEETING} processes met {told} times");
 }
 
 /// A process that is killed leaves its robust mutex to be found.
