@@ -2,8 +2,9 @@
 //!
 //! The kernel has no floating-point code (it is built for the target without),
 //! so a program's state stays in the registers while the kernel runs, until
-//! something else is to run. An image is the 32 vector registers, then FPSR
-//! and FPCR. Any bits are a valid image: FPCR takes what it knows.
+//! something else is to run (`context.rs` says when, and why then). An image is
+//! the 32 vector registers, then FPSR and FPCR. Any bits are a valid image: FPCR
+//! takes what it knows.
 
 /// Bytes of an image: the vector registers, FPSR, FPCR.
 pub(super) const IMAGE_BYTES: usize = 528;
