@@ -20,17 +20,28 @@ const ADDRESS_CELLS: usize = 2;
 /// A node, as far as addresses in it go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bus<'a> {
-    /// How its children write addresses.
-    pub(crate) cells: Cells,
+    /// How its children write addresses ([`Cells`]), in little room: a node has
+    /// one of these for each node around it.
+    pub(crate) address_cells: u8,
+    pub(crate) size_cells: u8,
     pub(crate) ranges: Option<&'a [u8]>,
 }
 
 impl Bus<'_> {
     /// A node that says nothing.
     pub(crate) const SILENT: Bus<'static> = Bus {
-        cells: Cells::DEFAULT,
+        address_cells: Cells::DEFAULT.address as u8,
+        size_cells: Cells::DEFAULT.size as u8,
         ranges: None,
     };
+
+    /// How its children write addresses.
+    pub(crate) fn cells(&self) -> Cells {
+        Cells {
+            address: self.address_cells.into(),
+            size: self.size_cells.into(),
+        }
+    }
 
     /// What children of this bus call `region`, as it is called around the bus,
     /// where an address has so many cells.
@@ -39,7 +50,7 @@ impl Bus<'_> {
         if ranges.is_empty() {
             return Some(region.clone());
         }
-        let Cells { address, size } = self.cells;
+        let Cells { address, size } = self.cells();
         if address > ADDRESS_CELLS || address_cells > ADDRESS_CELLS {
             return None;
         }
@@ -66,7 +77,7 @@ impl Bus<'_> {
 pub(crate) fn to_processor(buses: &[Bus<'_>], region: Range<u64>) -> Option<Range<u64>> {
     let mut pairs = buses.windows(2).rev();
     pairs.try_fold(region, |region, pair| match pair {
-        [around, bus] => bus.outside(around.cells.address, &region),
+        [around, bus] => bus.outside(around.cells().address, &region),
         _ => None,
     })
 }

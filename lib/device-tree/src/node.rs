@@ -84,7 +84,7 @@ impl<'a> Node<'a> {
     /// How the parent writes addresses: what `reg` is made of.
     #[must_use]
     pub fn cells(&self) -> Cells {
-        self.buses().last().map_or(Cells::DEFAULT, |bus| bus.cells)
+        self.buses().last().map_or(Cells::DEFAULT, Bus::cells)
     }
 
     fn buses(&self) -> &[Bus<'a>] {
@@ -143,11 +143,16 @@ impl<'a> Node<'a> {
         words.iter().map(|word| u32::from_be_bytes(*word))
     }
 
+    /// What the node says that it is like, the most alike first.
+    pub fn compatible(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let list = self.property(b"compatible").unwrap_or_default();
+        list.split(|byte| *byte == 0).filter(|one| !one.is_empty())
+    }
+
     /// Whether the node says that it is like `what`.
     #[must_use]
     pub fn is_compatible(&self, what: &[u8]) -> bool {
-        self.property(b"compatible")
-            .is_some_and(|list| list.split(|byte| *byte == 0).any(|one| one == what))
+        self.compatible().any(|one| one == what)
     }
 
     /// Whether the node is in use: it has no `status`, or `okay`, and so have
@@ -279,12 +284,12 @@ impl<'a> Nodes<'a> {
         let (mut phandle, mut takes_interrupts) = (0, false);
         for (name, value) in node.properties() {
             let count = |default| {
-                let wanted = handle(value).and_then(|count| usize::try_from(count).ok());
+                let wanted = handle(value).and_then(|count| u8::try_from(count).ok());
                 wanted.filter(|count| *count <= 4).unwrap_or(default)
             };
             match name {
-                b"#address-cells" => bus.cells.address = count(Cells::DEFAULT.address),
-                b"#size-cells" => bus.cells.size = count(Cells::DEFAULT.size),
+                b"#address-cells" => bus.address_cells = count(bus.address_cells),
+                b"#size-cells" => bus.size_cells = count(bus.size_cells),
                 b"ranges" => bus.ranges = Some(value),
                 b"status" => node.is_enabled &= is_okay(value),
                 b"interrupt-parent" => node.interrupt_parent = handle(value),

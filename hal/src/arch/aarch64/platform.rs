@@ -150,7 +150,14 @@ impl Platform {
         let wires = Wires::new(found.as_ref().map(|(node, _)| node));
         platform.controller = found.map(|(_, controller)| controller);
         let console = tree.console();
-        for node in tree.nodes().filter(Node::is_enabled) {
+        let mut has_reserved = false;
+        for node in tree.nodes() {
+            if node.depth() == 1 && node.name() == b"reserved-memory" {
+                has_reserved = true;
+            }
+            if !node.is_enabled() {
+                continue;
+            }
             match node.base_name() {
                 _ if is_memory(&node) => {
                     for region in node.regions() {
@@ -183,9 +190,9 @@ impl Platform {
             }
         }
         platform.processors = processors;
-        let reserved = tree
-            .nodes()
-            .filter(|node| node.parent() == b"reserved-memory" && node.depth() == 2);
+        let nodes = has_reserved.then(|| tree.nodes()).into_iter().flatten();
+        let reserved =
+            nodes.filter(|node| node.parent() == b"reserved-memory" && node.depth() == 2);
         for region in tree
             .reservations()
             // As the processor sees them, whatever `ranges` there are.
@@ -211,74 +218,108 @@ impl Platform {
 
     /// Takes a device that is known here, by its place and interrupt.
     fn device(&mut self, node: &Node<'_>, wires: &Wires, is_console: bool) {
-        let is = |names: &[&[u8]]| names.iter().any(|name| node.is_compatible(name));
+        let Some(kind) = Kind::of(node) else {
+            return;
+        };
         let mut regions = node.regions();
-        if is(&[b"arm,pl011"]) {
+        match kind {
             // The loader's choice, or else the first.
-            if self.serial.is_none() || is_console {
+            Kind::Serial if self.serial.is_none() || is_console => {
                 let serial = regions.next().map(|region| Serial {
                     address: region.start,
                     interrupt: wires.shared(node),
                 });
                 self.serial = serial.or(self.serial);
             }
-        } else if is(&[b"arm,pl031"]) {
-            self.rtc = regions.next().map(|region| Clock {
-                address: region.start,
-                interrupt: wires.shared(node),
-            });
-        } else if is(&[b"qemu,fw-cfg-mmio"]) {
-            self.firmware = regions.next().map(|region| region.start);
-        } else if is(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
-            self.conduit = match node.text(b"method") {
-                Some(b"hvc") => Some(Conduit::Hypervisor),
-                Some(b"smc") => Some(Conduit::Monitor),
-                _ => None,
-            };
-        } else if is(&[b"virtio,mmio"]) {
-            let slot = self.slots.iter_mut().find(|slot| slot.is_none());
-            if let (Some(slot), Some(region), Some(interrupt)) =
-                (slot, regions.next(), wires.shared(node))
-            {
-                *slot = Some(Slot {
+            Kind::Clock => {
+                self.rtc = regions.next().map(|region| Clock {
                     address: region.start,
-                    interrupt,
+                    interrupt: wires.shared(node),
                 });
             }
-        } else if is(&[b"pci-host-ecam-generic"]) {
-            self.bus = regions.next().and_then(|place| bus(node, wires, place));
-        } else if is(&[b"arm,armv8-timer"]) {
-            self.timer = timer(node, wires).unwrap_or(self.timer);
+            Kind::Firmware => self.firmware = regions.next().map(|region| region.start),
+            Kind::Psci => {
+                self.conduit = match node.text(b"method") {
+                    Some(b"hvc") => Some(Conduit::Hypervisor),
+                    Some(b"smc") => Some(Conduit::Monitor),
+                    _ => None,
+                };
+            }
+            Kind::Virtio => {
+                let slot = self.slots.iter_mut().find(|slot| slot.is_none());
+                if let (Some(slot), Some(region), Some(interrupt)) =
+                    (slot, regions.next(), wires.shared(node))
+                {
+                    *slot = Some(Slot {
+                        address: region.start,
+                        interrupt,
+                    });
+                }
+            }
+            Kind::Bus => self.bus = regions.next().and_then(|place| bus(node, wires, place)),
+            Kind::Timer => self.timer = timer(node, wires).unwrap_or(self.timer),
+            Kind::Serial | Kind::ControllerTwo | Kind::ControllerThree => {}
         }
+    }
+}
+
+/// What is known here of what a node may be.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    ControllerTwo,
+    ControllerThree,
+    Serial,
+    Clock,
+    Firmware,
+    Psci,
+    Virtio,
+    Bus,
+    Timer,
+}
+
+impl Kind {
+    /// The node's, by the first that it says it is like of those known.
+    fn of(node: &Node<'_>) -> Option<Kind> {
+        node.compatible().find_map(|name| {
+            Some(match name {
+                b"arm,cortex-a15-gic"
+                | b"arm,gic-400"
+                | b"arm,cortex-a9-gic"
+                | b"arm,cortex-a7-gic" => Kind::ControllerTwo,
+                b"arm,gic-v3" => Kind::ControllerThree,
+                b"arm,pl011" => Kind::Serial,
+                b"arm,pl031" => Kind::Clock,
+                b"qemu,fw-cfg-mmio" => Kind::Firmware,
+                b"arm,psci-1.0" | b"arm,psci-0.2" => Kind::Psci,
+                b"virtio,mmio" => Kind::Virtio,
+                b"pci-host-ecam-generic" => Kind::Bus,
+                b"arm,armv8-timer" => Kind::Timer,
+                _ => return None,
+            })
+        })
     }
 }
 
 /// Whether a node is memory: some have no name for it, some no kind.
 fn is_memory(node: &Node<'_>) -> bool {
     let is_called = || node.base_name() == b"memory";
-    node.depth() == 1
-        && node
-            .text(b"device_type")
-            .map_or_else(is_called, |kind| kind == b"memory")
+    let kind = || node.text(b"device_type");
+    node.depth() == 1 && kind().map_or_else(is_called, |kind| kind == b"memory")
 }
 
 /// The interrupt controller, if the node is one that is known here.
 fn controller(node: &Node<'_>) -> Option<Controller> {
-    const TWO: [&[u8]; 4] = [
-        b"arm,cortex-a15-gic",
-        b"arm,gic-400",
-        b"arm,cortex-a9-gic",
-        b"arm,cortex-a7-gic",
-    ];
+    let kind = Kind::of(node)?;
     let mut regions = node.regions();
-    if TWO.iter().any(|name| node.is_compatible(name)) {
-        return Some(Controller::Two {
-            distributor: regions.next()?.start,
-            interface: regions.next()?.start,
-        });
-    }
-    if !node.is_compatible(b"arm,gic-v3") {
-        return None;
+    match kind {
+        Kind::ControllerTwo => {
+            return Some(Controller::Two {
+                distributor: regions.next()?.start,
+                interface: regions.next()?.start,
+            });
+        }
+        Kind::ControllerThree => {}
+        _ => return None,
     }
     let first = regions.next()?;
     let count = node.number(b"#redistributor-regions").unwrap_or(1);
