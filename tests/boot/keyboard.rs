@@ -338,8 +338,17 @@ fn use_both(running: &mut Running) -> Result<()> {
                 .all(|row| there.iter().any(|there| there == row))
         })
     };
+    // What comes before the shell has left the line to the program is not shown
+    // where it is typed, and is not part of a line.
+    let cat = |running: &mut Running, line: &str| {
+        running.control()?.type_text("clear; cat\n")?;
+        wait(running, "an empty screen", |text| {
+            !text.rows().iter().any(|row| row.starts_with(PROMPT))
+        })?;
+        running.control()?.type_text(line)
+    };
     has(running, "the first prompt", &[PROMPT])?;
-    running.control()?.type_text("clear; cat\none\n")?;
+    cat(running, "one\n")?;
     wait(running, "cat's answer", |text| {
         text.rows().starts_with(&["one".into(), "one".into()])
     })?;
@@ -352,7 +361,7 @@ fn use_both(running: &mut Running) -> Result<()> {
     has(running, "which terminal this is", &["/dev/tty2"])?;
     running.control()?.press(&["ctrl", "c"])?;
     has(running, "a prompt after an interrupt", &["^C", PROMPT])?;
-    running.control()?.type_text("clear; cat\nthree\n")?;
+    cat(running, "three\n")?;
     let answered = ["three", "three"].map(String::from);
     wait(running, "the second cat's answer", |text| {
         text.rows().starts_with(&answered)
