@@ -14,6 +14,7 @@ mod metadata;
 mod model;
 mod run;
 mod sources;
+mod stressors;
 mod syscalls;
 mod tidy;
 mod weaken;
@@ -112,6 +113,17 @@ enum Command {
         /// Passed on to the benchmarks; '--help' tells more
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
+    },
+    /// Each stressor of Debian's stress-ng, for a few operations: what it says
+    Stressors {
+        /// Only these, like mmap
+        names: Vec<String>,
+        /// Number of processors
+        #[arg(long, default_value_t = 2, value_name = "N")]
+        smp: u32,
+        /// All of them on one processor and on two; writes docs/stressors.md
+        #[arg(long, conflicts_with_all = ["names", "smp"])]
+        write: bool,
     },
     /// Lines and unsafe sites per crate of the kernel's image, dependencies included
     CountUnsafe,
@@ -217,6 +229,8 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             .args(args)
             .run()?;
         }
+        Command::Stressors { write: true, .. } => stressors::write()?,
+        Command::Stressors { names, smp, .. } => stressors::print(smp, &names)?,
         Command::CountUnsafe => count_unsafe::print()?,
         Command::Tidy => tidy::check()?,
         Command::Allocations { write: true, .. } => allocations::write()?,
