@@ -309,31 +309,29 @@ impl AreaMap {
 
     /// Changes whatever lies in the range, splitting areas at its edges.
     /// `change` must leave the addresses alone.
+    ///
+    /// As on Linux, what stays as it was joins nothing: a fork, which takes locks
+    /// away, leaves neighbours that could be one.
     pub fn update(&mut self, range: Range<u64>, mut change: impl FnMut(&mut Area)) {
         self.changed();
-        self.split(range.start);
-        self.split(range.end);
-        for (_, area) in self.areas.range_mut(range.clone()) {
+        // Whether the edge below the next area may have become needless.
+        let mut may_join = self.split(range.start);
+        let was_split = self.split(range.end);
+        let mut from = range.start;
+        while let Some((&start, area)) = self.areas.range_mut(from..range.end).next() {
+            let before = (area.protection, area.flags);
             self.accounted -= weight(area);
             change(area);
             self.accounted += weight(area);
+            from = area.end;
+            let changes = before != (area.protection, area.flags);
+            if changes || may_join {
+                self.join_below(start);
+            }
+            may_join = changes;
         }
-        let mut start = self
-            .below(range.start)
-            .map_or(range.start, |below| below.start);
-        loop {
-            // Edges behind the range are none of this change.
-            let is_edge = self
-                .areas
-                .get(&start)
-                .is_some_and(|area| area.end <= range.end);
-            if is_edge && self.join_above(start) {
-                continue;
-            }
-            match self.above(start) {
-                Some(next) if next.start <= range.end => start = next.start,
-                _ => break,
-            }
+        if may_join || was_split {
+            self.join_below(range.end);
         }
     }
 
@@ -442,14 +440,23 @@ impl AreaMap {
         true
     }
 
-    /// Makes `address` an edge.
-    fn split(&mut self, address: u64) {
+    /// Joins the area that begins at `address` with the one below, if they can be one.
+    fn join_below(&mut self, address: u64) {
+        if let Some((&below, _)) = self.areas.range(..address).next_back() {
+            self.join_above(below);
+        }
+    }
+
+    /// Makes `address` an edge; whether it was none.
+    fn split(&mut self, address: u64) -> bool {
         if let Some((_, area)) = self.areas.range_mut(..address).next_back()
             && address < area.end
         {
             let upper = area.split_off(address);
             self.areas.insert(address, upper);
+            return true;
         }
+        false
     }
 }
 
