@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use crate::call;
@@ -516,10 +516,14 @@ fn race(of_file: bool, flag: i32, change: &'static Change, rounds: u32) -> BTree
     let strange = Mutex::new(BTreeSet::new());
     let stop = AtomicBool::new(false);
     let passes = [const { AtomicU32::new(0) }; SIBLINGS];
+    // What a thread that begins maps for itself must not come to where the memory
+    // is gone for the moment: it would go when that comes back.
+    let all_began = Barrier::new(SIBLINGS + 1);
     thread::scope(|scope| {
         for (number, passes) in passes.iter().enumerate() {
-            let (strange, stop) = (&strange, &stop);
+            let (strange, stop, all_began) = (&strange, &stop, &all_began);
             scope.spawn(move || {
+                all_began.wait();
                 let mut first = number * OPERATIONS.len() / SIBLINGS;
                 while !stop.load(Ordering::Relaxed) {
                     pass(page, flag, first, |what| {
@@ -532,6 +536,7 @@ fn race(of_file: bool, flag: i32, change: &'static Change, rounds: u32) -> BTree
         }
         let least = || passes.iter().map(|n| n.load(Ordering::Relaxed)).min();
         let mut round = 0;
+        all_began.wait();
         while round < rounds || least() < Some(PASSES) {
             let _ = (change.away)(&memory);
             // Now and then it is gone for longer.
