@@ -33,6 +33,12 @@ const SHARE: u64 = 500;
 /// The first seed of those that know more steps, of which half are.
 const LATER: u64 = 1_000_000;
 
+/// Machines that are tried, and what their cases are called.
+const PROCESSORS: [(u32, &str); 2] = [(1, ""), (2, " on 2")];
+
+/// From so many on, each machine tries its part of them; fewer, all.
+const MANY: u64 = 1_000;
+
 /// How many are tried in one guest.
 const AT_ONCE: u64 = 20_000;
 
@@ -46,7 +52,7 @@ fn main() -> ExitCode {
     let mut cases = Vec::new();
     for arch in architectures() {
         let title = |name: &str| format!("{}{name}", prefix(arch));
-        for (processors, of) in [(1, ""), (2, " on 2")] {
+        for (processors, of) in PROCESSORS {
             let kept_title = title(&format!("kept seeds{of}"));
             cases.push(Case::new(kept_title, move || kept(arch, processors)));
             let title = title(&format!("sequences{of}"));
@@ -88,11 +94,22 @@ fn sequences(arch: Arch, processors: u32) -> Result<()> {
     };
     let first = number("OCHRE_FUZZ_FIRST", 1)?;
     let count = number("OCHRE_FUZZ_SEQUENCES", of_itself)?;
+    let (first, count) = part(first, count, processors);
     if first >= LATER || arch == Arch::Aarch64 {
         return all_of(arch, processors, first, count);
     }
     all_of(arch, processors, first, count.div_ceil(2))?;
     all_of(arch, processors, first + LATER, count / 2)
+}
+
+/// Those of so many seeds that a machine tries: the first, and how many.
+fn part(first: u64, count: u64, processors: u32) -> (u64, u64) {
+    if count < MANY {
+        return (first, count);
+    }
+    let each = count.div_ceil(PROCESSORS.len() as u64);
+    let of = PROCESSORS.iter().position(|(of, _)| *of == processors);
+    (first + each * of.unwrap_or(0) as u64, each)
 }
 
 /// So many seeds.
