@@ -485,8 +485,21 @@ fn tell_to_stop(world: &World, _: i32) {
 /// Bytes that a call handles which gives way to others meanwhile.
 const MUCH: usize = 4 << 20;
 
-fn much() -> Ret {
-    call!(SYS_mmap, 0, MUCH, sys::RW, sys::ANON, -1, 0)
+/// So much memory, which goes again: a storm's body runs in the process that
+/// counts what is left.
+struct Much(usize);
+
+impl Much {
+    fn new() -> Result<Much, Errno> {
+        let at = call!(SYS_mmap, 0, MUCH, sys::RW, sys::ANON, -1, 0)?;
+        Ok(Much(at as usize))
+    }
+}
+
+impl Drop for Much {
+    fn drop(&mut self) {
+        let _ = call!(SYS_munmap, self.0, MUCH);
+    }
 }
 
 /// Calls that come back by themselves, but may wait or give way in between.
@@ -526,18 +539,18 @@ pub(super) static BUSY: [Case; 7] = [
     Case {
         name: "getrandom of much",
         body: |world| {
-            let at = much()?;
-            again(world, || call!(SYS_getrandom, at, MUCH, 0))
+            let at = Much::new()?;
+            again(world, || call!(SYS_getrandom, at.0, MUCH, 0))
         },
         end: Some(tell_to_stop),
     },
     Case {
         name: "reading one's own memory from outside",
         body: |world| {
-            let (from, to) = (much()?, much()?);
+            let (from, to) = (Much::new()?, Much::new()?);
             let me = call!(SYS_getpid)?;
             again(world, || {
-                let (from, to) = ([from, MUCH as i64], [to, MUCH as i64]);
+                let (from, to) = ([from.0, MUCH], [to.0, MUCH]);
                 call!(SYS_process_vm_readv, me, &to, 1, &from, 1, 0)
             })
         },
@@ -549,11 +562,15 @@ pub(super) static BUSY: [Case; 7] = [
             let files = [c"from", c"to"].map(|name| call!(SYS_memfd_create, name, 0));
             let [from, to] = files;
             let (from, to) = (from?, to?);
-            call!(SYS_ftruncate, from, MUCH)?;
-            again(world, || {
+            let _ = call!(SYS_ftruncate, from, MUCH);
+            let answer = again(world, || {
                 let (mut at, mut onto) = (0_i64, 0_i64);
                 call!(SYS_copy_file_range, from, &mut at, to, &mut onto, MUCH, 0)
-            })
+            });
+            for file in [from, to] {
+                let _ = call!(SYS_close, file);
+            }
+            answer
         },
         end: Some(tell_to_stop),
     },
