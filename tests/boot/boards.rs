@@ -88,18 +88,25 @@ fn dump(memory: &str, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a machine writes until it ends, without carriage returns: a shell runs
-/// the script, and somebody has typed already.
+/// What a machine writes until it ends: a shell runs the script, and somebody
+/// has typed already.
 fn run(mut machine: Command, script: &str, typed: &str) -> Result<String> {
     let escaped: String = script.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let words = "ochre.log=1 init=/bin/sh ochre.arg=sh ochre.arg=-c ochre.env=PATH=/bin";
-    let mut child = machine
+    machine
         .arg("-kernel")
         .arg(kernel(ARM)?.with_extension("img"))
         .arg("-initrd")
         .arg(busybox_root(ARM)?)
         .arg("-append")
-        .arg(format!("{words} ochre.arg={escaped}"))
+        .arg(format!("{words} ochre.arg={escaped}"));
+    until_end(machine, typed)
+}
+
+/// What a machine writes on its standard output until it ends, which it has to
+/// do in order, without carriage returns; somebody has typed already.
+pub(super) fn until_end(mut machine: Command, typed: &str) -> Result<String> {
+    let mut child = machine
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

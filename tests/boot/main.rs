@@ -24,10 +24,14 @@ mod storm;
 mod terminal;
 mod trace;
 mod trees;
+mod unreadable;
 mod writes;
 
 use core::time::Duration;
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+};
 
 use anyhow::{Result, ensure};
 use ochre_tests::{
@@ -194,11 +198,15 @@ fn main() -> ExitCode {
             .chain(machines::early_input())
             .chain(
                 trees::cases()
+                    .chain(unreadable::cases())
                     .chain(boards::cases())
                     .chain([image::case(), signing::case()])
                     .filter(|_| is_tested(Arch::Aarch64)),
             )
-            .chain([Case::new("a kernel that hangs is told", hang)])
+            .chain([
+                Case::new("a kernel that hangs is told", hang),
+                Case::new("a machine that says nothing is told", silence),
+            ])
             .chain(architectures().flat_map(storm::cases))
             .chain(rtc::cases())
             .chain(architectures().flat_map(init::cases))
@@ -236,16 +244,51 @@ fn properties(arch: Arch) -> impl Iterator<Item = Case> {
     alone.chain(with_others)
 }
 
-/// A machine that does nothing for ever is ended, and that is what is said of it.
-fn hang() -> Result<()> {
-    let arch = if is_tested(Arch::X86_64) {
+/// What is tried on one architecture.
+fn one_arch() -> Arch {
+    if is_tested(Arch::X86_64) {
         Arch::X86_64
     } else {
         Arch::Aarch64
-    };
+    }
+}
+
+/// What is done when a machine says nothing: tells that it was done.
+fn is_told() -> (Arc<OnceLock<()>>, impl FnOnce() + Send + 'static) {
+    let told = Arc::new(OnceLock::new());
+    let to_tell = Arc::clone(&told);
+    (told, move || to_tell.set(()).expect("it is told once"))
+}
+
+/// One that never begins.
+fn silence() -> Result<()> {
+    let arch = one_arch();
+    let dir = tempfile::tempdir()?;
+    let (told, tell) = is_told();
+    let outcome = Guest::with_kernel(test_kernel(arch)?)
+        .machine(Machine::usual(arch))
+        .debugger(dir.path().join("gdb"))
+        // Even where it waits for the host each moment, it is not granted the rest.
+        .when_silent(HANG / 50, tell)
+        .timeout(HANG / 5)
+        .run()?;
+    let text = describe(&outcome);
+    ensure!(
+        outcome.end == End::TimedOut && outcome.log.is_empty(),
+        "it began\n{text}"
+    );
+    ensure!(told.get().is_some(), "it was not told\n{text}");
+    Ok(())
+}
+
+/// A machine that does nothing for ever is ended, and that is what is said of it.
+fn hang() -> Result<()> {
+    let arch = one_arch();
+    let (is_silent, tell) = is_told();
     let outcome = Guest::with_kernel(test_kernel(arch)?)
         .machine(Machine::usual(arch))
         .words("ochre.boottest=hang")
+        .when_silent(HANG / 2, tell)
         .timeout(HANG)
         .run()?;
     let told = describe(&outcome);
@@ -253,6 +296,7 @@ fn hang() -> Result<()> {
         outcome.end == End::TimedOut && outcome.status.is_none(),
         "not told as a kernel that hangs\n{told}"
     );
+    ensure!(is_silent.get().is_none(), "told of one that speaks\n{told}");
     ensure!(
         outcome.log.contains("boottest hang: begins")
             && !outcome.log.contains("kernel panicked")

@@ -3,7 +3,7 @@
 //!
 //! The trees are QEMU's own with some bytes changed. (What is wrong in their
 //! structure is tried on the host, in `lib/device-tree`: QEMU reads them too,
-//! and passes none on that it cannot read.)
+//! and passes none on that it cannot read. `unreadable.rs` has a loader that does.)
 
 use core::time::Duration;
 use std::{fs, path::Path, process::Command};
@@ -84,7 +84,7 @@ fn kinds() -> Result<()> {
 }
 
 /// One change of a tree.
-enum Change {
+pub(super) enum Change {
     /// These bytes, wherever they are, become those.
     Bytes(&'static [u8], &'static [u8]),
     /// Memory is reserved: start and length.
@@ -97,7 +97,7 @@ enum Change {
 use Change::{Bytes, Processor, Reserve, Room};
 
 /// The guest in a machine with a tree like this.
-fn boot(guest: Guest, changes: &[Change]) -> Result<Outcome> {
+pub(super) fn boot(guest: Guest, changes: &[Change]) -> Result<Outcome> {
     boot_with(guest, 2, 1, changes)
 }
 
@@ -144,7 +144,7 @@ fn boot_with(
 }
 
 /// The tree of the machine that guests get.
-fn dump(path: &Path, controller: u32, processors: u32) -> Result<()> {
+pub(super) fn dump(path: &Path, controller: u32, processors: u32) -> Result<()> {
     let output = Command::new(setup::ensure_qemu(ARM)?)
         .args(["-nodefaults", "-display", "none", "-cpu", "cortex-a57"])
         .args(["-m", "512M", "-smp", &processors.to_string(), "-M"])

@@ -2,6 +2,7 @@
 
 mod options;
 mod run;
+mod silence;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 

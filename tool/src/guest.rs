@@ -18,6 +18,7 @@
 
 mod limit;
 mod running;
+mod silence;
 
 use core::{fmt, time::Duration};
 use std::{
@@ -29,7 +30,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 pub use self::running::{End, Outcome, Running};
-use self::{limit::Limit, running::Outputs};
+use self::{limit::Limit, running::Outputs, silence::Silence};
 use crate::{
     arch::Arch,
     bridge::{Form, Sink},
@@ -72,6 +73,7 @@ pub struct Guest {
     control: bool,
     stdin: Stdin,
     limit: Option<Limit>,
+    silence: Option<Silence>,
     stdout: Output,
     stderr: Output,
     log: Output,
@@ -154,6 +156,7 @@ impl Guest {
             control: false,
             stdin: Stdin::Bytes(Vec::new()),
             limit: None,
+            silence: None,
             stdout: Output::Capture,
             stderr: Output::Capture,
             log: Output::Capture,
@@ -352,6 +355,11 @@ impl Guest {
         self.words("nokaslr")
     }
 
+    /// Whether a debugger says when the guest runs.
+    pub fn has_debugger(&self) -> bool {
+        self.debugger.is_some()
+    }
+
     /// Loads a plugin into QEMU, which has to translate for it: its file, and
     /// its arguments as `-plugin` has them (`out=FILE`).
     pub fn plugin(mut self, file: &Path, arguments: &[String]) -> Self {
@@ -416,6 +424,14 @@ impl Guest {
     /// as much again, the clock decides.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.limit = Some(Limit::of_turns(patience));
+        self
+    }
+
+    /// Has this told once, while the end is waited for, if nothing at all came of
+    /// the guest for so long: on its output, its errors or its log. As with
+    /// [`Guest::patience`], time that it waits for a processor does not count.
+    pub fn when_silent(mut self, after: Duration, tell: impl FnOnce() + Send + 'static) -> Self {
+        self.silence = Some(Silence::new(after, tell));
         self
     }
 
@@ -493,6 +509,7 @@ impl Guest {
             is_audited: self.audited && matches!(self.log, Output::Capture),
             log: self.log,
             names_from: ours.then(|| self.kernel.clone()),
+            silence: self.silence,
         };
         let mut running = Running::new(emulator, sockets, form, self.limit, outputs)?;
         match self.stdin {

@@ -18,14 +18,13 @@ use signal_hook::{
 
 use super::{
     BootChartOptions, DebugOptions, ProfileOptions, RunOptions, TraceOptions,
-    options::MachineOptions,
+    options::MachineOptions, silence,
 };
 use crate::{
     arch::Arch,
     boot_chart::BootChart,
     bridge::{Event, Sink},
     debugger::Gdb,
-    display::Display,
     elf_needs,
     guest::{End, Guest, Outcome, Running},
     host, kernel_build,
@@ -421,6 +420,13 @@ fn run(
         let kind = env::var_os("TERM").unwrap_or_else(|| "vt100".into());
         guest = guest.console(rows, columns).env("TERM", kind);
     }
+    let arch = options.machine().arch();
+    if !guest.has_debugger() {
+        guest = guest.when_silent(silence::PATIENCE, move || {
+            let said = silence::lasting(arch, interactive);
+            let _ = writeln!(shown_on_stderr(), "ochre: {said}");
+        });
+    }
     let log_path = paths::new_log()?;
     let log = File::create(&log_path)
         .with_context(|| format!("making the log {}", log_path.display()))?;
@@ -445,12 +451,13 @@ fn run(
     if options.display.is_some()
         && outcome.end == End::Qemu(QemuExit::PoweredOff)
         && outcome.status.is_none()
+        && !log.is_empty()
         && last_words(&log).is_none()
     {
         // The window was closed, or the machine was told to go.
         return Ok(ExitCode::SUCCESS);
     }
-    explain(&outcome, &log, &log_path, interactive, options.display);
+    explain(&outcome, &log, &log_path, interactive, options);
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
@@ -481,7 +488,7 @@ fn explain(
     log: &str,
     log_path: &Path,
     interactive: bool,
-    display: Option<Display>,
+    options: &MachineOptions,
 ) {
     match outcome.end {
         End::Qemu(_) if outcome.status.is_some() => return,
@@ -506,7 +513,7 @@ fn explain(
     let is_qemus = log.is_empty() && !outcome.qemu_errors.trim().is_empty();
     if is_qemus && matches!(outcome.end, End::Qemu(QemuExit::Ordered)) {
         let mut text = format!("QEMU did not start: {}", outcome.qemu_errors.trim_end());
-        if let Some(display) = display {
+        if let Some(display) = options.display {
             text.push('\n');
             text.push_str(&display.trouble());
         }
@@ -520,6 +527,10 @@ fn explain(
     }
     if tail.trim().is_empty() {
         text.push_str("The kernel's log is empty.");
+        if outcome.first_output.is_none() && outcome.end == End::Qemu(QemuExit::PoweredOff) {
+            text.push('\n');
+            text.push_str(&silence::ended(options.machine().arch()));
+        }
     } else {
         text.push_str(&format!(
             "From the kernel's log (all of it: {}):\n{tail}",

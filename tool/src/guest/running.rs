@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use super::{Output, limit::Limit};
+use super::{Output, limit::Limit, silence::Silence};
 use crate::{
     bridge::{self, Capture, Event, Form, Input, Sink, Source},
     machine::Machine,
@@ -41,6 +41,7 @@ pub struct Running {
     open: Vec<Source>,
     started: Instant,
     limit: Option<Limit>,
+    silence: Option<Silence>,
     first_output: Arc<OnceLock<Instant>>,
     stdout: Capture,
     stderr: Capture,
@@ -58,6 +59,8 @@ pub(super) struct Outputs {
     pub(super) is_audited: bool,
     /// The kernel whose addresses in the log get names.
     pub(super) names_from: Option<PathBuf>,
+    /// What is told where none of them has anything for a while.
+    pub(super) silence: Option<Silence>,
 }
 
 /// What came of a guest.
@@ -165,6 +168,7 @@ impl Running {
             open: Vec::new(),
             started,
             limit,
+            silence: outputs.silence,
             first_output: Arc::default(),
             stdout: Capture::default(),
             stderr: Capture::default(),
@@ -173,17 +177,22 @@ impl Running {
             is_audited: outputs.is_audited,
         };
         let first = Arc::clone(&running.first_output);
+        running.ends_silence(&first);
         let sink = outputs.stdout.sink(&running.stdout);
         running.pump(Source::Stdout, sockets.com1, sink, first);
         if let Some(com2) = sockets.com2 {
             let sink = outputs.stderr.sink(&running.stderr);
-            running.pump(Source::Stderr, com2, sink, Arc::default());
+            let first = Arc::default();
+            running.ends_silence(&first);
+            running.pump(Source::Stderr, com2, sink, first);
         }
         let mut sink = outputs.log.sink(&running.log);
         if let Some(kernel) = outputs.names_from {
             sink = Box::new(NamingSink::new(&kernel, sink));
         }
-        running.pump(Source::Log, sockets.log, sink, Arc::default());
+        let first = Arc::default();
+        running.ends_silence(&first);
+        running.pump(Source::Log, sockets.log, sink, first);
         let sink = Box::new(running.qemu_errors.clone());
         running.pump(Source::Qemu, sockets.errors, sink, Arc::default());
         Ok(running)
@@ -198,6 +207,13 @@ impl Running {
     ) {
         self.open.push(source);
         bridge::pump(source, from, sink, first, self.sender.clone());
+    }
+
+    /// Notes that a first byte there ends the silence.
+    fn ends_silence(&mut self, first: &Arc<OnceLock<Instant>>) {
+        if let Some(silence) = &mut self.silence {
+            silence.ends_with(Arc::clone(first));
+        }
     }
 
     /// Gives the input to a thread that sends everything from `from`.
@@ -342,6 +358,21 @@ impl Running {
         limit.left(self.started.elapsed(), || self.emulator.waited())
     }
 
+    /// How long until something is to be told of a guest that says nothing; tells
+    /// it when it is time to.
+    fn mind_silence(&mut self) -> Option<Duration> {
+        let silence = self.silence.take()?;
+        if silence.has_ended() {
+            return None;
+        }
+        let Some(left) = self.left_of(silence.limit()) else {
+            silence.tell();
+            return None;
+        };
+        self.silence = Some(silence);
+        Some(left)
+    }
+
     /// Waits until all output has been passed on. If something else ended the
     /// guest, says what.
     fn wait_for_end(&mut self) -> Option<End> {
@@ -354,6 +385,12 @@ impl Running {
                 (None, Some(limit)) => Some(self.left_of(limit).unwrap_or_default()),
                 (Some(deadline), _) => Some(deadline.saturating_duration_since(Instant::now())),
             };
+            let silent = if end.is_none() {
+                self.mind_silence()
+            } else {
+                None
+            };
+            let left = left.into_iter().chain(silent).min();
             let event = match left {
                 None => self
                     .events
@@ -369,15 +406,11 @@ impl Running {
                 Ok(Event::OutputGone) => End::OutputGone,
                 Ok(Event::Leave) => End::Left,
                 Ok(Event::Signal(signal)) => End::Signal(signal),
-                Err(RecvTimeoutError::Timeout) if end.is_none() => {
-                    if self
-                        .limit
-                        .is_some_and(|limit| self.left_of(limit).is_some())
-                    {
-                        continue;
-                    }
-                    End::TimedOut
-                }
+                Err(RecvTimeoutError::Timeout) if end.is_none() => match self.limit {
+                    Some(limit) if self.left_of(limit).is_none() => End::TimedOut,
+                    // It was the silence's.
+                    _ => continue,
+                },
                 // The last output does not go anywhere.
                 Err(_) => break,
             };

@@ -5,7 +5,9 @@ mod support;
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -209,6 +211,78 @@ fn a_dynamic_program(linker: &str) -> Vec<u8> {
     }
     file.extend(name);
     file
+}
+
+/// A stand-in for QEMU for AArch64: the real one with these words besides.
+fn qemu_with(dir: &Path, words: &str) -> PathBuf {
+    let qemu = ochre_tool::setup::ensure_qemu(Arch::Aarch64).expect("QEMU");
+    let path = dir.join("qemu");
+    let script = format!("#!/bin/sh\nexec {} \"$@\" {words}\n", qemu.display());
+    fs::write(&path, script).expect("a file of our own");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file of our own");
+    path
+}
+
+/// A kernel that cannot read the device tree can only end the machine.
+#[test]
+fn a_machine_that_ends_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    let dumped = Command::new(ochre_tool::setup::ensure_qemu(Arch::Aarch64).unwrap())
+        .args([
+            "-nodefaults",
+            "-display",
+            "none",
+            "-cpu",
+            "cortex-a57",
+            "-M",
+        ])
+        .arg(format!("virt,gic-version=2,dumpdtb={}", tree.display()))
+        .output()
+        .unwrap();
+    assert!(tree.is_file(), "{dumped:?}");
+    // QEMU makes it twice as long: longer than any that is believed.
+    let mut bytes = fs::read(&tree).unwrap();
+    bytes.resize(33 << 20, 0);
+    let total = u32::try_from(bytes.len()).unwrap();
+    bytes[4..8].copy_from_slice(&total.to_be_bytes());
+    fs::write(&tree, bytes).unwrap();
+    let qemu = qemu_with(dir.path(), &format!("-dtb {}", tree.display()));
+
+    let mut command = ochre(&["run", "--arch", "aarch64", "--timeout", "100", "uname"]);
+    command.env("OCHRE_QEMU_AARCH64", &qemu);
+    let done = run_with(command, b"");
+    assert_eq!(done.status, Some(125), "{}", done.stderr());
+    assert_eq!(done.stdout(), "");
+    for wanted in [
+        "turned off before the kernel's first word",
+        "cannot read the machine's device tree",
+        "OCHRE_QEMU_AARCH64 names",
+    ] {
+        assert!(done.stderr().contains(wanted), "{}", done.stderr());
+    }
+}
+
+#[test]
+fn a_machine_that_goes_on_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    // It is never let go. It takes nothing from other guests, so it need not wait for its turn.
+    let qemu = qemu_with(dir.path(), "-S");
+    let mut child = ochre(&["run", "--arch", "aarch64", "uname"])
+        .env("OCHRE_QEMU_AARCH64", &qemu)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    let told = lines.find(|line| line.contains("has not said a word in 15 seconds"));
+    let told = told.unwrap();
+    assert!(told.contains("Ctrl-C ends it"), "{told}");
+    rustix::process::kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert!(lines.any(|line| line.contains("names") && line.contains("qemu")));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]

@@ -202,6 +202,7 @@ core::arch::global_asm!(
     ".pushsection .text.boot, \"ax\", %progbits",
     "ochre_entry:",
     "mov x21, x0",
+    "mrs x24, currentel",
     "bl ochre_to_el1",
     // Zero what the file does not hold. The caches are off, so lines that the
     // loader left there would come back over it: they are dropped.
@@ -230,7 +231,7 @@ core::arch::global_asm!(
     "orr x2, x4, #3",
     "str x2, [x3, #510 * 8]",
     // The gigabytes of the image and of the device tree, where they lie below
-    // 512 GiB. (A device tree elsewhere cannot be read, and is told so.)
+    // 512 GiB. (A device tree elsewhere cannot be read: `start` sees that.)
     "mov x5, {block}",
     "lsr x6, x20, #30",
     "cmp x6, #512",
@@ -261,8 +262,8 @@ core::arch::global_asm!(
     "add x0, x0, x22",
     "br x0",
     "ochre_wrong:",
-    "wfe",
-    "b ochre_wrong",
+    "mov x0, x24",
+    "b ochre_off_unnamed",
 
     "ochre_entry_high:",
     "adrp x0, OCHRE_IMAGE_OFFSET",
@@ -323,6 +324,7 @@ core::arch::global_asm!(
     "br x0",
     "9: bl ochre_boot_stacks",
     "mov x0, x21",
+    "mov x1, x24",
     "bl {start}",
     "b ochre_wrong",
 

@@ -1,4 +1,7 @@
 //! The firmware's calls for power and processors (Arm DEN 0022, PSCI).
+//!
+//! How the firmware is called, the device tree says. Where that cannot be read,
+//! [`off_unnamed`] tries what the processor suggests.
 
 use core::arch::asm;
 
@@ -74,3 +77,61 @@ unsafe fn call(function: u64, arguments: [u64; 3]) -> Option<i64> {
         Conduit::Monitor => go!(".inst 0xd4000003"),
     })
 }
+
+unsafe extern "C" {
+    /// See below.
+    fn ochre_off_unnamed(level: u64) -> !;
+}
+
+/// Turns the machine off where nobody says how the firmware is called; `level`
+/// is what CurrentEL was when the loader handed over. Where there is no
+/// firmware the processor sleeps for ever.
+///
+/// Whoever has put a kernel at EL1 is at EL2, or at EL3 where there is no EL2;
+/// what is above EL2 is at EL3. A call that leads nowhere is an instruction that
+/// the processor does not know, so one is tried after the other. To firmware
+/// that is not PSCI the number is one that it does not know (SMC calling
+/// convention). A board that has EL3 and nobody there stays where that level's
+/// vectors happen to lead. Nothing is lost by any of it: the kernel can neither
+/// go on nor say why.
+pub(super) fn off_unnamed(level: u64) -> ! {
+    // SAFETY: it needs no stack and never comes back: nobody sees what it changes.
+    unsafe { ochre_off_unnamed(level) }
+}
+
+// The vectors are its own, because it is used before there are others, too, with
+// the MMU off. Interrupts are masked, so that only the calls can get there: from
+// either stack pointer.
+core::arch::global_asm!(
+    ".pushsection .text.boot, \"ax\", %progbits",
+    ".balign 2048",
+    "ochre_off_vectors:",
+    // x18 and above are kept by the firmware.
+    "br x19",
+    ".balign 512",
+    "br x19",
+
+    ".global ochre_off_unnamed",
+    "ochre_off_unnamed:",
+    "msr daifset, #15",
+    "adr x1, ochre_off_vectors",
+    "msr vbar_el1, x1",
+    "isb",
+    "adr x19, 2f",
+    // Started at EL2, it is the kernel that left EL2, and nobody is there.
+    "cmp x0, #2 << 2",
+    "b.eq 2f",
+    "mov x0, #{off_low}",
+    "movk x0, #{off_high}, lsl #16",
+    "hvc #0",
+    "2: adr x19, 3f",
+    "mov x0, #{off_low}",
+    "movk x0, #{off_high}, lsl #16",
+    // smc #0
+    ".inst 0xd4000003",
+    "3: wfi",
+    "b 3b",
+    ".popsection",
+    off_low = const SYSTEM_OFF & 0xffff,
+    off_high = const SYSTEM_OFF >> 16,
+);

@@ -18,8 +18,9 @@ unsafe extern "Rust" {
 /// What the loader handed over; set once, before anything reads it.
 static PLATFORM: Once<Platform> = Once::new();
 
-/// The boot code's only caller: once, on the boot stack.
-pub(super) extern "C" fn start(tree: u64) -> ! {
+/// The boot code's only caller: once, on the boot stack; with the device tree's
+/// address, and the exception level that the loader left the processor at.
+pub(super) extern "C" fn start(tree: u64, level: u64) -> ! {
     // SAFETY: this is the boot processor's first call, and the only one.
     unsafe { percpu::install_boot() };
     let cpu = percpu::current();
@@ -28,8 +29,10 @@ pub(super) extern "C" fn start(tree: u64) -> ! {
     unsafe { features::enable() };
     boot::stage_ends("the firmware and the boot code");
     let blob = early_bytes(tree);
-    let found = DeviceTree::new(blob);
-    let found = found.unwrap_or_else(|error| panic!("the device tree is unusable: {error:?}"));
+    let Ok(found) = DeviceTree::new(blob) else {
+        // It would name the console, too: that the machine ends is all that can be told.
+        psci::off_unnamed(level)
+    };
     let platform = Platform::read(&found, &image::physical());
     let _ = PLATFORM.set(platform);
     let platform = PLATFORM.get().expect("it was set on the line before");
