@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use ochre_tests::{Arch, Extent, Packages, archive, extent, name_on, once, rootfs, setup};
-use ochre_tool::{elf_needs, foreign_library::ForeignLibrary, paths, user_build};
+use ochre_tool::{elf_needs, foreign_library::ForeignLibrary, load_generators, paths, user_build};
 
 /// A root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,63 +76,6 @@ const TOOLS: [&str; 14] = [
     "linux-libc-dev",
     "zlib1g",
 ];
-
-/// Load generators and benchmarks, with those libraries that they are linked
-/// to. What else their packages depend on (drivers for graphics, servers of
-/// databases) is many times their size and never loaded.
-const STRESS: [&str; 48] = [
-    "rt-tests",
-    "stress-ng",
-    "sysbench",
-    "libaio1",
-    "libapparmor1",
-    "libbsd0",
-    "libc6",
-    "libcom-err2",
-    "libcrypt1",
-    "libdrm2",
-    "libegl1",
-    "libexpat1",
-    "libffi8",
-    "libgbm1",
-    "libgcc-s1",
-    "libgles2",
-    "libglvnd0",
-    "libgmp10",
-    "libgnutls30",
-    "libgssapi-krb5-2",
-    "libhogweed6",
-    "libidn2-0",
-    "libipsec-mb1",
-    "libjpeg62-turbo",
-    "libjudydebian1",
-    "libk5crypto3",
-    "libkeyutils1",
-    "libkmod2",
-    "libkrb5-3",
-    "libkrb5support0",
-    "libldap-2.5-0",
-    "libluajit-5.1-2",
-    "liblzma5",
-    "libmariadb3",
-    "libmd0",
-    "libnettle8",
-    "libnuma1",
-    "libp11-kit0",
-    "libpq5",
-    "libsasl2-2",
-    "libsctp1",
-    "libssl3",
-    "libtasn1-6",
-    "libunistring2",
-    "libwayland-server0",
-    "libxxhash0",
-    "libzstd1",
-    "zlib1g",
-];
-
-/// What is not there for other machines, whose load generators do without.
-const ONLY_PC: &str = "libipsec-mb1";
 
 impl Root {
     /// All of them.
@@ -281,9 +224,7 @@ impl Root {
                 busybox(arch, &dir)?;
             }
             Self::Stress => {
-                let there = |name: &&str| arch == Arch::X86_64 || *name != ONLY_PC;
-                let names = STRESS.into_iter().filter(there);
-                copy(arch, &packages(Packages::new(names))?, &dir)?;
+                copy(arch, &packages(load_generators::all(arch))?, &dir)?;
                 busybox(arch, &dir)?;
             }
         }

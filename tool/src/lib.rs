@@ -33,6 +33,7 @@ pub mod guest;
 pub mod host;
 pub mod kernel_build;
 mod lines;
+pub mod load_generators;
 pub mod machine;
 pub mod paths;
 pub mod profile;

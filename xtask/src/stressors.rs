@@ -11,39 +11,9 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use ochre_tool::debian::Packages;
 use ochre_tool::size::Size;
 use ochre_tool::tree::Tree;
-use ochre_tool::{Guest, kernel_build, paths, rootfs, setup};
-
-/// stress-ng, and the libraries that it is linked to.
-const PACKAGES: [&str; 25] = [
-    "stress-ng",
-    "libapparmor1",
-    "libbsd0",
-    "libc6",
-    "libcrypt1",
-    "libdrm2",
-    "libegl1",
-    "libexpat1",
-    "libffi8",
-    "libgbm1",
-    "libgcc-s1",
-    "libgles2",
-    "libglvnd0",
-    "libipsec-mb1",
-    "libjpeg62-turbo",
-    "libjudydebian1",
-    "libkmod2",
-    "liblzma5",
-    "libmd0",
-    "libsctp1",
-    "libssl3",
-    "libwayland-server0",
-    "libxxhash0",
-    "libzstd1",
-    "zlib1g",
-];
+use ochre_tool::{Arch, Guest, kernel_build, load_generators, paths, rootfs, setup};
 
 /// What runs them in the guest.
 const SCRIPT: &str = include_str!("stressors.sh");
@@ -166,7 +136,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Result<Self> {
-        let folder = Packages::new(PACKAGES).fetch()?;
+        let folder = load_generators::stress_ng(Arch::X86_64).fetch()?;
         let mut tree = rootfs::folder(&folder)?;
         rootfs::add_busybox(&mut tree, &setup::ensure_busybox()?)?;
         for name in ["/dev", "/proc", "/sys", "/etc"] {
@@ -212,7 +182,7 @@ impl Bench {
         let mut all = BTreeMap::new();
         let mut left = names;
         while !left.is_empty() {
-            let (batch, _) = left.split_at(left.len().min(BATCH));
+            let batch = &left[..left.len().min(BATCH)];
             eprintln!("{processors}: {}", batch.join(" "));
             let guest = self.guest(processors).program("/bin/sh").name("sh");
             let outcome = guest
