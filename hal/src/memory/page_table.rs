@@ -15,6 +15,7 @@
 
 mod descend;
 mod huge;
+mod leaving;
 mod sharing;
 mod spare;
 
@@ -27,7 +28,7 @@ use ochre_sync::primitive::atomic::{AtomicU64, Ordering};
 use crate::arch::machine::{paging, tlb};
 
 use super::flush::Flush;
-use super::frames::{self, FrameList};
+use super::frames;
 use super::quarantine::{self, Unlinked};
 use super::space::{self, SpaceRef};
 use super::table::Table;
@@ -39,7 +40,8 @@ use super::{Mapping, OutOfMemory, PAGE_SIZE, Rights, USER_END, UserFrame, presen
 use descend::{Hold, Leaf, descend, descend_while};
 use huge::leaf_table;
 pub use huge::{BlockState, HugePages, UserBlock, huge_pages};
-use sharing::Leaving;
+pub(super) use leaving::free_full;
+use leaving::{LeavingFrames, LeavingTables, free_leaf};
 pub use sharing::Sharing;
 pub use spare::TakenSpares;
 
@@ -56,9 +58,6 @@ const A_TABLE: usize = 16;
 /// A table of at least as many pages goes from `unmap` as it is, and is emptied
 /// with the flush; of fewer each page is looked at.
 const FULL_FROM: u32 = if cfg!(test) { 4 } else { 32 };
-
-/// Shared frames that `unmap` collects before it makes processors forget them.
-const SHARED_AT_ONCE: usize = 64;
 
 /// The user half of an address space: owns its tables and a handle to every
 /// frame mapped. Addresses are page-aligned and below [`USER_END`]; a method
@@ -296,8 +295,8 @@ impl PageTable {
         let root = self.space.root();
         let mut flush = Flush::new(root);
         let mut next = range.end;
-        let mut shared = Shared::new();
-        let mut leaving = Leaving::new();
+        let mut frames = LeavingFrames::new();
+        let mut tables = LeavingTables::new();
         let mut gone = 0;
         let last = self.last.1;
         let mut is_last_gone = false;
@@ -314,7 +313,7 @@ impl PageTable {
                 gone += count;
                 leaf.unlink();
                 flush.cover(leaf.base, leaf.base + span(1));
-                leaving.put(root, leaf.table, &mut flush);
+                tables.put(root, leaf.table, &mut flush);
                 let pages = if is_block { count } else { 0 };
                 *budget = budget.saturating_sub(pages + A_TABLE);
                 return ControlFlow::Continue(());
@@ -348,7 +347,7 @@ impl PageTable {
                 if frame.is_unique() {
                     flush.hold(frame.into_raw());
                 } else {
-                    shared.put(frame, &mut flush);
+                    frames.put(frame, &mut flush);
                 }
             }
             leaf.table.forget(count);
@@ -361,8 +360,8 @@ impl PageTable {
             self.last.0 = u64::MAX;
         }
         flush.hold_tables(empty);
-        leaving.finish(root, &mut flush);
-        shared.finish(&mut flush);
+        tables.finish(root, &mut flush);
+        frames.finish(&mut flush);
         Ok((flush, next))
     }
 
@@ -619,10 +618,10 @@ impl Drop for PageTable {
                     &mut |leaf| {
                         // No processor uses it for this space any more.
                         if leaf.claim() {
-                            free_leaf(leaf.table, leaf.at.clone());
+                            free_leaf(leaf.table);
                         } else if leaf.table.drop_owner() {
                             leaf.take();
-                            free_leaf(leaf.table, leaf.at.clone());
+                            free_leaf(leaf.table);
                         } else {
                             leaf.unlink();
                         }
@@ -650,42 +649,6 @@ fn take_entries(root: Table, to: &mut [u64]) -> usize {
         }
     }
     count
-}
-
-/// Frees leaf tables that were unlinked from the space of `root` with all that is
-/// in them, and that no processor uses.
-pub(super) fn free_full(root: u32, tables: Unlinked) {
-    if !tables.is_empty() {
-        let tables = tables.each(|table| {
-            let (first, last) = table.extent();
-            free_leaf(table, first..last + 1);
-        });
-        quarantine::free(root, tables);
-    }
-}
-
-/// Gives up the handles in a leaf table that no processor uses.
-fn free_leaf(leaf: Table, at: Range<usize>) {
-    let mut free = FrameList::new();
-    let mut left = leaf.used();
-    for index in at {
-        let entry = leaf.load(index);
-        if entry == 0 {
-            continue;
-        }
-        // ORDERING: Relaxed; no processor uses the table.
-        leaf.entries()[index].store(0, Ordering::Relaxed);
-        let frame = paging::frame(entry);
-        if user_frame::release(frames::record(frame)) {
-            free.push(frame);
-        }
-        left -= 1;
-        if left == 0 {
-            break;
-        }
-    }
-    leaf.forget(leaf.used());
-    frames::free_users(free);
 }
 
 /// Replaces a leaf entry that is not zero by what `new` makes of it; calls
@@ -731,52 +694,6 @@ fn mapping(entry: u64, leaf: Table, hold: Hold, extra: usize) -> Mapping {
         accessed: paging::is_accessed(entry),
         dirty: paging::is_dirty(entry),
         spare: paging::is_spare(entry),
-    }
-}
-
-/// Frames with several handles that were unmapped: their handles must be kept
-/// until the processors forgot, but cannot be linked.
-struct Shared {
-    frames: [Option<UserFrame>; SHARED_AT_ONCE],
-    len: usize,
-}
-
-impl Shared {
-    fn new() -> Shared {
-        Shared {
-            frames: [const { None }; SHARED_AT_ONCE],
-            len: 0,
-        }
-    }
-
-    fn put(&mut self, frame: UserFrame, flush: &mut Flush) {
-        if self.len == SHARED_AT_ONCE {
-            flush.forget();
-            self.drop_all();
-        }
-        if let Some(slot) = self.frames.get_mut(self.len) {
-            *slot = Some(frame);
-            self.len += 1;
-        }
-    }
-
-    /// One frame can go with the flush; more make it happen now.
-    fn finish(&mut self, flush: &mut Flush) {
-        if self.len == 1
-            && let Some(frame) = self.frames.first_mut().and_then(Option::take)
-        {
-            flush.hold_shared(frame);
-        } else if self.len > 0 {
-            flush.forget();
-            self.drop_all();
-        }
-    }
-
-    fn drop_all(&mut self) {
-        for slot in self.frames.iter_mut().take(self.len) {
-            *slot = None;
-        }
-        self.len = 0;
     }
 }
 

@@ -40,7 +40,7 @@ use super::super::quarantine::Unlinked;
 use super::super::table::Table;
 use super::super::{OutOfMemory, PAGE_SIZE, Rights, direct};
 use super::descend::{Hold, Leaf, descend};
-use super::sharing::let_go;
+use super::leaving::let_go;
 use super::{PAGE, PageTable, change_entry, check, spare};
 
 /// Blocks that are linked.

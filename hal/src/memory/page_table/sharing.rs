@@ -13,7 +13,7 @@
 //! | lets stores pass | itself alone | do anything |
 //! | forbids them | several | take store rights from entries, nothing else |
 //! | forbids them | itself alone, the others have gone | claim it ([`Leaf::claim`]): first state |
-//! | is for the pages, not the table ([`huge`]) | itself alone | open it ([`Leaf::open`]): first state; change all of it |
+//! | is for the pages, not the table ([`huge`](super::huge)) | itself alone | open it ([`Leaf::open`]): first state; change all of it |
 //! | the same | several | nothing |
 //!
 //! Whoever wants to change a table that others have makes a copy first
@@ -36,11 +36,12 @@ use crate::arch::machine::paging;
 
 use super::super::flush::Flush;
 use super::super::frames;
-use super::super::quarantine::{self, Unlinked};
+use super::super::quarantine::Unlinked;
 use super::super::table::Table;
 use super::super::{OutOfMemory, user_frame};
 use super::descend::{Hold, Leaf, descend_while};
-use super::{PAGE, PageTable, check, check_range, free_leaf, huge, spare};
+use super::leaving::let_go;
+use super::{PAGE, PageTable, check, check_range, spare};
 
 /// What a table counts of [`PageTable::share_some_into`]'s budget besides its pages.
 const COPIED_TABLE: usize = 64;
@@ -351,19 +352,6 @@ fn own_leaf(root: u32, leaf: &Leaf) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Lets go of a leaf table that was unlinked from the space of `root` and that
-/// no processor uses for it; with what it holds, if that was the last owner.
-pub(super) fn let_go(root: u32, table: Table) {
-    if table.drop_owner() {
-        huge::end(table);
-        let (first, last) = table.extent();
-        free_leaf(table, first..last + 1);
-        let mut tables = Unlinked::new();
-        tables.push(table);
-        quarantine::free(root, tables);
-    }
-}
-
 /// What [`share_leaf`] did.
 #[derive(Default)]
 struct Copied {
@@ -409,48 +397,4 @@ fn share_leaf(from: Table, to: Table, at: Range<usize>, copy_on_write: bool) -> 
     assert_eq!(occupied, 0, "shared onto mapped pages");
     copied.changed = paging::is_mapped(lost);
     copied
-}
-
-/// Shared leaf tables that were unlinked, to be let go when the processors forgot.
-pub(super) struct Leaving {
-    tables: [Option<Table>; Leaving::AT_ONCE],
-    len: usize,
-}
-
-impl Leaving {
-    /// Tables that are collected before the processors are made to forget them.
-    const AT_ONCE: usize = 16;
-
-    pub(super) fn new() -> Leaving {
-        Leaving {
-            tables: [None; Leaving::AT_ONCE],
-            len: 0,
-        }
-    }
-
-    /// Puts one on that was unlinked; `flush` covers it.
-    pub(super) fn put(&mut self, root: u32, table: Table, flush: &mut Flush) {
-        if self.len == Leaving::AT_ONCE {
-            self.finish(root, flush);
-        }
-        if let Some(slot) = self.tables.get_mut(self.len) {
-            *slot = Some(table);
-            self.len += 1;
-        }
-    }
-
-    /// Makes the processors forget, if there is something that they have to,
-    /// and lets all go.
-    pub(super) fn finish(&mut self, root: u32, flush: &mut Flush) {
-        if self.len == 0 {
-            return;
-        }
-        flush.forget();
-        for table in self.tables.iter_mut().take(self.len) {
-            if let Some(table) = table.take() {
-                let_go(root, table);
-            }
-        }
-        self.len = 0;
-    }
 }

@@ -32,7 +32,7 @@ use super::super::flush::Flush;
 use super::super::frames;
 use super::super::quarantine::Unlinked;
 use super::descend::{Leaf, descend_while};
-use super::sharing::Leaving;
+use super::leaving::LeavingTables;
 use super::{A_TABLE, PAGE, PageTable, change_entry, check_range};
 
 /// What [`PageTable::take_spare`] came to.
@@ -60,7 +60,7 @@ impl PageTable {
         let root = self.space.root();
         let mut flush = Flush::new(root);
         let mut next = range.end;
-        let mut leaving = Leaving::new();
+        let mut leaving = LeavingTables::new();
         let mut gone = 0;
         let mut marked = 0;
         let mut empty = Unlinked::new();
