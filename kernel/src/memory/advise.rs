@@ -10,7 +10,7 @@ use ochre_hal::{memory, user::Access};
 
 use super::area::{Area, AreaFlags, PAGE};
 use super::populate::Population;
-use super::removal::{Removal, Rest};
+use super::removal::{self, Removal, Rest};
 use super::space::Inner;
 use super::spare;
 use super::{AddressSpace, Collapse, Hole};
@@ -125,22 +125,14 @@ impl AddressSpace {
         };
         match meaning {
             Meaning::Nothing | Meaning::Populate(_) | Meaning::Remove | Meaning::Collapse => {}
-            Meaning::Drop => {
-                let even_locked = advice == Advice::DontNeedLocked;
-                let mut removal = Removal::of_pages(range, even_locked, result);
+            Meaning::Drop | Meaning::Spare => {
+                let mut removal = match meaning {
+                    Meaning::Spare => Removal::of_content(range, result),
+                    _ => Removal::of_pages(range, advice == Advice::DontNeedLocked, result),
+                };
                 let (is_over, gone) = removal.step_in(inner);
-                drop(guard);
-                drop(gone);
-                let is_over = is_over?;
-                return Ok((!is_over).then(|| removal.into()));
-            }
-            Meaning::Spare => {
-                let mut removal = Removal::of_content(range, result);
-                let (is_over, gone) = removal.step_in(inner);
-                drop(guard);
-                drop(gone);
-                let is_over = is_over?;
-                return Ok((!is_over).then(|| removal.into()));
+                removal::end_part(guard, gone);
+                return Ok((!is_over?).then(|| removal.into()));
             }
             Meaning::Change(come, go) => {
                 // As on Linux, what is so already, or what the advice is not about,

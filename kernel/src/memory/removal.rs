@@ -14,12 +14,13 @@
 //!
 //! A part's pages are out of reach, and forgotten by every processor, before
 //! the space's lock is let go; given back they are after it, for that takes most
-//! of the time and concerns no other thread ([`Gone`]).
+//! of the time and concerns no other thread ([`end_part`]).
 
 use core::ops::Range;
 
 use ochre_abi::Errno;
 use ochre_hal::memory::{self, Flush, Forgotten, OutOfMemory, USER_END};
+use ochre_sync::SpinLockGuard;
 
 use super::area::AreaFlags;
 use super::map::page_range;
@@ -56,9 +57,14 @@ pub struct Removal {
     end: Result<(), Errno>,
 }
 
-/// What a part gave up, if that was something: to be dropped after the space's
-/// lock.
+/// What a part gave up, if that was something: for [`end_part`].
 type Gone = Option<Forgotten>;
+
+/// Ends a part: the space's lock goes first, then what was given up.
+pub(super) fn end_part(inner: SpinLockGuard<'_, Inner>, gone: Gone) {
+    drop(inner);
+    drop(gone);
+}
 
 impl Removal {
     /// A range that is unmapped.
@@ -106,8 +112,7 @@ impl Removal {
     pub fn step(&mut self, space: &AddressSpace) -> Result<bool, Errno> {
         let mut inner = space.inner();
         let (result, gone) = self.step_in(&mut inner);
-        drop(inner);
-        drop(gone);
+        end_part(inner, gone);
         result
     }
 
@@ -216,8 +221,7 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         let (next, gone) = inner.unmap_some(range.clone());
-        drop(inner);
-        drop(gone);
+        end_part(inner, gone);
         let next = next?;
         Ok((next < range.end).then(|| Removal::of_areas(next..range.end)))
     }
@@ -233,8 +237,7 @@ impl AddressSpace {
             Some(first) if !is_little => {
                 // Whole tables need no other one: it does not fail.
                 let (next, gone) = inner.unmap_some(first..USER_END);
-                drop(inner);
-                drop(gone);
+                end_part(inner, gone);
                 next.is_err()
             }
             _ => true,
