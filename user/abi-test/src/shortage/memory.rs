@@ -1,7 +1,9 @@
 //! Mappings.
 
-use super::Step;
+use core::ops::Range;
+
 use super::processes::in_child;
+use super::{Lab, Step};
 use crate::call;
 use crate::errno::Errno;
 use crate::sys::{self, ANON, PAGE, RW, Ret};
@@ -9,56 +11,37 @@ use crate::sys::{self, ANON, PAGE, RW, Ret};
 /// Newer than some C libraries.
 const MADV_COLLAPSE: i32 = 25;
 
-const SHARED: i32 = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+/// Memory that children share.
+pub(super) const SHARED: i32 = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+
+/// Of eight pages.
+const ALL: Range<usize> = 0..8;
+const MIDDLE: Range<usize> = 1..2;
+
+/// Bytes of a huge page.
+pub(super) const HUGE: usize = 2 << 20;
 
 /// The steps.
 pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mmap",
-        body: |lab| {
-            unmapped(
-                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, ANON, -1, 0)),
-                4,
-            )
-        },
+        body: |lab| maps(lab, 4, ANON),
     },
     Step {
         name: "mmap of much",
-        body: |lab| {
-            unmapped(
-                lab.meant(|| call!(SYS_mmap, 0, 1_usize << 24, RW, ANON, -1, 0)),
-                1 << 12,
-            )
-        },
+        body: |lab| maps(lab, 1 << 12, ANON),
     },
     Step {
         name: "mmap, populated",
-        body: |lab| {
-            let flags = ANON | libc::MAP_POPULATE;
-            unmapped(
-                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, flags, -1, 0)),
-                4,
-            )
-        },
+        body: |lab| maps(lab, 4, ANON | libc::MAP_POPULATE),
     },
     Step {
         name: "mmap, locked",
-        body: |lab| {
-            let flags = ANON | libc::MAP_LOCKED;
-            unmapped(
-                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, flags, -1, 0)),
-                4,
-            )
-        },
+        body: |lab| maps(lab, 4, ANON | libc::MAP_LOCKED),
     },
     Step {
         name: "mmap, shared",
-        body: |lab| {
-            unmapped(
-                lab.meant(|| call!(SYS_mmap, 0, 4 * PAGE, RW, SHARED, -1, 0)),
-                4,
-            )
-        },
+        body: |lab| maps(lab, 4, SHARED),
     },
     Step {
         name: "mmap of a file",
@@ -82,25 +65,25 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "munmap in the middle",
-        body: |lab| mapped(ANON, |at| lab.meant(|| call!(SYS_munmap, at + PAGE, PAGE))),
+        body: |lab| on_pages(lab, ANON, |at| call!(SYS_munmap, at + PAGE, PAGE)),
     },
     Step {
         name: "munmap",
-        body: |lab| mapped(ANON, |at| lab.meant(|| call!(SYS_munmap, at, 8 * PAGE))),
+        body: |lab| on_pages(lab, ANON, |at| call!(SYS_munmap, at, 8 * PAGE)),
     },
     Step {
         name: "mprotect in the middle",
         body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_mprotect, at + PAGE, PAGE, libc::PROT_READ))
+            on_pages(lab, ANON, |at| {
+                call!(SYS_mprotect, at + PAGE, PAGE, libc::PROT_READ)
             })
         },
     },
     Step {
         name: "mprotect",
         body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_mprotect, at, 8 * PAGE, libc::PROT_NONE))
+            on_pages(lab, ANON, |at| {
+                call!(SYS_mprotect, at, 8 * PAGE, libc::PROT_NONE)
             })
         },
     },
@@ -129,47 +112,31 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "mremap to less",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_mremap, at, 8 * PAGE, PAGE, 0))
-            })
-        },
+        body: |lab| on_pages(lab, ANON, |at| call!(SYS_mremap, at, 8 * PAGE, PAGE, 0)),
     },
     Step {
         name: "madvise DONTNEED",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_DONTNEED))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_DONTNEED),
     },
     Step {
         name: "madvise DONTFORK in the middle",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_DONTFORK))
-            })
-        },
+        body: |lab| advise(lab, MIDDLE, libc::MADV_DONTFORK),
     },
     Step {
         name: "madvise POPULATE_WRITE",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_POPULATE_WRITE))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_POPULATE_WRITE),
     },
     Step {
         name: "madvise REMOVE",
         body: |lab| {
-            mapped(SHARED, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_REMOVE))
+            on_pages(lab, SHARED, |at| {
+                call!(SYS_madvise, at, 8 * PAGE, libc::MADV_REMOVE)
             })
         },
     },
     Step {
         name: "mlock in the middle",
-        body: |lab| mapped(ANON, |at| lab.meant(|| call!(SYS_mlock, at + PAGE, PAGE))),
+        body: |lab| on_pages(lab, ANON, |at| call!(SYS_mlock, at + PAGE, PAGE)),
     },
     Step {
         name: "munlock",
@@ -183,16 +150,16 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "mincore",
         body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_mincore, at, 8 * PAGE, [0_u8; 8].as_mut_slice()))
+            on_pages(lab, ANON, |at| {
+                call!(SYS_mincore, at, 8 * PAGE, [0_u8; 8].as_mut_slice())
             })
         },
     },
     Step {
         name: "msync",
         body: |lab| {
-            mapped(SHARED, |at| {
-                lab.meant(|| call!(SYS_msync, at, 8 * PAGE, libc::MS_SYNC))
+            on_pages(lab, SHARED, |at| {
+                call!(SYS_msync, at, 8 * PAGE, libc::MS_SYNC)
             })
         },
     },
@@ -231,160 +198,89 @@ pub(super) const STEPS: &[Step] = &[
         body: |lab| {
             mapped(ANON, |at| {
                 fresh(|to| {
-                    let part = |at: usize| libc::iovec {
-                        iov_base: core::ptr::with_exposed_provenance_mut(at),
-                        iov_len: 2 * PAGE,
-                    };
-                    let (me, here, there) = (call!(SYS_getpid)?, [part(to); 12], [part(at); 12]);
-                    lab.meant(|| {
-                        call!(
-                            SYS_process_vm_readv,
-                            me,
-                            here.as_slice(),
-                            12,
-                            there.as_slice(),
-                            12,
-                            0
-                        )
-                    })
+                    let (me, here, there) = (call!(SYS_getpid)?, parts(to), parts(at));
+                    let (here, there) = (here.as_slice(), there.as_slice());
+                    lab.meant(|| call!(SYS_process_vm_readv, me, here, 12, there, 12, 0))
                 })
             })
         },
     },
     Step {
         name: "madvise FREE",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_FREE))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_FREE),
     },
     Step {
         name: "madvise FREE in the middle",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_FREE))
-            })
-        },
+        body: |lab| advise(lab, MIDDLE, libc::MADV_FREE),
     },
     Step {
         name: "madvise COLD",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_COLD))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_COLD),
     },
     Step {
         name: "madvise COLD in the middle",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_COLD))
-            })
-        },
+        body: |lab| advise(lab, MIDDLE, libc::MADV_COLD),
     },
     Step {
         name: "madvise PAGEOUT",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_PAGEOUT))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_PAGEOUT),
     },
     Step {
         name: "madvise PAGEOUT in the middle",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_PAGEOUT))
-            })
-        },
+        body: |lab| advise(lab, MIDDLE, libc::MADV_PAGEOUT),
     },
     Step {
         name: "madvise WILLNEED",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_WILLNEED))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_WILLNEED),
     },
     Step {
         name: "madvise WILLNEED in the middle",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_WILLNEED))
-            })
-        },
+        body: |lab| advise(lab, MIDDLE, libc::MADV_WILLNEED),
     },
     Step {
         name: "madvise HUGEPAGE",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_HUGEPAGE))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_HUGEPAGE),
     },
     Step {
         name: "madvise HUGEPAGE in the middle",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_HUGEPAGE))
-            })
-        },
+        body: |lab| advise(lab, MIDDLE, libc::MADV_HUGEPAGE),
     },
     Step {
         name: "madvise MERGEABLE",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_MERGEABLE))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_MERGEABLE),
     },
     Step {
         name: "madvise MERGEABLE in the middle",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_MERGEABLE))
-            })
-        },
+        body: |lab| advise(lab, MIDDLE, libc::MADV_MERGEABLE),
     },
     Step {
         name: "madvise WIPEONFORK",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at, 8 * PAGE, libc::MADV_WIPEONFORK))
-            })
-        },
+        body: |lab| advise(lab, ALL, libc::MADV_WIPEONFORK),
     },
     Step {
         name: "madvise WIPEONFORK in the middle",
-        body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_madvise, at + PAGE, PAGE, libc::MADV_WIPEONFORK))
-            })
-        },
+        body: |lab| advise(lab, MIDDLE, libc::MADV_WIPEONFORK),
     },
     Step {
         name: "madvise COLLAPSE",
         body: |lab| {
-            const HUGE: usize = 2 << 20;
-            let room = call!(SYS_mmap, 0, 2 * HUGE, RW, ANON, -1, 0)? as usize;
-            let at = room.next_multiple_of(HUGE);
-            for page in [0, 1, 9, 511] {
-                sys::poke(at + page * PAGE, 1);
-            }
-            let answer = lab.meant(|| call!(SYS_madvise, at, HUGE, MADV_COLLAPSE));
-            let kept = [0, 1, 9, 511]
-                .iter()
-                .all(|page| sys::peek(at + page * PAGE) == 1);
-            let _ = call!(SYS_munmap, room, 2 * HUGE);
-            answer.and(if kept { Ok(0) } else { Err(Errno(libc::EIO)) })
+            room_for_huge(|at| {
+                for page in [0, 1, 9, 511] {
+                    sys::poke(at + page * PAGE, 1);
+                }
+                let answer = lab.meant(|| call!(SYS_madvise, at, HUGE, MADV_COLLAPSE));
+                let kept = [0, 1, 9, 511]
+                    .iter()
+                    .all(|page| sys::peek(at + page * PAGE) == 1);
+                answer.and(if kept { Ok(0) } else { Err(Errno(libc::EIO)) })
+            })
         },
     },
     Step {
         name: "mlock2 on fault",
         body: |lab| {
-            mapped(ANON, |at| {
-                lab.meant(|| call!(SYS_mlock2, at + PAGE, PAGE, libc::MLOCK_ONFAULT))
+            on_pages(lab, ANON, |at| {
+                call!(SYS_mlock2, at + PAGE, PAGE, libc::MLOCK_ONFAULT)
             })
         },
     },
@@ -483,22 +379,9 @@ pub(super) const STEPS: &[Step] = &[
         body: |lab| {
             mapped(ANON, |at| {
                 fresh(|to| {
-                    let part = |at: usize| libc::iovec {
-                        iov_base: core::ptr::with_exposed_provenance_mut(at),
-                        iov_len: 2 * PAGE,
-                    };
-                    let (me, here, there) = (call!(SYS_getpid)?, [part(at); 12], [part(to); 12]);
-                    lab.meant(|| {
-                        call!(
-                            SYS_process_vm_writev,
-                            me,
-                            here.as_slice(),
-                            12,
-                            there.as_slice(),
-                            12,
-                            0
-                        )
-                    })
+                    let (me, here, there) = (call!(SYS_getpid)?, parts(at), parts(to));
+                    let (here, there) = (here.as_slice(), there.as_slice());
+                    lab.meant(|| call!(SYS_process_vm_writev, me, here, 12, there, 12, 0))
                 })
             })
         },
@@ -522,7 +405,24 @@ pub(super) fn mapped(flags: i32, body: impl FnOnce(usize) -> Ret) -> Ret {
     answer
 }
 
-/// The same with pages that were never touched.
+/// Makes a call about eight pages of its own.
+fn on_pages(lab: &Lab, flags: i32, call: impl FnOnce(usize) -> Ret) -> Ret {
+    mapped(flags, |at| lab.meant(|| call(at)))
+}
+
+/// Gives an advice about some of eight pages.
+fn advise(lab: &Lab, pages: Range<usize>, advice: i32) -> Ret {
+    on_pages(lab, ANON, |at| {
+        call!(
+            SYS_madvise,
+            at + pages.start * PAGE,
+            pages.len() * PAGE,
+            advice
+        )
+    })
+}
+
+/// Does something with eight pages that were never touched.
 pub(super) fn fresh(body: impl FnOnce(usize) -> Ret) -> Ret {
     let at = call!(SYS_mmap, 0, 8 * PAGE, RW, ANON, -1, 0)? as usize;
     let answer = body(at);
@@ -530,12 +430,36 @@ pub(super) fn fresh(body: impl FnOnce(usize) -> Ret) -> Ret {
     answer
 }
 
+/// Does something with memory in which a huge page can be, none of it touched.
+pub(super) fn room_for_huge(body: impl FnOnce(usize) -> Ret) -> Ret {
+    let room = call!(SYS_mmap, 0, 2 * HUGE, RW, ANON, -1, 0)? as usize;
+    let answer = body(room.next_multiple_of(HUGE));
+    let _ = call!(SYS_munmap, room, 2 * HUGE);
+    answer
+}
+
 /// Does something with a segment of shared memory.
-fn segment(body: impl FnOnce(i64) -> Ret) -> Ret {
+pub(super) fn segment(body: impl FnOnce(i64) -> Ret) -> Ret {
     let id = call!(SYS_shmget, libc::IPC_PRIVATE, 4 * PAGE, 0o600)?;
     let answer = body(id);
     let _ = call!(SYS_shmctl, id, libc::IPC_RMID, 0);
     answer
+}
+
+/// Twelve times two pages, to be copied from or to.
+fn parts(at: usize) -> [libc::iovec; 12] {
+    [libc::iovec {
+        iov_base: core::ptr::with_exposed_provenance_mut(at),
+        iov_len: 2 * PAGE,
+    }; 12]
+}
+
+/// Maps so many pages, and takes them away.
+fn maps(lab: &Lab, pages: usize, flags: i32) -> Ret {
+    unmapped(
+        lab.meant(|| call!(SYS_mmap, 0, pages * PAGE, RW, flags, -1, 0)),
+        pages,
+    )
 }
 
 /// Takes away what a call mapped.

@@ -4,14 +4,12 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::memory::{fresh, mapped};
+use super::memory::{HUGE, SHARED, fresh, mapped, room_for_huge, segment};
+use super::processes::beside_child;
 use super::{Lab, Step};
 use crate::call;
 use crate::errno::Errno;
 use crate::sys::{self, ANON, PAGE, RW, Ret};
-
-/// Bytes of a huge page.
-const HUGE: usize = 2 << 20;
 
 /// The steps.
 pub(super) const STEPS: &[Step] = &[
@@ -55,23 +53,17 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "a first store to shared memory",
-        body: |lab| {
-            mapped(libc::MAP_SHARED | libc::MAP_ANONYMOUS, |at| {
-                stores(lab, at + 3 * PAGE)
-            })
-        },
+        body: |lab| mapped(SHARED, |at| stores(lab, at + 3 * PAGE)),
     },
     Step {
         name: "a first store to a segment",
         body: |lab| {
-            let id = call!(SYS_shmget, libc::IPC_PRIVATE, 4 * PAGE, 0o600)?;
-            let answer = call!(SYS_shmat, id, 0, 0).and_then(|at| {
+            segment(|id| {
+                let at = call!(SYS_shmat, id, 0, 0)?;
                 let answer = stores(lab, at as usize + PAGE);
                 let _ = call!(SYS_shmdt, at);
                 answer
-            });
-            let _ = call!(SYS_shmctl, id, libc::IPC_RMID, 0);
-            answer
+            })
         },
     },
     Step {
@@ -92,18 +84,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "a store behind a fork",
-        body: |lab| {
-            mapped(ANON, |at| {
-                let child = sys::fork(|| {
-                    let _ = call!(SYS_pause);
-                    0
-                });
-                let answer = stores(lab, at);
-                let _ = call!(SYS_kill, child, libc::SIGKILL);
-                let _ = call!(SYS_wait4, child, 0, 0, 0);
-                answer
-            })
-        },
+        body: |lab| mapped(ANON, |at| beside_child(|_| stores(lab, at))),
     },
     Step {
         name: "a stack that grows",
@@ -119,31 +100,15 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "a huge page",
-        body: |lab| {
-            let room = call!(SYS_mmap, 0, 2 * HUGE, RW, ANON, -1, 0)? as usize;
-            let at = room.next_multiple_of(HUGE);
-            let _ = call!(SYS_madvise, at, HUGE, libc::MADV_HUGEPAGE);
-            let answer = stores(lab, at + 9 * PAGE);
-            let _ = call!(SYS_munmap, room, 2 * HUGE);
-            answer
-        },
+        body: |lab| huge(|at| stores(lab, at + 9 * PAGE)),
     },
     Step {
         name: "a part of a huge page",
         body: |lab| {
-            let room = call!(SYS_mmap, 0, 2 * HUGE, RW, ANON, -1, 0)? as usize;
-            let at = room.next_multiple_of(HUGE);
-            let _ = call!(SYS_madvise, at, HUGE, libc::MADV_HUGEPAGE);
-            sys::poke(at, 1);
-            let child = sys::fork(|| {
-                let _ = call!(SYS_pause);
-                0
-            });
-            let answer = stores(lab, at + 9 * PAGE).and(expect(1, sys::peek(at)));
-            let _ = call!(SYS_kill, child, libc::SIGKILL);
-            let _ = call!(SYS_wait4, child, 0, 0, 0);
-            let _ = call!(SYS_munmap, room, 2 * HUGE);
-            answer
+            huge(|at| {
+                sys::poke(at, 1);
+                beside_child(|_| stores(lab, at + 9 * PAGE).and(expect(1, sys::peek(at))))
+            })
         },
     },
     Step {
@@ -172,6 +137,14 @@ fn expect(value: u8, found: u8) -> Ret {
 fn stores(lab: &Lab, at: usize) -> Ret {
     lab.meant_outside(|| sys::poke(at, 7));
     expect(7, sys::peek(at))
+}
+
+/// Does something with memory that may be one huge page.
+fn huge(body: impl FnOnce(usize) -> Ret) -> Ret {
+    room_for_huge(|at| {
+        let _ = call!(SYS_madvise, at, HUGE, libc::MADV_HUGEPAGE);
+        body(at)
+    })
 }
 
 /// Does something with two pages of a file that has none.

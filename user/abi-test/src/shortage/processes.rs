@@ -127,16 +127,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "a child's group",
-        body: |lab| {
-            let child = sys::fork(|| {
-                let _ = call!(SYS_pause);
-                0
-            });
-            let answer = lab.meant(|| call!(SYS_setpgid, child, child));
-            let _ = call!(SYS_kill, child, libc::SIGKILL);
-            let _ = call!(SYS_wait4, child, 0, 0, 0);
-            answer
-        },
+        body: |lab| beside_child(|child| lab.meant(|| call!(SYS_setpgid, child, child))),
     },
     Step {
         name: "setgroups",
@@ -346,6 +337,18 @@ fn reaped(made: Ret) -> Ret {
         let _ = call!(SYS_wait4, child, 0, 0, 0);
     }
     made
+}
+
+/// Does something while there is a child, which does nothing.
+pub(super) fn beside_child(body: impl FnOnce(i32) -> Ret) -> Ret {
+    let child = sys::fork(|| {
+        let _ = call!(SYS_pause);
+        0
+    });
+    let answer = body(child);
+    let _ = call!(SYS_kill, child, libc::SIGKILL);
+    let _ = call!(SYS_wait4, child, 0, 0, 0);
+    answer
 }
 
 /// What it should come to.
