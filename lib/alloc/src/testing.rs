@@ -10,6 +10,8 @@ use ochre_sync::SpinLock;
 use proptest::prelude::{ProptestConfig, Strategy};
 use proptest::{collection, prop_oneof};
 
+pub(crate) mod frames;
+
 use crate::heap::{Heap, OutOfMemory, Region};
 use crate::source::{PAGE_SIZE, PageSource};
 use crate::{Frames, Growing, LEAST_PAGES, Record};

@@ -1,18 +1,12 @@
 //! The buddy allocator against a model: a set of free frame numbers.
 
-use std::collections::BTreeSet;
-
-use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{Just, Strategy, prop_assert_eq, proptest};
 use proptest::prop_oneof;
 
 use super::Buddy;
-use crate::record::Record;
 use crate::source::{FrameSource, MAX_ORDER};
 use crate::testing::config;
-
-fn records(count: usize) -> Vec<Record> {
-    (0..count).map(|_| Record::default()).collect()
-}
+use crate::testing::frames::{Model, records};
 
 #[test]
 fn merges_back_to_the_blocks_it_began_with() {
@@ -147,47 +141,38 @@ proptest! {
         let mut buddy = Buddy::new(&records);
         buddy.add(start..start + len);
         let whole = buddy.blocks_by_order();
-        let mut free: BTreeSet<u32> = (start..start + len).collect();
-        let mut held: Vec<(u32, u32)> = Vec::new();
+        let mut model = Model::new(start..start + len);
         for step in steps {
             let (count, got) = match step {
                 Step::Allocate(order) => (1 << order, buddy.allocate(order)),
                 Step::Run(count) => (count, buddy.allocate_run(count)),
                 Step::Free(which) => {
-                    if !held.is_empty() {
-                        let (frame, count) = held.swap_remove(which % held.len());
+                    if let Some((frame, count)) = model.take_back(which) {
                         buddy.free_run(frame, count);
-                        free.extend(frame..frame + count);
                     }
                     continue;
                 }
                 Step::Lengthen(which, more) => {
-                    let which = which % held.len().max(1);
-                    if let Some((frame, count)) = held.get_mut(which) {
-                        let behind = *frame + *count..*frame + *count + more;
-                        let are_free = behind.clone().all(|part| free.contains(&part));
-                        prop_assert_eq!(buddy.take(behind.clone()), are_free);
-                        if are_free {
-                            free.retain(|part| !behind.contains(part));
-                            *count += more;
+                    if let Some((frame, count)) = model.held(which) {
+                        let behind = frame + count..frame + count + more;
+                        let is_done = buddy.take(behind.clone());
+                        prop_assert_eq!(is_done, model.are_free(behind));
+                        if is_done {
+                            model.resized(which, count + more);
                         }
                     }
-                    prop_assert_eq!(buddy.free_frames(), free.len());
+                    prop_assert_eq!(buddy.free_frames(), model.free_frames());
                     continue;
                 }
             };
             if let Some(frame) = got {
-                prop_assert!(frame.is_multiple_of(count.next_power_of_two()));
-                for part in frame..frame + count {
-                    prop_assert!(free.remove(&part), "{part} was not free");
-                }
-                held.push((frame, count));
+                model.hand_out(frame, count);
             } else if count == 1 {
-                prop_assert!(free.is_empty());
+                prop_assert_eq!(model.free_frames(), 0);
             }
-            prop_assert_eq!(buddy.free_frames(), free.len());
+            prop_assert_eq!(buddy.free_frames(), model.free_frames());
         }
-        for (frame, count) in held {
+        while let Some((frame, count)) = model.take_back(0) {
             buddy.free_run(frame, count);
         }
         prop_assert_eq!(buddy.blocks_by_order(), whole);

@@ -1,19 +1,13 @@
 //! The stack in front: order of reuse, counts, getting large blocks past it, and
 //! all of it against a set of frames.
 
-use std::collections::BTreeSet;
-
 use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::Cached;
 use crate::buddy::Buddy;
-use crate::record::Record;
 use crate::source::FrameSource;
 use crate::testing::config;
-
-fn records(count: usize) -> Vec<Record> {
-    (0..count).map(|_| Record::default()).collect()
-}
+use crate::testing::frames::{Model, records};
 
 #[test]
 fn hands_out_the_frame_freed_last() {
@@ -90,12 +84,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Whether a block of so many frames, aligned to its size, is free as a whole.
-fn has_block(free: &BTreeSet<u32>, count: u32) -> bool {
-    let mut starts = free.iter().filter(|start| start.is_multiple_of(count));
-    starts.any(|start| (*start..start + count).all(|part| free.contains(&part)))
-}
-
 proptest! {
     #![proptest_config(config())]
     /// What is free is a frame's own business: on the stack or behind it, it is
@@ -110,51 +98,37 @@ proptest! {
         let mut frames = Cached::<_, 8>::new(&records, Buddy::new(&records));
         frames.add(start..start + len);
         let whole = frames.inner().blocks_by_order();
-        let mut free: BTreeSet<u32> = (start..start + len).collect();
-        let mut held: Vec<(u32, u32)> = Vec::new();
+        let mut model = Model::new(start..start + len);
         // What lies on the stack, the last one on top, as far as it is known.
         let mut freed: Vec<u32> = Vec::new();
         for step in steps {
             match step {
                 Step::Allocate(order) => {
                     let count = 1 << order;
-                    let possible = has_block(&free, count);
+                    let possible = model.has_block(count);
                     let got = frames.allocate(order);
                     prop_assert_eq!(got.is_some(), possible, "{} frames", count);
-                    let Some(frame) = got else {
-                        freed.clear();
-                        continue;
-                    };
-                    if order == 0 {
-                        let last = freed.pop().unwrap_or(frame);
-                        prop_assert_eq!(frame, last, "the last one first");
-                    } else {
+                    let last = freed.pop().filter(|_| order == 0);
+                    if last.is_none() {
                         freed.clear();
                     }
-                    prop_assert!(frame.is_multiple_of(count));
-                    for part in frame..frame + count {
-                        prop_assert!(free.remove(&part), "{part} was not free");
+                    if let Some(frame) = got {
+                        prop_assert_eq!(frame, last.unwrap_or(frame), "the last one first");
+                        model.hand_out(frame, count);
                     }
-                    held.push((frame, count));
                 }
                 Step::Run(count) => {
                     freed.clear();
-                    let Some(frame) = frames.allocate_run(count) else {
-                        prop_assert!(!has_block(&free, count.next_power_of_two()));
-                        continue;
-                    };
-                    for part in frame..frame + count {
-                        prop_assert!(free.remove(&part), "{part} was not free");
+                    match frames.allocate_run(count) {
+                        Some(frame) => model.hand_out(frame, count),
+                        None => prop_assert!(!model.has_block(count.next_power_of_two())),
                     }
-                    held.push((frame, count));
                 }
                 Step::Free(which) => {
-                    if held.is_empty() {
+                    let Some((frame, count)) = model.take_back(which) else {
                         continue;
-                    }
-                    let (frame, count) = held.swap_remove(which % held.len());
+                    };
                     frames.free_run(frame, count);
-                    free.extend(frame..frame + count);
                     if count == 1 {
                         freed.push(frame);
                         // The oldest half goes when the stack is full.
@@ -164,31 +138,27 @@ proptest! {
                     }
                 }
                 Step::Lengthen(which, more) => {
-                    let which = which % held.len().max(1);
-                    if let Some((frame, count)) = held.get_mut(which) {
-                        let behind = *frame + *count..*frame + *count + more;
-                        let are_free = behind.clone().all(|part| free.contains(&part));
+                    if let Some((frame, count)) = model.held(which) {
+                        let behind = frame + count..frame + count + more;
                         // Frames on the stack cannot be had so.
                         if frames.take(behind.clone()) {
-                            prop_assert!(are_free);
-                            free.retain(|part| !behind.contains(part));
-                            *count += more;
-                        } else if frames.inner().free_frames() == free.len() {
-                            prop_assert!(!are_free, "the stack is empty");
+                            model.resized(which, count + more);
+                        } else if frames.inner().free_frames() == model.free_frames() {
+                            prop_assert!(!model.are_free(behind), "the stack is empty");
                         }
                     }
                 }
                 Step::Drain => {
                     frames.drain();
                     freed.clear();
-                    prop_assert_eq!(frames.inner().free_frames(), free.len());
+                    prop_assert_eq!(frames.inner().free_frames(), model.free_frames());
                 }
             }
-            prop_assert_eq!(frames.free_frames(), free.len());
-            let cached = free.len() - frames.inner().free_frames();
+            prop_assert_eq!(frames.free_frames(), model.free_frames());
+            let cached = model.free_frames() - frames.inner().free_frames();
             prop_assert!(cached <= 8, "{cached} on the stack");
         }
-        for (frame, count) in held {
+        while let Some((frame, count)) = model.take_back(0) {
             frames.free_run(frame, count);
         }
         frames.drain();

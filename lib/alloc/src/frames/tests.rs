@@ -8,10 +8,7 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use super::Frames;
 use crate::record::Record;
 use crate::testing::config;
-
-fn records(count: usize) -> Vec<Record> {
-    (0..count).map(|_| Record::default()).collect()
-}
+use crate::testing::frames::{Model, records};
 
 #[test]
 fn a_cache_gives_what_was_freed_last() {
@@ -229,49 +226,36 @@ proptest! {
         let records = records((start + len) as usize);
         let frames: Frames<'_, 2> = Frames::new(&records, batch);
         frames.add(start..start + len);
-        let mut free: BTreeSet<u32> = (start..start + len).collect();
-        let mut held: Vec<(u32, u32)> = Vec::new();
+        let mut model = Model::new(start..start + len);
         for (processor, count, which, what) in steps {
-            let (count, got) = match what {
-                0 => (1, frames.allocate(processor, 0)),
-                1 => (count, frames.allocate_run(processor, count)),
-                _ if held.is_empty() => continue,
+            match what {
+                0 => match frames.allocate(processor, 0) {
+                    Some(frame) => model.hand_out(frame, 1),
+                    None => prop_assert_eq!(model.free_frames(), 0),
+                },
+                1 => match frames.allocate_run(processor, count) {
+                    Some(frame) => model.hand_out(frame, count),
+                    None => prop_assert!(count != 1 || model.free_frames() == 0),
+                },
                 2 => {
-                    let index = which % held.len();
-                    let (frame, old) = held[index];
+                    let Some((frame, old)) = model.held(which) else {
+                        continue;
+                    };
+                    // Some of those behind may lie in a cache.
                     let new = count.max(1);
-                    let behind = frame + old..frame + new;
-                    let are_free = behind.clone().all(|part| free.contains(&part));
-                    // Some of them may lie in a cache.
                     let is_done = frames.resize_run(processor, frame, old, new);
-                    prop_assert!(are_free || !is_done);
                     prop_assert!(is_done || new > old);
                     if is_done {
-                        free.extend(frame + new.min(old)..frame + old);
-                        free.retain(|part| !behind.contains(part));
-                        held[index] = (frame, new);
+                        model.resized(which, new);
                     }
-                    prop_assert_eq!(frames.free_frames(), free.len());
-                    continue;
                 }
                 _ => {
-                    let (frame, count) = held.swap_remove(which % held.len());
-                    frames.free_run(processor, frame, count);
-                    free.extend(frame..frame + count);
-                    prop_assert_eq!(frames.free_frames(), free.len());
-                    continue;
+                    if let Some((frame, count)) = model.take_back(which) {
+                        frames.free_run(processor, frame, count);
+                    }
                 }
-            };
-            if let Some(frame) = got {
-                prop_assert!(frame.is_multiple_of(count.next_power_of_two()));
-                for part in frame..frame + count {
-                    prop_assert!(free.remove(&part), "{part} was not free");
-                }
-                held.push((frame, count));
-            } else if count == 1 {
-                prop_assert!(free.is_empty());
             }
-            prop_assert_eq!(frames.free_frames(), free.len());
+            prop_assert_eq!(frames.free_frames(), model.free_frames());
         }
     }
 }

@@ -11,8 +11,8 @@ use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 use super::{KINDS, Layouts, Magazines, Place, at_once};
 use crate::class::SIZES;
 use crate::heap::OutOfMemory;
-use crate::record::Record;
 use crate::source::{PAGE_SIZE, PageSource};
+use crate::testing::frames::records;
 use crate::testing::{
     Framed, Pages, Subject, agrees_with_the_model, config, refuses_the_impossible, steps,
 };
@@ -250,10 +250,6 @@ fn moves(places: &[[usize; 2]]) -> [usize; 2] {
             .filter(|pair| pair[0][which] != pair[1][which])
             .count()
     })
-}
-
-fn records(count: usize) -> Vec<Record> {
-    (0..count).map(|_| Record::new()).collect()
 }
 
 #[test]
