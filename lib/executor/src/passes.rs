@@ -37,6 +37,9 @@ impl<const N: usize> Passes<N> {
     }
 
     /// The processor `cpu` passes: it calls this between what it runs.
+    ///
+    /// # Panics
+    /// If there is no processor of this number.
     #[inline]
     pub fn pass(&self, cpu: usize) {
         // ORDERING: Release and the fence; see the module.

@@ -502,6 +502,16 @@ mod loom_tests {
         }
     }
 
+    /// What a processor does until the task is in no queue; `queued` is the queue.
+    fn drain<B: Body>(task: &Arc<Task<B>>, queued: &AtomicBool) {
+        while queued.swap(false, Ordering::Relaxed) {
+            let mut next = Arc::clone(task).run();
+            while let Polled::Again(again) = next {
+                next = again.run();
+            }
+        }
+    }
+
     /// Lets others run until it sees the flag, and then waits.
     struct Looking {
         flag: LoomArc<AtomicBool>,
@@ -544,17 +554,9 @@ mod loom_tests {
                 flag.store(true, Ordering::Relaxed);
                 waker.wake();
             });
-            let drain = || {
-                while task.body().queued.swap(false, Ordering::Relaxed) {
-                    let mut next = Arc::clone(&task).run();
-                    while let Polled::Again(again) = next {
-                        next = again.run();
-                    }
-                }
-            };
-            drain();
+            drain(&task, &task.body().queued);
             thread.join().expect("the waker finishes");
-            drain();
+            drain(&task, &task.body().queued);
             assert!(task.body().seen.load(Ordering::Relaxed));
         });
     }
@@ -597,19 +599,11 @@ mod loom_tests {
                 })
             };
             let threads = [leave(0), leave(1)];
-            let drain = || {
-                while task.body().queued.swap(false, Ordering::Relaxed) {
-                    let mut next = Arc::clone(&task).run();
-                    while let Polled::Again(again) = next {
-                        next = again.run();
-                    }
-                }
-            };
-            drain();
+            drain(&task, &task.body().queued);
             for thread in threads {
                 thread.join().expect("the waker finishes");
             }
-            drain();
+            drain(&task, &task.body().queued);
             for found in &task.body().found {
                 assert!(found.load(Ordering::Relaxed), "a wake-up is lost");
             }
