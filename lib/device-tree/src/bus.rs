@@ -81,3 +81,63 @@ pub(crate) fn to_processor(buses: &[Bus<'_>], region: Range<u64>) -> Option<Rang
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bus, to_processor};
+
+    /// The root, whose children write addresses and sizes in two cells.
+    const ROOT: Bus<'static> = Bus {
+        address_cells: 2,
+        size_cells: 2,
+        ranges: None,
+    };
+
+    /// A bus whose children write both in one.
+    fn bus(ranges: Option<&[u8]>) -> Bus<'_> {
+        Bus {
+            address_cells: 1,
+            size_cells: 1,
+            ranges,
+        }
+    }
+
+    fn bytes(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    #[test]
+    fn a_region_comes_out_bus_by_bus() {
+        let outer = bytes(&[0x4000, 0, 0x9000, 0x10, 0x7e00, 1, 0x8000, 0x1000]);
+        let inner = bytes(&[0x100, 0x7e00, 0x200]);
+        let (outer, inner) = (bus(Some(&outer)), bus(Some(&inner)));
+        let of_inner = |region| to_processor(&[ROOT, outer, inner], region);
+        assert_eq!(of_inner(0x110..0x120), Some(0x1_0000_8010..0x1_0000_8020));
+        assert_eq!(of_inner(0x100..0x300), Some(0x1_0000_8000..0x1_0000_8200));
+        // Before, behind, and not all of it.
+        for region in [0xff..0x110, 0x300..0x301, 0x2ff..0x301] {
+            assert_eq!(of_inner(region.clone()), None, "{region:x?}");
+        }
+        let of_outer = |region| to_processor(&[ROOT, outer], region);
+        assert_eq!(of_outer(0x4008..0x4010), Some(0x9008..0x9010));
+        assert_eq!(to_processor(&[ROOT], 5..6), Some(5..6));
+    }
+
+    #[test]
+    fn what_nobody_says_where_it_is_is_nowhere() {
+        let outside = |inner: Bus<'_>, region| to_processor(&[ROOT, inner], region);
+        assert_eq!(outside(bus(Some(&[])), 5..6), Some(5..6));
+        assert_eq!(outside(bus(None), 5..6), None);
+        // At the end of all addresses; cut short.
+        let last = bytes(&[0, u32::MAX, u32::MAX, 0x10]);
+        assert_eq!(outside(bus(Some(&last)), 0..1), None);
+        assert_eq!(outside(bus(Some(&last[..12])), 0..1), None);
+        // Longer addresses are not moved.
+        let long = bytes(&[0, 0, 0, 0, 0x9000, 0x10]);
+        let long = Bus {
+            address_cells: 3,
+            ..bus(Some(&long))
+        };
+        assert_eq!(outside(long, 0..1), None);
+    }
+}

@@ -1,8 +1,9 @@
 //! Nodes and their properties.
 //!
 //! The structure block is a sequence of tokens, each at a multiple of four
-//! bytes. [`Nodes`] goes over it once, from front to back, and remembers of
-//! the nodes it is in only how their children write addresses.
+//! bytes. [`Nodes`] goes over it once, from front to back, and remembers of the
+//! nodes it is in only what they hand down ([`Around`], [`Bus`]): a name, whose
+//! interrupts are meant, whether it is in use, how addresses are written.
 
 use core::ops::Range;
 

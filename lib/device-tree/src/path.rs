@@ -47,3 +47,29 @@ impl<'a> DeviceTree<'a> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::blob::{DeviceTree, example};
+
+    #[test]
+    fn a_path_leads_down_by_whole_names() {
+        let blob = example();
+        let tree = DeviceTree::new(&blob).expect("a tree");
+        let at = |path: &str| tree.node_at(path.as_bytes()).map(|node| node.name());
+        assert_eq!(at("/"), Some(&b""[..]));
+        for name in ["serial@9000000", "memory"] {
+            assert_eq!(at(&format!("/{name}")), Some(name.as_bytes()));
+        }
+        for path in [
+            "",
+            "memory",
+            "/serial",
+            "/memory/x",
+            "/serial@9000000/memory",
+        ] {
+            assert!(at(path).is_none(), "{path}");
+        }
+        assert!(tree.console().is_none());
+    }
+}
