@@ -196,12 +196,10 @@ impl Attributes {
     /// The first line of a block, or the last.
     fn fence(&mut self, tags: &str) {
         if !self.in_block {
-            if tags.contains("compile_fail") {
+            let has = |names: &[&str]| tags.split(',').any(|tag| names.contains(&tag.trim()));
+            if has(&["compile_fail"]) {
                 self.refused = true;
-            } else if !["text", "ignore", "no_run", "console", "sh"]
-                .iter()
-                .any(|tag| tags.contains(tag))
-            {
+            } else if !has(&["text", "ignore", "no_run", "console", "sh"]) {
                 self.runs = true;
             }
         }
@@ -288,6 +286,7 @@ mod tests {
             "/// ```text\n/// a picture\n/// ```\npub fn f() {}",
             &[(4, "fn f")],
         );
+        check("/// ```should_panic\n/// f();\n/// ```\npub fn f() {}", &[]);
         check(
             "/// ```\n/// f();\n/// ```\n///\n/// ```text\n/// ```\npub fn f() {}\n/// Other.\npub fn g() {}",
             &[(9, "fn g")],
