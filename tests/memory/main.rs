@@ -1,9 +1,10 @@
 //! Memory calls at random: the same sequences on Linux and on Ochre.
 //!
 //! `user/memory-fuzz` makes a sequence of each seed and prints the hash of what
-//! came of it; seeds from [`LATER`] on know some steps more. Where the hashes differ, both tell the whole trace of the seed,
-//! and what differs is shown. Seeds that found something once are kept in
-//! `seeds.txt`. `cargo xtask fuzz memory` runs more of them.
+//! came of it; seeds from [`LATER`] on know some steps more. Where the hashes
+//! differ, both tell the whole trace of the seed, and what differs is shown.
+//! Seeds that found something once are kept in `seeds.txt`. `cargo xtask fuzz
+//! memory` runs more of them.
 //!
 //! For x86_64 Linux is the host's; for AArch64 it is Debian's, in a machine of
 //! its own, and by default only a share of the sequences is run.

@@ -68,7 +68,7 @@ pub(crate) unsafe fn load_root(root: u64, number: u16) {
 pub(crate) unsafe fn load_kernel_root(root: u64) {
     // SAFETY: the caller says that the kernel's code, stack and data are where
     // they were. In between there are none of them, but only the boot code's
-    // lower half, in which the called code lies, and which nothing of is
+    // lower half, in which the called code lies, and of which nothing is
     // remembered afterwards.
     unsafe {
         asm!(
