@@ -147,7 +147,8 @@ pub fn start(is_wanted: bool) {
 }
 
 /// Does what takes something for as long as the machine runs, while programs
-/// take and give nothing.
+/// take and give nothing, nor other processors before or after: what is on its
+/// way to a processor's cache of frames is counted twice, or not at all.
 pub fn for_ever(work: impl FnOnce()) {
     let before = Held::now();
     work();

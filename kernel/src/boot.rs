@@ -21,6 +21,8 @@ use ochre_hal::serial::{SerialPort, Which};
 use ochre_hal::smp;
 use ochre_hal::user::UserContext;
 use ochre_hal::{clock, cpu, debug as machine_log, memory};
+use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
+use ochre_sync::primitive::spin_loop;
 
 use crate::config::{Config, Mode, Stdio};
 use crate::fs::{devtmpfs, initramfs, procfs, tmpfs::Tmpfs};
@@ -49,7 +51,7 @@ pub fn main(boot: BootInfo) -> ! {
     stage_ends("the command line and the log");
     match start(&config, boot.initramfs) {
         Ok(first) => {
-            audit::for_ever(|| smp::start_others(join));
+            audit::for_ever(start_others);
             stage_ends("the other processors");
             first.wake();
             drop(first);
@@ -59,10 +61,26 @@ pub fn main(boot: BootInfo) -> ! {
     }
 }
 
+/// Other processors that have what they take for as long as the machine runs.
+static JOINED: AtomicUsize = AtomicUsize::new(0);
+
+/// Starts the other processors, and waits until each has joined: none takes
+/// frames any more when it is counted what they took.
+fn start_others() {
+    smp::start_others(join);
+    // ORDERING: Acquire pairs with the Release in `join`: the counts are as new.
+    while JOINED.load(Ordering::Acquire) + 1 < cpu::online() {
+        spin_loop();
+    }
+}
+
 // ANCHOR: join
 /// What each of the other processors does.
 fn join() -> ! {
-    if let Err(errno) = sched::bring_up() {
+    let joined = sched::bring_up();
+    // ORDERING: Release; see `start_others`.
+    JOINED.fetch_add(1, Ordering::Release);
+    if let Err(errno) = joined {
         // The machine goes on without it.
         error!(
             "processor {} has no run queue: {errno}",
