@@ -21,7 +21,7 @@ use ochre_hal::serial::{SerialPort, Which};
 use ochre_hal::smp;
 use ochre_hal::user::UserContext;
 use ochre_hal::{clock, cpu, debug as machine_log, memory};
-use ochre_sync::primitive::atomic::{AtomicUsize, Ordering};
+use ochre_sync::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 use ochre_sync::primitive::spin_loop;
 
 use crate::config::{Config, Mode, Stdio};
@@ -52,6 +52,8 @@ pub fn main(boot: BootInfo) -> ! {
     match start(&config, boot.initramfs) {
         Ok(first) => {
             audit::for_ever(start_others);
+            // ORDERING: Release; see `join`.
+            MAY_RUN.store(true, Ordering::Release);
             stage_ends("the other processors");
             first.wake();
             drop(first);
@@ -61,15 +63,17 @@ pub fn main(boot: BootInfo) -> ! {
     }
 }
 
-/// Other processors that have what they take for as long as the machine runs.
-static JOINED: AtomicUsize = AtomicUsize::new(0);
+/// How many of the other processors have what they need.
+static READY: AtomicUsize = AtomicUsize::new(0);
 
-/// Starts the other processors, and waits until each has joined: none takes
-/// frames any more when it is counted what they took.
+/// Whether they may take tasks: what they need for ever is to be counted before.
+static MAY_RUN: AtomicBool = AtomicBool::new(false);
+
+/// Starts the other processors and waits until they have what they need.
 fn start_others() {
     smp::start_others(join);
-    // ORDERING: Acquire pairs with the Release in `join`: the counts are as new.
-    while JOINED.load(Ordering::Acquire) + 1 < cpu::online() {
+    // ORDERING: Acquire pairs with the Release in `join`.
+    while READY.load(Ordering::Acquire) + 1 < cpu::online() {
         spin_loop();
     }
 }
@@ -77,10 +81,14 @@ fn start_others() {
 // ANCHOR: join
 /// What each of the other processors does.
 fn join() -> ! {
-    let joined = sched::bring_up();
-    // ORDERING: Release; see `start_others`.
-    JOINED.fetch_add(1, Ordering::Release);
-    if let Err(errno) = joined {
+    let brought_up = sched::bring_up();
+    // ORDERING: Release: what it took comes before; Acquire pairs with the
+    // Release in `main`.
+    READY.fetch_add(1, Ordering::Release);
+    while !MAY_RUN.load(Ordering::Acquire) {
+        spin_loop();
+    }
+    if let Err(errno) = brought_up {
         // The machine goes on without it.
         error!(
             "processor {} has no run queue: {errno}",
