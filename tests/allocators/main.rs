@@ -81,6 +81,7 @@ fn guest(arch: Arch, feature: &str) -> Result<Guest> {
 fn runs_programs(arch: Arch, feature: &str) -> Result<()> {
     let outcome = guest(arch, feature)?
         .env("PATH", rootfs::GUEST_PATH)
+        .audited()
         .processors(2)
         .archive(busybox_root(arch)?)
         .program("/bin/sh")

@@ -245,6 +245,7 @@ fn small(arch: Arch, memory: u64, script: &str) -> Result<Guest> {
         Ok(tree)
     })?;
     Ok(guest_on(arch)?
+        .audited()
         .archive(root)
         .memory(Size::from_mib(memory))
         .protect_init()

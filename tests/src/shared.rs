@@ -127,7 +127,7 @@ pub fn guest_on(arch: Arch) -> Result<Guest> {
         .env("HOME", "/root"))
 }
 
-/// A guest whose busybox shell runs this script.
+/// A guest whose busybox shell runs this script, and gives back all that it took.
 ///
 /// # Errors
 /// If something cannot be had.
@@ -141,6 +141,7 @@ pub fn shell(script: &str) -> Result<Guest> {
 /// As [`shell`].
 pub fn shell_on(arch: Arch, script: &str) -> Result<Guest> {
     Ok(guest_on(arch)?
+        .audited()
         .archive(busybox_root(arch)?)
         .program("/bin/sh")
         .name("sh")
