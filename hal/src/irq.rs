@@ -29,6 +29,9 @@ impl Line {
 }
 
 /// Takes one pending interrupt, if there is one: the executor's window.
+///
+/// Where programs run, it may be left to the next of them that is entered, which
+/// is interrupted at once; not twice in a row without a program in between.
 #[must_use]
 pub fn poll_pending() -> Option<Event> {
     crate::arch::machine::window::poll()
@@ -45,7 +48,7 @@ pub fn mask(line: Line) {
 }
 
 /// Raises [`Event::Reschedule`] on a processor, the caller's own included: it
-/// ends user mode or sleep there, or is what the next [`poll_pending`] finds.
+/// ends user mode or sleep there, or is what [`poll_pending`] finds.
 /// Kicks that were not taken yet are one.
 pub fn kick(cpu: CpuId) {
     machine::kick(cpu);

@@ -11,7 +11,8 @@ use crate::arch::machine::ktests::{
     registers, signalled,
 };
 use crate::clock;
-use crate::irq::Event;
+use crate::cpu;
+use crate::irq::{self, Event};
 use crate::memory::{CopyFault, PAGE_SIZE, PageTable, Rights, USER_END, UserFrame};
 
 /// Where a program's code is.
@@ -163,6 +164,27 @@ fn registers_survive_interrupts() {
         assert_eq!(guest.run(), Trap::Interrupt(Event::Timer));
     }
     clock::set_alarm(None);
+}
+
+/// What came while the kernel worked is found by who asks without a program in
+/// between, or ends the program that runs next before it does anything.
+#[ktest]
+fn an_interrupt_waits_for_one_program_at_most() {
+    let mut guest = Guest::new(arguments());
+    assert_eq!(guest.run(), Trap::Syscall);
+    irq::kick(cpu::current());
+    let asked = [irq::poll_pending(), irq::poll_pending()];
+    assert!(asked.contains(&Some(Event::Reschedule)), "{asked:?}");
+
+    assert_eq!(guest.run(), Trap::Syscall);
+    irq::kick(cpu::current());
+    if irq::poll_pending().is_none() {
+        let before = guest.context.instruction_pointer();
+        let trap = guest.context.run(guest.table.space());
+        assert_eq!(trap, Trap::Interrupt(Event::Reschedule));
+        assert_eq!(guest.context.instruction_pointer(), before);
+    }
+    while irq::poll_pending().is_some() {}
 }
 
 #[ktest]

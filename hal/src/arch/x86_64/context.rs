@@ -127,6 +127,7 @@ impl Context {
             // module's invariant.
             unsafe { trap::enter(pointer, false) };
         }
+        cpu.let_in.set(true);
         back();
         if self.area.registers().vector == VIA_SYSCALL {
             Trap::Syscall

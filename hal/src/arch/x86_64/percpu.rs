@@ -14,6 +14,7 @@
 //! | `owner`, `loadings`, `user_gs` | `context.rs` | `context.rs` |
 //! | `apart` | `apart.rs`, once | `apart/entry.rs` |
 //! | `event` | an interrupt in the window | the window |
+//! | `let_in` | `context.rs`, the window | the window |
 //! | `remote` | see [`Remote`] | any processor |
 
 use core::arch::asm;
@@ -51,6 +52,8 @@ pub(crate) struct PerCpu {
     pub(super) user_gs: Cell<u64>,
     /// Whether interrupts are on for a moment, in kernel mode.
     pub(super) window: Cell<bool>,
+    /// Whether interrupts were on, in user mode, since the window was last asked for.
+    pub(super) let_in: Cell<bool>,
     /// What the interrupt in the window was.
     pub(super) event: Cell<Option<Event>>,
     /// Whether this processor is telling why it dies: a second failure then must not tell again.
@@ -102,6 +105,7 @@ impl PerCpu {
             loadings: Cell::new(0),
             user_gs: Cell::new(u64::MAX),
             window: Cell::new(false),
+            let_in: Cell::new(false),
             event: Cell::new(None),
             dying: Cell::new(false),
             interrupt_stacks: Cell::new([0; 3]),
