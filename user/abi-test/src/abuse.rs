@@ -64,6 +64,9 @@ fn fork_bomb() {
     check("one more", wait(sys::fork(|| 7)));
 }
 
+/// Tasks of a bomb that is to be ended.
+const LARGE: u16 = 100;
+
 /// Has a shell double itself again and again, and ends all of it when it is large.
 fn doubling_bomb() {
     let shell = sys::fork(|| {
@@ -79,20 +82,21 @@ fn doubling_bomb() {
         let _ = call!(SYS_execve, words[0], &arguments, &[0_usize]);
         127
     });
-    let mut most = 0;
-    // Whatever runs meanwhile, one that slept has its turn soon.
-    for _ in 0..30 {
+    // Whatever runs meanwhile, one that slept has its turn soon: before there is
+    // no memory for a child any more, of which such a bomb may end by itself.
+    let mut is_large = false;
+    for _ in 0..3000 {
         let pause = libc::timespec {
             tv_sec: 0,
-            tv_nsec: 100_000_000,
+            tv_nsec: 1_000_000,
         };
         let _ = call!(SYS_nanosleep, &pause, 0);
-        most = most.max(tasks());
-        if most > 200 {
+        is_large = tasks() > LARGE;
+        if is_large {
             break;
         }
     }
-    check("it grows", most > 50);
+    check("it grows", is_large);
     // One call ends them all: no child is made that it would miss.
     check("all are killed", call!(SYS_kill, -1, libc::SIGKILL).is_ok());
     let _ = wait(shell);

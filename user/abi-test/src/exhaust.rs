@@ -7,6 +7,7 @@
 //! the last call ended; what it took is given back with it.
 
 use crate::call;
+use crate::memory_held;
 use crate::report::{check, line, wait};
 use crate::sys::{self, Ret};
 
@@ -286,7 +287,7 @@ pub(crate) fn given_back() -> i32 {
     let _ = call!(SYS_sched_getaffinity, 0, 8, &mut all);
     let last = 1_u64 << (63 - all.leading_zeros());
     // Each by itself first, so that one knows what is left then.
-    crate::groups::storms::drop_caches();
+    memory_held::give_back_what_is_spare();
     let before = heap_frames();
     let _ = call!(SYS_sched_setaffinity, 0, 8, &last);
     // A table of a thousand descriptors is four pages.

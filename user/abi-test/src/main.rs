@@ -25,6 +25,7 @@ mod errno;
 mod exhaust;
 mod groups;
 mod kernel_memory;
+mod memory_held;
 mod report;
 mod runner;
 mod shortage;

@@ -10,6 +10,7 @@ use self::cases::{BUSY, CASES, Case, IS_THERE};
 use self::world::World;
 use crate::call;
 use crate::errno::Errno;
+use crate::memory_held;
 use crate::report::{check, wait};
 use crate::sleeper::{Sleeper, state};
 use crate::sys::{self, Ret};
@@ -266,7 +267,7 @@ pub(crate) fn state_of(pid: i32) -> Option<char> {
 pub(crate) fn role() -> i32 {
     let me = call!(SYS_getpid).unwrap_or(0) as i32;
     check("runs", state(me).is_some());
-    let mut free = Vec::new();
+    let mut held = Vec::new();
     let mut alive = Vec::new();
     for _ in 0..4 {
         sys::on_signal(libc::SIGUSR1, 0, take);
@@ -286,8 +287,7 @@ pub(crate) fn role() -> i32 {
         super::futex_gone::races_once();
         let objects = objects_at_rest(alive.first());
         alive.push(objects);
-        drop_caches();
-        free.push(free_kib());
+        held.push(memory_held::now());
     }
     check("objects were counted", alive[0].contains("threads "));
     alive.dedup();
@@ -295,12 +295,11 @@ pub(crate) fn role() -> i32 {
         check("  objects after each round", format!("{alive:?}"));
     }
     check("no object is left", alive.len() == 1);
-    // The same objects are spread over a few pages more or less.
-    let lost = free[0].saturating_sub(free[3]);
-    let is_back = lost <= 32;
+    // What the first round made for good is there in the others.
+    let is_back = held[3].saturating_sub(held[1]) <= memory_held::MAY_STAY;
     check("memory is back", is_back);
     if !is_back {
-        check("  KiB free after each round", format!("{free:?}"));
+        check("  bytes held after each round", format!("{held:?}"));
     }
     0
 }
@@ -357,27 +356,4 @@ fn counted(objects: &str, kind: &str) -> Option<u64> {
 /// The kernel's own count of what is alive.
 pub(crate) fn objects() -> String {
     std::fs::read_to_string("/proc/ochre/objects").unwrap_or_default()
-}
-
-/// Has every processor give back what it keeps for reuse, and forget whose
-/// address space it ran last.
-pub(crate) fn drop_caches() {
-    let mut all = [0_u64; 16];
-    let _ = call!(SYS_sched_getaffinity, 0, 128, &mut all);
-    for processor in 0..1024 {
-        let mut one = [0_u64; 16];
-        one[processor / 64] = all[processor / 64] & 1 << (processor % 64);
-        if one != [0; 16] {
-            let _ = call!(SYS_sched_setaffinity, 0, 128, &one);
-            let _ = std::fs::write("/proc/sys/vm/drop_caches", "2");
-        }
-    }
-    let _ = call!(SYS_sched_setaffinity, 0, 128, &all);
-}
-
-pub(crate) fn free_kib() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("MemFree:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .unwrap_or(0)
 }
