@@ -265,21 +265,25 @@ fn edit_and_change(running: &mut Running) -> Result<()> {
     has(running, "ready>")?;
     running.control()?.type_text("clear; vi /tmp/note\n")?;
     wait(running, "an empty file", |text| text.row(1) == "~")?;
-    running.control()?.type_text("ifirst line\nlast\x1b")?;
-    wait(running, "what was typed", |text| text.row(1) == "last")?;
-    // An escape soon before another key might be taken for part of it.
-    let takes_commands = |running: &mut Running| {
+    // An escape soon before another key might be taken for part of it, and what
+    // vi says of its mode may be from before: so it has to have said the other.
+    let insert = |running: &mut Running, command: &str, text: &str| {
+        running.control()?.type_text(command)?;
+        wait(running, "that vi inserts", |text| {
+            text.row(24).starts_with("I ")
+        })?;
+        running.control()?.type_text(&format!("{text}\x1b"))?;
         wait(running, "that vi takes commands", |text| {
             text.row(24).starts_with("- ")
         })
     };
-    takes_commands(running)?;
+    insert(running, "i", "first line\nlast")?;
+    wait(running, "what was typed", |text| text.row(1) == "last")?;
     running.control()?.press(&["up"])?;
     wait(running, "the first line as vi's", |text| {
         text.row(24).contains(" 1/2 ")
     })?;
-    running.control()?.type_text("A!\x1b")?;
-    takes_commands(running)?;
+    insert(running, "A", "!")?;
     running.control()?.type_text(":wq\n")?;
     has(running, "ready>")?;
     running.control()?.type_text("clear; nl /tmp/note\n")?;
