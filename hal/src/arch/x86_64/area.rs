@@ -158,14 +158,20 @@ impl Area {
         Ok(())
     }
 
-    /// Gives the processor the floating-point state; false if it refuses.
-    pub(super) fn load(&self) -> bool {
+    /// Gives the processor the floating-point state; false if it refuses. What a
+    /// narrow image does not hold may be initial already.
+    pub(super) fn load(&self, is_upper_initial: bool) -> bool {
         match self.wide {
             // SAFETY: aligned, long enough and initialised; a wide image means XSAVE.
             Some(wide) => unsafe { fpu::load_wide(wide.as_ptr()) },
             // SAFETY: aligned, longer than 512 bytes and initialised.
-            None => unsafe { fpu::load_narrow(self.base.as_ptr()) },
+            None => unsafe { fpu::load_narrow(self.base.as_ptr(), is_upper_initial) },
         }
+    }
+
+    /// Whether the narrow image holds all of the state.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.wide.is_none()
     }
 
     /// Makes the floating-point state a fresh program's.

@@ -7,15 +7,20 @@
 //! if the two agree, so a context that runs again with nothing else in between
 //! loads nothing, and one that was loaded elsewhere since does not match.
 //!
-//! | state | registers | save area |
-//! |---|---|---|
-//! | `live` | newer | stale |
-//! | not `live`, numbers agree | same | same |
-//! | not `live`, else | another's | right |
+//! | numbers | `PerCpu::ran` | registers | save area |
+//! |---|---|---|---|
+//! | agree | yes | newer | stale |
+//! | agree | no | same | same |
+//! | do not | | another's | right |
 //!
-//! `run` makes it live, `leave` ends that. A live context that is run on
-//! another processor without `leave` loses what it computed since, which is
-//! the caller's mistake but shows it no other thread's state.
+//! `run` says that a program ran, `leave` ends that. A context that ran and is
+//! run on another processor without `leave` loses what it computed since, which
+//! is the caller's mistake but shows it no other thread's state.
+//!
+//! As long as no program ran, what the registers hold is what was saved or
+//! loaded last, and `PerCpu::narrow` says of that whether all of it was in the
+//! narrow form (`fpu.rs`): then another narrow one is loaded over it without
+//! the part that is initial in both.
 //!
 //! # Invariants
 //! - `registers.cs` and `ss` are never loaded; the flags are always a
@@ -37,8 +42,8 @@ use super::percpu::{self, PerCpu};
 use super::registers::{Registers, VIA_SYSCALL, is_canonical};
 use super::{gdt, interrupts, report, system, trap};
 
-/// [`Context::loading`] of a context that no processor holds; a processor
-/// without an owner says 0.
+/// [`Context::loading`] of a context that no processor holds, which is none of a
+/// loading's; a processor without an owner says 0.
 const NOWHERE: u64 = 1;
 
 /// Bytes of the system call instruction.
@@ -49,7 +54,6 @@ const SYSCALL_BYTES: u64 = 2;
 pub(crate) struct Context {
     pub(super) area: Area,
     loading: u64,
-    live: bool,
 }
 
 impl Context {
@@ -57,7 +61,6 @@ impl Context {
         Ok(Context {
             area: Area::new()?,
             loading: NOWHERE,
-            live: false,
         })
     }
 
@@ -66,7 +69,6 @@ impl Context {
         Ok(Context {
             area: self.area.duplicate()?,
             loading: NOWHERE,
-            live: false,
         })
     }
 
@@ -95,7 +97,6 @@ impl Context {
 
     /// Makes the save area and the fields the truth: what the processor holds is stale.
     pub(super) fn disown(&mut self) {
-        self.live = false;
         self.loading = NOWHERE;
     }
 
@@ -105,7 +106,7 @@ impl Context {
         if cpu.owner.get() != self.loading {
             self.load(cpu);
         }
-        self.live = true;
+        cpu.ran.set(true);
         let pointer = self.area.registers_pointer();
         if self.area.registers().vector == VIA_SYSCALL {
             space.enter_user(cpu.presence());
@@ -165,12 +166,15 @@ impl Context {
         unsafe { gdt::set_trap_stack(cpu, end) };
         // SAFETY: the setters admit addresses of the user half only.
         unsafe { load_segments(cpu, *self.area.bases()) };
-        if !self.area.load() {
+        let is_upper_initial = cpu.narrow.get() && !cpu.ran.get();
+        if !self.area.load(is_upper_initial) {
             // Never seen: images are checked. Not another thread's state, whatever happens.
             self.area.initialise();
-            let loaded = self.area.load();
+            let loaded = self.area.load(false);
             assert!(loaded, "the processor refuses its own initial state");
         }
+        cpu.ran.set(false);
+        cpu.narrow.set(self.area.is_narrow());
         // The processor's number in the low bits makes it one of a kind.
         let count = cpu.loadings.get() + 1;
         cpu.loadings.set(count);
@@ -180,16 +184,16 @@ impl Context {
 
     /// Whether this processor holds the context's state.
     fn is_loaded(&self) -> bool {
-        self.loading != NOWHERE && percpu::current().owner.get() == self.loading
+        percpu::current().owner.get() == self.loading
     }
 
     #[inline]
     pub(crate) fn leave(&mut self) -> Result<(), OutOfMemory> {
-        if self.live {
-            if self.is_loaded() {
-                self.area.save()?;
-            }
-            self.live = false;
+        let cpu = percpu::current();
+        if cpu.owner.get() == self.loading && cpu.ran.get() {
+            self.area.save()?;
+            cpu.narrow.set(self.area.is_narrow());
+            cpu.ran.set(false);
         }
         Ok(())
     }

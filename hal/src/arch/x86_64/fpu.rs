@@ -253,13 +253,14 @@ pub(super) unsafe fn load_wide(area: *const u8) -> bool {
 }
 
 /// Loads the processor's floating-point state from a narrow image, as
-/// [`load_wide`] does.
+/// [`load_wide`] does. What the image does not hold is made initial, unless the
+/// caller knows that it is.
 ///
 /// # Safety
 /// `area` is 16-byte aligned, 512 bytes long and initialised.
-pub(super) unsafe fn load_narrow(area: *const u8) -> bool {
+pub(super) unsafe fn load_narrow(area: *const u8, is_upper_initial: bool) -> bool {
     let upper = upper_components();
-    if upper != 0 {
+    if upper != 0 && !is_upper_initial {
         // SAFETY: a header that names no component, so that nothing behind it
         // is looked at; there is XSAVE, or there were no components.
         unsafe { restore(INITIAL.0.as_ptr(), upper) };

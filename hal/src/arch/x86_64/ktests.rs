@@ -276,6 +276,19 @@ fn upper_halves_of_vectors_are_kept_once_they_are_in_use() {
     assert_eq!(user.call(), (1, u64::MAX, 0));
     // A fresh program finds none of it.
     assert_eq!(Guest::new(vectors()).call(), (1, 0, 0));
+    // Nor does one that comes after another which left with zeroes, went on,
+    // and ended with ones.
+    let mut gone = Guest::new(vectors());
+    for ones in [0, u64::MAX] {
+        assert_eq!(gone.call(), (1, ones, 0));
+        gone.context.set_syscall_result(1);
+        if ones == 0 {
+            gone.context.leave().expect("memory");
+        }
+    }
+    drop(gone);
+    plain.context.set_syscall_result(0);
+    assert_eq!(plain.call(), (1, 0, 0));
 }
 
 program!(x87_error:

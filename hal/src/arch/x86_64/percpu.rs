@@ -11,7 +11,7 @@
 //! | field | written by | read by |
 //! |---|---|---|
 //! | `kernel_stack`, `registers`, `scratch` | `trap.rs` | `trap.rs` |
-//! | `owner`, `loadings`, `user_gs` | `context.rs` | `context.rs` |
+//! | `owner`, `loadings`, `ran`, `narrow`, `user_gs` | `context.rs` | `context.rs` |
 //! | `apart` | `apart.rs`, once | `apart/entry.rs` |
 //! | `event` | an interrupt in the window | the window |
 //! | `let_in` | `context.rs`, the window | the window |
@@ -48,6 +48,11 @@ pub(crate) struct PerCpu {
     pub(super) owner: Cell<u64>,
     /// How often this processor has loaded a context.
     pub(super) loadings: Cell<u64>,
+    /// Whether a program ran since its state was last saved or loaded.
+    pub(super) ran: Cell<bool>,
+    /// Whether what was saved or loaded last was all of the state in a narrow
+    /// image: all else in the registers is initial, unless a program ran.
+    pub(super) narrow: Cell<bool>,
     /// What the programs' GS base was set to last.
     pub(super) user_gs: Cell<u64>,
     /// Whether interrupts are on for a moment, in kernel mode.
@@ -103,6 +108,8 @@ impl PerCpu {
             index: Cell::new(0),
             owner: Cell::new(0),
             loadings: Cell::new(0),
+            ran: Cell::new(false),
+            narrow: Cell::new(false),
             user_gs: Cell::new(u64::MAX),
             window: Cell::new(false),
             let_in: Cell::new(false),
