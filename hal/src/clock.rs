@@ -12,6 +12,22 @@ pub(crate) use scale::{FRACTION_BITS, Scale};
 /// In a second.
 pub(crate) const NANOSECONDS: u64 = 1_000_000_000;
 
+/// One look at the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// What [`cycles`](crate::cpu::cycles) says at that moment.
+    pub cycles: u64,
+    /// What [`now_ns`] says at that moment.
+    pub ns: u64,
+}
+
+/// Cycles and nanoseconds, for those who count in both.
+#[must_use]
+#[inline]
+pub fn now() -> Moment {
+    machine::now()
+}
+
 /// Nanoseconds since boot; never goes back.
 #[must_use]
 pub fn now_ns() -> u64 {

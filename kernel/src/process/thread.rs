@@ -366,14 +366,15 @@ impl Thread {
         user.wrapping_add(self.kernel_cycles.load(Ordering::Relaxed))
     }
 
-    /// One poll of the thread's task.
+    /// One poll of the thread's task, by a processor whose time is the thread's
+    /// since its cycle counter was at `since`.
     #[inline]
-    pub fn poll(self: &Arc<Self>, task: &TaskRef) -> Step {
+    pub fn poll(self: &Arc<Self>, task: &TaskRef, since: u64) -> Step {
         let mut state = self
             .state
             .try_lock()
             .expect("a thread is polled by one processor at a time");
-        let step = self.advance(&mut state, task);
+        let step = self.advance(&mut state, task, since);
         if step != Step::End && state.user.leave().is_err() {
             // What the program computed is lost, so it ends before it goes on.
             log::warn!(
@@ -386,8 +387,8 @@ impl Thread {
         step
     }
 
-    fn advance(self: &Arc<Self>, state: &mut ThreadState, task: &TaskRef) -> Step {
-        let mut entered = cpu::cycles();
+    fn advance(self: &Arc<Self>, state: &mut ThreadState, task: &TaskRef, since: u64) -> Step {
+        let mut entered = since;
         if state.call.is_some() {
             if self.process.rt_limit.is_watched() {
                 self.note_wait();

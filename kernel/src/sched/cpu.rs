@@ -26,6 +26,8 @@ pub(super) struct Cpu {
     /// When this processor last looked at the clock: when the poll in progress
     /// began, or the last one ended.
     looked_ns: AtomicU64,
+    /// The same in cycles.
+    looked_cycles: AtomicU64,
     /// The deadline that the device has, or [`NO_ALARM`].
     alarm_ns: AtomicU64,
     /// Whether the call that it works at takes addresses with tags.
@@ -39,26 +41,34 @@ impl Cpu {
         Cpu {
             timers: SpinLock::new(TimerQueue::new()),
             looked_ns: AtomicU64::new(0),
+            looked_cycles: AtomicU64::new(0),
             alarm_ns: AtomicU64::new(NO_ALARM),
             takes_tags: AtomicBool::new(false),
             account: Account::new(),
         }
     }
 
-    /// Looks at the clock: what it shows, and what it showed last.
+    /// Looks at the clock: what it shows, and what it showed last; nanoseconds.
     #[inline]
     pub(super) fn look_at_clock(&self) -> (u64, u64) {
-        let now = clock::now_ns();
-        // ORDERING: Relaxed; only this processor uses it.
+        let now = clock::now();
+        // ORDERING: Relaxed throughout; only this processor uses these.
         let before = self.looked_ns.load(Ordering::Relaxed);
-        self.looked_ns.store(now, Ordering::Relaxed);
-        (now, before)
+        self.looked_ns.store(now.ns, Ordering::Relaxed);
+        self.looked_cycles.store(now.cycles, Ordering::Relaxed);
+        (now.ns, before)
     }
 
     /// What the clock showed when it was last looked at.
     #[inline]
     pub(super) fn looked_ns(&self) -> u64 {
         self.looked_ns.load(Ordering::Relaxed)
+    }
+
+    /// The same in cycles: from here on its time is that of what it polls next.
+    #[inline]
+    pub(super) fn looked_cycles(&self) -> u64 {
+        self.looked_cycles.load(Ordering::Relaxed)
     }
 
     /// Sees to it that the alarm of this processor, the caller's, comes at

@@ -70,7 +70,7 @@ impl Body for Entity {
                 let poll = processor
                     .account
                     .enter(thread, i32::from(task.attributes().nice));
-                let step = thread.poll(task);
+                let step = thread.poll(task, processor.looked_cycles());
                 processor.account.leave(thread, poll);
                 step
             }

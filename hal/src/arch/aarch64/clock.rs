@@ -4,7 +4,7 @@
 use ochre_sync::Once;
 
 use super::system::{mrs, msr};
-use crate::clock::{CounterScale, FRACTION_BITS, NANOSECONDS, Scale};
+use crate::clock::{CounterScale, FRACTION_BITS, Moment, NANOSECONDS, Scale};
 
 /// The longest wait that the timer is given at once: a year, so that the sum
 /// with the present cannot overflow.
@@ -47,12 +47,19 @@ pub(super) fn counter() -> u64 {
 }
 
 #[inline]
-pub(crate) fn now_ns() -> u64 {
-    CLOCK.get().map_or(0, |clock| {
+pub(crate) fn now() -> Moment {
+    let cycles = counter();
+    let ns = CLOCK.get().map_or(0, |clock| {
         clock
             .to_nanoseconds
-            .apply_to_uptime(counter().saturating_sub(clock.origin))
-    })
+            .apply_to_uptime(cycles.saturating_sub(clock.origin))
+    });
+    Moment { cycles, ns }
+}
+
+#[inline]
+pub(crate) fn now_ns() -> u64 {
+    now().ns
 }
 
 pub(crate) fn counter_scale() -> Option<CounterScale> {
