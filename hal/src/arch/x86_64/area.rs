@@ -12,7 +12,8 @@
 //!
 //! # Invariants
 //! `base` is an allocation of [`LAYOUT`], `wide` one of [`wide_layout`], both
-//! zero or written through the methods here: initialised. They belong to the
+//! zero or written through the methods here: initialised. Whoever writes the
+//! narrow image says whether x87 is initial in it. They belong to the
 //! `Area` alone, except that while its context is in user mode the processor
 //! writes the registers; then the context is exclusively borrowed by `run`.
 //! There is a wide image only where there is XSAVE.
@@ -24,6 +25,7 @@ use core::ptr::NonNull;
 
 use crate::memory::OutOfMemory;
 
+use super::fpu::Extent;
 use super::registers::Registers;
 use super::{features, fpu};
 
@@ -57,6 +59,8 @@ pub(super) struct Bases {
 pub(super) struct Area {
     base: NonNull<u8>,
     wide: Option<NonNull<u8>>,
+    /// Whether x87 is in its initial state in the narrow image.
+    is_x87_initial: bool,
 }
 
 // SAFETY: the memory is the value's own; nothing about it belongs to a thread.
@@ -75,6 +79,7 @@ impl Area {
         let mut area = Area {
             base: NonNull::new(memory).ok_or(OutOfMemory)?,
             wide: None,
+            is_x87_initial: false,
         };
         *area.registers_mut() = Registers::user(0, 0);
         area.initialise();
@@ -93,6 +98,7 @@ impl Area {
             twin.widen()?.copy_from_slice(wide);
         } else {
             twin.legacy_mut().copy_from_slice(self.legacy());
+            twin.look_at_x87();
         }
         Ok(twin)
     }
@@ -146,7 +152,9 @@ impl Area {
     pub(super) fn save(&mut self) -> Result<(), OutOfMemory> {
         if self.wide.is_none() {
             // SAFETY: the base is aligned, and long enough for the part that is written.
-            if unsafe { fpu::save_narrow(self.base.as_ptr()) } {
+            let is_all = unsafe { fpu::save_narrow(self.base.as_ptr()) };
+            self.look_at_x87();
+            if is_all {
                 return Ok(());
             }
             self.widen()?;
@@ -158,20 +166,36 @@ impl Area {
         Ok(())
     }
 
-    /// Gives the processor the floating-point state; false if it refuses. What a
-    /// narrow image does not hold may be initial already.
-    pub(super) fn load(&self, is_upper_initial: bool) -> bool {
+    /// Gives the processor, whose own has the extent `of_registers` at most, the
+    /// floating-point state; false if it refuses.
+    ///
+    /// # Safety
+    /// The processor's state is not more than that.
+    pub(super) unsafe fn load(&self, of_registers: Extent) -> bool {
         match self.wide {
             // SAFETY: aligned, long enough and initialised; a wide image means XSAVE.
             Some(wide) => unsafe { fpu::load_wide(wide.as_ptr()) },
-            // SAFETY: aligned, longer than 512 bytes and initialised.
-            None => unsafe { fpu::load_narrow(self.base.as_ptr(), is_upper_initial) },
+            // SAFETY: aligned, longer than 512 bytes and initialised; `extent` is
+            // the image's, and the other is the caller's promise.
+            None => unsafe { fpu::load_narrow(self.base.as_ptr(), self.extent(), of_registers) },
         }
     }
 
-    /// Whether the narrow image holds all of the state.
-    pub(super) fn is_narrow(&self) -> bool {
-        self.wide.is_none()
+    /// How much of the state here may be other than initial.
+    #[inline]
+    pub(super) fn extent(&self) -> Extent {
+        match self.wide {
+            Some(_) => Extent::All,
+            None if self.is_x87_initial => Extent::Sse,
+            None => Extent::Legacy,
+        }
+    }
+
+    /// Notes whether x87 is in its initial state in the narrow image, which was written.
+    #[inline]
+    fn look_at_x87(&mut self) {
+        let image = self.legacy().first_chunk();
+        self.is_x87_initial = image.is_some_and(fpu::is_x87_initial);
     }
 
     /// Makes the floating-point state a fresh program's.
@@ -181,6 +205,7 @@ impl Area {
         } else {
             let (legacy, _) = fpu::initial().split_at(fpu::SOFTWARE);
             self.legacy_mut().copy_from_slice(legacy);
+            self.look_at_x87();
         }
     }
 
@@ -233,6 +258,7 @@ impl Area {
             let mut head = *head;
             fpu::make_explicit(&mut head);
             copy_start(self.legacy_mut(), &head);
+            self.look_at_x87();
         }
     }
 

@@ -18,9 +18,8 @@
 //! is the caller's mistake but shows it no other thread's state.
 //!
 //! As long as no program ran, what the registers hold is what was saved or
-//! loaded last, and `PerCpu::narrow` says of that whether all of it was in the
-//! narrow form (`fpu.rs`): then another narrow one is loaded over it without
-//! the part that is initial in both.
+//! loaded last, and `PerCpu::extent` says how much of that may be other than
+//! initial (`fpu.rs`): what is initial in the next one, too, is not loaded.
 //!
 //! # Invariants
 //! - `registers.cs` and `ss` are never loaded; the flags are always a
@@ -38,6 +37,7 @@ use crate::user::{Exception, ExceptionKind, SyscallRequest, Trap};
 
 use super::area::{Area, Bases};
 use super::exceptions::{self, FloatingPoint, page_fault};
+use super::fpu::Extent;
 use super::percpu::{self, PerCpu};
 use super::registers::{Registers, VIA_SYSCALL, is_canonical};
 use super::{gdt, interrupts, report, system, trap};
@@ -166,15 +166,21 @@ impl Context {
         unsafe { gdt::set_trap_stack(cpu, end) };
         // SAFETY: the setters admit addresses of the user half only.
         unsafe { load_segments(cpu, *self.area.bases()) };
-        let is_upper_initial = cpu.narrow.get() && !cpu.ran.get();
-        if !self.area.load(is_upper_initial) {
+        let of_registers = if cpu.ran.get() {
+            Extent::All
+        } else {
+            cpu.extent.get()
+        };
+        // SAFETY: no program ran since what `extent` says was saved or loaded.
+        if !unsafe { self.area.load(of_registers) } {
             // Never seen: images are checked. Not another thread's state, whatever happens.
             self.area.initialise();
-            let loaded = self.area.load(false);
+            // SAFETY: there is no more than all.
+            let loaded = unsafe { self.area.load(Extent::All) };
             assert!(loaded, "the processor refuses its own initial state");
         }
         cpu.ran.set(false);
-        cpu.narrow.set(self.area.is_narrow());
+        cpu.extent.set(self.area.extent());
         // The processor's number in the low bits makes it one of a kind.
         let count = cpu.loadings.get() + 1;
         cpu.loadings.set(count);
@@ -192,7 +198,7 @@ impl Context {
         let cpu = percpu::current();
         if cpu.owner.get() == self.loading && cpu.ran.get() {
             self.area.save()?;
-            cpu.narrow.set(self.area.is_narrow());
+            cpu.extent.set(self.area.extent());
             cpu.ran.set(false);
         }
         Ok(())

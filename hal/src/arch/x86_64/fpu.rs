@@ -13,6 +13,9 @@
 //! are initial when it makes a system call, so the narrow form serves nearly
 //! every thread that waits. [`save_narrow`] says when it does not.
 //!
+//! Hardly a program ever uses x87, and many of these use no upper halves: what is
+//! initial in an image and in the registers as well is not loaded ([`Extent`]).
+//!
 //! A save area that was loaded once never makes the load fault: programs reach
 //! it only through [`check_head`].
 
@@ -22,6 +25,7 @@ use super::features;
 
 /// Offsets and values of the FXSAVE image.
 pub(super) const FCW: usize = 0;
+const X87_REGISTERS: usize = 32;
 pub(super) const MXCSR: usize = 24;
 pub(super) const XMM: usize = 160;
 const FCW_INITIAL: u16 = 0x37f;
@@ -42,6 +46,17 @@ pub(super) const HEADER_END: usize = 576;
 pub(super) const LEGACY: u64 = 3;
 /// The upper halves of the registers of AVX.
 const AVX: u64 = 4;
+
+/// How much of a state may be other than initial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    /// SSE. It always counts, as programs use it all the time.
+    Sse,
+    /// x87 and SSE.
+    Legacy,
+    /// Anything.
+    All,
+}
 
 /// The first part of a wide image, up to the end of its header.
 pub(super) type Head = [u8; HEADER_END];
@@ -112,7 +127,7 @@ pub(super) fn make_explicit(head: &mut Head) {
         if let Some(x87) = head.get_mut(..MXCSR) {
             x87.fill(0);
         }
-        if let Some(stack) = head.get_mut(32..XMM) {
+        if let Some(stack) = head.get_mut(X87_REGISTERS..XMM) {
             stack.fill(0);
         }
         put(head, FCW, &FCW_INITIAL.to_le_bytes());
@@ -141,6 +156,23 @@ fn put(area: &mut [u8], at: usize, bytes: &[u8]) {
     if let Some(place) = area.get_mut(at..at + bytes.len()) {
         place.copy_from_slice(bytes);
     }
+}
+
+/// Whether x87 is in its initial state in an image that FXSAVE wrote, or that was
+/// made explicit: its control and status words, and the ten bytes of each register.
+#[inline]
+pub(super) fn is_x87_initial(image: &[u8; XMM]) -> bool {
+    let (words, _) = image.as_chunks::<8>();
+    let [control, instruction, data, _, registers @ ..] = words else {
+        return false;
+    };
+    let (registers, _) = registers.as_chunks::<2>();
+    let used = registers.iter().fold(0, |used, [low, high]| {
+        let [first, second, ..] = *high;
+        used | u64::from_le_bytes(*low) | u64::from(u16::from_le_bytes([first, second]))
+    });
+    u64::from_le_bytes(*control) == u64::from(FCW_INITIAL)
+        && u64::from_le_bytes(*instruction) | u64::from_le_bytes(*data) | used == 0
 }
 
 /// The components that a narrow image has no room for.
@@ -253,14 +285,19 @@ pub(super) unsafe fn load_wide(area: *const u8) -> bool {
 }
 
 /// Loads the processor's floating-point state from a narrow image, as
-/// [`load_wide`] does. What the image does not hold is made initial, unless the
-/// caller knows that it is.
+/// [`load_wide`] does. What is initial in the registers and in the image stays as
+/// it is.
 ///
 /// # Safety
-/// `area` is 16-byte aligned, 512 bytes long and initialised.
-pub(super) unsafe fn load_narrow(area: *const u8, is_upper_initial: bool) -> bool {
+/// `area` is 16-byte aligned, 512 bytes long and initialised. The image's extent is
+/// at most `of_image`, and that of the processor's state at most `of_registers`.
+pub(super) unsafe fn load_narrow(area: *const u8, of_image: Extent, of_registers: Extent) -> bool {
+    if of_image.max(of_registers) == Extent::Sse {
+        // SAFETY: the caller gives the area.
+        return unsafe { load_sse(area) };
+    }
     let upper = upper_components();
-    if upper != 0 && !is_upper_initial {
+    if upper != 0 && of_registers == Extent::All {
         // SAFETY: a header that names no component, so that nothing behind it
         // is looked at; there is XSAVE, or there were no components.
         unsafe { restore(INITIAL.0.as_ptr(), upper) };
@@ -278,6 +315,38 @@ pub(super) unsafe fn load_narrow(area: *const u8, is_upper_initial: bool) -> boo
             ".long 2b - ., 4b - .",
             ".popsection",
             refused = out(reg) refused, area = in(reg) area,
+            options(nostack, readonly),
+        );
+    }
+    refused == 0
+}
+
+/// Loads the registers of SSE from a narrow image; false, and only some of them
+/// are loaded, if the processor refuses.
+///
+/// # Safety
+/// As for [`load_narrow`].
+unsafe fn load_sse(area: *const u8) -> bool {
+    let refused: u32;
+    // SAFETY: the caller gives the area; a fault of the first instruction goes on
+    // at `4:` with the flag still set, and the others have aligned memory. They
+    // change registers that the kernel does not use.
+    unsafe {
+        asm!(
+            "mov {refused:e}, 1",
+            "2: ldmxcsr [{area} + {mxcsr}]",
+            "xor {refused:e}, {refused:e}",
+            ".set ochre_register, 0",
+            ".irp name, xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15",
+            "movaps \\name, [{area} + {xmm} + 16 * ochre_register]",
+            ".set ochre_register, ochre_register + 1",
+            ".endr",
+            "4:",
+            ".pushsection .ochre_extable, \"a\"",
+            ".long 2b - ., 4b - .",
+            ".popsection",
+            refused = out(reg) refused, area = in(reg) area,
+            mxcsr = const MXCSR, xmm = const XMM,
             options(nostack, readonly),
         );
     }

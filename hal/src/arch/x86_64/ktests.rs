@@ -291,6 +291,51 @@ fn upper_halves_of_vectors_are_kept_once_they_are_in_use() {
     assert_eq!(plain.call(), (1, 0, 0));
 }
 
+program!(x87_user:
+    // The first register of x87 and the tags as they are found (the call's number
+    // is their place in the image), then with something in it if the call
+    // answers so.
+    "2: mov ebx, 0x500000", "fxsave64 [rbx]",
+    "mov rdi, [rbx + 32]", "movzx esi, byte ptr [rbx + 4]",
+    "mov eax, 1", "syscall",
+    "test eax, eax", "jz 2b",
+    "fld1", "jmp 2b",
+);
+
+#[ktest]
+fn x87_is_kept_and_seen_by_nobody_else() {
+    const ONE: (u64, u64, u64) = (1, 1 << 63, 0x80);
+    const NOTHING: (u64, u64, u64) = (1, 0, 0);
+    let mut plain = Guest::new(x87_user());
+    let mut user = Guest::new(x87_user());
+    for round in 0..4 {
+        assert_eq!(plain.call(), NOTHING, "round {round}");
+        plain.context.set_syscall_result(0);
+        plain.context.leave().expect("memory");
+        let expected = if round < 2 { NOTHING } else { ONE };
+        assert_eq!(user.call(), expected, "round {round}");
+        user.context.set_syscall_result(i64::from(round == 1));
+        user.context.leave().expect("memory");
+    }
+    let twin = user.context.duplicate().expect("memory");
+    user.context = twin;
+    assert_eq!(plain.call(), NOTHING);
+    plain.context.set_syscall_result(0);
+    plain.context.leave().expect("memory");
+    assert_eq!(user.call(), ONE);
+    // One that left without, went on, and ended with it.
+    let mut gone = Guest::new(x87_user());
+    for expected in [NOTHING, ONE] {
+        assert_eq!(gone.call(), expected);
+        gone.context.set_syscall_result(1);
+        if expected == NOTHING {
+            gone.context.leave().expect("memory");
+        }
+    }
+    drop(gone);
+    assert_eq!(plain.call(), NOTHING);
+}
+
 program!(x87_error:
     "mov word ptr [rsp - 8], 0x37b", "fldcw [rsp - 8]",
     "fld1", "fldz", "fdivp", "fwait",

@@ -11,7 +11,7 @@
 //! | field | written by | read by |
 //! |---|---|---|
 //! | `kernel_stack`, `registers`, `scratch` | `trap.rs` | `trap.rs` |
-//! | `owner`, `loadings`, `ran`, `narrow`, `user_gs` | `context.rs` | `context.rs` |
+//! | `owner`, `loadings`, `ran`, `extent`, `user_gs` | `context.rs` | `context.rs` |
 //! | `apart` | `apart.rs`, once | `apart/entry.rs` |
 //! | `event` | an interrupt in the window | the window |
 //! | `let_in` | `context.rs`, the window | the window |
@@ -27,6 +27,7 @@ use crate::irq::Event;
 use crate::memory::presence::Presence;
 
 use super::apart::Apart;
+use super::fpu::Extent;
 use super::gdt::Tables;
 use super::registers::Registers;
 use super::{fault, system};
@@ -50,9 +51,8 @@ pub(crate) struct PerCpu {
     pub(super) loadings: Cell<u64>,
     /// Whether a program ran since its state was last saved or loaded.
     pub(super) ran: Cell<bool>,
-    /// Whether what was saved or loaded last was all of the state in a narrow
-    /// image: all else in the registers is initial, unless a program ran.
-    pub(super) narrow: Cell<bool>,
+    /// How much of that may be other than initial, as it was saved or loaded.
+    pub(super) extent: Cell<Extent>,
     /// What the programs' GS base was set to last.
     pub(super) user_gs: Cell<u64>,
     /// Whether interrupts are on for a moment, in kernel mode.
@@ -109,7 +109,7 @@ impl PerCpu {
             owner: Cell::new(0),
             loadings: Cell::new(0),
             ran: Cell::new(false),
-            narrow: Cell::new(false),
+            extent: Cell::new(Extent::All),
             user_gs: Cell::new(u64::MAX),
             window: Cell::new(false),
             let_in: Cell::new(false),
