@@ -111,7 +111,14 @@ pub struct Stats {
     pub heap: usize,
 }
 
-/// The state of physical memory.
+/// Frames of memory, whoever has them; what it is stays what it is.
+#[must_use]
+#[inline]
+pub fn total() -> usize {
+    frames::total()
+}
+
+/// The state of physical memory: looks at what every processor keeps.
 #[must_use]
 pub fn stats() -> Stats {
     frames::stats()

@@ -314,7 +314,7 @@ fn make_root(archive: Option<Initramfs>) -> Result<Path, String> {
         "root: {} entries, {} bytes, {} pages without a copy",
         report.entries, report.bytes, report.adopted
     );
-    tmpfs.limit_growth(memory::stats().total as u64);
+    tmpfs.limit_growth(memory::total() as u64);
     let devices = devtmpfs::mount(b"devtmpfs", MountFlags::NOSUID).map_err(told("/dev"))?;
     attach(&root, b"dev", &devices).map_err(told("/dev"))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;

@@ -361,12 +361,18 @@ pub(super) fn zero_frame() -> u32 {
     ZERO.load(Ordering::Relaxed)
 }
 
+/// See [`super::total`].
+#[inline]
+pub(super) fn total() -> usize {
+    // ORDERING: Relaxed; set at boot.
+    TOTAL.load(Ordering::Relaxed)
+}
+
 /// See [`super::stats`].
 pub(super) fn stats() -> Stats {
     // CAST: numbers of frames.
     Stats {
-        // ORDERING: Relaxed; set at boot.
-        total: TOTAL.load(Ordering::Relaxed),
+        total: total(),
         free: free(),
         reserve: reserve(),
         page_tables: PAGE_TABLES.sum() as usize,

@@ -201,7 +201,7 @@ impl Tmpfs {
 /// Half of the machine's memory, in pages: what a tmpfs gets by default.
 #[must_use]
 pub fn default_page_limit() -> u64 {
-    ochre_hal::memory::stats().total as u64 / 2
+    ochre_hal::memory::total() as u64 / 2
 }
 
 impl FileSystem for Tmpfs {

@@ -117,7 +117,7 @@ pub fn set_kib(kib: u64) {
 /// Pages that may be promised: `CommitLimit`.
 #[must_use]
 pub fn limit() -> u64 {
-    limit_of(memory::stats().total as u64, kib(), ratio())
+    limit_of(memory::total() as u64, kib(), ratio())
 }
 
 fn limit_of(total: u64, kib: u64, ratio: u32) -> u64 {
@@ -139,7 +139,7 @@ pub fn promised() -> u64 {
 #[must_use]
 pub fn may_promise(pages: u64) -> bool {
     match Overcommit::now() {
-        Overcommit::Guess => pages <= memory::stats().total as u64,
+        Overcommit::Guess => pages <= memory::total() as u64,
         Overcommit::Always => true,
         Overcommit::Never => {
             let limit = limit();

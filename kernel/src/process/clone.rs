@@ -157,7 +157,7 @@ impl Request {
 pub fn clone(call: &mut Call<'_>, request: &Request) -> Result<Outcome, Errno> {
     request.check(call.thread)?;
     let share = Share::of(call.thread)?;
-    let total = memory::stats().total;
+    let total = memory::total();
     if !memory::has_headroom(FRAMES_PER_PROCESS.max(total / PART_LEFT)) {
         return Err(Errno::ENOMEM);
     }

@@ -295,6 +295,6 @@ impl Process {
 /// How many tasks a user may have: an eighth of memory, at 16 KiB each, as
 /// Linux reckons.
 fn tasks_for_memory() -> u64 {
-    let frames = ochre_hal::memory::stats().total as u64;
+    let frames = ochre_hal::memory::total() as u64;
     (frames / 64).max(64)
 }

@@ -27,7 +27,7 @@ const TASK_LIMITS: core::ops::RangeInclusive<usize> = 20..=0x3fff_ffff;
 pub fn task_limit() -> usize {
     // ORDERING: a limit that stands for itself.
     match TASK_LIMIT.load(Ordering::Relaxed) {
-        0 => (memory::stats().total / 32).max(LEAST_TASKS),
+        0 => (memory::total() / 32).max(LEAST_TASKS),
         set => set,
     }
 }
