@@ -42,8 +42,8 @@ use super::percpu::{self, PerCpu};
 use super::registers::{Registers, VIA_SYSCALL, is_canonical};
 use super::{gdt, interrupts, report, system, trap};
 
-/// [`Context::loading`] of a context that no processor holds, which is none of a
-/// loading's; a processor without an owner says 0.
+/// [`Context::loading`] of a context that no processor holds; a processor
+/// without an owner says 0.
 const NOWHERE: u64 = 1;
 
 /// Bytes of the system call instruction.
@@ -190,11 +190,14 @@ impl Context {
 
     /// Whether this processor holds the context's state.
     fn is_loaded(&self) -> bool {
-        percpu::current().owner.get() == self.loading
+        self.loading != NOWHERE && percpu::current().owner.get() == self.loading
     }
 
     #[inline]
     pub(crate) fn leave(&mut self) -> Result<(), OutOfMemory> {
+        if self.loading == NOWHERE {
+            return Ok(());
+        }
         let cpu = percpu::current();
         if cpu.owner.get() == self.loading && cpu.ran.get() {
             self.area.save()?;
