@@ -37,6 +37,7 @@ const GROUPS: &str = include_str!("../../user/abi-test/src/groups.rs");
 /// How long all groups together may take in a guest.
 const TIMEOUT: Duration = Duration::from_secs(400);
 
+// ANCHOR: share
 /// The groups that every change must pass on AArch64: those about what the
 /// machines differ in.
 const SHARE: [&str; 20] = [
@@ -61,6 +62,7 @@ const SHARE: [&str; 20] = [
     "rtc",
     "vdso",
 ];
+// ANCHOR_END: share
 
 /// The groups that are tried with tables of their own for programs, too: those
 /// about ways in and out, and about what the tables map.
@@ -101,7 +103,7 @@ const NEWER: &str = "max,pauth-impdef=on";
 
 /// Groups that are compared with the host's Linux on AArch64, too, and why: Debian's
 /// knows less, and what they ask is answered alike on all machines.
-const WITH_THE_HOSTS: [(&str, &str); 6] = [
+const WITH_THE_HOSTS: [(&str, &str); 9] = [
     (
         "placement",
         "Linux leaves less to chance there than Ochre, which has as many bits on all machines",
@@ -110,6 +112,12 @@ const WITH_THE_HOSTS: [(&str, &str); 6] = [
     ("futex2", "futex_wait and its like are of Linux 6.7"),
     ("futex-gone", "as futex2"),
     ("futex-races", "as futex2"),
+    ("signal-storms", "as futex2"),
+    ("killed-waits", "as futex2"),
+    (
+        "memory-told",
+        "before Linux 6.2 each thread keeps up to 64 pages of the counts to itself",
+    ),
     ("pidfd", "those of threads are of Linux 6.9"),
 ];
 

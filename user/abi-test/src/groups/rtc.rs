@@ -1,8 +1,9 @@
 //! `/dev/rtc0`: the battery-backed clock. It is set here, so this runs in
 //! machines made for it only.
 
+use super::storms::{state_of, storm_of, take};
 use crate::call;
-use crate::report::{check, check_child};
+use crate::report::{check, check_child, wait};
 use crate::sys::{self, BAD};
 
 const RTC_AIE_ON: usize = 0x7001;
@@ -45,6 +46,7 @@ pub(crate) fn run() {
     setting(fd);
     alarms(fd);
     seconds(fd);
+    storms(fd);
     check("close", call!(SYS_close, fd));
     let again = open();
     check("open again", again.is_ok());
@@ -173,4 +175,33 @@ fn seconds(fd: i64) {
     let _ = told(fd, 8);
     check("nothing", told(fd, 8));
     let _ = call!(SYS_fcntl, fd, libc::F_SETFL, 0);
+}
+
+/// Signals, and a kill, while there is nothing to read yet. (The group `storms`
+/// has the other calls that wait.)
+fn storms(fd: i64) {
+    let read = move || call!(SYS_read, fd, &mut [0_u8; 8][..], 8);
+    for (kind, flags) in [("EINTR", 0), ("SA_RESTART", libc::SA_RESTART)] {
+        sys::on_signal(libc::SIGUSR1, flags, take);
+        let answer = storm_of(
+            read,
+            true,
+            || true,
+            |_| {
+                let _ = call!(SYS_ioctl, fd, RTC_UIE_ON, 0);
+            },
+        );
+        check(&format!("read, {kind}"), answer);
+        let _ = call!(SYS_ioctl, fd, RTC_UIE_OFF, 0);
+        let _ = call!(SYS_fcntl, fd, libc::F_SETFL, libc::O_NONBLOCK);
+        let _ = told(fd, 8);
+        let _ = call!(SYS_fcntl, fd, libc::F_SETFL, 0);
+    }
+    let pid = sys::fork(move || i32::from(read().is_ok()));
+    while state_of(pid) != Some('S') {
+        std::thread::yield_now();
+    }
+    let _ = call!(SYS_kill, pid, libc::SIGKILL);
+    check("read, killed", wait(pid));
+    check("nothing to read", ready(fd, 0));
 }

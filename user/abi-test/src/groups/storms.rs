@@ -20,7 +20,8 @@ const SIGNALS: usize = 30;
 
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn take(_: i32, _: &libc::siginfo_t, _: usize) {
+/// What all storms have for a handler.
+pub(super) extern "C" fn take(_: i32, _: &libc::siginfo_t, _: usize) {
     TAKEN.fetch_add(1, Ordering::SeqCst);
 }
 
