@@ -82,6 +82,8 @@ pub fn check_headroom() -> Result<(), Errno> {
 /// the process with the most memory, unless one that was killed before still has
 /// to give its memory back. Whether there is hope: not if nobody may be killed.
 pub fn relieve() -> bool {
+    // ORDERING: SeqCst; as in `is_still_short`.
+    let gone = GONE.load(Ordering::SeqCst);
     if leftovers::give_some() > 0 || spare::take_some() {
         return true;
     }
@@ -112,6 +114,12 @@ pub fn relieve() -> bool {
         if largest.as_ref().is_none_or(|(most, _)| badness > *most) {
             largest = Some((badness, Arc::clone(process)));
         }
+    }
+    // One that was killed before may have had pages no more because it gives them
+    // up since the caller looked: they come back, and nobody else has to go.
+    // ORDERING: SeqCst, and in this order, as in `is_still_short`.
+    if GOING.load(Ordering::SeqCst) != 0 || GONE.load(Ordering::SeqCst) != gone {
+        return true;
     }
     let Some((_, process)) = largest else {
         return false;
