@@ -205,7 +205,7 @@ pub(crate) fn role(words: &[String]) -> i32 {
             }
         }
         alive.push(crate::groups::storms::objects_at_rest(alive.first()));
-        held.push(memory_held::now());
+        held.push(memory_held::at_rest(held.last().copied()));
     }
     if !words.is_empty() {
         return 0;

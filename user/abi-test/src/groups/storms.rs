@@ -288,7 +288,7 @@ pub(crate) fn role() -> i32 {
         super::futex_gone::races_once();
         let objects = objects_at_rest(alive.first());
         alive.push(objects);
-        held.push(memory_held::now());
+        held.push(memory_held::at_rest(held.last().copied()));
     }
     check("objects were counted", alive[0].contains("threads "));
     alive.dedup();
